@@ -1,0 +1,129 @@
+//! What can go wrong at the door, and how OpenAI's error object says it.
+
+use bytes::Bytes;
+use qd_base::name::ProviderName;
+use serde_json::json;
+
+/// The result of everything that the gateway does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call has no answer. `api` gives each its status code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither a route, nor `provider/model`, nor installed here.
+    #[error("the model `{model}` does not exist: no route, provider or installed model has that name; `GET /v1/models` lists those that do")]
+    UnknownModel {
+        /// The name in the request.
+        model: String,
+    },
+    /// The request is wrong, and would be wrong wherever it were sent.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong, for a person.
+        message: String,
+        /// The field that is wrong.
+        param: Option<String>,
+        /// OpenAI's name for it, for a program.
+        code: Option<&'static str>,
+    },
+    /// The upstream refused; its own answer is passed on.
+    #[error("provider {provider} answered with status {status}")]
+    Upstream {
+        /// The last provider tried.
+        provider: ProviderName,
+        /// Its status, neither 401 nor 403.
+        status: u16,
+        /// Its error in OpenAI's shape: its own bytes where it has that shape, else wrapped.
+        body: Bytes,
+        /// How long it asked us to wait.
+        retry_after_ms: Option<u64>,
+    },
+    /// The upstream refused our credentials. Never shown as 401: the caller's own key is good.
+    #[error("provider {provider} refused the credentials that this gateway holds for it (status {status}); the operator must renew them")]
+    Credentials {
+        /// The provider that refused.
+        provider: ProviderName,
+        /// Its status: 401, 403 or 407.
+        status: u16,
+    },
+    /// The upstream could not be reached, or broke off, or did not speak HTTP as it should.
+    #[error("provider {provider} could not be reached")]
+    Unreachable {
+        /// The last provider tried.
+        provider: ProviderName,
+        /// What the network said.
+        #[source]
+        cause: qd_net::Error,
+    },
+    /// The upstream's answer is not what an OpenAI-compatible server sends.
+    #[error("provider {provider} sent an answer that cannot be used: {message}")]
+    Protocol {
+        /// The provider.
+        provider: ProviderName,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Nothing came in time.
+    #[error("provider {provider} did not answer within {after_ms} ms")]
+    Timeout {
+        /// The last provider tried.
+        provider: ProviderName,
+        /// The limit that was reached.
+        after_ms: u64,
+    },
+    /// The local engine's queue is full.
+    #[error("the model is busy; try again in {retry_after_ms} ms")]
+    Busy {
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// The operator's configuration cannot work.
+    #[error("the gateway's configuration: {message}")]
+    Configuration {
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// Reading or decrypting the providers of the projects.
+    #[error("reading the providers from the catalog")]
+    Catalog(#[source] qd_catalog::Error),
+    /// Looking up an installed model.
+    #[error("looking up an installed model")]
+    Model(#[source] qd_model::Error),
+    /// The local engine failed.
+    #[error("the local engine could not answer")]
+    Engine(#[source] qd_serve::Error),
+}
+
+impl Error {
+    /// The error as OpenAI's error object: `{"error": {"message", "type", "param", "code"}}`.
+    ///
+    /// An upstream's own object is returned byte for byte.
+    pub fn body(&self) -> Bytes {
+        if let Self::Upstream { body, .. } = self {
+            return body.clone();
+        }
+        let (kind, code) = self.kind();
+        let param = match self {
+            Self::Invalid { param, .. } => param.as_deref(),
+            Self::UnknownModel { .. } => Some("model"),
+            _ => None,
+        };
+        let object = json!({"error": {"message": self.to_string(), "type": kind, "param": param, "code": code}});
+        Bytes::from(object.to_string())
+    }
+
+    /// OpenAI's `type` and `code`.
+    fn kind(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::UnknownModel { .. } => ("invalid_request_error", Some("model_not_found")),
+            Self::Invalid { code, .. } => ("invalid_request_error", *code),
+            Self::Upstream { .. } => ("upstream_error", None),
+            Self::Credentials { .. } => ("upstream_error", Some("upstream_credentials")),
+            Self::Unreachable { .. } => ("upstream_error", Some("upstream_unreachable")),
+            Self::Protocol { .. } => ("upstream_error", Some("upstream_protocol")),
+            Self::Timeout { .. } => ("upstream_error", Some("upstream_timeout")),
+            Self::Busy { .. } => ("rate_limit_error", Some("engine_busy")),
+            Self::Configuration { .. } | Self::Catalog(_) | Self::Model(_) | Self::Engine(_) => ("server_error", None),
+        }
+    }
+}
