@@ -1,0 +1,32 @@
+//! What are the words?
+//!
+//! The nouns that every room shares, as types that cannot hold a wrong value: a [`TraceId`] is sixteen bytes,
+//! a [`ModelName`] has been validated, [`Picodollars`] is an integer, a [`Secret`] does not print.
+//!
+//! Reading order: [`id`] → [`name`] → [`time`] → [`money`] → [`usage`] → [`hash`] → [`secret`], then what is
+//! said to a model and what it answers: [`chat`] → [`completion`] → [`embedding`].
+
+pub mod chat;
+pub mod completion;
+pub mod embedding;
+pub mod hash;
+pub mod id;
+pub mod money;
+pub mod name;
+pub mod secret;
+pub mod time;
+pub mod usage;
+
+mod error;
+
+pub use error::Error;
+pub use hash::Sha256Hex;
+pub use id::{JobId, KeyId, ProjectId, RequestId, SegmentId, SpanId, TraceId, VersionId};
+pub use money::Picodollars;
+pub use name::{ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
+pub use secret::Secret;
+pub use time::{TimeRange, Timestamp};
+pub use usage::Usage;
+
+/// Fields of a JSON object that Quarterdeck does not know: kept as they came and written back.
+pub type Extra = serde_json::Map<String, serde_json::Value>;
