@@ -1,0 +1,31 @@
+//! What happened, at what cost, how fast?
+//!
+//! A finished call is one [`Span`]: a wide, immutable row. [`pricing`] says what it cost, the [`Recorder`] makes it
+//! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
+//!
+//! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
+//! [`filter`] → [`traces`].
+//!
+//! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
+
+pub mod context;
+pub mod filter;
+pub mod payload;
+pub mod pricing;
+pub mod recorder;
+pub mod span;
+pub mod table;
+pub mod traces;
+pub mod window;
+
+mod error;
+
+pub use context::TraceContext;
+pub use error::{Error, Result};
+pub use filter::{Cursor, Filter, Page};
+pub use payload::Payload;
+pub use pricing::PriceTable;
+pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};
+pub use span::{Span, SpanKind, Status};
+pub use table::{SPANS, spans_table};
+pub use traces::{SpanSummary, TraceSummary, Traces};
