@@ -28,6 +28,8 @@ pub struct GatewayParts {
     pub recorder: qd_trace::Recorder,
     /// Prices them.
     pub prices: Arc<qd_trace::PriceTable>,
+    /// How a local model is loaded when somebody asks for it.
+    pub model_options: qd_serve::ModelOptions,
     /// The operator's providers, routes and limits.
     pub config: GatewayConfig,
 }
