@@ -1,0 +1,58 @@
+//! Why a trace could not be written, priced or found.
+
+use arrow::error::ArrowError;
+use qd_base::{Sha256Hex, SpanId};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What failed, with its cause.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A header that breaks the grammar; it is to be ignored, and a trace begun.
+    #[error("not a traceparent header of W3C Trace Context")]
+    Traceparent,
+    /// A word that is none of a closed set.
+    #[error("{text:?} is not a {what}: use one of {words}")]
+    Word { what: &'static str, text: String, words: &'static str },
+    /// A price that cannot be right.
+    #[error("the price of {what} is refused: {why}")]
+    Price { what: String, why: String },
+    /// A page cursor that this program did not make.
+    #[error("{text:?} is not a page cursor; pass `next` of the page before as it came")]
+    Cursor { text: String },
+    /// The lake did not take the rows, so they are not durable.
+    #[error("making spans durable")]
+    Append(#[source] qd_lake::Error),
+    /// The blob store did not take a payload, so its span is not durable.
+    #[error("storing a payload of span {span_id}")]
+    StorePayload { span_id: SpanId, #[source] cause: qd_lake::Error },
+    /// A payload could not be read back.
+    #[error("reading payload {sha256}")]
+    ReadPayload { sha256: Sha256Hex, #[source] cause: qd_lake::Error },
+    /// The lake did not answer.
+    #[error("{operation}")]
+    Query { operation: &'static str, #[source] cause: qd_lake::Error },
+    /// Rows could not be built as Arrow arrays.
+    #[error("building a batch of spans")]
+    Build(#[source] ArrowError),
+    /// A stored row that is no span.
+    #[error("column {column} of a stored span: {why}")]
+    Row { column: &'static str, why: String },
+    /// The recorder has stopped; the span is not durable.
+    #[error("the recorder has stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// At most this many characters of a refused text are repeated in the error.
+    const QUOTED_CHARS: usize = 80;
+
+    pub(crate) fn word(what: &'static str, text: &str, words: &'static str) -> Self {
+        Self::Word { what, text: text.chars().take(Self::QUOTED_CHARS).collect(), words: words.trim_end() }
+    }
+
+    pub(crate) fn cursor(text: &str) -> Self {
+        Self::Cursor { text: text.chars().take(Self::QUOTED_CHARS).collect() }
+    }
+}
