@@ -1,0 +1,64 @@
+//! What versions, labels, lineage, jobs, keys, projects, audit entries exist?
+//!
+//! A [`Catalog`] is two SQLite files: `catalog.db` for what people and programs author, and `lake.db` for where
+//! the rows of the lake are, so that a group commit of the lake never waits for a key or a job, nor they for it.
+//! Each file has one writer connection and several readers. A call that returned `Ok` is on disk.
+//!
+//! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
+//! [`artifact`] → [`label`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
+//! who may do what ([`key`] → [`provider`] → [`audit`]); [`setting`] and [`price`]; and where the lake's rows are
+//! ([`staging`] → [`segment`] → [`tombstone`]).
+
+pub mod master;
+pub mod open;
+pub mod page;
+
+pub mod artifact;
+pub mod label;
+pub mod lineage;
+pub mod project;
+
+pub mod job;
+pub mod queue;
+pub mod runner;
+pub mod watch;
+
+pub mod audit;
+pub mod key;
+pub mod provider;
+
+pub mod price;
+pub mod setting;
+
+pub mod segment;
+pub mod staging;
+pub mod tombstone;
+
+mod column;
+mod database;
+mod error;
+mod limit;
+#[cfg(test)]
+mod testing;
+
+pub use artifact::{Artifact, ArtifactKind, Version, VersionInfo, VersionRef};
+pub use audit::{AuditEntry, AuditFilter, AuditReport};
+pub use error::Error;
+pub use job::{Job, JobEvent, JobKind, JobState, Progress};
+pub use key::{KeyRecord, NewKey, Principal, Scope, Scopes};
+pub use label::LabelRecord;
+pub use lineage::Lineage;
+pub use master::MasterKey;
+pub use open::Catalog;
+pub use page::{Listed, Page};
+pub use price::{PriceRow, PriceVersion};
+pub use project::Project;
+pub use provider::{BaseUrl, NewProvider, Provider, ProviderKind, SecretChange};
+pub use queue::JobFilter;
+pub use runner::{Handler, JobContext, JobError, Runner, RunnerConfig, Running};
+pub use segment::{Quarantined, SegmentRecord};
+pub use staging::{NewStaged, Staged, StagedId};
+pub use tombstone::{Tombstone, TombstoneId};
+
+/// What every call of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
