@@ -1,0 +1,38 @@
+//! The application: the rooms it stands on, and the router made of them.
+
+use axum::Router;
+use qd_catalog::Catalog;
+use qd_gateway::Gateway;
+use qd_lake::Lake;
+use qd_model::Models;
+use qd_serve::Engine;
+use qd_trace::{Recorder, Traces};
+
+use crate::config::ApiConfig;
+use crate::routes;
+use crate::state::Surface;
+
+/// Everything that the HTTP surface speaks to.
+pub struct App {
+    /// Projects, keys, providers, jobs, audit log.
+    pub catalog: Catalog,
+    /// Tables and their queries.
+    pub lake: Lake,
+    /// Installed models and the catalogue of those that can be.
+    pub models: Models,
+    /// Runs local models.
+    pub engine: Engine,
+    /// Reads recorded calls.
+    pub traces: Traces,
+    /// Records calls.
+    pub recorder: Recorder,
+    /// The one door to models.
+    pub gateway: Gateway,
+    /// Hosts, tokens and limits.
+    pub config: ApiConfig,
+}
+
+/// The router over `app`, to be served with [`crate::serve`] or called in process with `tower::ServiceExt::oneshot`.
+pub fn app(app: App) -> Router {
+    routes::router(Surface::shared(app))
+}

@@ -1,0 +1,443 @@
+//! What can go wrong, as OpenAI's error object and status code. The one place where status codes are chosen.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, StatusCode};
+use qd_base::id::RequestId;
+use qd_catalog::Scope;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The result of everything here that answers a request.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The `Host` header names somebody else: a sign of DNS rebinding.
+    #[error("this server does not answer to the host {host:?}; the operator can add it to the configured hosts")]
+    Host {
+        /// The name that was sent.
+        host: String,
+    },
+    /// The request head is larger than the limit.
+    #[error("the request's headers are larger than {limit_bytes} bytes")]
+    HeadTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The server has been told to stop.
+    #[error("the server is shutting down")]
+    Stopping,
+    /// Too many requests are being answered.
+    #[error("the server is answering as many requests as it may ({limit}); try again shortly")]
+    Full {
+        /// The limit.
+        limit: usize,
+    },
+    /// No key came with the request.
+    #[error("You didn't provide an API key. Provide it in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY); `quarterdeck key create` makes one.")]
+    NoKey,
+    /// The key is unknown, expired or revoked.
+    #[error("Incorrect API key provided. `quarterdeck key list` shows the keys that exist.")]
+    WrongKey,
+    /// The key lacks a scope.
+    #[error("You have insufficient permissions for this operation. Missing scopes: {}.", .needed)]
+    MissingScope {
+        /// The scope that the route needs.
+        needed: Scope,
+    },
+    /// Only the user of this machine, by the local token, may do this.
+    #[error("only the operator, who holds the server's local token, may {what}")]
+    OperatorOnly {
+        /// What was attempted.
+        what: &'static str,
+    },
+    /// No such path.
+    #[error("Invalid URL ({method} {path})")]
+    NoRoute {
+        /// The method asked with.
+        method: Method,
+        /// The path asked for.
+        path: String,
+    },
+    /// The path exists, the method does not.
+    #[error("Not allowed to {method} on {path}.")]
+    Method {
+        /// The method asked with.
+        method: Method,
+        /// The path asked for.
+        path: String,
+    },
+    /// The body is larger than the limit.
+    #[error("the request's body is larger than {limit_bytes} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The body did not come in time.
+    #[error("the request's body did not arrive within {after_ms} ms")]
+    BodyTimeout {
+        /// The limit.
+        after_ms: u64,
+    },
+    /// The connection broke while the body was being read.
+    #[error("the request's body could not be read")]
+    BodyBroken(#[source] axum::Error),
+    /// A body that is not JSON.
+    #[error("Unsupported Content-Type {found:?}. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: {found}'.")]
+    ContentType {
+        /// What was sent; empty when no header was.
+        found: String,
+    },
+    /// None of the forms asked for by `Accept` can be made.
+    #[error("no form of the answer matches the Accept header {accept:?}; there are {offered}")]
+    Accept {
+        /// The header as it came.
+        accept: String,
+        /// What could have been asked for.
+        offered: &'static str,
+    },
+    /// A body that is not valid JSON.
+    #[error("We could not parse the JSON body of your request: {detail}. The API expects a JSON payload, but what was sent was not valid JSON.")]
+    Syntax {
+        /// What the parser says, and where.
+        detail: String,
+    },
+    /// JSON nested beyond the limit.
+    #[error("the JSON body nests deeper than {limit} levels")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// A field or parameter with a wrong value.
+    #[error("{message}")]
+    Parameter {
+        /// What is wrong, for a person.
+        message: String,
+        /// The field's path, as `messages[0].role`.
+        param: Option<String>,
+        /// OpenAI's name for it, for a program.
+        code: Option<&'static str>,
+    },
+    /// Something that does not exist, or that the caller may not see.
+    #[error("there is no {noun} {name:?}")]
+    Missing {
+        /// What kind of thing.
+        noun: &'static str,
+        /// How it was asked for.
+        name: String,
+    },
+    /// The state of things does not allow it.
+    #[error("{message}")]
+    Conflict {
+        /// What stands in the way.
+        message: String,
+    },
+    /// The time limit of the request.
+    #[error("the request took longer than {after_ms} ms and was ended")]
+    Timeout {
+        /// The limit.
+        after_ms: u64,
+    },
+    /// A defect: the code that answered panicked.
+    #[error("a handler panicked: {message}")]
+    Panic {
+        /// What the panic said.
+        message: String,
+    },
+    /// An answer that could not be written as JSON, CSV or Arrow.
+    #[error("writing the answer")]
+    Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The gateway has no answer.
+    #[error(transparent)]
+    Gateway(#[from] qd_gateway::Error),
+    /// The catalog failed or refused.
+    #[error(transparent)]
+    Catalog(#[from] qd_catalog::Error),
+    /// The lake failed or refused.
+    #[error(transparent)]
+    Lake(#[from] qd_lake::Error),
+    /// The registry of models failed or refused.
+    #[error(transparent)]
+    Model(#[from] qd_model::Error),
+    /// The engine failed or refused.
+    #[error(transparent)]
+    Engine(#[from] qd_serve::Error),
+    /// Reading or writing traces failed.
+    #[error(transparent)]
+    Trace(#[from] qd_trace::Error),
+}
+
+impl Error {
+    /// A field with a wrong value, in OpenAI's terms.
+    pub(crate) fn parameter(param: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Parameter { message: message.into(), param: Some(param.into()), code: Some(code) }
+    }
+
+    pub(crate) fn missing(noun: &'static str, name: impl ToString) -> Self {
+        Self::Missing { noun, name: name.to_string() }
+    }
+
+    pub(crate) fn encode(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Encode(Box::new(cause))
+    }
+
+    /// The response to send, with its internal cause logged under the request's id and kept out of the body.
+    pub(crate) fn render(&self, request: RequestId) -> Response {
+        let face = Face::of(self, request);
+        if face.status.is_server_error() {
+            tracing::error!(%request, status = face.status.as_u16(), error = %chain(self), "request failed");
+        }
+        let mut response = Response::new(Body::from(face.body));
+        *response.status_mut() = face.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(wait_ms) = face.retry_after_ms {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1000).max(1)));
+        }
+        if face.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+
+    /// The error's object alone, for streams whose status has already been sent.
+    pub(crate) fn object(&self, request: RequestId) -> Bytes {
+        let face = Face::of(self, request);
+        if face.status.is_server_error() {
+            tracing::error!(%request, error = %chain(self), "stream failed");
+        }
+        face.body
+    }
+}
+
+impl IntoResponse for Error {
+    /// An empty response that carries the error; the gate, which knows the request's id, renders it.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+/// OpenAI's error object.
+#[derive(Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorObject,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+pub struct ErrorObject {
+    /// For a person.
+    pub message: String,
+    /// The class of the error: `invalid_request_error`, `rate_limit_error`, `server_error`, …
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The field that is wrong, as `messages[0].role`.
+    pub param: Option<String>,
+    /// For a program.
+    pub code: Option<&'static str>,
+}
+
+/// What the caller sees of an error.
+struct Face {
+    status: StatusCode,
+    body: Bytes,
+    retry_after_ms: Option<u64>,
+}
+
+impl Face {
+    fn of(error: &Error, request: RequestId) -> Self {
+        let sort = sort(error);
+        if let Error::Gateway(gateway) = error
+            && sort.status != StatusCode::INTERNAL_SERVER_ERROR
+        {
+            return Self { status: sort.status, body: gateway.body(), retry_after_ms: sort.retry_after_ms };
+        }
+        let message = match sort.status {
+            StatusCode::INTERNAL_SERVER_ERROR => hidden(request),
+            _ => error.to_string(),
+        };
+        let param = match error {
+            Error::Parameter { param, .. } => param.clone(),
+            _ => sort.param.map(str::to_owned),
+        };
+        let body = ErrorBody { error: ErrorObject { message, kind: sort.kind, param, code: sort.code } };
+        let body = serde_json::to_vec(&body).map_or_else(|_| Bytes::new(), Bytes::from);
+        Self { status: sort.status, body, retry_after_ms: sort.retry_after_ms }
+    }
+}
+
+/// What is said instead of an internal cause.
+fn hidden(request: RequestId) -> String {
+    format!("The server had an error while processing your request. Its log says why, under request id {request}.")
+}
+
+/// The error and its causes on one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// How an error is classified.
+struct Sort {
+    status: StatusCode,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<&'static str>,
+    retry_after_ms: Option<u64>,
+}
+
+impl Sort {
+    const fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>) -> Self {
+        Self { status, kind, code, param: None, retry_after_ms: None }
+    }
+
+    const fn invalid(status: StatusCode, code: &'static str) -> Self {
+        Self::new(status, "invalid_request_error", Some(code))
+    }
+
+    const fn after(mut self, wait_ms: u64) -> Self {
+        self.retry_after_ms = Some(wait_ms);
+        self
+    }
+
+    const fn about(mut self, param: &'static str) -> Self {
+        self.param = Some(param);
+        self
+    }
+
+    const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None);
+}
+
+const INVALID: &str = "invalid_request_error";
+
+/// The class of an error; of a domain's error, what its room says it is.
+fn sort(error: &Error) -> Sort {
+    match error {
+        Error::Host { .. } => Sort::invalid(StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
+        Error::HeadTooLarge { .. } => Sort::invalid(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
+        Error::Stopping => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000),
+        Error::Full { .. } => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("server_busy")).after(1_000),
+        Error::NoKey | Error::WrongKey => Sort::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key"),
+        Error::MissingScope { .. } => Sort::invalid(StatusCode::FORBIDDEN, "missing_scope"),
+        Error::OperatorOnly { .. } => Sort::invalid(StatusCode::FORBIDDEN, "operator_only"),
+        Error::NoRoute { .. } => Sort::invalid(StatusCode::NOT_FOUND, "unknown_url"),
+        Error::Method { .. } => Sort::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        Error::BodyTooLarge { .. } => Sort::invalid(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        Error::BodyTimeout { .. } => Sort::invalid(StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+        Error::BodyBroken(_) => Sort::invalid(StatusCode::BAD_REQUEST, "body_incomplete"),
+        Error::ContentType { .. } => Sort::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type"),
+        Error::Accept { .. } => Sort::invalid(StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+        Error::Syntax { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_json"),
+        Error::TooDeep { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "json_too_deep"),
+        Error::Parameter { code, .. } => Sort::new(StatusCode::BAD_REQUEST, INVALID, *code),
+        Error::Missing { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
+        Error::Conflict { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Error::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("request_timeout")),
+        Error::Panic { .. } | Error::Encode(_) => Sort::INTERNAL,
+        Error::Gateway(gateway) => sort_gateway(gateway),
+        Error::Catalog(catalog) => sort_catalog(catalog),
+        Error::Lake(lake) => sort_lake(lake),
+        Error::Model(model) => sort_model(model),
+        Error::Engine(engine) => sort_engine(engine),
+        Error::Trace(trace) => sort_trace(trace),
+    }
+}
+
+fn sort_gateway(error: &qd_gateway::Error) -> Sort {
+    use qd_gateway::Error as Gateway;
+    const UPSTREAM: &str = "upstream_error";
+    match error {
+        Gateway::UnknownModel { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found").about("model"),
+        Gateway::Invalid { code, .. } => Sort::new(StatusCode::BAD_REQUEST, INVALID, *code),
+        Gateway::Upstream { status, retry_after_ms, .. } => {
+            let status = StatusCode::from_u16(*status).ok().filter(|status| status.is_client_error() || status.is_server_error());
+            let sort = Sort::new(status.unwrap_or(StatusCode::BAD_GATEWAY), UPSTREAM, None);
+            Sort { retry_after_ms: *retry_after_ms, ..sort }
+        }
+        Gateway::Credentials { .. } | Gateway::Unreachable { .. } | Gateway::Protocol { .. } => Sort::new(StatusCode::BAD_GATEWAY, UPSTREAM, None),
+        Gateway::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, None),
+        Gateway::Busy { retry_after_ms } => Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", None).after(*retry_after_ms),
+        Gateway::Configuration { .. } | Gateway::Catalog(_) | Gateway::Model(_) | Gateway::Engine(_) => Sort::INTERNAL,
+    }
+}
+
+fn sort_catalog(error: &qd_catalog::Error) -> Sort {
+    use qd_catalog::Error as Catalog;
+    match error {
+        Catalog::NotFound { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
+        Catalog::Exists { .. } => Sort::invalid(StatusCode::CONFLICT, "already_exists"),
+        Catalog::Conflict { .. } | Catalog::JobState { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Catalog::Invalid { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Catalog::TooLarge { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "too_large"),
+        full if full.is_disk_full() => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("disk_full")).after(30_000),
+        _ => Sort::INTERNAL,
+    }
+}
+
+fn sort_lake(error: &qd_lake::Error) -> Sort {
+    use qd_lake::Error as Lake;
+    match error {
+        Lake::UnknownTable { .. } | Lake::NoBlob { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
+        Lake::Schema { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Lake::Full { retry_after_ms } => Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("lake_busy")).after(*retry_after_ms),
+        Lake::TooLarge { .. } => Sort::invalid(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        Lake::Closed => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000),
+        Lake::Refused { .. } => Sort::invalid(StatusCode::FORBIDDEN, "statement_not_allowed").about("sql"),
+        Lake::SqlTooLong { .. } | Lake::Sql { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_sql").about("sql"),
+        Lake::Timeout { .. } => Sort::invalid(StatusCode::REQUEST_TIMEOUT, "query_timeout").about("sql"),
+        Lake::Memory { .. } => Sort::invalid(StatusCode::UNPROCESSABLE_ENTITY, "query_memory").about("sql"),
+        // The rows were not acknowledged; the disk may be full, so the sender should keep them and come again.
+        Lake::Commit { .. } => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("commit_failed")).after(5_000),
+        _ => Sort::INTERNAL,
+    }
+}
+
+fn sort_trace(error: &qd_trace::Error) -> Sort {
+    use qd_trace::Error as Trace;
+    match error {
+        Trace::Append(cause) | Trace::StorePayload { cause, .. } | Trace::ReadPayload { cause, .. } | Trace::Query { cause, .. } => sort_lake(cause),
+        Trace::Word { .. } | Trace::Price { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Trace::Cursor { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_cursor").about("cursor"),
+        Trace::Stopped => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000),
+        _ => Sort::INTERNAL,
+    }
+}
+
+fn sort_engine(error: &qd_serve::Error) -> Sort {
+    use qd_serve::Error as Engine;
+    match error {
+        Engine::UnknownModel { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found"),
+        Engine::AlreadyLoaded { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Engine::WrongKind { .. } | Engine::Invalid { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Engine::ContextOverflow { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "context_length_exceeded").about("messages"),
+        Engine::QueueFull { retry_after_ms } => Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("engine_busy")).after(*retry_after_ms),
+        _ => Sort::INTERNAL,
+    }
+}
+
+fn sort_model(error: &qd_model::Error) -> Sort {
+    use qd_model::Error as Model;
+    match error {
+        Model::Unknown { .. } | Model::NotInstalled { .. } | Model::NoVersion { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found"),
+        Model::Labelled { .. } | Model::Reserved { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Model::Name(_) | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Model::Catalog { cause, .. } => sort_catalog(cause),
+        _ => Sort::INTERNAL,
+    }
+}

@@ -1,0 +1,16 @@
+//! Our own surface under `/api/v1`, one file a noun, and the probes beside it.
+//!
+//! A list is `{"data": […], "next_cursor": …}`; the cursor of a page asks for the next one and is null on the last.
+
+pub mod audit;
+pub mod health;
+pub mod job;
+pub mod key;
+pub mod model;
+pub mod model_route;
+pub mod price;
+pub mod project;
+pub mod provider;
+pub mod sql;
+pub mod status;
+pub mod trace;

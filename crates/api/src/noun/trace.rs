@@ -1,0 +1,458 @@
+//! `/api/v1/traces`: what was recorded, found again, followed live, and added to.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, future, stream};
+use qd_base::id::{SpanId, TraceId};
+use qd_base::money::Picodollars;
+use qd_base::time::{TimeRange, Timestamp};
+use qd_base::usage::Usage;
+use qd_catalog::Scope;
+use qd_trace::{Cursor, Filter, Page, Payload, Span, SpanKind, Status, TraceContext};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::doc::Doc;
+use crate::error::{Error, Result};
+use crate::extract::{Json as JsonBody, Path, Query};
+use crate::permission::{Caller, Permission};
+use crate::reply::Json;
+use crate::route::Route;
+use crate::sse;
+use crate::state::Shared;
+
+pub(crate) fn routes() -> Vec<Route> {
+    let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
+    let all = Doc::new("Traces", "listTraces", "Recorded traces, newest first").query::<TraceQuery>().gives::<TraceList>(200, "One page of them");
+    let one = Doc::new("Traces", "getTrace", "One trace with all its spans").gives::<TraceDetail>(200, "The trace");
+    let tail = Doc::new("Traces", "tailTraces", "Spans as they finish")
+        .text("Server-sent events: `span` with a span, and `missed` with the number of spans that came faster than they were read.")
+        .query::<TraceQuery>()
+        .streams("text/event-stream", "The events");
+    let add = Doc::new("Traces", "appendTraces", "Append finished spans")
+        .text("Answered when every span is on disk. 429 with Retry-After when too much is waiting already: then none was taken.")
+        .takes::<NewSpans>()
+        .gives::<Appended>(200, "All spans are on disk");
+    vec![
+        Route::get("/api/v1/traces", read, all, list),
+        Route::post("/api/v1/traces", write, add, append),
+        Route::get("/api/v1/traces/tail", read, tail, follow),
+        Route::get("/api/v1/traces/{trace_id}", read, one, show),
+    ]
+}
+
+async fn list(State(surface): State<Shared>, caller: Caller, Query(query): Query<TraceQuery>) -> Result<Json<TraceList>> {
+    let page = query.page()?;
+    let filter = query.into_filter(&caller)?;
+    let (found, next) = surface.app.traces.list(&filter, &page).await?;
+    let data = found.iter().map(TraceSummaryBody::from).collect();
+    Ok(Json(TraceList { data, next_cursor: next.map(|cursor| cursor.to_string()) }))
+}
+
+async fn show(State(surface): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<TraceDetail>> {
+    let trace: TraceId = id.parse().map_err(|_| Error::missing("trace", &id))?;
+    let spans = surface.app.traces.trace(caller.project_name(), trace).await?;
+    match spans.is_empty() {
+        true => Err(Error::missing("trace", trace)),
+        false => Ok(Json(TraceDetail { trace_id: trace, spans: spans.iter().map(SpanBody::from).collect() })),
+    }
+}
+
+async fn follow(State(surface): State<Shared>, caller: Caller, Query(query): Query<TraceQuery>) -> Result<Response> {
+    if query.limit.is_some() || query.cursor.is_some() {
+        return Err(Error::parameter("limit", "invalid_value", "A tail has no pages: 'limit' and 'cursor' do not belong here."));
+    }
+    let filter = query.into_filter(&caller)?;
+    let spans = BroadcastStream::new(surface.app.recorder.subscribe());
+    let keep_alive = surface.app.config.limits.keep_alive();
+    Ok(sse::response(tail(spans, filter), keep_alive, surface.lifecycle.stopping.clone(), Bytes::new()))
+}
+
+/// The events of a tail: spans that match, and how many were missed.
+fn tail(spans: BroadcastStream<Arc<Span>>, filter: Filter) -> impl Stream<Item = Bytes> {
+    let greeting = stream::once(future::ready(Bytes::from_static(b": following\n\n")));
+    greeting.chain(spans.filter_map(move |next| {
+        let event = match next {
+            Ok(span) if filter.matches(&span) => sse::event(Some("span"), None, &SpanBody::from(&*span)).ok(),
+            Ok(_) => None,
+            Err(BroadcastStreamRecvError::Lagged(missed)) => sse::event(Some("missed"), None, &missed).ok(),
+        };
+        future::ready(event)
+    }))
+}
+
+async fn append(State(surface): State<Shared>, caller: Caller, JsonBody(new): JsonBody<NewSpans>) -> Result<Json<Appended>> {
+    let limit = surface.app.config.limits.append_spans;
+    if new.spans.len() > limit {
+        return Err(Error::parameter("spans", "array_above_max_length", format!("Invalid 'spans': at most {limit} spans can be appended at once.")));
+    }
+    let spans: Vec<Span> = new.spans.into_iter().map(|span| span.into_span(&caller)).collect();
+    let appended = spans.len();
+    surface.app.recorder.append(spans).await?;
+    Ok(Json(Appended { appended }))
+}
+
+/// Which traces are wanted, and which page of them. Every part that is given must hold; the project is the caller's.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct TraceQuery {
+    /// At most this many, of 500 at most; 50 when absent.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only those that began at or after this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Only those that began before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// `llm`, `embedding`, `retriever`, `tool`, …
+    #[param(value_type = Option<String>)]
+    kind: Option<SpanKind>,
+    /// `ok`, `error` or `cancelled`.
+    #[param(value_type = Option<String>)]
+    status: Option<Status>,
+    /// The model, as asked for or as it answered.
+    model: Option<String>,
+    /// Who ran it.
+    provider: Option<String>,
+    /// The session.
+    session: Option<String>,
+    /// The end user.
+    user: Option<String>,
+    /// One of the tags.
+    tag: Option<String>,
+    /// The environment.
+    environment: Option<String>,
+    /// The operation.
+    name: Option<String>,
+    /// Only those that took at least this long.
+    min_latency_ms: Option<f64>,
+    /// A text within input, output or status message.
+    text: Option<String>,
+}
+
+impl TraceQuery {
+    fn page(&self) -> Result<Page> {
+        let limit = self.limit.unwrap_or(50);
+        if !(1..=Page::MOST).contains(&limit) {
+            return Err(Error::parameter("limit", "invalid_value", format!("Invalid 'limit': between 1 and {} are given at once.", Page::MOST)));
+        }
+        let after: Option<Cursor> = self.cursor.as_deref().map(str::parse).transpose()?;
+        Ok(Page { limit, after })
+    }
+
+    fn into_filter(self, caller: &Caller) -> Result<Filter> {
+        let range = match (self.from, self.to) {
+            (None, None) => None,
+            (from, to) => Some(range(from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX))?),
+        };
+        Ok(Filter {
+            project: Some(caller.project_name().clone()),
+            range,
+            kind: self.kind,
+            status: self.status,
+            model: self.model,
+            provider: self.provider,
+            session: self.session,
+            user: self.user,
+            tag: self.tag,
+            environment: self.environment,
+            name: self.name,
+            min_latency_ms: self.min_latency_ms,
+            text: self.text,
+        })
+    }
+}
+
+fn range(from: Timestamp, to: Timestamp) -> Result<TimeRange> {
+    TimeRange::new(from, to).map_err(|error| Error::parameter("from", "invalid_value", error.to_string()))
+}
+
+/// One page of traces.
+#[derive(Serialize, ToSchema)]
+pub struct TraceList {
+    /// The traces, newest first.
+    pub data: Vec<TraceSummaryBody>,
+    /// Asks for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A trace with all its spans.
+#[derive(Serialize, ToSchema)]
+pub struct TraceDetail {
+    /// The trace.
+    #[schema(value_type = String)]
+    pub trace_id: TraceId,
+    /// Its spans in the order in which they began.
+    pub spans: Vec<SpanBody>,
+}
+
+/// Spans to be appended.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSpans {
+    /// The spans, each finished.
+    pub spans: Vec<NewSpan>,
+}
+
+/// How many spans are on disk.
+#[derive(Serialize, ToSchema)]
+pub struct Appended {
+    /// All that were sent.
+    pub appended: usize,
+}
+
+/// A finished span to be appended, in the caller's project.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSpan {
+    /// The trace; a new one when absent.
+    #[schema(value_type = Option<String>)]
+    pub trace_id: Option<TraceId>,
+    /// The span; a new one when absent.
+    #[schema(value_type = Option<String>)]
+    pub span_id: Option<SpanId>,
+    /// The span that caused it.
+    #[schema(value_type = Option<String>)]
+    pub parent_id: Option<SpanId>,
+    /// `llm`, `embedding`, `retriever`, `tool`, …
+    #[schema(value_type = String)]
+    pub kind: SpanKind,
+    /// The operation.
+    pub name: String,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub start_time: Timestamp,
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    pub end_time: Timestamp,
+    /// Time to the first token.
+    pub ttft_ms: Option<f64>,
+    /// `ok`, `error` or `cancelled`; `ok` when absent.
+    #[schema(value_type = Option<String>)]
+    pub status: Option<Status>,
+    /// Why it ended so.
+    pub status_message: Option<String>,
+    /// The session.
+    pub session_id: Option<String>,
+    /// The end user.
+    pub user_id: Option<String>,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// For instance `production`.
+    pub environment: Option<String>,
+    /// The caller's own version.
+    pub release: Option<String>,
+    /// Who ran the model.
+    pub provider: Option<String>,
+    /// The model asked for.
+    pub model_requested: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// Sampling parameters and the like.
+    #[schema(value_type = Option<Object>)]
+    pub parameters: Option<Box<RawValue>>,
+    /// What went in, as any JSON.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub input: Option<Box<RawValue>>,
+    /// What came out, as any JSON.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub output: Option<Box<RawValue>>,
+    /// Tokens of the prompt, cached ones included.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// Tokens of the prompt that came from a cache.
+    pub cached_tokens: Option<u64>,
+    /// Tokens of hidden reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// What it cost, in picodollars.
+    pub cost_picodollars: Option<i64>,
+    /// The prompt artifact that was used.
+    pub prompt_name: Option<String>,
+    /// Its version.
+    pub prompt_version: Option<u32>,
+    /// The deployment arm.
+    pub arm: Option<String>,
+    /// Whatever else is known.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl NewSpan {
+    fn into_span(self, caller: &Caller) -> Span {
+        let usage = self.usage();
+        let at = TraceContext::root();
+        let payload = |raw: Option<Box<RawValue>>| raw.map(|raw| Payload::from(String::from(Box::<str>::from(raw))));
+        Span {
+            trace_id: self.trace_id.unwrap_or(at.trace_id),
+            span_id: self.span_id.unwrap_or(at.span_id),
+            parent_id: self.parent_id,
+            end: self.end_time,
+            ttft_ms: self.ttft_ms,
+            status: self.status.unwrap_or(Status::Ok),
+            status_message: self.status_message,
+            session_id: self.session_id,
+            user_id: self.user_id,
+            tags: self.tags,
+            environment: self.environment,
+            release: self.release,
+            provider: self.provider,
+            model_requested: self.model_requested,
+            model: self.model,
+            parameters: payload(self.parameters),
+            input: payload(self.input),
+            output: payload(self.output),
+            usage,
+            cost: self.cost_picodollars.map(Picodollars::new),
+            prompt_name: self.prompt_name,
+            prompt_version: self.prompt_version,
+            arm: self.arm,
+            attributes: self.attributes,
+            ..Span::new(caller.project_name().clone(), at, self.kind, self.name, self.start_time)
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let told = self.input_tokens.is_some() || self.output_tokens.is_some();
+        told.then(|| Usage {
+            input_tokens: self.input_tokens.unwrap_or(0),
+            output_tokens: self.output_tokens.unwrap_or(0),
+            cached_tokens: self.cached_tokens.unwrap_or(0),
+            reasoning_tokens: self.reasoning_tokens.unwrap_or(0),
+        })
+    }
+}
+
+/// A recorded span.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Span)]
+pub struct SpanBody {
+    /// The trace.
+    #[schema(value_type = String)]
+    pub trace_id: TraceId,
+    /// The span.
+    #[schema(value_type = String)]
+    pub span_id: SpanId,
+    /// The span that caused it.
+    #[schema(value_type = Option<String>)]
+    pub parent_id: Option<SpanId>,
+    /// What kind of work it was.
+    #[schema(value_type = String)]
+    pub kind: SpanKind,
+    /// The operation.
+    pub name: String,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub start_time: Timestamp,
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    pub end_time: Timestamp,
+    /// How long it took.
+    pub latency_ms: f64,
+    /// Time to the first token.
+    pub ttft_ms: Option<f64>,
+    /// How it ended.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// Why it ended so.
+    pub status_message: Option<String>,
+    /// The session.
+    pub session_id: Option<String>,
+    /// The end user.
+    pub user_id: Option<String>,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// For instance `production`.
+    pub environment: Option<String>,
+    /// The caller's own version.
+    pub release: Option<String>,
+    /// Who ran the model.
+    pub provider: Option<String>,
+    /// The model asked for.
+    pub model_requested: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// Sampling parameters and the like.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub parameters: Option<Box<RawValue>>,
+    /// What went in.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub input: Option<Box<RawValue>>,
+    /// What came out.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub output: Option<Box<RawValue>>,
+    /// Tokens of the prompt, cached ones included.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// Tokens of the prompt that came from a cache.
+    pub cached_tokens: Option<u64>,
+    /// Tokens of hidden reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// What it cost, in picodollars; null when the price is not known.
+    pub cost_picodollars: Option<i64>,
+    /// The prompt artifact that was used.
+    pub prompt_name: Option<String>,
+    /// Its version.
+    pub prompt_version: Option<u32>,
+    /// The deployment arm.
+    pub arm: Option<String>,
+    /// Whatever else is known.
+    #[schema(value_type = Object)]
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<&Span> for SpanBody {
+    fn from(span: &Span) -> Self {
+        let tokens = |of: fn(&Usage) -> u64| span.usage.as_ref().map(of);
+        Self {
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            parent_id: span.parent_id,
+            kind: span.kind,
+            name: span.name.clone(),
+            start_time: span.start,
+            end_time: span.end,
+            latency_ms: span.latency_ms(),
+            ttft_ms: span.ttft_ms,
+            status: span.status,
+            status_message: span.status_message.clone(),
+            session_id: span.session_id.clone(),
+            user_id: span.user_id.clone(),
+            tags: span.tags.clone(),
+            environment: span.environment.clone(),
+            release: span.release.clone(),
+            provider: span.provider.clone(),
+            model_requested: span.model_requested.clone(),
+            model: span.model.clone(),
+            parameters: span.parameters.as_ref().and_then(json),
+            input: span.input.as_ref().and_then(json),
+            output: span.output.as_ref().and_then(json),
+            input_tokens: tokens(|usage| usage.input_tokens),
+            output_tokens: tokens(|usage| usage.output_tokens),
+            cached_tokens: tokens(|usage| usage.cached_tokens),
+            reasoning_tokens: tokens(|usage| usage.reasoning_tokens),
+            cost_picodollars: span.cost.map(Picodollars::get),
+            prompt_name: span.prompt_name.clone(),
+            prompt_version: span.prompt_version,
+            arm: span.arm.clone(),
+            attributes: span.attributes.clone(),
+        }
+    }
+}
+
+/// A payload as the JSON it is; the beginning of one that was cut, as text.
+fn json(payload: &Payload) -> Option<Box<RawValue>> {
+    RawValue::from_string(payload.as_str().to_owned()).or_else(|_| serde_json::value::to_raw_value(payload.as_str())).ok()
+}

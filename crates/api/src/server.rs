@@ -1,0 +1,154 @@
+//! The server on a socket: accepting, limits on connections, and an end that drains.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::config::Limits;
+use crate::routes;
+use crate::state::{Lifecycle, Surface};
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every request in flight was answered to its end.
+    Drained,
+    /// The drain limit passed; this many connections still had requests in flight and were closed.
+    Cut {
+        /// Connections closed.
+        connections: usize,
+    },
+}
+
+/// Serves `app` on `listener` until `shutdown` completes; then refuses new requests, lets those in flight end within the
+/// drain limit, and returns.
+///
+/// Streams that outlast the limit end with an error event; what is still open a second later is closed.
+pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) -> Ended {
+    let limits = app.config.limits.clone();
+    let surface = Surface::shared(app);
+    let lifecycle = surface.lifecycle.clone();
+    let connections = Connections::new(&limits, routes::router(surface), lifecycle.stopping.clone());
+    accept(&listener, &connections, shutdown).await;
+    drop(listener);
+    lifecycle.stopping.cancel();
+    drain(&connections, &lifecycle, Duration::from_millis(limits.drain_ms)).await
+}
+
+/// Open connections and what each is served with.
+struct Connections {
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    /// Ends connections that did not end themselves.
+    closed: CancellationToken,
+}
+
+impl Connections {
+    fn new(limits: &Limits, router: Router, stopping: CancellationToken) -> Self {
+        Self {
+            router,
+            builder: builder(limits),
+            places: Arc::new(Semaphore::new(limits.connections)),
+            tasks: TaskTracker::new(),
+            stopping,
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Serves one connection on a task of its own; its place is given back when it closes.
+    fn serve(&self, stream: TcpStream, place: tokio::sync::OwnedSemaphorePermit) {
+        // Small events of a stream must not wait for more to fill a packet.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let (builder, router) = (self.builder.clone(), self.router.clone());
+        let (stopping, closed) = (self.stopping.clone(), self.closed.clone());
+        self.tasks.spawn(async move {
+            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! { ended = connection => ended, () = closed.cancelled() => Ok(()) }
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(error = %error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let head_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.head_ms))
+        // Hyper answers 431 by itself beyond these; the gate's own limits are reached first.
+        .max_headers(limits.header_count + 8)
+        .max_buf_size((limits.header_bytes + 16 * 1024).max(64 * 1024));
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(head_bytes).max_concurrent_streams(256);
+    builder
+}
+
+async fn accept(listener: &TcpListener, connections: &Connections, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let place = tokio::select! {
+            () = shutdown.as_mut() => return,
+            place = connections.places.clone().acquire_owned() => place,
+        };
+        // The semaphore is never closed.
+        let Ok(place) = place else { return };
+        let accepted = tokio::select! {
+            () = shutdown.as_mut() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => connections.serve(stream, place),
+            Err(error) => wait_out(&error).await,
+        }
+    }
+}
+
+/// A client that went away before it was accepted costs nothing; without file descriptors, accepting at once again would spin.
+async fn wait_out(error: &std::io::Error) {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "a connection could not be accepted");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn drain(connections: &Connections, lifecycle: &Lifecycle, limit: Duration) -> Ended {
+    // Time for a cut stream to send its last event.
+    const LAST_WORDS: Duration = Duration::from_secs(1);
+    connections.tasks.close();
+    if tokio::time::timeout(limit, connections.tasks.wait()).await.is_ok() {
+        return Ended::Drained;
+    }
+    let left = connections.tasks.len();
+    lifecycle.cut.cancel();
+    if tokio::time::timeout(LAST_WORDS, connections.tasks.wait()).await.is_err() {
+        connections.closed.cancel();
+        connections.tasks.wait().await;
+    }
+    Ended::Cut { connections: left }
+}
