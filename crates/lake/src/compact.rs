@@ -1,0 +1,208 @@
+//! Compaction: small segments become larger ones, and rows of deleted subjects go for good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
+use datafusion::common::Statistics;
+use datafusion::datasource::physical_plan::FileGroup;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use futures::StreamExt;
+use qd_base::TableName;
+use qd_catalog::Tombstone;
+use tokio::sync::{mpsc, watch};
+
+use crate::core::Core;
+use crate::scan::{file, parquet_scan};
+use crate::segment::Segment;
+use crate::subject::visible;
+use crate::tables::TableSnapshot;
+use crate::{Error, TableSpec};
+
+/// A merge holds a batch of each segment and the row group that is being written.
+const MERGE_MEMORY_BYTES: usize = 512 << 20;
+
+/// Batches between the thread that reads and the one that writes.
+const MERGE_AHEAD: usize = 2;
+
+/// Without new segments, compaction looks for work this often.
+const TICK: Duration = Duration::from_secs(60);
+
+impl Core {
+    /// Compacts, until `stop`, whenever something was sealed or deleted.
+    pub async fn keep_compacting(&self, mut stop: watch::Receiver<()>) {
+        loop {
+            tokio::select! {
+                _ = stop.changed() => return,
+                () = self.sealed.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            if let Err(error) = self.compact_all().await {
+                self.health.failed("compact", &error);
+            }
+        }
+    }
+
+    /// Compacts until there is nothing left to do.
+    pub async fn compact_all(&self) -> Result<(), Error> {
+        for table in self.tables.names() {
+            self.apply_tombstones(&table).await?;
+            while self.compact_table(&table).await? {}
+        }
+        Ok(())
+    }
+
+    /// Merges one set of segments, if there is one that is worth it.
+    async fn compact_table(&self, table: &TableName) -> Result<bool, Error> {
+        if self.doubtful.lock().contains(table) {
+            let _sealing = self.sealing.lock().await;
+            let _rewriting = self.rewriting.lock().await;
+            self.settle(table).await?;
+        }
+        let _rewriting = self.rewriting.lock().await;
+        let snapshot = self.tables.table(table.as_str())?;
+        let chosen = choose(&snapshot.segments, self.config.compact_fan_in, self.config.compact_bytes);
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        // Damaged segments are set aside here and not merged into good ones.
+        if self.set_aside_damaged(chosen.clone()).await? > 0 {
+            return Ok(true);
+        }
+        self.rewrite(&snapshot, chosen).await?;
+        self.health.compacted();
+        Ok(true)
+    }
+
+    /// Replaces segments by one with their visible rows, or by none when there are none.
+    async fn rewrite(&self, snapshot: &TableSnapshot, segments: Vec<Arc<Segment>>) -> Result<(), Error> {
+        let table = &snapshot.spec.name;
+        let level = segments.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0);
+        let old: Vec<_> = segments.iter().map(|segment| segment.record.id).collect();
+        let merged = self.merge(snapshot, &segments, level).await?;
+        let merged = if merged.record.rows == 0 { None } else { Some(merged) };
+        let record = merged.as_ref().map(|segment| segment.record.clone());
+        self.swap(table, record.as_slice(), &old, &[]).await?;
+        self.tables.rewritten(table.as_str(), &old, merged.into_iter().collect())
+    }
+
+    async fn merge(&self, snapshot: &TableSnapshot, segments: &[Arc<Segment>], level: u32) -> Result<Arc<Segment>, Error> {
+        let table = &snapshot.spec.name;
+        let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new()).map_err(Error::segment("preparing a merge", table))?;
+        let rows = merge_plan(&state, &snapshot.spec, segments, &snapshot.tombstones)
+            .and_then(|plan| execute_stream(plan, state.task_ctx()))
+            .map_err(Error::segment("preparing a merge", table))?;
+        let (sender, mut batches) = mpsc::channel(MERGE_AHEAD);
+        let reader = self.engine.spawn(pump(rows, sender));
+        let segment = self
+            .write_segment(Arc::clone(&snapshot.spec), level, move |_| Ok(std::iter::from_fn(move || batches.blocking_recv())))
+            .await?;
+        reader.await.map_err(|_| Error::Broken { operation: "merging segments" })?;
+        if segment.record.rows == 0 {
+            segment.file.doom();
+        }
+        Ok(segment)
+    }
+
+    /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones.
+    async fn apply_tombstones(&self, table: &TableName) -> Result<(), Error> {
+        let tombstones = self.tables.table(table.as_str())?.tombstones;
+        if tombstones.is_empty() {
+            return Ok(());
+        }
+        // Staged rows are hidden in memory but not in the catalog; sealed, they are gone there too.
+        self.seal_staged(table).await?;
+        let _rewriting = self.rewriting.lock().await;
+        let snapshot = self.tables.table(table.as_str())?;
+        for segment in &snapshot.segments {
+            if self.holds_hidden_rows(&snapshot, segment, &tombstones).await? {
+                self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
+            }
+        }
+        let applied: Vec<_> = tombstones.iter().map(|tombstone| tombstone.id).collect();
+        self.catalog.remove_tombstones(&applied).await.map_err(Error::catalog("removing tombstones"))?;
+        self.tables.lift(table.as_str(), &applied)?;
+        self.health.compacted();
+        Ok(())
+    }
+
+    async fn seal_staged(&self, table: &TableName) -> Result<(), Error> {
+        let staged_bytes = self.tables.size(table.as_str())?.staged_bytes;
+        for _ in 0..=staged_bytes / self.config.seal_bytes.max(1) * 2 {
+            if self.seal_table(table).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn holds_hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>, tombstones: &[Tombstone]) -> Result<bool, Error> {
+        if tombstones.iter().all(|tombstone| segment.record.min_time >= tombstone.before) {
+            return Ok(false);
+        }
+        let table = &snapshot.spec.name;
+        let count = async {
+            let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new())?;
+            let plan = merge_plan(&state, &snapshot.spec, std::slice::from_ref(segment), tombstones)?;
+            let mut rows = execute_stream(plan, state.task_ctx())?;
+            let mut visible = 0;
+            while let Some(batch) = rows.next().await {
+                visible += batch?.num_rows() as u64;
+            }
+            Ok(visible < segment.record.rows)
+        };
+        count.await.map_err(Error::segment("looking for rows of deleted subjects", table))
+    }
+}
+
+/// Segments of one level that together are not too large: the oldest of the lowest level that has enough of them.
+fn choose(segments: &[Arc<Segment>], fan_in: usize, most_bytes: u64) -> Vec<Arc<Segment>> {
+    // A segment of half the largest size gains nothing from being merged.
+    let small = segments.iter().filter(|segment| segment.record.bytes < most_bytes / 2);
+    let mut levels = std::collections::BTreeMap::<u32, Vec<&Arc<Segment>>>::new();
+    small.for_each(|segment| levels.entry(segment.record.level).or_default().push(segment));
+    for mut level in levels.into_values().filter(|level| level.len() >= fan_in.max(2)) {
+        level.sort_by_key(|segment| segment.record.min_time);
+        let mut bytes = 0;
+        let fits = level.into_iter().take(fan_in).take_while(|segment| {
+            bytes += segment.record.bytes;
+            bytes <= most_bytes
+        });
+        let chosen: Vec<_> = fits.cloned().collect();
+        if chosen.len() > 1 {
+            return chosen;
+        }
+    }
+    Vec::new()
+}
+
+/// The visible rows of sorted segments, in order, in the plain types of the table.
+fn merge_plan(state: &SessionState, spec: &TableSpec, segments: &[Arc<Segment>], tombstones: &[Tombstone]) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    let unknown = Arc::new(Statistics::new_unknown(&spec.schema));
+    let groups = segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
+    let mut plan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
+    if let Some(visible) = visible(spec, &spec.schema, tombstones)? {
+        plan = Arc::new(FilterExec::try_new(visible, plan)?);
+    }
+    let options = SortOptions { descending: false, nulls_first: true };
+    let order = spec.sort.iter().map(|column| Ok(PhysicalSortExpr::new(col(column, &spec.schema)?, options))).collect::<DataFusionResult<Vec<_>>>()?;
+    let order = LexOrdering::new(order).ok_or_else(|| DataFusionError::Plan("a table needs a sort column".to_owned()))?;
+    Ok(Arc::new(SortPreservingMergeExec::new(order, plan)))
+}
+
+/// Hands rows to the thread that writes, until it does not want more.
+async fn pump(mut rows: SendableRecordBatchStream, sender: mpsc::Sender<DataFusionResult<RecordBatch>>) {
+    while let Some(batch) = rows.next().await {
+        let failed = batch.is_err();
+        if sender.send(batch).await.is_err() || failed {
+            return;
+        }
+    }
+}

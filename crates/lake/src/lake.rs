@@ -1,0 +1,218 @@
+//! The lake itself: opening, appending, querying, keeping house, closing.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use parking_lot::Mutex;
+use qd_base::Timestamp;
+use qd_catalog::Catalog;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::commit;
+use crate::core::Core;
+use crate::file::{Disk, LocalDisk};
+use crate::query::Question;
+use crate::queue::Queue;
+use crate::scan::SegmentsRead;
+use crate::table::batch_bytes;
+use crate::{Ack, Error, LakeConfig, LakeStats, Param, QueryLimits, QueryOutput, TableSpec};
+
+/// Rows that cannot be sealed fast enough, or not at all, keep appends waiting for about this long.
+const STAGED_RETRY_AFTER_MS: u64 = 1000;
+
+/// A query that meets damaged segments is asked again without them, at most so often.
+const MAX_TRIES: usize = 4;
+
+/// An append-only store of Arrow tables. Cheap to clone; all clones are one lake.
+///
+/// Dropped without [`Lake::close`], it loses nothing that was acknowledged.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    open: Arc<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    core: Arc<Core>,
+    queue: Queue,
+    /// Dropping this stops the background tasks.
+    stop: Mutex<Option<watch::Sender<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Lake {
+    /// Opens the lake in `config.dir` with these tables, and reads back what was acknowledged and is not sealed.
+    ///
+    /// Damaged segments are set aside with an alarm in [`Lake::stats`]; the rest is served.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a table that contradicts itself; [`Error::Disk`] and [`Error::Catalog`] when the lake
+    /// cannot be read.
+    pub async fn open(config: LakeConfig, catalog: Catalog, tables: Vec<TableSpec>) -> Result<Self, Error> {
+        Self::open_on(Arc::new(LocalDisk), config, catalog, tables).await
+    }
+
+    /// [`Lake::open`] on a disk of one's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_on(disk: Arc<dyn Disk>, config: LakeConfig, catalog: Catalog, tables: Vec<TableSpec>) -> Result<Self, Error> {
+        let core = Arc::new(Core::open(config, catalog.clone(), tables, disk).await?);
+        let (queue, batches) = Queue::new(core.config.queue_bytes);
+        let (stop, stopped) = watch::channel(());
+        let mut tasks = Vec::from(commit::start(&core.config, batches, catalog, &core.tables, &core.health, &core.committed));
+        let (sealer, stop_sealer) = (Arc::clone(&core), stopped.clone());
+        tasks.push(tokio::spawn(async move { sealer.keep_sealing(stop_sealer).await }));
+        let compactor = Arc::clone(&core);
+        tasks.push(tokio::spawn(async move { compactor.keep_compacting(stopped).await }));
+        let open = Open { core, queue, stop: Mutex::new(Some(stop)), tasks: Mutex::new(tasks) };
+        Ok(Self { open: Arc::new(open) })
+    }
+
+    /// Appends rows and waits until they are on disk.
+    ///
+    /// # Errors
+    /// Those of [`Lake::enqueue`], and [`Error::Commit`] when the group commit failed: the rows are then most
+    /// likely not kept, and were not acknowledged.
+    pub async fn append(&self, table: &str, batch: RecordBatch) -> Result<Ack, Error> {
+        self.enqueue(table, batch)?.await
+    }
+
+    /// Queues rows and returns at once; the future is ready when they are on disk. They are committed whether it
+    /// is awaited or not.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when the queue or the memory for unsealed rows is full, [`Error::TooLarge`] for a batch
+    /// that is larger than the queue, [`Error::UnknownTable`], [`Error::Schema`] and [`Error::Closed`].
+    pub fn enqueue(&self, table: &str, batch: RecordBatch) -> Result<impl Future<Output = Result<Ack, Error>> + Send + 'static, Error> {
+        let core = &self.open.core;
+        let spec = core.tables.spec(table)?;
+        spec.admit(&batch)?;
+        let queued = self.admit().and_then(|()| self.open.queue.push(spec.name.clone(), batch.clone(), batch_bytes(&batch)));
+        if matches!(queued, Err(Error::Full { .. })) {
+            core.health.refused();
+        }
+        let acked = queued?;
+        Ok(async move { acked.await.unwrap_or(Err(Error::Broken { operation: "committing rows" })) })
+    }
+
+    fn admit(&self) -> Result<(), Error> {
+        let core = &self.open.core;
+        if core.tables.staged_bytes() >= core.config.staged_bytes { Err(Error::Full { retry_after_ms: STAGED_RETRY_AFTER_MS }) } else { Ok(()) }
+    }
+
+    /// Answers one statement that reads, over all rows that were acknowledged when it began, each exactly once.
+    ///
+    /// `$1`, `$2` and so on stand for `params`. If the query meets a damaged segment, that is set aside and the
+    /// query answered from the rest.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Sql`] and [`Error::SqlTooLong`] for a statement that is not allowed or not
+    /// understood; [`Error::Timeout`] and [`Error::Memory`] beyond its limits; [`Error::Query`] when it failed.
+    pub async fn query(&self, sql: &str, params: Vec<Param>, limits: QueryLimits) -> Result<QueryOutput, Error> {
+        let core = &self.open.core;
+        let question = Question { sql, params, limits };
+        for _ in 1..MAX_TRIES {
+            let read = SegmentsRead::default();
+            let snapshot = core.tables.snapshot();
+            match core.queries.answer(&core.engine, &snapshot, &question, &read).await {
+                Err(error @ Error::Query { .. }) => {
+                    let suspects = std::mem::take(&mut *read.lock());
+                    if core.set_aside_damaged(suspects).await? == 0 {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+        core.queries.answer(&core.engine, &core.tables.snapshot(), &question, &SegmentsRead::default()).await
+    }
+
+    /// Seals everything that is staged.
+    ///
+    /// # Errors
+    /// What failed; the rows stay staged.
+    pub async fn seal(&self) -> Result<(), Error> {
+        self.detached("sealing", |core| async move { core.seal_all().await }).await
+    }
+
+    /// Merges small segments and removes the rows of deleted subjects from disk, until nothing is left to do.
+    ///
+    /// # Errors
+    /// What failed; all rows are still where they were.
+    pub async fn compact(&self) -> Result<(), Error> {
+        self.detached("compacting", |core| async move { core.compact_all().await }).await
+    }
+
+    /// Drops the segments of a table whose rows are all from before a time. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTable`], or [`Error::Catalog`] when nothing was dropped.
+    pub async fn retain(&self, table: &str, before: Timestamp) -> Result<usize, Error> {
+        let table = self.open.core.tables.spec(table)?.name.clone();
+        self.detached("dropping segments", move |core| async move { core.retain(&table, before).await }).await
+    }
+
+    /// Deletes the rows of one subject with a time up to now: queries that begin after this do not see them, and
+    /// compaction removes them from disk.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTable`]; [`Error::Spec`] when the table has no subjects; [`Error::Catalog`] when the
+    /// deletion could not be recorded.
+    pub async fn delete_subject(&self, table: &str, subject: &str) -> Result<(), Error> {
+        let spec = self.open.core.tables.spec(table)?;
+        if spec.subject_column.is_none() {
+            return Err(Error::Spec { table: spec.name.clone(), reason: "its rows belong to no subjects".to_owned() });
+        }
+        let subject = subject.to_owned();
+        let delete = move |core: Arc<Core>| async move {
+            let tombstone = core.catalog.add_tombstone(&spec.name, &subject, Timestamp::now()).await.map_err(Error::catalog("deleting a subject"))?;
+            core.tables.bury(spec.name.as_str(), tombstone)?;
+            core.sealed.notify_one();
+            Ok(())
+        };
+        self.detached("deleting a subject", delete).await
+    }
+
+    /// Reads every segment in full and sets aside those that are not what was written. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] when the check itself broke off.
+    pub async fn verify(&self) -> Result<usize, Error> {
+        let segments = |core: &Core| core.tables.snapshot().into_values().flat_map(|table| table.segments).collect();
+        self.detached("checking segments", move |core| async move { core.set_aside_damaged(segments(&core)).await }).await
+    }
+
+    /// What the lake holds and how it fares.
+    pub fn stats(&self) -> LakeStats {
+        let mut stats = self.open.core.stats();
+        stats.queue_bytes = self.open.queue.waiting_bytes();
+        stats.queue_limit_bytes = self.open.queue.limit_bytes();
+        stats
+    }
+
+    /// Refuses new rows, commits those that are queued, and ends the background tasks. What is staged stays
+    /// staged. The catalog is left open.
+    pub async fn close(&self) {
+        self.open.queue.close();
+        drop(self.open.stop.lock().take());
+        let tasks = std::mem::take(&mut *self.open.tasks.lock());
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the lake broke off");
+            }
+        }
+    }
+
+    /// Runs a change to its end even when its caller stops waiting: between the catalog's change and that of the
+    /// picture in memory there is no good place to stop.
+    async fn detached<T, F>(&self, operation: &'static str, change: impl FnOnce(Arc<Core>) -> F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        tokio::spawn(change(Arc::clone(&self.open.core))).await.map_err(|_| Error::Broken { operation })?
+    }
+}

@@ -1,0 +1,55 @@
+//! Append these rows durably; run this query.
+//!
+//! A [`Lake`] holds tables that only grow. Appended rows wait in a bounded queue for a group commit, which writes
+//! them as one compressed blob into the catalog's staging table and acknowledges them; a sealer turns staged rows
+//! into sorted Parquet segments, compaction merges these, retention drops them whole. A query sees segments and
+//! staged rows as they were when it began, each row exactly once.
+//!
+//! Three things are deliberately absent. There is no write-ahead log of our own: what was acknowledged is safe
+//! because SQLite's commit is. There is no background thread that could lose rows: rows leave the staging table
+//! in the transaction that records their segment. And a query can reach no file, no network and no setting.
+//!
+//! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
+//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject`); how they
+//! are read (`guard` → [`query`] → `scan` → `engine`); all of it together (`core` → [`lake`] → [`health`]); and
+//! beside it, what is opaque: [`blob`].
+
+pub mod config;
+pub mod table;
+
+mod codec;
+mod commit;
+mod queue;
+
+pub mod file;
+mod segment;
+mod tables;
+
+mod compact;
+mod seal;
+mod subject;
+
+mod engine;
+mod guard;
+pub mod query;
+mod scan;
+
+mod core;
+pub mod health;
+pub mod lake;
+
+pub mod blob;
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use blob::BlobStore;
+pub use config::{LakeConfig, QueryLimits};
+pub use error::Error;
+pub use file::{Disk, DiskFile, LocalDisk};
+pub use health::{Alarm, LakeStats, TableStats};
+pub use lake::Lake;
+pub use query::{Param, QueryOutput};
+pub use queue::Ack;
+pub use table::TableSpec;

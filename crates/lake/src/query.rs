@@ -1,0 +1,248 @@
+//! Answering one statement within its limits.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use datafusion::catalog::TableProvider;
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::sql::parser::Statement;
+use futures::StreamExt;
+use qd_base::Timestamp;
+use tokio::sync::Semaphore;
+
+use crate::engine::Engine;
+use crate::guard::{check_plan, parse, syntax};
+use crate::scan::{SegmentsRead, TableScan};
+use crate::tables::{Snapshot, TableSnapshot};
+use crate::{Error, LakeConfig, QueryLimits};
+
+/// A value for `$1`, `$2` and so on, so that no one writes values into SQL.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Param {
+    /// No value.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// A text.
+    Text(String),
+    /// A point in time.
+    Time(Timestamp),
+}
+
+impl From<&str> for Param {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Param {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Param {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<f64> for Param {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for Param {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl From<Timestamp> for Param {
+    fn from(time: Timestamp) -> Self {
+        Self::Time(time)
+    }
+}
+
+impl<T: Into<Param>> From<Option<T>> for Param {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl From<Param> for ScalarValue {
+    fn from(param: Param) -> Self {
+        match param {
+            Param::Null => Self::Null,
+            Param::Bool(truth) => Self::Boolean(Some(truth)),
+            Param::Int(number) => Self::Int64(Some(number)),
+            Param::Float(number) => Self::Float64(Some(number)),
+            Param::Text(text) => Self::Utf8(Some(text)),
+            Param::Time(time) => Self::TimestampNanosecond(Some(time.as_nanos()), Some("UTC".into())),
+        }
+    }
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone)]
+pub struct QueryOutput {
+    /// Its columns. Text is `Utf8`, never a view or a dictionary.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// Whether there were more rows than allowed.
+    pub truncated: bool,
+}
+
+impl QueryOutput {
+    /// How many rows the answer has.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// A statement, the values of its parameters, and what it may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Question<'a> {
+    pub sql: &'a str,
+    pub params: Vec<Param>,
+    pub limits: QueryLimits,
+}
+
+/// Answers queries, a few at a time.
+#[derive(Debug)]
+pub(crate) struct Queries {
+    permits: Semaphore,
+    memory_bytes: usize,
+    max_sql_bytes: usize,
+}
+
+impl Queries {
+    pub fn new(config: &LakeConfig) -> Self {
+        let concurrency = config.query_concurrency.max(1);
+        Self { permits: Semaphore::new(concurrency), memory_bytes: config.memory_limit_bytes / concurrency, max_sql_bytes: config.max_sql_bytes }
+    }
+
+    /// Answers one statement over one snapshot. The work stops when the time is up, or the answer is not awaited
+    /// any more.
+    pub async fn answer(&self, engine: &Engine, snapshot: &Snapshot, question: &Question<'_>, read: &SegmentsRead) -> Result<QueryOutput, Error> {
+        let Question { sql, params, limits } = question.clone();
+        let run = async {
+            let _permit = self.permits.acquire().await.map_err(|_| Error::Closed)?;
+            let memory_bytes = limits.memory_bytes.min(self.memory_bytes);
+            let scan = |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
+            let tables = snapshot.iter().map(|(name, table)| (name.to_string(), scan(table)));
+            let state = engine.session(memory_bytes, tables.collect()).map_err(syntax)?;
+            let work = Work { state, sql: sql.to_owned(), params, memory_bytes, max_rows: limits.max_rows, max_sql_bytes: self.max_sql_bytes };
+            engine.spawn(work.run()).await.map_err(|_| Error::Broken { operation: "running a query" })?
+        };
+        let limit_ms = u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX);
+        tokio::time::timeout(limits.timeout, run).await.unwrap_or(Err(Error::Timeout { limit_ms }))
+    }
+}
+
+/// One statement and what it may use.
+struct Work {
+    state: SessionState,
+    sql: String,
+    params: Vec<Param>,
+    memory_bytes: usize,
+    max_rows: usize,
+    max_sql_bytes: usize,
+}
+
+impl Work {
+    async fn run(self) -> Result<QueryOutput, Error> {
+        let statement = parse(&self.sql, self.max_sql_bytes)?;
+        let rows = self.plan(statement).await?;
+        self.collect(rows).await
+    }
+
+    async fn plan(&self, statement: Statement) -> Result<SendableRecordBatchStream, Error> {
+        let plan = self.state.statement_to_plan(statement).await.map_err(syntax)?;
+        check_plan(&plan)?;
+        let params = self.params.iter().cloned().map(ScalarValue::from).collect::<Vec<_>>();
+        // Without parameters, `$1` stays and is reported as missing by the planner.
+        let plan = if params.is_empty() { plan } else { plan.with_param_values(ParamValues::from(params)).map_err(syntax)? };
+        let plan = self.state.create_physical_plan(&plan).await.map_err(|cause| self.failed(cause))?;
+        execute_stream(plan, self.state.task_ctx()).map_err(|cause| self.failed(cause))
+    }
+
+    async fn collect(&self, mut rows: SendableRecordBatchStream) -> Result<QueryOutput, Error> {
+        let schema = plain_schema(&rows.schema());
+        let answer = MemoryConsumer::new("answer").register(&self.state.runtime_env().memory_pool);
+        let mut batches = Vec::new();
+        let mut left = self.max_rows;
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(|cause| self.failed(cause))?;
+            let taken = plain(&batch.slice(0, batch.num_rows().min(left)), &schema).map_err(|cause| self.failed(cause.into()))?;
+            answer.try_grow(taken.get_array_memory_size()).map_err(|cause| self.failed(cause))?;
+            let truncated = batch.num_rows() > left;
+            left -= taken.num_rows();
+            batches.push(taken);
+            if truncated {
+                return Ok(QueryOutput { schema, batches, truncated });
+            }
+        }
+        Ok(QueryOutput { schema, batches, truncated: false })
+    }
+
+    /// Tells a query that asks too much, or for what cannot be, from a lake that cannot be read.
+    fn failed(&self, cause: DataFusionError) -> Error {
+        match cause.find_root() {
+            DataFusionError::ResourcesExhausted(message) => Error::Memory { limit_bytes: self.memory_bytes, message: message.clone() },
+            DataFusionError::ArrowError(root, _) if !is_read_error(root) => syntax(cause),
+            DataFusionError::ArrowError(..)
+            | DataFusionError::ParquetError(_)
+            | DataFusionError::ObjectStore(_)
+            | DataFusionError::IoError(_)
+            | DataFusionError::External(_)
+            | DataFusionError::Internal(_)
+            | DataFusionError::ExecutionJoin(_) => Error::Query { cause: Arc::new(cause) },
+            _ => syntax(cause),
+        }
+    }
+}
+
+fn is_read_error(error: &ArrowError) -> bool {
+    matches!(error, ArrowError::ExternalError(_) | ArrowError::IoError(..) | ArrowError::IpcError(_) | ArrowError::ParquetError(_))
+}
+
+/// The schema of an answer, with plain types in place of those that only make queries faster.
+fn plain_schema(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| plain_field(field)).collect::<Vec<_>>();
+    Arc::new(Schema::new(fields))
+}
+
+fn plain_field(field: &Field) -> Field {
+    Field::new(field.name(), plain_type(field.data_type()), field.is_nullable())
+}
+
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Dictionary(_, value) => plain_type(value),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => DataType::List(Arc::new(plain_field(item))),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain_field(field)).collect()),
+        other => other.clone(),
+    }
+}
+
+fn plain(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &options)
+}

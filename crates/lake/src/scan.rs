@@ -1,0 +1,180 @@
+//! A table as DataFusion sees it: the segments and staged rows of one snapshot.
+//!
+//! The provider is made for one query and holds what that query began with, so a seal or compaction meanwhile
+//! neither hides a row nor shows it twice.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PrunableStatistics;
+use datafusion::common::{DFSchema, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::union::UnionExec;
+
+use parking_lot::Mutex;
+
+use crate::segment::Segment;
+use crate::subject::visible;
+use crate::tables::TableSnapshot;
+
+/// Under this address the query engine finds the folder of the segments, and nothing else.
+pub(crate) const SEGMENTS_URL: &str = "lake://segments";
+
+/// The segments that a query reads; when it fails, one of them may be damaged.
+pub(crate) type SegmentsRead = Arc<Mutex<Vec<Arc<Segment>>>>;
+
+/// One table of a snapshot.
+#[derive(Debug)]
+pub(crate) struct TableScan {
+    snapshot: TableSnapshot,
+    read: SegmentsRead,
+}
+
+impl TableScan {
+    pub fn new(snapshot: TableSnapshot, read: SegmentsRead) -> Self {
+        Self { snapshot, read }
+    }
+}
+
+#[async_trait]
+impl TableProvider for TableScan {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.snapshot.scan_schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Filters prune segments, row groups and pages, and are pushed into the decoding of Parquet by the optimizer;
+    /// it adds the rest of the work where that is not possible.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        let segments = self.prune(state, filters)?;
+        self.read.lock().extend(segments.iter().cloned());
+        let (clean, buried): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| !self.may_hold_hidden_rows(segment));
+        // With a filter above, the first rows of a scan may not be the first that pass.
+        let limit = limit.filter(|_| filters.is_empty());
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(3);
+        if !clean.is_empty() {
+            parts.push(parquet_scan(state, &self.snapshot.scan_schema, groups(state, &clean), projection, limit)?);
+        }
+        if !buried.is_empty() {
+            parts.push(self.scan_buried(state, &buried, projection)?);
+        }
+        if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
+            parts.push(self.scan_staged(projection)?);
+        }
+        match parts.len() {
+            0 => Ok(Arc::new(EmptyExec::new(projected(&self.snapshot.scan_schema, projection)?))),
+            _ => UnionExec::try_new(parts),
+        }
+    }
+}
+
+impl TableScan {
+    /// The segments that may hold rows that pass the filters, by what is known of their sort columns.
+    fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<Segment>>> {
+        let segments = self.snapshot.segments.clone();
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(segments) };
+        let schema = &self.snapshot.scan_schema;
+        let filter = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(schema))?)?;
+        let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(filter) else { return Ok(segments) };
+        let statistics = segments.iter().map(|segment| Arc::clone(&segment.statistics)).collect();
+        let keep = predicate.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?;
+        Ok(segments.into_iter().zip(keep).filter_map(|(segment, keep)| keep.then_some(segment)).collect())
+    }
+
+    fn may_hold_hidden_rows(&self, segment: &Segment) -> bool {
+        self.snapshot.tombstones.iter().any(|tombstone| segment.record.min_time < tombstone.before)
+    }
+
+    /// Segments with rows of deleted subjects, without these rows.
+    fn scan_buried(&self, state: &dyn Session, segments: &[Arc<Segment>], projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = &self.snapshot.scan_schema;
+        let scan = parquet_scan(state, schema, groups(state, segments), None, None)?;
+        match visible(&self.snapshot.spec, schema, &self.snapshot.tombstones)? {
+            Some(visible) => Ok(Arc::new(FilterExec::try_new(visible, scan)?.with_projection(projection.cloned())?)),
+            None => parquet_scan(state, schema, groups(state, segments), projection, None),
+        }
+    }
+
+    fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = projected(&self.snapshot.scan_schema, projection)?;
+        let staged = self.snapshot.staged.iter().filter(|batch| batch.num_rows() > 0);
+        let batches = staged.map(|batch| self.snapshot.spec.conform(batch, &schema)).collect::<std::result::Result<Vec<_>, _>>();
+        let batches = batches.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
+        Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
+    }
+}
+
+fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
+    match projection {
+        Some(columns) => Ok(Arc::new(schema.project(columns)?)),
+        None => Ok(Arc::clone(schema)),
+    }
+}
+
+/// Spreads segments over as many groups as there are threads, the largest first, so that each has the same work.
+fn groups(state: &dyn Session, segments: &[Arc<Segment>]) -> Vec<FileGroup> {
+    let count = state.config().target_partitions().clamp(1, segments.len().max(1));
+    let mut groups = vec![(0_u64, Vec::new()); count];
+    let mut segments = segments.to_vec();
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.record.bytes));
+    for segment in segments {
+        if let Some((bytes, files)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            *bytes += segment.record.bytes;
+            files.push(file(&segment).with_statistics(Arc::clone(&segment.statistics)));
+        }
+    }
+    groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()
+}
+
+/// Where the query engine finds a segment.
+pub(crate) fn file(segment: &Segment) -> PartitionedFile {
+    PartitionedFile::new(segment.record.path.clone(), segment.record.bytes)
+}
+
+/// Reads files of these groups, one partition a group.
+pub(crate) fn parquet_scan(
+    state: &dyn Session,
+    schema: &SchemaRef,
+    groups: Vec<FileGroup>,
+    projection: Option<&Vec<usize>>,
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let url = ObjectStoreUrl::parse(SEGMENTS_URL)?;
+    let environment = state.runtime_env();
+    let metadata = environment.cache_manager.get_file_metadata_cache();
+    let readers = Arc::new(CachedParquetFileReaderFactory::new(environment.object_store(&url)?, metadata));
+    let source = ParquetSource::new(Arc::clone(schema))
+        .with_table_parquet_options(state.default_table_options().parquet)
+        .with_parquet_file_reader_factory(readers);
+    let files = groups.iter().flat_map(FileGroup::iter).map(|file| file.statistics.as_deref()).collect::<Option<Vec<_>>>();
+    let statistics = files.map_or(Ok(Statistics::new_unknown(schema)), |files| Statistics::try_merge_iter(files, schema))?;
+    let config = FileScanConfigBuilder::new(url, Arc::new(source))
+        .with_statistics(statistics)
+        .with_file_groups(groups)
+        .with_projection_indices(projection.cloned())?
+        .with_limit(limit)
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}

@@ -1,0 +1,286 @@
+//! What each table consists of at this moment, and what a query saw when it began.
+//!
+//! The catalog decides; this is its picture in memory. A change is made in the catalog first and here after,
+//! under one lock, so that a [`Snapshot`] holds every row exactly once: in a staged batch or in a segment.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
+use qd_base::{SegmentId, TableName};
+use qd_catalog::{StagedId, Tombstone, TombstoneId};
+
+use crate::segment::Segment;
+use crate::subject::without_subjects;
+use crate::table::batch_bytes;
+use crate::{Error, TableSpec};
+
+/// Small staged batches are merged in memory up to this many rows: each array costs a few hundred bytes however
+/// few rows it has.
+const MERGED_ROWS: usize = 4096;
+
+/// Committed rows that are in no segment yet.
+#[derive(Debug, Clone)]
+pub(crate) struct StagedRows {
+    /// The staged batches of the catalog that these rows come from, ascending.
+    pub ids: Vec<StagedId>,
+    /// The rows, without those that tombstones hide.
+    pub batch: RecordBatch,
+    pub bytes: usize,
+    pub since: Instant,
+}
+
+/// One table as a query sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct TableSnapshot {
+    pub spec: Arc<TableSpec>,
+    pub scan_schema: SchemaRef,
+    pub segments: Vec<Arc<Segment>>,
+    pub staged: Vec<RecordBatch>,
+    pub tombstones: Arc<[Tombstone]>,
+}
+
+/// All tables at one moment. It keeps the files of its segments alive.
+pub(crate) type Snapshot = BTreeMap<TableName, TableSnapshot>;
+
+/// Staged rows that are to become a segment.
+pub(crate) struct ToSeal {
+    pub ids: Vec<StagedId>,
+    pub batches: Vec<RecordBatch>,
+}
+
+#[derive(Debug)]
+struct Table {
+    spec: Arc<TableSpec>,
+    scan_schema: SchemaRef,
+    segments: Vec<Arc<Segment>>,
+    staged: Vec<StagedRows>,
+    tombstones: Arc<[Tombstone]>,
+    /// Rows up to here are being sealed, so they are merged with no others.
+    sealing_through: Option<StagedId>,
+}
+
+/// The picture in memory of what the catalog holds.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    tables: Mutex<BTreeMap<TableName, Table>>,
+    names: String,
+}
+
+/// How much of a table is where.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    pub segments: usize,
+    pub segment_rows: u64,
+    pub segment_bytes: u64,
+    pub staged_batches: usize,
+    pub staged_rows: usize,
+    pub staged_bytes: usize,
+    pub oldest_staged: Option<Instant>,
+    pub tombstones: usize,
+}
+
+impl Tables {
+    pub fn new(specs: Vec<TableSpec>) -> Self {
+        let names = specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ");
+        let tables = specs.into_iter().map(|spec| (spec.name.clone(), Table::new(spec))).collect();
+        Self { tables: Mutex::new(tables), names }
+    }
+
+    pub fn names(&self) -> Vec<TableName> {
+        self.tables.lock().keys().cloned().collect()
+    }
+
+    pub fn spec(&self, name: &str) -> Result<Arc<TableSpec>, Error> {
+        self.with(name, |table| Arc::clone(&table.spec))
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        self.tables.lock().iter().map(|(name, table)| (name.clone(), table.snapshot())).collect()
+    }
+
+    pub fn table(&self, name: &str) -> Result<TableSnapshot, Error> {
+        self.with(name, |table| table.snapshot())
+    }
+
+    pub fn size(&self, name: &str) -> Result<Size, Error> {
+        self.with(name, |table| table.size())
+    }
+
+    /// Memory that the staged rows of all tables take.
+    pub fn staged_bytes(&self) -> usize {
+        self.tables.lock().values().flat_map(|table| &table.staged).map(|rows| rows.bytes).sum()
+    }
+
+    /// Fills a table with what the catalog held when the lake was opened.
+    pub fn load(&self, name: &str, segments: Vec<Arc<Segment>>, staged: Vec<(StagedId, RecordBatch)>, tombstones: Vec<Tombstone>) -> Result<(), Error> {
+        self.with(name, |table| {
+            table.segments = segments;
+            table.tombstones = tombstones.into();
+            staged.into_iter().try_for_each(|(id, batch)| table.push(id, batch))
+        })?
+    }
+
+    /// Corrects the picture of a table after a change whose outcome was unknown: it has these segments, and of its
+    /// staged batches only these.
+    pub fn reconcile(&self, name: &str, segments: Vec<Arc<Segment>>, staged: &HashSet<StagedId>) -> Result<(), Error> {
+        self.with(name, |table| {
+            table.segments = segments;
+            table.staged.retain(|rows| rows.ids.iter().all(|id| staged.contains(id)));
+        })
+    }
+
+    /// Shows rows that have just been committed.
+    pub fn publish(&self, rows: Vec<(TableName, StagedId, RecordBatch)>) -> Result<(), Error> {
+        let mut tables = self.tables.lock();
+        for (name, id, batch) in rows {
+            let table = tables.get_mut(&name).ok_or_else(|| self.unknown(name.as_str()))?;
+            table.push(id, batch)?;
+        }
+        Ok(())
+    }
+
+    /// The oldest staged rows of a table, about `bytes` of them, or none.
+    pub fn to_seal(&self, name: &str, bytes: usize) -> Result<Option<ToSeal>, Error> {
+        self.with(name, |table| table.to_seal(bytes))
+    }
+
+    /// Swaps staged rows for the segment that now holds them, if any of them were left to hold.
+    pub fn sealed(&self, name: &str, ids: &[StagedId], segment: Option<Arc<Segment>>) -> Result<(), Error> {
+        self.with(name, |table| {
+            let sealed: HashSet<_> = ids.iter().collect();
+            table.staged.retain(|rows| !rows.ids.iter().any(|id| sealed.contains(id)));
+            table.segments.extend(segment);
+            table.sealing_through = None;
+        })
+    }
+
+    /// A seal was given up; its rows stay staged.
+    pub fn not_sealed(&self, name: &str) -> Result<(), Error> {
+        self.with(name, |table| table.sealing_through = None)
+    }
+
+    /// Swaps segments for others. The files of those that go are removed, if no segment that comes shares them.
+    pub fn rewritten(&self, name: &str, removed: &[SegmentId], added: Vec<Arc<Segment>>) -> Result<(), Error> {
+        self.with(name, |table| {
+            let gone = table.take_segments(removed);
+            table.segments.extend(added);
+            let kept = |segment: &Segment| table.segments.iter().any(|other| Arc::ptr_eq(&other.file, &segment.file));
+            gone.iter().filter(|segment| !kept(segment)).for_each(|segment| segment.file.doom());
+        })
+    }
+
+    /// Takes a damaged segment away from queries; its file stays.
+    pub fn quarantine(&self, name: &str, id: SegmentId) -> Result<Option<Arc<Segment>>, Error> {
+        self.with(name, |table| table.take_segments(&[id]).pop())
+    }
+
+    /// Hides the rows that a tombstone holds for.
+    pub fn bury(&self, name: &str, tombstone: Tombstone) -> Result<(), Error> {
+        self.with(name, |table| table.bury(tombstone))?
+    }
+
+    /// Forgets tombstones that have been applied everywhere.
+    pub fn lift(&self, name: &str, applied: &[TombstoneId]) -> Result<(), Error> {
+        self.with(name, |table| table.tombstones = table.tombstones.iter().filter(|tombstone| !applied.contains(&tombstone.id)).cloned().collect())
+    }
+
+    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Table) -> T) -> Result<T, Error> {
+        self.tables.lock().get_mut(name).map(act).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        Error::UnknownTable { name: name.to_owned(), known: self.names.clone() }
+    }
+}
+
+impl Table {
+    fn new(spec: TableSpec) -> Self {
+        let scan_schema = spec.scan_schema();
+        Self { spec: Arc::new(spec), scan_schema, segments: Vec::new(), staged: Vec::new(), tombstones: Arc::new([]), sealing_through: None }
+    }
+
+    fn snapshot(&self) -> TableSnapshot {
+        TableSnapshot {
+            spec: Arc::clone(&self.spec),
+            scan_schema: Arc::clone(&self.scan_schema),
+            segments: self.segments.clone(),
+            staged: self.staged.iter().map(|rows| rows.batch.clone()).collect(),
+            tombstones: Arc::clone(&self.tombstones),
+        }
+    }
+
+    fn size(&self) -> Size {
+        Size {
+            segments: self.segments.len(),
+            segment_rows: self.segments.iter().map(|segment| segment.record.rows).sum(),
+            segment_bytes: self.segments.iter().map(|segment| segment.record.bytes).sum(),
+            staged_batches: self.staged.iter().map(|rows| rows.ids.len()).sum(),
+            staged_rows: self.staged.iter().map(|rows| rows.batch.num_rows()).sum(),
+            staged_bytes: self.staged.iter().map(|rows| rows.bytes).sum(),
+            oldest_staged: self.staged.first().map(|rows| rows.since),
+            tombstones: self.tombstones.len(),
+        }
+    }
+
+    fn push(&mut self, id: StagedId, batch: RecordBatch) -> Result<(), Error> {
+        let batch = without_subjects(&self.spec, &batch, &self.tombstones)?;
+        let bytes = batch_bytes(&batch);
+        self.staged.push(StagedRows { ids: vec![id], batch, bytes, since: Instant::now() });
+        self.merge_small()
+    }
+
+    /// Merges the last batches as long as the one before is not larger, so that each row is copied a few times only.
+    fn merge_small(&mut self) -> Result<(), Error> {
+        while let [.., before, last] = self.staged.as_slice() {
+            let rows = before.batch.num_rows() + last.batch.num_rows();
+            if before.batch.num_rows() > last.batch.num_rows() || rows > MERGED_ROWS || !self.may_merge(before) {
+                break;
+            }
+            let batch = concat_batches(&self.spec.schema, [&before.batch, &last.batch]).map_err(Error::arrow("merging staged rows", &self.spec.name))?;
+            let merged = StagedRows { ids: [before.ids.as_slice(), &last.ids].concat(), bytes: batch_bytes(&batch), batch, since: before.since };
+            self.staged.truncate(self.staged.len() - 2);
+            self.staged.push(merged);
+        }
+        Ok(())
+    }
+
+    fn may_merge(&self, before: &StagedRows) -> bool {
+        self.sealing_through.is_none_or(|sealing| before.ids.first().is_some_and(|first| *first > sealing))
+    }
+
+    fn to_seal(&mut self, bytes: usize) -> Option<ToSeal> {
+        let mut work = ToSeal { ids: Vec::new(), batches: Vec::new() };
+        let mut taken = 0;
+        for rows in &self.staged {
+            if taken > 0 && taken + rows.bytes > bytes {
+                break;
+            }
+            taken += rows.bytes;
+            work.ids.extend(&rows.ids);
+            work.batches.push(rows.batch.clone());
+        }
+        self.sealing_through = work.ids.last().copied();
+        self.sealing_through.map(|_| work)
+    }
+
+    fn take_segments(&mut self, ids: &[SegmentId]) -> Vec<Arc<Segment>> {
+        let (gone, kept) = std::mem::take(&mut self.segments).into_iter().partition(|segment| ids.contains(&segment.record.id));
+        self.segments = kept;
+        gone
+    }
+
+    fn bury(&mut self, tombstone: Tombstone) -> Result<(), Error> {
+        let tombstone = [tombstone];
+        for rows in &mut self.staged {
+            rows.batch = without_subjects(&self.spec, &rows.batch, &tombstone)?;
+            rows.bytes = batch_bytes(&rows.batch);
+        }
+        self.tombstones = self.tombstones.iter().cloned().chain(tombstone).collect();
+        Ok(())
+    }
+}
