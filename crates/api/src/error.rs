@@ -363,7 +363,7 @@ fn sort_gateway(error: &qd_gateway::Error) -> Sort {
     use qd_gateway::Error as Gateway;
     const UPSTREAM: &str = "upstream_error";
     match error {
-        Gateway::UnknownModel { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found").about("model"),
+        Gateway::UnknownModel { .. } | Gateway::NotInstalled { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found").about("model"),
         Gateway::Invalid { code, .. } => Sort::new(StatusCode::BAD_REQUEST, INVALID, *code),
         Gateway::Upstream { status, retry_after_ms, .. } => {
             let status = StatusCode::from_u16(*status).ok().filter(|status| status.is_client_error() || status.is_server_error());

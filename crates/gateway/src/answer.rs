@@ -1,12 +1,12 @@
 //! What a caller gets back: one JSON document, or the events of a stream.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
-use qd_base::id::{SpanId, TraceId};
-use qd_base::name::ProviderName;
+use qd_base::{ProviderName, SpanId, TraceId};
 
 /// Who answered, and under which trace the call is recorded.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Served {
     /// The provider that answered.
     pub provider: ProviderName,
     /// The provider's name of the model that answered.
-    pub model: std::sync::Arc<str>,
+    pub model: Arc<str>,
 }
 
 /// An answer in OpenAI's wire form.

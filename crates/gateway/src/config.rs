@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::route::ModelRoute;
 
 /// Providers and routes of the operator; every project may use them.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatewayConfig {
     /// Upstreams that every project may use, beside those that a project keeps in the catalog.
@@ -20,7 +20,7 @@ pub struct GatewayConfig {
 }
 
 /// One OpenAI-compatible upstream.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
     /// The name in `provider/model` and in routes.
@@ -50,10 +50,12 @@ pub struct Limits {
     /// The longest wait before a retry; an upstream that asks for more is left for the next target.
     pub retry_wait_ms: u64,
     /// The largest answer that is not a stream.
-    pub response_bytes: usize,
+    pub response_bytes: u64,
     /// The largest single event of a stream.
     pub event_bytes: usize,
-    /// How much of one stream's text is kept for its trace row.
+    /// The largest stream.
+    pub stream_bytes: u64,
+    /// How much of one stream is kept for its trace row; of the rest only usage and finish reasons are.
     pub captured_bytes: usize,
     /// How many bytes of finished calls may wait to become trace rows before calls go unrecorded (and are counted).
     pub record_queue_bytes: usize,
@@ -72,7 +74,8 @@ impl Default for Limits {
             retry_wait_ms: 10_000,
             response_bytes: 64 << 20,
             event_bytes: 8 << 20,
-            captured_bytes: 4 << 20,
+            stream_bytes: 1 << 30,
+            captured_bytes: 16 << 20,
             record_queue_bytes: 64 << 20,
             listing_ttl_ms: 60_000,
         }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use qd_base::name::ProviderName;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// How much of an upstream's error that is not JSON is repeated.
+const EXCERPT_CHARS: usize = 500;
 
 /// The result of everything that the gateway does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,6 +18,12 @@ pub enum Error {
     UnknownModel {
         /// The name in the request.
         model: String,
+    },
+    /// The model is known and not installed here, or has no such version.
+    #[error("{message}")]
+    NotInstalled {
+        /// What is missing, and the command that fetches it.
+        message: String,
     },
     /// The request is wrong, and would be wrong wherever it were sent.
     #[error("{message}")]
@@ -105,7 +114,7 @@ impl Error {
         let (kind, code) = self.kind();
         let param = match self {
             Self::Invalid { param, .. } => param.as_deref(),
-            Self::UnknownModel { .. } => Some("model"),
+            Self::UnknownModel { .. } | Self::NotInstalled { .. } => Some("model"),
             _ => None,
         };
         let object = json!({"error": {"message": self.to_string(), "type": kind, "param": param, "code": code}});
@@ -115,7 +124,7 @@ impl Error {
     /// OpenAI's `type` and `code`.
     fn kind(&self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::UnknownModel { .. } => ("invalid_request_error", Some("model_not_found")),
+            Self::UnknownModel { .. } | Self::NotInstalled { .. } => ("invalid_request_error", Some("model_not_found")),
             Self::Invalid { code, .. } => ("invalid_request_error", *code),
             Self::Upstream { .. } => ("upstream_error", None),
             Self::Credentials { .. } => ("upstream_error", Some("upstream_credentials")),
@@ -125,5 +134,67 @@ impl Error {
             Self::Busy { .. } => ("rate_limit_error", Some("engine_busy")),
             Self::Configuration { .. } | Self::Catalog(_) | Self::Model(_) | Self::Engine(_) => ("server_error", None),
         }
+    }
+
+    /// The error and its causes in one line, for the trace.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// An upstream's error in OpenAI's shape: its own bytes where it has that shape, else its message in our frame.
+pub(crate) fn openai_shaped(provider: &ProviderName, status: u16, body: Bytes) -> Bytes {
+    let document: Option<Value> = serde_json::from_slice(&body).ok();
+    if document.as_ref().is_some_and(|document| document["error"].is_object()) {
+        return body;
+    }
+    let said = document.as_ref().and_then(said_in).map_or_else(|| excerpt(&body), str::to_owned);
+    let message = format!("provider {provider} answered with status {status}: {said}");
+    Bytes::from(json!({"error": {"message": message, "type": "upstream_error", "param": null, "code": status.to_string()}}).to_string())
+}
+
+/// Where servers that do not follow OpenAI's shape put their message.
+fn said_in(document: &Value) -> Option<&str> {
+    ["error", "message", "detail"].into_iter().find_map(|field| document[field].as_str())
+}
+
+fn excerpt(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim().chars().take(EXCERPT_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_other_shapes_are_framed() {
+        let name: ProviderName = "up".parse().unwrap();
+        let check = |body: &'static str, expected: &str| {
+            let framed: Value = serde_json::from_slice(&openai_shaped(&name, 422, Bytes::from_static(body.as_bytes()))).unwrap();
+            assert_eq!(framed["error"]["message"], format!("provider up answered with status 422: {expected}"));
+            assert_eq!(framed["error"]["code"], "422");
+        };
+        check(r#"{"error":"model not found"}"#, "model not found");
+        check(r#"{"object":"error","message":"too long"}"#, "too long");
+        check(r#"{"detail":"Not Found"}"#, "Not Found");
+        check("<html>no</html>", "<html>no</html>");
+        let own = Bytes::from_static(br#"{"error":{"message":"m","x":1}}"#);
+        assert_eq!(openai_shaped(&name, 422, own.clone()), own);
+    }
+
+    #[test]
+    fn our_own_errors_have_the_shape_too() {
+        let error = Error::UnknownModel { model: "gpt-5\"x".to_owned() };
+        let body: Value = serde_json::from_slice(&error.body()).unwrap();
+        assert_eq!(body["error"]["code"], "model_not_found");
+        assert_eq!(body["error"]["param"], "model");
+        assert!(body["error"]["message"].as_str().unwrap().contains("gpt-5\"x"));
     }
 }

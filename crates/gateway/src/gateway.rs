@@ -1,18 +1,30 @@
 //! The door itself.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use qd_base::chat::{ChatRequest, ChatResponse};
-use qd_base::embedding::{EmbeddingRequest, Embeddings};
+use qd_base::completion::{CompletionRequest, CompletionResponse};
+use qd_base::{ProjectId, Secret};
 use qd_catalog::Catalog;
+use qd_trace::PriceTable;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::answer::Answer;
-use crate::call::Endpoint;
-use crate::config::GatewayConfig;
+use crate::answer::{Answer, EventStream, Reply, Served};
+use crate::call::{Call, Endpoint};
+use crate::config::{GatewayConfig, Limits, ProviderConfig};
 use crate::context::CallContext;
-use crate::error::Result;
-use crate::listing::ListedModel;
+use crate::directory::{Directory, Providers, by_provider_name};
+use crate::dispatch::{Begun, Opened, dispatch};
+use crate::error::{Error, Result};
+use crate::exchange::Exchange;
+use crate::listing::{self, ListedModel};
+use crate::provider::{Local, OpenAi, Provider, Upstream};
+use crate::record::{Recording, Scribe};
+use crate::relay::relay;
 
 /// The rooms that the gateway stands on.
 pub struct GatewayParts {
@@ -27,7 +39,7 @@ pub struct GatewayParts {
     /// Takes finished calls.
     pub recorder: qd_trace::Recorder,
     /// Prices them.
-    pub prices: Arc<qd_trace::PriceTable>,
+    pub prices: Arc<PriceTable>,
     /// How a local model is loaded when somebody asks for it.
     pub model_options: qd_serve::ModelOptions,
     /// The operator's providers, routes and limits.
@@ -37,21 +49,152 @@ pub struct GatewayParts {
 /// The one door to every model. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: Directory,
+    local: Arc<Local>,
+    catalog: Catalog,
+    net: qd_net::Client,
+    limits: Limits,
+    scribe: Scribe,
 }
 
 impl Gateway {
-    /// Opens the door: reads the providers' keys from the environment and the projects' providers from the catalog.
-    pub async fn new(parts: GatewayParts) -> Result<Self> { todo!() }
-    /// Answers one request in OpenAI's wire form; this is what HTTP callers get. `body` is the request's JSON as it came.
-    pub async fn call(&self, context: CallContext, endpoint: Endpoint, body: Bytes) -> Result<Answer> { todo!() }
-    /// A chat call from inside the process (evaluations, judges, pipelines).
-    pub async fn chat(&self, context: CallContext, request: &ChatRequest) -> Result<ChatResponse> { todo!() }
-    /// Embeddings for callers inside the process.
-    pub async fn embed(&self, context: CallContext, request: &EmbeddingRequest) -> Result<Embeddings> { todo!() }
+    /// Opens the door: reads the operator's keys from the environment and the projects' providers from the catalog.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for what cannot work, [`Error::Catalog`] when the providers cannot be read.
+    pub async fn new(parts: GatewayParts) -> Result<Self> {
+        let GatewayParts { engine, models, catalog, net, recorder, prices, model_options, config } = parts;
+        let limits = config.limits;
+        let ttl = Duration::from_millis(limits.listing_ttl_ms);
+        let shared = config.providers.into_iter().map(|provider| operators(provider, &net, ttl)).collect::<Result<_>>()?;
+        let local = Arc::new(Local::new(engine, models, model_options));
+        let directory = Directory::new(config.routes, shared, local.clone())?;
+        let scribe = Scribe::start(recorder, prices, limits.record_queue_bytes);
+        let gateway = Self { inner: Arc::new(Inner { directory, local, catalog, net, limits, scribe }) };
+        gateway.reload_providers().await?;
+        Ok(gateway)
+    }
+
+    /// Answers one request in OpenAI's wire form; `body` is the request's JSON as it came. This is what HTTP callers get.
+    ///
+    /// Dropping the future, or the stream in the answer, cancels the call wherever it is.
+    ///
+    /// # Errors
+    /// When no target has an answer; once a stream has begun, errors are its last event instead.
+    pub async fn call(&self, context: CallContext, endpoint: Endpoint, body: Bytes) -> Result<Answer> {
+        let Inner { directory, limits, scribe, .. } = &*self.inner;
+        let call = Call::parse(endpoint, body)?;
+        let candidates = directory.candidates(context.project, &call.model, limits);
+        let mut recording = scribe.begin(Exchange::new(context, call));
+        let opened = match candidates {
+            Ok(candidates) => dispatch(recording.exchange_mut(), &candidates, limits).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(opened) => Ok(self.answer(opened, recording).await),
+            Err(error) => {
+                recording.failed(&error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// A chat call from inside the process: an evaluation, a judge, a pipeline.
+    ///
+    /// # Errors
+    /// As [`Gateway::call`], and [`Error::Invalid`] when the request asks for a stream.
+    pub async fn chat(&self, context: CallContext, request: &ChatRequest) -> Result<ChatResponse> {
+        self.typed(context, Endpoint::Chat, request).await
+    }
+
+    /// A completion for callers inside the process.
+    ///
+    /// # Errors
+    /// As [`Gateway::chat`].
+    pub async fn complete(&self, context: CallContext, request: &CompletionRequest) -> Result<CompletionResponse> {
+        self.typed(context, Endpoint::Completions, request).await
+    }
+
+    /// Loads an installed model before anybody asks for it, under the name that calls will find it by.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not installed, [`Error::Engine`] when it cannot be loaded.
+    pub async fn preload(&self, model: &str) -> Result<()> {
+        self.inner.local.load(model).await.map(drop)
+    }
+
     /// Every model name that `project` can ask for now.
-    pub async fn models(&self, context: &CallContext) -> Result<Vec<ListedModel>> { todo!() }
-    /// Reads the projects' providers anew; to be called after a provider has changed in the catalog.
-    pub async fn reload_providers(&self) -> Result<()> { todo!() }
-    /// Waits until every finished call has been handed to the recorder.
-    pub async fn drain(&self) { todo!() }
+    pub async fn models(&self, project: ProjectId) -> Vec<ListedModel> {
+        listing::list(&self.inner.directory, project).await
+    }
+
+    /// Reads the projects' providers anew; to be called after one has changed in the catalog.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when they cannot be read or decrypted.
+    pub async fn reload_providers(&self) -> Result<()> {
+        let inner = &*self.inner;
+        inner.directory.set_own(projects_own(inner).await?);
+        Ok(())
+    }
+
+    /// Prices the calls that end from now on by another table.
+    pub fn set_prices(&self, prices: Arc<PriceTable>) {
+        self.inner.scribe.set_prices(prices);
+    }
+
+    /// Calls that left no trace row because too many were waiting to become one.
+    pub fn unrecorded(&self) -> u64 {
+        self.inner.scribe.dropped()
+    }
+
+    /// Waits until every call that has ended has been handed to the recorder.
+    pub async fn drain(&self) {
+        self.inner.scribe.drain().await;
+    }
+
+    async fn answer(&self, opened: Opened, mut recording: Recording) -> Answer {
+        let at = recording.exchange().at;
+        let served = Served { trace: at.trace_id, span: at.span_id, provider: opened.provider, model: opened.model };
+        match opened.answer {
+            Begun::Whole(body, timings) => {
+                recording.whole(body.clone(), timings);
+                recording.answered().await;
+                Answer::Whole(Reply { served, body })
+            }
+            Begun::Events(events) => {
+                let events = relay(events, served.provider.clone(), recording, self.inner.limits.clone());
+                Answer::Events(EventStream::new(served, events))
+            }
+        }
+    }
+
+    async fn typed<Q: Serialize, A: DeserializeOwned>(&self, context: CallContext, endpoint: Endpoint, request: &Q) -> Result<A> {
+        let body = serde_json::to_vec(request).map_err(|cause| invalid(format!("the request cannot be written as JSON: {cause}")))?;
+        let Answer::Whole(reply) = self.call(context, endpoint, body.into()).await? else {
+            return Err(invalid("a stream was asked for where a whole answer is expected".to_owned()));
+        };
+        serde_json::from_slice(&reply.body)
+            .map_err(|cause| Error::Protocol { provider: reply.served.provider, message: format!("its answer is not as OpenAI's API says: {cause}") })
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::Invalid { message, param: None, code: None }
+}
+
+/// A provider of the operator's, with its key from the environment.
+fn operators(config: ProviderConfig, net: &qd_net::Client, listing_ttl: Duration) -> Result<Arc<dyn Provider>> {
+    let key = config.api_key_env.as_deref().map(|variable| from_environment(&config, variable)).transpose()?;
+    let upstream = Upstream { name: config.name, base_url: config.base_url, key, timeout_ms: config.timeout_ms };
+    Ok(Arc::new(OpenAi::new(upstream, net.clone(), listing_ttl)?))
+}
+
+fn from_environment(config: &ProviderConfig, variable: &str) -> Result<Secret> {
+    let missing = |_| Error::Configuration { message: format!("provider {}: the environment variable {variable} that should hold its key is not set", config.name) };
+    std::env::var(variable).map(Secret::new).map_err(missing)
 }

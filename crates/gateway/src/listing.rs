@@ -1,5 +1,10 @@
 //! Which model names can be asked for: routes, installed local models, and what upstreams list.
 
+use futures::future::join_all;
+use qd_base::ProjectId;
+
+use crate::directory::Directory;
+
 /// One entry of the list of models.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedModel {
@@ -7,6 +12,25 @@ pub struct ListedModel {
     pub id: String,
     /// Who serves it: `quarterdeck` for routes and local models, else the provider's name.
     pub owned_by: String,
-    /// When the upstream says it was made, in seconds since 1970; 0 when nobody knows.
+    /// When it was made or installed, in seconds since 1970; 0 when nobody knows.
     pub created: i64,
+}
+
+/// The owner of what this server itself offers.
+pub(crate) const OURS: &str = "quarterdeck";
+
+/// Every name that `project` can ask for: routes, then local models, then upstreams' by provider. An upstream that cannot be
+/// asked is left out: the list must not fail because one of many is down.
+pub(crate) async fn list(directory: &Directory, project: ProjectId) -> Vec<ListedModel> {
+    let mut routes: Vec<_> = directory.routes().map(|name| ListedModel { id: name.to_owned(), owned_by: OURS.to_owned(), created: 0 }).collect();
+    routes.sort_by(|a, b| a.id.cmp(&b.id));
+    let providers = directory.providers(project);
+    let lists = join_all(providers.iter().map(|provider| provider.models())).await;
+    for (provider, list) in providers.iter().zip(lists) {
+        match list {
+            Ok(models) => routes.extend(models),
+            Err(error) => tracing::warn!(provider = %provider.name(), error = error.chain(), "its models are not listed"),
+        }
+    }
+    routes
 }

@@ -1,0 +1,83 @@
+"""Servers that a bench starts: wait until they answer, weigh them, end them."""
+
+import contextlib
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+START_LIMIT_S = 90
+STOP_LIMIT_S = 20
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(url):
+    """Whether anything at all answers HTTP there."""
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+        return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def server(command, log, ready_url, env=None, cwd=None):
+    """Runs a server until the block ends. `log` is the path of its output."""
+    log = pathlib.Path(log)
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=cwd)
+    try:
+        wait_until_ready(process, ready_url, log)
+        yield process
+    finally:
+        stop(process)
+
+
+def wait_until_ready(process, url, log):
+    give_up = time.monotonic() + START_LIMIT_S
+    while not answers(url() if callable(url) else url):
+        if process.poll() is not None or time.monotonic() > give_up:
+            tail = log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{process.args[0]} did not start:\n{tail}")
+        time.sleep(0.1)
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def family(pid):
+    """A process and its descendants."""
+    children = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            children += [int(child) for child in task.read_text().split()]
+    return [pid, *(member for child in children for member in family(child))]
+
+
+def resident_mib(pid):
+    """Resident memory of a process and its descendants."""
+    return sum(status_kib(member, "VmRSS") for member in family(pid)) / 1024
+
+
+def status_kib(pid, field):
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+    return 0
