@@ -1,5 +1,7 @@
 //! Why a trace could not be written, priced or found.
 
+use std::sync::Arc;
+
 use arrow::error::ArrowError;
 use qd_base::{Sha256Hex, SpanId};
 
@@ -35,7 +37,7 @@ pub enum Error {
     Query { operation: &'static str, #[source] cause: qd_lake::Error },
     /// Rows could not be built as Arrow arrays.
     #[error("building a batch of spans")]
-    Build(#[source] ArrowError),
+    Build(#[source] Arc<ArrowError>),
     /// A stored row that is no span.
     #[error("column {column} of a stored span: {why}")]
     Row { column: &'static str, why: String },
@@ -50,6 +52,12 @@ impl Error {
 
     pub(crate) fn word(what: &'static str, text: &str, words: &'static str) -> Self {
         Self::Word { what, text: text.chars().take(Self::QUOTED_CHARS).collect(), words: words.trim_end() }
+    }
+
+    /// The message with the messages of its causes, for a log line.
+    pub fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
     pub(crate) fn cursor(text: &str) -> Self {

@@ -19,6 +19,8 @@ pub mod traces;
 pub mod window;
 
 mod error;
+#[cfg(test)]
+mod tests;
 
 pub use context::TraceContext;
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@ use arrow::array::{
     TimestampNanosecondBuilder,
 };
 use arrow::compute::cast;
+use arrow::error::ArrowError;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
 use qd_base::{Picodollars, Sha256Hex, TableName, Timestamp, Usage};
 use qd_lake::TableSpec;
@@ -267,8 +268,8 @@ impl SpanRows {
     /// The rows as a batch; the builder is empty again.
     ///
     /// # Errors
-    /// [`Error::Build`] when a column outgrew Arrow's 2 GiB of text.
-    pub fn finish(&mut self) -> Result<RecordBatch> {
+    /// When a column outgrew Arrow's 2 GiB of text.
+    pub fn finish(&mut self) -> Result<RecordBatch, Arc<ArrowError>> {
         self.rows = 0;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.project.finish()),
@@ -306,7 +307,7 @@ impl SpanRows {
             Arc::new(self.arm.finish()),
             Arc::new(self.attributes.finish()),
         ];
-        RecordBatch::try_new(schema(), columns).map_err(Error::Build)
+        RecordBatch::try_new(schema(), columns).map_err(Arc::new)
     }
 }
 

@@ -1,0 +1,258 @@
+//! Which spans are asked for, and where a page begins.
+
+use std::fmt;
+use std::str::FromStr;
+
+use qd_base::{ProjectName, SpanId, TimeRange, Timestamp};
+use qd_lake::Param;
+
+use crate::{Error, Span, SpanKind, Status};
+
+/// Which spans are wanted: those for which every part that is told holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// Of this project.
+    pub project: Option<ProjectName>,
+    /// Begun in this range of time.
+    pub range: Option<TimeRange>,
+    /// Of this kind.
+    pub kind: Option<SpanKind>,
+    /// Ended so.
+    pub status: Option<Status>,
+    /// Answered by this model, or asking for it.
+    pub model: Option<String>,
+    /// Run by this provider.
+    pub provider: Option<String>,
+    /// In this session.
+    pub session: Option<String>,
+    /// For this end user.
+    pub user: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Of this environment.
+    pub environment: Option<String>,
+    /// Of this operation.
+    pub name: Option<String>,
+    /// That took at least so many milliseconds.
+    pub min_latency_ms: Option<f64>,
+    /// With this text in the input, the output or the status message, whatever its case. Of a payload that went to a
+    /// blob the preview is searched.
+    pub text: Option<String>,
+}
+
+/// How much of a listing is wanted, and from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Entries at most; [`Page::MOST`] at most.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+}
+
+impl Page {
+    /// Entries of a page at most.
+    pub const MOST: usize = 500;
+
+    /// The first page.
+    pub fn first(limit: usize) -> Self {
+        Self { limit, after: None }
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::first(50)
+    }
+}
+
+/// The last entry of a page, newest first: the next page begins after it, whatever has been added meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// Its start.
+    pub start: Timestamp,
+    /// Which of those that started then.
+    pub span_id: SpanId,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.start.as_nanos(), self.span_id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let read = || {
+            let (nanos, span_id) = text.split_once('.')?;
+            Some(Self { start: Timestamp::from_nanos(nanos.parse().ok()?), span_id: span_id.parse().ok()? })
+        };
+        read().ok_or_else(|| Error::cursor(text))
+    }
+}
+
+impl Filter {
+    /// The spans of one project.
+    pub fn of(project: ProjectName) -> Self {
+        Self { project: Some(project), ..Self::default() }
+    }
+
+    /// Whether a span that has just finished is wanted: the filter of a live tail.
+    pub fn matches(&self, span: &Span) -> bool {
+        let text = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        self.project.as_ref().is_none_or(|project| *project == span.project)
+            && self.range.is_none_or(|range| range.contains(span.start))
+            && self.kind.is_none_or(|kind| kind == span.kind)
+            && self.status.is_none_or(|status| status == span.status)
+            && (text(&self.model, span.model.as_deref()) || text(&self.model, span.model_requested.as_deref()))
+            && text(&self.provider, span.provider.as_deref())
+            && text(&self.session, span.session_id.as_deref())
+            && text(&self.user, span.user_id.as_deref())
+            && self.tag.as_ref().is_none_or(|tag| span.tags.contains(tag))
+            && text(&self.environment, span.environment.as_deref())
+            && text(&self.name, Some(&span.name))
+            && self.min_latency_ms.is_none_or(|least| span.latency_ms() >= least)
+            && self.text.as_deref().is_none_or(|wanted| has_text(span, &wanted.to_lowercase()))
+    }
+}
+
+fn has_text(span: &Span, wanted: &str) -> bool {
+    let payloads = [&span.input, &span.output].into_iter().flatten().map(|payload| payload.in_row());
+    payloads.chain(span.status_message.as_deref()).any(|text| text.to_lowercase().contains(wanted))
+}
+
+/// A condition of SQL and the values that its parameters are bound to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Condition {
+    parts: Vec<String>,
+    params: Vec<Param>,
+}
+
+impl Condition {
+    /// That a span is wanted by `filter`.
+    pub fn of(filter: &Filter) -> Self {
+        let mut condition = Self::default();
+        condition.all("project = $", filter.project.as_ref().map(|project| project.as_str().into()));
+        if let Some(range) = filter.range {
+            condition.all("start_time >= $", Some(range.from().into()));
+            condition.all("start_time < $", Some(range.to().into()));
+        }
+        condition.all("kind = $", filter.kind.map(|kind| kind.as_str().into()));
+        condition.all("status = $", filter.status.map(|status| status.as_str().into()));
+        condition.all("(model = $ OR model_requested = $)", filter.model.clone().map(Param::Text));
+        condition.all("provider = $", filter.provider.clone().map(Param::Text));
+        condition.all("session_id = $", filter.session.clone().map(Param::Text));
+        condition.all("user_id = $", filter.user.clone().map(Param::Text));
+        condition.all("array_has(tags, $)", filter.tag.clone().map(Param::Text));
+        condition.all("environment = $", filter.environment.clone().map(Param::Text));
+        condition.all("name = $", filter.name.clone().map(Param::Text));
+        condition.all("latency_ms >= $", filter.min_latency_ms.map(Param::Float));
+        let text = filter.text.as_ref().map(|text| Param::Text(text.to_lowercase()));
+        condition.all("(contains(lower(input), $) OR contains(lower(output), $) OR contains(lower(status_message), $))", text);
+        condition
+    }
+
+    /// Also demands `part`, in which every `$` stands for `value`; without a value nothing more is demanded.
+    pub fn all(&mut self, part: &str, value: Option<Param>) {
+        if let Some(value) = value {
+            let place = self.bind(value);
+            self.parts.push(part.replace('$', &place));
+        }
+    }
+
+    /// Also demands that `column` is one of `values`.
+    pub fn one_of(&mut self, column: &str, values: impl IntoIterator<Item = Param>) {
+        let places: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
+        self.parts.push(format!("{column} IN ({})", places.join(", ")));
+    }
+
+    /// Also demands that a span comes after `cursor` in a listing that has the newest first.
+    pub fn after(&mut self, cursor: Cursor) {
+        let (start, span_id) = (self.bind(cursor.start.into()), self.bind(cursor.span_id.to_string().into()));
+        // The first part follows from the second; it is there so that segments can be skipped by their times.
+        self.parts.push(format!("start_time <= {start} AND (start_time < {start} OR span_id < {span_id})"));
+    }
+
+    /// A condition without demands that goes on counting this one's parameters, so that one statement can hold both.
+    pub fn beside(&self) -> Self {
+        Self { parts: Vec::new(), params: self.params.clone() }
+    }
+
+    /// The name by which SQL refers to `value`.
+    fn bind(&mut self, value: Param) -> String {
+        self.params.push(value);
+        format!("${}", self.params.len())
+    }
+
+    /// The condition as SQL.
+    pub fn sql(&self) -> String {
+        if self.parts.is_empty() { "true".to_owned() } else { self.parts.join(" AND ") }
+    }
+
+    /// The values of its parameters.
+    pub fn params(&self) -> Vec<Param> {
+        self.params.clone()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::table::tests::full_span;
+
+    /// Filters of which the first of each pair takes [`full_span`] and the second does not.
+    pub(crate) fn filters() -> Vec<(Filter, Filter)> {
+        let text = |text: &str| Some(text.to_owned());
+        let range = |from: i64, to: i64| TimeRange::new(Timestamp::from_secs(1_767_225_600 + from), Timestamp::from_secs(1_767_225_600 + to)).ok();
+        let pair = |yes, no| (yes, no);
+        let none = Filter::default;
+        vec![
+            pair(Filter::of("default".parse().unwrap()), Filter::of("other".parse().unwrap())),
+            pair(Filter { range: range(0, 1), ..none() }, Filter { range: range(-1, 0), ..none() }),
+            pair(Filter { kind: Some(SpanKind::Llm), ..none() }, Filter { kind: Some(SpanKind::Tool), ..none() }),
+            pair(Filter { status: Some(Status::Error), ..none() }, Filter { status: Some(Status::Ok), ..none() }),
+            pair(Filter { model: text("gpt-4o"), ..none() }, Filter { model: text("gpt"), ..none() }),
+            pair(Filter { model: text("gpt-4o-2024-08-06"), ..none() }, Filter { model: text("GPT-4o"), ..none() }),
+            pair(Filter { provider: text("openai"), ..none() }, Filter { provider: text("x"), ..none() }),
+            pair(Filter { session: text("s-1"), ..none() }, Filter { session: text("s-2"), ..none() }),
+            pair(Filter { user: text("alice@example.org"), ..none() }, Filter { user: text(""), ..none() }),
+            pair(Filter { tag: text("б"), ..none() }, Filter { tag: text("c"), ..none() }),
+            pair(Filter { environment: text("production"), ..none() }, Filter { environment: text("x"), ..none() }),
+            pair(Filter { name: text("chat"), ..none() }, Filter { name: text("x"), ..none() }),
+            pair(Filter { min_latency_ms: Some(250.0), ..none() }, Filter { min_latency_ms: Some(250.1), ..none() }),
+            pair(Filter { text: text("HELLO"), ..none() }, Filter { text: text("hello there"), ..none() }),
+            pair(Filter { text: text("said 500"), ..none() }, Filter { text: text("%"), ..none() }),
+        ]
+    }
+
+    /// One span, and for each part of a filter one that takes it and one that does not; the lake is asked the same in
+    /// `crate::tests`.
+    #[test]
+    fn every_part_of_a_filter_decides() {
+        assert!(Filter::default().matches(&full_span()));
+        for (taken, refused) in filters() {
+            assert!(taken.matches(&full_span()), "{taken:?}");
+            assert!(!refused.matches(&full_span()), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_bound_and_never_part_of_the_text() {
+        let evil = "x' OR true --".to_owned();
+        let mut condition = Condition::of(&Filter { model: Some(evil.clone()), name: Some("$1".into()), ..Filter::default() });
+        condition.one_of("trace_id", ["a".into(), "b".into()]);
+        assert_eq!(condition.sql(), "(model = $1 OR model_requested = $1) AND name = $2 AND trace_id IN ($3, $4)");
+        assert_eq!(condition.params(), [Param::Text(evil), Param::Text("$1".into()), "a".into(), "b".into()]);
+        assert_eq!(Condition::of(&Filter::default()).sql(), "true");
+    }
+
+    #[test]
+    fn a_cursor_survives_its_text() {
+        let cursor = Cursor { start: Timestamp::from_nanos(-7), span_id: "00f067aa0ba902b7".parse().unwrap() };
+        assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        for text in ["", "7", "7.", ".00f067aa0ba902b7", "7.00f067aa0ba902b", "7.0000000000000000", "99999999999999999999.00f067aa0ba902b7"] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Makes finished spans durable, in groups, without the caller waiting unless it wants to.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use qd_lake::Lake;
+use qd_lake::blob::BlobStore;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout_at};
+
+use crate::table::{PayloadBlobs, SPANS, SpanRows};
+use crate::window::{CrashWindow, Durations};
+use crate::{Error, Payload, Result, Span};
+
+/// Spans in one batch at most.
+const GROUP_SPANS: usize = 4_096;
+/// Batches that wait for their commit at most; more would only move the queue.
+const COMMITS_IN_FLIGHT: usize = 4;
+/// A group is committed when it has about this many bytes: the lake's queue takes it whole, and it fits one blob of SQLite.
+const GROUP_BYTES: usize = 4 << 20;
+/// Spans that a slow reader of the live tail may lag behind before it misses some.
+const TAIL_SPANS: usize = 1_024;
+/// A lake that stays full for so long has failed; its rows are given up and counted.
+const FULL_FOR: Duration = Duration::from_secs(30);
+/// The queue's bound in bytes is counted in units of this size, so that it fits a semaphore.
+const UNIT_BYTES: usize = 1_024;
+
+/// Whether whoever finishes a span waits until it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It never waits. A crash may lose the spans of the last milliseconds; [`CrashWindow`] says of how many.
+    #[default]
+    Async,
+    /// It waits for the commit, so that an answered call is a durable one.
+    Sync,
+}
+
+/// How a [`Recorder`] works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecorderConfig {
+    /// What [`Recorder::finish`] does.
+    pub mode: Mode,
+    /// Spans that may wait; beyond, a span that nobody waits for is dropped and counted.
+    pub queue_spans: usize,
+    /// Bytes of spans that may wait.
+    pub queue_bytes: usize,
+    /// How long a span that nobody waits for may wait for others to share its commit, in milliseconds.
+    pub group_ms: u64,
+}
+
+impl Default for RecorderConfig {
+    fn default() -> Self {
+        Self { mode: Mode::Async, queue_spans: 65_536, queue_bytes: 64 << 20, group_ms: 10 }
+    }
+}
+
+/// Makes spans durable. Clones share one queue; the last to go lets the worker finish what is queued.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Message>,
+}
+
+/// What has become of the spans so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RecorderStats {
+    /// How finished spans are taken.
+    pub mode: Mode,
+    /// Spans taken into the queue.
+    pub recorded: u64,
+    /// Of these, spans that a commit made durable.
+    pub durable: u64,
+    /// Of these, spans that the lake did not take.
+    pub failed: u64,
+    /// Spans that were not taken, because the queue was full.
+    pub dropped: u64,
+    /// Spans that wait in the queue.
+    pub queue_depth: usize,
+    /// How long spans were at risk of a crash.
+    pub crash_window: CrashWindow,
+}
+
+struct Shared {
+    config: RecorderConfig,
+    room: Arc<Semaphore>,
+    tail: broadcast::Sender<Arc<Span>>,
+    recorded: AtomicU64,
+    durable: AtomicU64,
+    failed: AtomicU64,
+    dropped: AtomicU64,
+    at_risk: Durations,
+}
+
+enum Message {
+    Span(Pending),
+    Drain(oneshot::Sender<()>),
+}
+
+/// A span on its way to the lake.
+struct Pending {
+    span: Arc<Span>,
+    finished: Instant,
+    /// Its share of the queue's bytes, given back when it is durable or given up.
+    _room: OwnedSemaphorePermit,
+    waiter: Option<oneshot::Sender<Result<()>>>,
+}
+
+impl Recorder {
+    /// Starts the worker on the current runtime.
+    pub fn new(lake: Lake, blobs: BlobStore, config: RecorderConfig) -> Self {
+        let (queue, messages) = mpsc::channel(config.queue_spans.max(1));
+        let shared = Arc::new(Shared::of(config));
+        let worker = Worker { lake, blobs, shared: Arc::clone(&shared), messages, rows: SpanRows::new(), commits: JoinSet::new() };
+        tokio::spawn(worker.run());
+        Self { shared, queue }
+    }
+
+    /// Takes a finished span as the mode says: in [`Mode::Sync`] this resolves when it is durable, else at once.
+    ///
+    /// # Errors
+    /// In [`Mode::Sync`] as [`Recorder::record_durable`]; in [`Mode::Async`] none, since drops are counted.
+    pub async fn finish(&self, span: Span) -> Result<()> {
+        match self.shared.config.mode {
+            Mode::Sync => self.record_durable(span).await,
+            Mode::Async => {
+                self.record(span);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a finished span and never waits: when the queue is full the span is dropped and counted.
+    pub fn record(&self, span: Span) {
+        let units = self.shared.units(&span);
+        let room = Arc::clone(&self.shared.room).try_acquire_many_owned(units);
+        let (Ok(room), Ok(place)) = (room, self.queue.try_reserve()) else { return self.shared.drop_one() };
+        let pending = self.shared.admit(span, room, None);
+        place.send(Message::Span(pending));
+    }
+
+    /// Takes a finished span and resolves when a commit has made it durable. When the queue is full it waits for room.
+    ///
+    /// # Errors
+    /// [`Error::Append`], [`Error::StorePayload`] or [`Error::Build`] when it is not durable, [`Error::Stopped`] when
+    /// the recorder has stopped.
+    pub async fn record_durable(&self, span: Span) -> Result<()> {
+        let units = self.shared.units(&span);
+        let room = Arc::clone(&self.shared.room).acquire_many_owned(units).await.map_err(|_| Error::Stopped)?;
+        let place = self.queue.reserve().await.map_err(|_| Error::Stopped)?;
+        let (waiter, durable) = oneshot::channel();
+        place.send(Message::Span(self.shared.admit(span, room, Some(waiter))));
+        durable.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Finished spans as they come, for a live tail. A reader that lags far behind misses some and is told how many.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Span>> {
+        self.shared.tail.subscribe()
+    }
+
+    /// Resolves when all that was recorded before is durable or has failed.
+    pub async fn drain(&self) {
+        let (done, drained) = oneshot::channel();
+        if self.queue.send(Message::Drain(done)).await.is_ok() {
+            // A worker that has stopped has nothing left to drain.
+            drained.await.unwrap_or_default();
+        }
+    }
+
+    /// What has become of the spans so far.
+    pub fn stats(&self) -> RecorderStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let shared = &self.shared;
+        RecorderStats {
+            mode: shared.config.mode,
+            recorded: count(&shared.recorded),
+            durable: count(&shared.durable),
+            failed: count(&shared.failed),
+            dropped: count(&shared.dropped),
+            queue_depth: self.queue.max_capacity() - self.queue.capacity(),
+            crash_window: shared.at_risk.window(),
+        }
+    }
+
+    /// How finished spans are taken.
+    pub fn mode(&self) -> Mode {
+        self.shared.config.mode
+    }
+}
+
+impl Shared {
+    fn of(config: RecorderConfig) -> Self {
+        let units = (config.queue_bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
+        Self {
+            config,
+            room: Arc::new(Semaphore::new(units)),
+            tail: broadcast::Sender::new(TAIL_SPANS),
+            recorded: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            at_risk: Durations::new(),
+        }
+    }
+
+    /// The units of the queue's bytes that a span takes. One that is larger than the queue takes all of it.
+    fn units(&self, span: &Span) -> u32 {
+        let all = (self.config.queue_bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
+        span.size_bytes().div_ceil(UNIT_BYTES).min(all) as u32
+    }
+
+    fn admit(&self, span: Span, room: OwnedSemaphorePermit, waiter: Option<oneshot::Sender<Result<()>>>) -> Pending {
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+        let span = Arc::new(span);
+        if self.tail.receiver_count() > 0 {
+            // The last reader may have left just now; then nobody misses it.
+            let _ = self.tail.send(Arc::clone(&span));
+        }
+        Pending { span, finished: Instant::now(), _room: room, waiter }
+    }
+
+    fn drop_one(&self) {
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        // At powers of two, so that an overload is told without a flood of lines.
+        if dropped.is_power_of_two() {
+            tracing::warn!(dropped, "the trace queue is full: spans are dropped");
+        }
+    }
+
+    /// Tells everyone concerned what became of a group.
+    fn settle(&self, group: Vec<Pending>, result: impl Fn() -> Result<()>) {
+        if let Err(error) = result() {
+            tracing::error!(spans = group.len(), cause = error.chain(), "spans are lost");
+        }
+        for pending in group {
+            self.settle_one(pending, result());
+        }
+    }
+
+    fn settle_one(&self, pending: Pending, result: Result<()>) {
+        match &result {
+            Ok(()) => {
+                self.durable.fetch_add(1, Ordering::Relaxed);
+                self.at_risk.add(pending.finished.elapsed());
+            }
+            Err(_) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        if let Some(waiter) = pending.waiter {
+            // Whoever waited may have been cancelled; the span is durable all the same.
+            let _ = waiter.send(result);
+        }
+    }
+}
+
+/// The one task that turns the queue into batches.
+struct Worker {
+    lake: Lake,
+    blobs: BlobStore,
+    shared: Arc<Shared>,
+    messages: mpsc::Receiver<Message>,
+    rows: SpanRows,
+    commits: JoinSet<()>,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let mut messages = Vec::new();
+        while self.messages.recv_many(&mut messages, GROUP_SPANS).await > 0 {
+            self.wait_for_company(&mut messages).await;
+            self.take(mem::take(&mut messages)).await;
+        }
+        self.finish_commits().await;
+    }
+
+    /// Lets a group grow for a while, as long as nobody waits for it.
+    async fn wait_for_company(&mut self, messages: &mut Vec<Message>) {
+        let until = tokio::time::Instant::now() + Duration::from_millis(self.shared.config.group_ms);
+        while messages.len() < GROUP_SPANS && !messages.iter().any(is_awaited) {
+            let more = self.messages.recv_many(messages, GROUP_SPANS - messages.len());
+            if !matches!(timeout_at(until, more).await, Ok(1..)) {
+                return;
+            }
+        }
+    }
+
+    async fn take(&mut self, messages: Vec<Message>) {
+        let (mut group, mut bytes) = (Vec::with_capacity(messages.len()), 0);
+        for message in messages {
+            if bytes >= GROUP_BYTES {
+                self.commit(mem::take(&mut group)).await;
+                bytes = 0;
+            }
+            match message {
+                Message::Span(pending) => {
+                    bytes += pending.span.size_bytes();
+                    group.push(pending);
+                }
+                Message::Drain(done) => {
+                    self.commit(mem::take(&mut group)).await;
+                    self.finish_commits().await;
+                    // Whoever asked may have left.
+                    let _ = done.send(());
+                }
+            }
+        }
+        self.commit(group).await;
+    }
+
+    async fn finish_commits(&mut self) {
+        while self.commits.join_next().await.is_some() {}
+    }
+
+    async fn commit(&mut self, group: Vec<Pending>) {
+        let group = self.build(group).await;
+        if group.is_empty() {
+            return;
+        }
+        let batch = match self.rows.finish() {
+            Ok(batch) => batch,
+            Err(cause) => return self.shared.settle(group, || Err(Error::Build(Arc::clone(&cause)))),
+        };
+        while self.commits.len() >= COMMITS_IN_FLIGHT {
+            self.commits.join_next().await;
+        }
+        let (lake, shared) = (self.lake.clone(), Arc::clone(&self.shared));
+        self.commits.spawn(async move {
+            let result = append(&lake, batch).await;
+            shared.settle(group, || result.clone().map_err(Error::Append));
+        });
+    }
+
+    /// Puts the spans of a group into rows; those whose payloads could not be stored are settled and left out.
+    async fn build(&mut self, group: Vec<Pending>) -> Vec<Pending> {
+        let mut kept = Vec::with_capacity(group.len());
+        for pending in group {
+            match store_payloads(&self.blobs, &pending.span).await {
+                Ok(blobs) => {
+                    self.rows.append(&pending.span, blobs);
+                    kept.push(pending);
+                }
+                Err(error) => {
+                    tracing::error!(cause = error.chain(), "a span is lost");
+                    self.shared.settle_one(pending, Err(error));
+                }
+            }
+        }
+        kept
+    }
+}
+
+fn is_awaited(message: &Message) -> bool {
+    match message {
+        Message::Span(pending) => pending.waiter.is_some(),
+        Message::Drain(_) => true,
+    }
+}
+
+/// Appends a batch; a full lake is asked again until it has been full for too long.
+async fn append(lake: &Lake, batch: arrow::array::RecordBatch) -> Result<(), qd_lake::Error> {
+    let since = Instant::now();
+    loop {
+        match lake.append(SPANS, batch.clone()).await {
+            Err(qd_lake::Error::Full { retry_after_ms }) if since.elapsed() < FULL_FOR => sleep(Duration::from_millis(retry_after_ms)).await,
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+async fn store_payloads(blobs: &BlobStore, span: &Span) -> Result<PayloadBlobs> {
+    Ok(PayloadBlobs { input: store_payload(blobs, span, span.input.as_ref()).await?, output: store_payload(blobs, span, span.output.as_ref()).await? })
+}
+
+async fn store_payload(blobs: &BlobStore, span: &Span, payload: Option<&Payload>) -> Result<Option<qd_base::Sha256Hex>> {
+    match payload.filter(|payload| payload.needs_blob()) {
+        Some(payload) => blobs.put(payload.bytes().clone()).await.map(Some).map_err(|cause| Error::StorePayload { span_id: span.span_id, cause }),
+        None => Ok(None),
+    }
+}
