@@ -11,11 +11,11 @@ use qd_base::completion::CompletionRequest;
 use qd_base::embedding::Embeddings;
 use serde::Serialize;
 
+use crate::chat::ChatHandle;
 use crate::embedder::EmbedderHandle;
 use crate::error::{Error, Result};
 use crate::event::{ChatEvents, CompletionEvents};
 use crate::options::{EngineConfig, ModelFiles, ModelOptions};
-use crate::scheduler::ChatHandle;
 use crate::stats::ModelStats;
 
 /// The local engine. Cheap to clone; all clones share the loaded models.

@@ -57,6 +57,26 @@ pub struct Events<C> {
     inner: BoxStream<'static, Result<Event<C>>>,
 }
 
+impl ChatEvents {
+    /// Waits for the whole answer.
+    ///
+    /// # Errors
+    /// The error that ended the stream.
+    pub async fn collect_answer(mut self) -> Result<(ChatResponse, Timings)> {
+        let mut answer = Accumulator::new();
+        while let Some(event) = self.next().await {
+            match event? {
+                Event::Chunk(chunk) => answer.push(chunk),
+                Event::Done(timings) => {
+                    let response = ChatResponse { usage: Some(timings.usage()), ..answer.finish() };
+                    return Ok((response, timings));
+                }
+            }
+        }
+        Err(Error::backend("computing an answer", "it ended without its timings"))
+    }
+}
+
 /// The answer to a chat request.
 pub type ChatEvents = Events<ChatChunk>;
 /// The answer to a completion request.

@@ -7,8 +7,9 @@
 //! it reaches such a thread, so that what cannot be served is refused before any computing.
 //!
 //! Reading order: [`options`] → [`engine`] → [`event`] → [`error`], the way of a request: `prompt` and
-//! `tools` → `plan` → `scheduler` with `slot`, `sampler`, `logprob`, `constraint`, `text` → `assemble`;
-//! then what constrains an answer, [`schema`] → [`grammar`]; at last `embedder` and `backend`.
+//! `tools` → `plan` → `chat` with `seats` → `scheduler` with `slot` and `task` → `sampler`, `constraint`,
+//! `logprob`, `text` → `assemble`; then what constrains an answer, [`schema`] → [`grammar`]; at last `embedder`,
+//! `stats` and `backend`.
 
 pub mod engine;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod schema;
 
 mod assemble;
 mod backend;
+mod chat;
 mod constraint;
 mod embedder;
 mod logprob;
@@ -26,8 +28,12 @@ mod plan;
 mod prompt;
 mod sampler;
 mod scheduler;
+mod seats;
 mod slot;
 mod stats;
+mod task;
+#[cfg(test)]
+mod test_model;
 mod text;
 mod tools;
 

@@ -48,6 +48,9 @@ pub(crate) struct Counters {
     rate_bits: AtomicU64,
 }
 
+/// What a refused client is told to wait at least and at most, whatever the estimate is.
+const RETRY_AFTER_MS: std::ops::RangeInclusive<u64> = 100..=30_000;
+
 /// Weight of the newest step in the smoothed rate: about the last twenty steps count.
 const RATE_WEIGHT: f64 = 0.05;
 
@@ -69,6 +72,14 @@ impl Counters {
         let before = f64::from_bits(self.rate_bits.load(Ordering::Relaxed));
         let smoothed = if before == 0.0 { now } else { before + RATE_WEIGHT * (now - before) };
         self.rate_bits.store(smoothed.to_bits(), Ordering::Relaxed);
+    }
+
+    /// When a place will be free, by the mean computing time of the sequences so far: each slot ends one in
+    /// that time, and `taken` of them share `slots`.
+    pub fn retry_after_ms(&self, taken: usize, slots: usize) -> u64 {
+        let stats = self.read();
+        let mean_ms = stats.busy_ms / stats.finished.max(1);
+        (mean_ms * taken as u64 / slots.max(1) as u64).clamp(*RETRY_AFTER_MS.start(), *RETRY_AFTER_MS.end())
     }
 
     pub fn read(&self) -> ModelStats {
