@@ -47,6 +47,10 @@ impl<'r> Columns<'r> {
         self.get(column)
     }
 
+    pub(crate) fn signed_opt(&self, column: &'static str) -> Result<Option<i64>> {
+        self.get(column)
+    }
+
     pub(crate) fn count(&self, column: &'static str) -> Result<u64> {
         u64::try_from(self.signed(column)?).map_err(|cause| corrupt(column, cause))
     }

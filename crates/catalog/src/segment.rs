@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::{self, Columns, stored};
 use crate::database::{Tx, commit};
-use crate::{Catalog, Error, Result, StagedId, limit, staging};
+use crate::{Catalog, Error, Result, StagedId, TombstoneId, limit, staging};
 
 /// Segments that one exchange adds or removes.
 pub const MAX_SEGMENTS: usize = 100_000;
@@ -33,6 +33,8 @@ pub struct SegmentRecord {
     pub hash: Sha256Hex,
     /// How often its rows have been compacted.
     pub level: u32,
+    /// Tombstones up to this one have been applied to its rows.
+    pub tombstones_through: Option<TombstoneId>,
     /// When it was sealed.
     pub created: Timestamp,
 }
@@ -51,7 +53,7 @@ pub struct Quarantined {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, table_name, path, rows, bytes, min_time_ns, max_time_ns, hash, level, created_ns, ",
+            "SELECT id, table_name, path, rows, bytes, min_time_ns, max_time_ns, hash, level, tombstones_through, created_ns, ",
             "quarantined_ns, quarantine_reason FROM segment ",
             $rest
         )
@@ -151,8 +153,8 @@ async fn delete(tx: &mut Tx, ids: &[SegmentId]) -> Result<u64> {
 
 async fn insert(tx: &mut Tx, segment: &SegmentRecord) -> Result<()> {
     sqlx::query(
-        "INSERT INTO segment (id, table_name, path, rows, bytes, min_time_ns, max_time_ns, hash, level, created_ns) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO segment (id, table_name, path, rows, bytes, min_time_ns, max_time_ns, hash, level, \
+         tombstones_through, created_ns) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(segment.id.to_string())
     .bind(segment.table.as_str())
@@ -163,6 +165,7 @@ async fn insert(tx: &mut Tx, segment: &SegmentRecord) -> Result<()> {
     .bind(segment.max_time.as_nanos())
     .bind(segment.hash.to_string())
     .bind(segment.level)
+    .bind(segment.tombstones_through.map(|id| id.0))
     .bind(segment.created.as_nanos())
     .execute(&mut **tx)
     .await
@@ -181,6 +184,7 @@ fn read(row: Columns<'_>) -> Result<SegmentRecord> {
         max_time: row.time("max_time_ns")?,
         hash: row.hash("hash")?,
         level: row.number("level")?,
+        tombstones_through: row.signed_opt("tombstones_through")?.map(TombstoneId),
         created: row.time("created_ns")?,
     })
 }
@@ -210,6 +214,7 @@ mod tests {
             max_time: Timestamp::from_nanos(7),
             hash: Sha256Hex::of(name.as_bytes()),
             level: 0,
+            tombstones_through: Some(TombstoneId(4)),
             created: Timestamp::from_secs(1),
         }
     }

@@ -125,6 +125,16 @@ pub(crate) async fn remove(tx: &mut Tx, ids: &[StagedId]) -> Result<u64> {
     Ok(removed)
 }
 
+/// The last number that was given, whether its batch is still staged or not; 0 before the first.
+pub(crate) async fn last(tx: &mut Tx) -> Result<StagedId> {
+    // `sqlite_sequence` is SQLite's own table behind AUTOINCREMENT.
+    let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) AS last FROM sqlite_sequence WHERE name = 'staged'")
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(Error::database("reading the last staged batch"))?;
+    Columns(&row).signed("last").map(StagedId)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

@@ -100,14 +100,16 @@ CREATE TABLE api_key (
 );
 
 CREATE TABLE provider (
-    name       TEXT PRIMARY KEY,
+    project_id TEXT   NOT NULL REFERENCES project (id),
+    name       TEXT   NOT NULL,
     kind       TEXT   NOT NULL,
     base_url   TEXT   NOT NULL,
     timeout_ms BIGINT NOT NULL,
     settings   TEXT   NOT NULL,
     secret     BLOB,
     created_ns BIGINT NOT NULL,
-    updated_ns BIGINT NOT NULL
+    updated_ns BIGINT NOT NULL,
+    PRIMARY KEY (project_id, name)
 );
 
 CREATE TABLE audit (

@@ -21,18 +21,19 @@ CREATE TABLE segment (
     max_time_ns        BIGINT NOT NULL,
     hash               TEXT   NOT NULL,
     level              BIGINT NOT NULL,
+    tombstones_through BIGINT,
     created_ns         BIGINT NOT NULL,
     quarantined_ns     BIGINT,
     quarantine_reason  TEXT
 );
 CREATE INDEX segment_by_table ON segment (table_name, min_time_ns);
 
--- Rows of this subject from before this time are gone for readers, and from disk once compacted.
+-- Rows of this subject that were staged up to this batch are gone for readers, and from disk once compacted.
 CREATE TABLE tombstone (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    table_name TEXT   NOT NULL,
-    subject    TEXT   NOT NULL,
-    before_ns  BIGINT NOT NULL,
-    created_ns BIGINT NOT NULL
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+    table_name     TEXT   NOT NULL,
+    subject        TEXT   NOT NULL,
+    staged_through BIGINT NOT NULL,
+    created_ns     BIGINT NOT NULL
 );
 CREATE INDEX tombstone_by_table ON tombstone (table_name);
