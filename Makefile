@@ -1,0 +1,40 @@
+# Everything builds in release: one profile, one target folder, so nothing is compiled twice.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PYTHON := .venv/bin/python
+CARGO  := cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run models test check fmt parity openapi
+
+help: ## Show these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: ## Install what the build needs, or say in one line what to install
+	@scripts/setup
+
+run: setup ## Build, fetch the default models on the first start, and serve on 127.0.0.1:4100
+	$(CARGO) run --release --package qd-cli -- serve
+
+models: .venv/ready ## Put the models that tests need into ~/.cache/quarterdeck/test-models
+	@$(PYTHON) scripts/fetch-test-models
+
+test: setup models ## Run every test
+	$(CARGO) test --release --workspace
+	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest tests/openai
+
+check: setup ## Formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- --deny warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+openapi: setup ## Write docs/openapi.json anew from the code
+	$(CARGO) run --release --package qd-cli --quiet -- openapi > docs/openapi.json.part
+	mv docs/openapi.json.part docs/openapi.json
+
+.venv/ready: tests/openai/requirements.txt | setup
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --requirement tests/openai/requirements.txt
+	@touch $@

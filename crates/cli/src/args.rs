@@ -1,0 +1,336 @@
+//! The command line, exactly as typed. What it means is decided once, in [`crate::context`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One binary for models in production: serve them, route to them, and see every call.
+#[derive(Debug, Parser)]
+#[command(name = "quarterdeck", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  quarterdeck serve                                    start the server; the first start makes a key
+  quarterdeck chat \"What is a quarterdeck?\"            ask the default model
+  quarterdeck model list                               the models that there are
+  quarterdeck trace list --output jsonl                the last calls, one JSON object a line
+  quarterdeck sql \"SELECT model, count(*) FROM spans GROUP BY 1\"";
+
+const EXIT_CODES: &str = "\
+Examples:
+  quarterdeck serve                                    start the server; the first start makes a key
+  quarterdeck chat \"What is a quarterdeck?\"            ask the default model
+  quarterdeck model list                               the models that there are
+  quarterdeck trace list --output jsonl                the last calls, one JSON object a line
+  quarterdeck sql \"SELECT model, count(*) FROM spans GROUP BY 1\"
+
+Exit codes:
+  0  done
+  1  the operation failed
+  2  the command line or the configuration is wrong
+  4  no server could be reached, or it refused the key
+
+Without --url, a server that runs on the data folder answers; without one, this process does.";
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// The server to talk to; its API key is read from QUARTERDECK_KEY
+    #[arg(long, global = true, env = "QUARTERDECK_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// The data folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The configuration file [default: ./quarterdeck.toml, else ~/.config/quarterdeck/quarterdeck.toml]
+    #[arg(long, global = true, env = "QUARTERDECK_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one setting, as in `--set trace.mode=sync`; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+    /// Act in this project; a key always acts in its own
+    #[arg(long, global = true, value_name = "NAME")]
+    pub project: Option<String>,
+    /// How to print what was asked for
+    #[arg(long, short, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Show progress even when standard error is not a terminal
+    #[arg(long, global = true)]
+    pub progress: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated, with a header
+    Csv,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "write it as KEY=VALUE, for example server.address=127.0.0.1:4200".to_owned())
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server
+    #[command(after_help = "\
+Examples:
+  quarterdeck serve
+  quarterdeck serve --address 127.0.0.1:8080 --data /srv/quarterdeck
+  quarterdeck serve --set trace.mode=sync")]
+    Serve(Serve),
+    /// Ask a model
+    #[command(after_help = "\
+Examples:
+  quarterdeck chat \"What is a quarterdeck?\"
+  quarterdeck chat --model openai/gpt-4o-mini --system \"Answer in French.\" \"Good morning\"
+  git diff | quarterdeck chat --system \"Review this change.\"")]
+    Chat(Chat),
+    /// Models: the catalogue, what is installed, fetching more
+    #[command(subcommand)]
+    Model(Model),
+    /// API keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Upstreams that calls may be routed to
+    #[command(subcommand)]
+    Provider(Provider),
+    /// Recorded calls
+    #[command(subcommand)]
+    Trace(Trace),
+    /// Ask the lake in SQL, read-only
+    #[command(after_help = "\
+Examples:
+  quarterdeck sql \"SELECT model, count(*), approx_percentile_cont(latency_ms, 0.99) FROM spans GROUP BY 1\"
+  quarterdeck sql --output csv \"SELECT * FROM spans LIMIT 10\" > spans.csv
+  echo \"SHOW TABLES\" | quarterdeck sql -")]
+    Sql(Sql),
+    /// Long-running work
+    #[command(subcommand)]
+    Job(Job),
+    /// Settings and where each came from
+    #[command(subcommand)]
+    Config(Config),
+    /// Check this installation and say what is wrong with it
+    Doctor,
+    /// Print the OpenAPI document of the HTTP interface
+    Openapi,
+    /// Print a completion script for a shell
+    #[command(after_help = "\
+Example:
+  quarterdeck completions bash > ~/.local/share/bash-completion/completions/quarterdeck")]
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Listen here; port 0 takes a free one [default: 127.0.0.1:4100]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub address: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// What to say; read from standard input when absent
+    pub message: Option<String>,
+    /// The model to ask
+    #[arg(long, short, default_value = "smollm2-135m-instruct")]
+    pub model: String,
+    /// What the model is told first
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// The longest answer, in tokens
+    #[arg(long, default_value_t = 512, value_name = "TOKENS")]
+    pub max_tokens: u32,
+    /// Randomness; 0 always takes the likeliest token
+    #[arg(long, value_name = "NUMBER")]
+    pub temperature: Option<f64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// List the models of the catalogue and those that are installed
+    List,
+    /// Fetch a model; a fetch that was cut goes on where it stopped
+    #[command(after_help = "Example:\n  quarterdeck model pull gemma-3-270m-it")]
+    Pull {
+        name: String,
+        /// Return at once with the job's id
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Show one model
+    Show { name: String },
+    /// Install a model from a file on the server's machine
+    #[command(after_help = "Example:\n  quarterdeck model add my-model ./my-model.gguf")]
+    Add { name: String, file: PathBuf },
+    /// Remove an installed model
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Create a key and print it, this once
+    #[command(after_help = "\
+Examples:
+  quarterdeck key create laptop
+  quarterdeck key create ci --scope infer --scope read --expires-in-days 30")]
+    Create {
+        name: String,
+        /// What the key may do; may be repeated
+        #[arg(long = "scope", value_enum, default_values = ["infer"])]
+        scopes: Vec<Scope>,
+        /// Days until the key stops working; never without it
+        #[arg(long, value_name = "DAYS")]
+        expires_in_days: Option<u32>,
+    },
+    /// List keys, without their secrets
+    List,
+    /// Make a key stop working, at once
+    Revoke { id: String },
+}
+
+/// What a key may do; `admin` may everything, `write` may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    Infer,
+    Read,
+    Write,
+    Admin,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Provider {
+    /// Add an OpenAI-compatible upstream
+    #[command(after_help = "\
+Examples:
+  quarterdeck provider add vllm --base-url http://10.0.0.7:8000/v1
+  OPENAI_API_KEY=… quarterdeck provider add openai --base-url https://api.openai.com/v1 --secret-env OPENAI_API_KEY")]
+    Add {
+        name: String,
+        /// Where its API begins, up to and including /v1
+        #[arg(long, value_name = "URL")]
+        base_url: String,
+        /// How long one attempt may take
+        #[arg(long, value_name = "MILLISECONDS")]
+        timeout_ms: Option<u64>,
+        /// Take its API key from this environment variable now and store it encrypted
+        #[arg(long, value_name = "VARIABLE")]
+        secret_env: Option<String>,
+    },
+    /// List upstreams, without their secrets
+    List,
+    /// Show one upstream, without its secret
+    Show { name: String },
+    /// Remove an upstream
+    Remove { name: String },
+    /// Store an upstream's API key, encrypted; read from standard input, never from the command line
+    #[command(after_help = "\
+Examples:
+  quarterdeck provider set-secret openai < key.txt
+  quarterdeck provider set-secret openai --env OPENAI_API_KEY")]
+    SetSecret {
+        name: String,
+        /// Read it from this environment variable instead
+        #[arg(long, value_name = "VARIABLE")]
+        env: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Trace {
+    /// List calls, newest first
+    #[command(after_help = "\
+Examples:
+  quarterdeck trace list --model smollm2-135m-instruct --limit 5
+  quarterdeck trace list --status error --since 2026-01-31T00:00:00Z --output jsonl")]
+    List(TraceFilter),
+    /// Show every span of one trace
+    Show { id: String },
+    /// Print calls as they finish, until interrupted
+    #[command(after_help = "Example:\n  quarterdeck trace tail --output jsonl | grep '\"status\":\"error\"'")]
+    Tail,
+}
+
+/// Which calls to list.
+#[derive(Debug, Args)]
+pub struct TraceFilter {
+    /// Most calls to list
+    #[arg(long, default_value_t = 20, value_name = "CALLS")]
+    pub limit: usize,
+    /// Asked for by this name, or answered by it
+    #[arg(long)]
+    pub model: Option<String>,
+    /// ok, error or cancelled
+    #[arg(long)]
+    pub status: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// From this moment on (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this moment (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sql {
+    /// The statement; `-` reads it from standard input
+    pub statement: String,
+    /// Most rows to return [default: 10000]
+    #[arg(long, value_name = "ROWS")]
+    pub max_rows: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Job {
+    /// List jobs, newest first
+    List,
+    /// Show one job
+    Show { id: String },
+    /// Ask a job to stop
+    Cancel { id: String },
+    /// Follow a job until it ends
+    Watch { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Show every setting in force
+    #[command(after_help = "Example:\n  quarterdeck config show --origin")]
+    Show {
+        /// Also say where each value came from
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,60 @@
+//! One file for each noun of the command line.
+//!
+//! A command asks the [`Door`](crate::door::Door), and prints what comes back; it decides nothing else.
+
+pub mod chat;
+pub mod completions;
+pub mod config;
+pub mod doctor;
+pub mod job;
+pub mod key;
+pub mod model;
+pub mod openapi;
+pub mod provider;
+pub mod serve;
+pub mod sql;
+pub mod trace;
+
+use std::io::Read as _;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use crate::Error;
+use crate::context::Context;
+use crate::door::Door;
+
+/// Largest text that is read from standard input.
+const INPUT_BYTES_MAX: u64 = 4 << 20;
+
+/// Opens the door, does `work`, and closes the door in order, whatever came of the work.
+async fn with_door<F>(context: &Context, work: F) -> Result<(), Error>
+where
+    F: for<'a> FnOnce(&'a Door) -> BoxFuture<'a, Result<(), Error>>,
+{
+    let door = Door::open(context).await?;
+    let done = work(&door).await;
+    let closed = door.close().await;
+    done.and(closed)
+}
+
+/// The rows of a list.
+fn rows_of(mut list: Value) -> Vec<Value> {
+    match list["data"].take() {
+        Value::Array(rows) => rows,
+        _ => Vec::new(),
+    }
+}
+
+/// All of standard input, as text.
+fn input() -> Result<String, Error> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(INPUT_BYTES_MAX + 1).read_to_string(&mut text);
+    match read {
+        Ok(bytes) if bytes as u64 > INPUT_BYTES_MAX => {
+            Err(Error::doing("reading standard input", format!("it is larger than {INPUT_BYTES_MAX} bytes")))
+        }
+        Ok(_) => Ok(text),
+        Err(cause) => Err(Error::doing("reading standard input", cause)),
+    }
+}

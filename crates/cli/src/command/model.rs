@@ -1,0 +1,85 @@
+//! `quarterdeck model`: the catalogue, what is installed, fetching more.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::args::Model;
+use crate::command::{job, rows_of, with_door};
+use crate::context::Context;
+use crate::door::{Door, segment};
+use crate::output::Column;
+use crate::progress::Progress;
+
+const MODEL: &[Column<'_>] = &[
+    ("name", "name"),
+    ("kind", "kind"),
+    ("format", "format"),
+    ("bytes", "size_bytes"),
+    ("licence", "licence"),
+    ("installed", "installed.version"),
+    ("description", "description"),
+];
+
+/// Does what `verb` says.
+pub async fn run(context: &Context, verb: Model) -> Result<(), Error> {
+    match verb {
+        Model::List => {
+            with_door(context, |door| Box::pin(async { context.printer.rows(&all(door).await?, MODEL) })).await
+        }
+        Model::Show { name } => {
+            with_door(context, |door| Box::pin(async move { context.printer.object(&door.get(&path(&name)).await?) }))
+                .await
+        }
+        Model::Pull { name, detach: true } => {
+            with_door(context, |door| Box::pin(async move { context.printer.object(&begin(door, &name).await?) })).await
+        }
+        Model::Pull { name, detach: false } => {
+            with_door(context, |door| {
+                Box::pin(async move { context.printer.object(&pull(door, &name, context.progress).await?) })
+            })
+            .await
+        }
+        Model::Add { name, file } => with_door(context, |door| Box::pin(add(context, door, name, file))).await,
+        Model::Remove { name } => {
+            with_door(context, |door| {
+                Box::pin(async move { context.printer.object(&door.delete(&path(&name)).await?) })
+            })
+            .await
+        }
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/api/v1/models/{}", segment(name))
+}
+
+async fn all(door: &Door) -> Result<Vec<Value>, Error> {
+    Ok(rows_of(door.get("/api/v1/models").await?))
+}
+
+/// The names of the models that are installed.
+///
+/// # Errors
+/// As [`Door::json`].
+pub async fn installed(door: &Door) -> Result<Vec<String>, Error> {
+    let models = all(door).await?;
+    let installed = models.iter().filter(|model| !model["installed"].is_null());
+    Ok(installed.filter_map(|model| model["name"].as_str().map(str::to_owned)).collect())
+}
+
+async fn begin(door: &Door, name: &str) -> Result<Value, Error> {
+    door.post("/api/v1/models/pull", &json!({"name": name})).await
+}
+
+/// Fetches a model and shows how far it is; the result is the model's record.
+///
+/// # Errors
+/// As [`job::follow`].
+pub async fn pull(door: &Door, name: &str, progress: Progress) -> Result<Value, Error> {
+    let begun = begin(door, name).await?;
+    let id = begun["id"].as_str().unwrap_or_default();
+    let mut job = job::follow(door, id, &format!("pulling {name}"), progress).await?;
+    Ok(job["result"].take())
+}

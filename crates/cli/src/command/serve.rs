@@ -1,0 +1,131 @@
+//! `quarterdeck serve`: takes the folder, opens everything, answers until it is told to stop.
+
+use std::net::SocketAddr;
+
+use qd_gateway::Gateway;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::command::{model, rows_of};
+use crate::config::Models;
+use crate::context::Context;
+use crate::door::Door;
+use crate::house::House;
+use crate::lock::{self, Lock};
+use crate::{Error, output};
+
+/// Serves until SIGTERM or SIGINT, then lets what is under way finish.
+///
+/// # Errors
+/// When the folder has another owner, the address is taken, or a room cannot be opened or closed.
+pub async fn run(context: &Context) -> Result<(), Error> {
+    let config = &context.resolved.config;
+    let lock = Lock::take(context.data())?.ok_or_else(|| locked(context))?;
+    let (listener, address) = bind(config.server.address).await?;
+    let stop = stop_signals()?;
+    let token = lock::token()?;
+    let House { app, keep } = House::open(config, lock, token.clone(), Some(address.ip())).await?;
+    let serving = tokio::spawn(qd_api::serve(listener, app, told(stop.clone())));
+    keep.lock.announce(address, &token)?;
+    preload(keep.gateway.clone(), &config.models);
+    let door = Door::to(address, token, None)?;
+    tokio::select! {
+        greeted = greet(context, &door, address) => greeted?,
+        () = told(stop) => {}
+    }
+    let ended = serving.await.map_err(|cause| Error::doing("serving", cause))?;
+    tracing::info!(?ended, "stopped answering");
+    keep.close().await
+}
+
+fn locked(context: &Context) -> Error {
+    let holder = lock::holder(context.data()).map_or_else(String::new, |pid| format!(" ({pid})"));
+    Error::Locked { dir: context.data().clone(), holder }
+}
+
+/// Listens before anything else is opened, so that a taken address is said at once.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound.await.map_err(|cause: std::io::Error| Error::doing(format!("listening on {address}"), cause))
+}
+
+/// Becomes true with the first SIGTERM or SIGINT; the second ends the process at once, for who cannot wait.
+fn stop_signals() -> Result<watch::Receiver<bool>, Error> {
+    let listen = |kind| signal(kind).map_err(|cause| Error::doing("listening for signals", cause));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(async move {
+        either(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping: what is under way may finish; a second signal ends it at once");
+        stop.send_replace(true);
+        either(&mut terminate, &mut interrupt).await;
+        std::process::exit(1);
+    });
+    Ok(stopping)
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+async fn told(mut stop: watch::Receiver<bool>) {
+    // The sender lives as long as the process.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Loads models while requests are answered already; one that is asked for meanwhile is loaded once.
+fn preload(gateway: Gateway, models: &Models) {
+    let names = models.preload.clone();
+    tokio::spawn(async move {
+        for name in names {
+            match gateway.load(&name).await {
+                Ok(()) => tracing::info!(%name, "model loaded"),
+                // Before the first pull has ended there is nothing to load; the first call will.
+                Err(error) => tracing::debug!(%name, %error, "model not loaded yet"),
+            }
+        }
+    });
+}
+
+/// Says where the server is; the first time also fetches the default models and makes the first key.
+async fn greet(context: &Context, door: &Door, address: SocketAddr) -> Result<(), Error> {
+    output::line(&format!("Quarterdeck is listening on http://{address}"))?;
+    let defaults = &context.resolved.config.models.defaults;
+    if model::installed(door).await?.is_empty() {
+        fetch(context, door, defaults).await;
+    }
+    if rows_of(door.get("/api/v1/keys").await?).is_empty() {
+        introduce(door, address, defaults).await?;
+    }
+    Ok(())
+}
+
+/// Fetches the default models. Without them the server still routes and records, so a failure is only said.
+async fn fetch(context: &Context, door: &Door, names: &[String]) {
+    for name in names {
+        if let Err(error) = model::pull(door, name, context.progress).await {
+            eprintln!("The model {name} could not be fetched: {error}. `quarterdeck model pull {name}` tries again.");
+        }
+    }
+}
+
+/// Makes the first key and prints it, this once, with a line that works.
+async fn introduce(door: &Door, address: SocketAddr, models: &[String]) -> Result<(), Error> {
+    let made = door.post("/api/v1/keys", &json!({"name": "first", "scopes": ["admin"]})).await?;
+    let key = made["key"].as_str().unwrap_or_default();
+    let model = models.first().map_or("MODEL", String::as_str);
+    output::line(&format!(
+        "\n  API key (shown this once): {key}\n\n  \
+         curl http://{address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
+         -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}'\n"
+    ))
+}

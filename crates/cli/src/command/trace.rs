@@ -1,0 +1,103 @@
+//! `quarterdeck trace`: recorded calls, listed, shown and followed.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::Error;
+use crate::args::{Trace, TraceFilter};
+use crate::command::with_door;
+use crate::context::Context;
+use crate::door::{Door, query, segment};
+use crate::output::Column;
+
+/// Most traces that the server gives at once.
+const PAGE: usize = 500;
+
+const SUMMARY: &[Column<'_>] = &[
+    ("started", "start_time"),
+    ("trace", "trace_id"),
+    ("name", "name"),
+    ("status", "status"),
+    ("model", "model"),
+    ("ms", "latency_ms"),
+    ("in", "input_tokens"),
+    ("out", "output_tokens"),
+    ("picodollars", "cost_picodollars"),
+];
+
+const SPAN: &[Column<'_>] = &[
+    ("started", "start_time"),
+    ("span", "span_id"),
+    ("kind", "kind"),
+    ("name", "name"),
+    ("status", "status"),
+    ("model", "model"),
+    ("ms", "latency_ms"),
+    ("in", "input_tokens"),
+    ("out", "output_tokens"),
+    ("picodollars", "cost_picodollars"),
+    ("input", "input"),
+    ("output", "output"),
+];
+
+/// Does what `verb` says.
+pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
+    match verb {
+        Trace::List(filter) => with_door(context, |door| Box::pin(list(context, door, filter))).await,
+        Trace::Show { id } => with_door(context, |door| Box::pin(show(context, door, id))).await,
+        Trace::Tail => tail(context).await,
+    }
+}
+
+async fn list(context: &Context, door: &Door, filter: TraceFilter) -> Result<(), Error> {
+    let mut rows: Vec<Value> = Vec::new();
+    let mut cursor: Option<String> = None;
+    while rows.len() < filter.limit {
+        let limit = (filter.limit - rows.len()).min(PAGE).to_string();
+        let mut page = door.get(&path(&filter, &limit, cursor.as_deref())).await?;
+        if let Value::Array(data) = page["data"].take() {
+            rows.extend(data);
+        }
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    context.printer.rows(&rows, SUMMARY)
+}
+
+fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
+    let parameters = [
+        ("limit", Some(limit)),
+        ("cursor", cursor),
+        ("model", filter.model.as_deref()),
+        ("status", filter.status.as_deref()),
+        ("session", filter.session.as_deref()),
+        ("user", filter.user.as_deref()),
+        ("from", filter.since.as_deref()),
+        ("to", filter.until.as_deref()),
+    ];
+    format!("/api/v1/traces{}", query(&parameters))
+}
+
+async fn show(context: &Context, door: &Door, id: String) -> Result<(), Error> {
+    let trace = door.get(&format!("/api/v1/traces/{}", segment(&id))).await?;
+    let spans = trace["spans"].as_array().map_or(&[][..], Vec::as_slice);
+    match spans {
+        [only] if context.printer.is_for_people() => context.printer.object(only),
+        all => context.printer.rows(all, SPAN),
+    }
+}
+
+/// Calls finish in a server, so this asks for one that runs.
+async fn tail(context: &Context) -> Result<(), Error> {
+    let door = Door::running(context).await?;
+    let mut events = door.events(Method::GET, "/api/v1/traces/tail", None).await?;
+    while let Some((name, value)) = events.next_json().await? {
+        match name.as_str() {
+            "missed" => eprintln!("{value} spans came faster than they were read"),
+            _ => context.printer.next(&value, &SUMMARY[..])?,
+        }
+    }
+    Ok(())
+}

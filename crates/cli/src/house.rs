@@ -1,0 +1,243 @@
+//! The rooms, wired: settings in, an application that answers out.
+
+mod mirror;
+mod retention;
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use http::{Request, StatusCode};
+use qd_api::{ApiConfig, App};
+use qd_base::Secret;
+use qd_catalog::{Catalog, MasterKey, Runner, Running};
+use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
+use qd_lake::blob::BlobStore;
+use qd_lake::{Lake, LakeConfig};
+use qd_model::{Models, ModelsConfig, PullHandler};
+use qd_net::{Client, ClientOptions, Policy};
+use qd_serve::{Engine, EngineConfig, ModelOptions};
+use qd_trace::{Mode, Recorder, RecorderConfig, Traces, spans_table};
+use tower::ServiceExt as _;
+
+use crate::Error;
+use crate::config::{Config, TraceMode};
+use crate::door::Answer;
+use crate::error::Cause;
+use crate::house::retention::Retention;
+use crate::lock::Lock;
+
+/// Everything open over one data folder.
+pub struct House {
+    /// What answers requests.
+    pub app: App,
+    /// What has to end in order.
+    pub keep: Keep,
+}
+
+/// What works beside the requests, and the folder itself.
+pub struct Keep {
+    pub gateway: Gateway,
+    recorder: Recorder,
+    lake: Lake,
+    catalog: Catalog,
+    jobs: Running,
+    retention: Option<Retention>,
+    pub lock: Lock,
+}
+
+impl House {
+    /// Opens everything over the folder of `lock`, for a server on `bound` or for this process alone.
+    ///
+    /// # Errors
+    /// When a room cannot be opened; the message says which.
+    pub async fn open(config: &Config, lock: Lock, token: Secret, bound: Option<IpAddr>) -> Result<Self, Error> {
+        let dir = lock.dir();
+        let catalog = open_catalog(dir).await?;
+        let lake = open_lake(config, dir, &catalog).await?;
+        let blobs = BlobStore::open(&dir.join("blobs")).map_err(failed("opening the blobs"))?;
+        let registry = registry(config, dir)?;
+        let net = client(config, &registry)?;
+        let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
+        let engine = Engine::new(engine_config(config));
+        let recorder = Recorder::new(lake.clone(), blobs.clone(), recorder_config(config));
+        let parts = GatewayParts {
+            engine: engine.clone(),
+            models: models.clone(),
+            catalog: catalog.clone(),
+            net,
+            recorder: recorder.clone(),
+            prices: Arc::new(qd_trace::PriceTable::built_in()),
+            model_options: model_options(config),
+            config: gateway_config(config),
+        };
+        let gateway = Gateway::new(parts).await.map_err(failed("opening the gateway"))?;
+        let pulls = Arc::new(PullHandler::new(models.clone()));
+        let jobs = Runner::new(catalog.clone(), [pulls as Arc<dyn qd_catalog::Handler>]).start();
+        let keep = Keep {
+            gateway: gateway.clone(),
+            recorder: recorder.clone(),
+            lake: lake.clone(),
+            catalog: catalog.clone(),
+            jobs,
+            retention: Retention::start(lake.clone(), config.lake.retain_days),
+            lock,
+        };
+        let traces = Traces::new(lake.clone(), blobs);
+        let config = api_config(config, token, bound);
+        Ok(Self { app: App { catalog, lake, models, engine, traces, recorder, gateway, config }, keep })
+    }
+}
+
+impl Keep {
+    /// Ends everything in order: what feeds before what is fed, the folder last.
+    ///
+    /// # Errors
+    /// When rows that were accepted could not be written.
+    pub async fn close(self) -> Result<(), Error> {
+        drop(self.retention);
+        self.jobs.shutdown().await;
+        self.gateway.drain().await;
+        self.recorder.drain().await;
+        let closed = self.lake.close().await.map_err(failed("closing the lake"));
+        self.catalog.close().await;
+        drop(self.lock);
+        closed
+    }
+}
+
+/// The router in this process, for one command.
+pub struct Inside {
+    token: Secret,
+    answer: Box<dyn Fn(Request<String>) -> BoxFuture<'static, Answer> + Send + Sync>,
+    keep: Keep,
+}
+
+impl Inside {
+    /// Opens the folder of `lock` for this process.
+    ///
+    /// # Errors
+    /// As [`House::open`].
+    pub async fn open(config: &Config, lock: Lock) -> Result<Self, Error> {
+        let token = crate::lock::token()?;
+        let House { app, keep } = House::open(config, lock, token.clone(), None).await?;
+        let router = qd_api::app(app);
+        let answer = move |request: Request<String>| -> BoxFuture<'static, Answer> {
+            let answering = router.clone().oneshot(request);
+            Box::pin(async move {
+                let Ok(response) = answering.await;
+                let status: StatusCode = response.status();
+                let pieces = response.into_body().into_data_stream();
+                let body = pieces.map(|piece| piece.map(|bytes| bytes.to_vec()).map_err(Cause::from)).boxed();
+                Answer { status, body }
+            })
+        };
+        Ok(Self { token, answer: Box::new(answer), keep })
+    }
+
+    /// What makes a request this user's own.
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    pub async fn call(&self, request: Request<String>) -> Answer {
+        (self.answer)(request).await
+    }
+
+    /// Ends in order.
+    ///
+    /// # Errors
+    /// As [`Keep::close`].
+    pub async fn close(self) -> Result<(), Error> {
+        drop(self.answer);
+        self.keep.close().await
+    }
+}
+
+fn failed<E: Into<Cause>>(doing: &'static str) -> impl Fn(E) -> Error {
+    move |cause| Error::doing(doing, cause)
+}
+
+async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
+    let master = MasterKey::load(dir).map_err(failed("reading the master key"))?;
+    Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
+}
+
+async fn open_lake(config: &Config, dir: &Path, catalog: &Catalog) -> Result<Lake, Error> {
+    let settings = &config.lake;
+    let lake = LakeConfig {
+        queue_bytes: settings.queue_bytes,
+        commit_interval_ms: settings.commit_interval_ms,
+        commit_bytes: settings.commit_bytes,
+        seal_rows: settings.seal_rows,
+        seal_bytes: settings.seal_bytes,
+        seal_age_ms: settings.seal_age_ms,
+        memory_limit_bytes: config.limits.sql_memory_bytes,
+        ..LakeConfig::new(dir.join("lake"))
+    };
+    Lake::open(lake, catalog.clone(), vec![spans_table()]).await.map_err(failed("opening the lake"))
+}
+
+fn registry(config: &Config, dir: &Path) -> Result<ModelsConfig, Error> {
+    let mut registry = ModelsConfig::at(dir.join("models")).map_err(failed("reading the catalogue of models"))?;
+    mirror::add(&mut registry.catalogue, &config.models.mirror)?;
+    Ok(registry)
+}
+
+fn client(config: &Config, registry: &ModelsConfig) -> Result<Client, Error> {
+    let policy = config.net.allow.iter().try_fold(Policy::public(), |policy, entry| policy.allow(entry));
+    let options = ClientOptions {
+        connect_timeout: Duration::from_millis(config.net.connect_timeout_ms),
+        extra_roots: registry.index.certificate.iter().cloned().collect(),
+        ..ClientOptions::default()
+    };
+    let client = policy.and_then(|policy| Client::new(policy, options));
+    client.map_err(failed("setting up the outbound client"))
+}
+
+fn engine_config(config: &Config) -> EngineConfig {
+    let usual = EngineConfig::default();
+    EngineConfig {
+        threads: NonZeroUsize::new(config.engine.threads).unwrap_or(usual.threads),
+        max_models: config.engine.models,
+    }
+}
+
+fn model_options(config: &Config) -> ModelOptions {
+    ModelOptions {
+        context: Some(config.engine.context).filter(|context| *context > 0),
+        slots: config.engine.slots,
+        queue: config.engine.queue,
+        cache_tokens: config.engine.cache_tokens,
+        ..ModelOptions::default()
+    }
+}
+
+fn recorder_config(config: &Config) -> RecorderConfig {
+    let mode = match config.trace.mode {
+        TraceMode::Async => Mode::Async,
+        TraceMode::Sync => Mode::Sync,
+    };
+    RecorderConfig { mode, queue_spans: config.trace.queue, ..RecorderConfig::default() }
+}
+
+fn gateway_config(config: &Config) -> GatewayConfig {
+    GatewayConfig { providers: config.providers.clone(), routes: config.routes.clone(), limits: config.calls.clone() }
+}
+
+fn api_config(config: &Config, token: Secret, bound: Option<IpAddr>) -> ApiConfig {
+    let limits = qd_api::Limits {
+        body_bytes: config.limits.body_bytes,
+        request_ms: config.limits.request_timeout_ms,
+        drain_ms: config.server.drain_ms,
+        sql_rows: config.limits.sql_rows,
+        sql_ms: config.limits.sql_timeout_ms,
+        sql_bytes: config.limits.sql_memory_bytes,
+        ..qd_api::Limits::default()
+    };
+    ApiConfig { bound, hosts: config.server.hosts.clone(), local_token: Some(token), limits }
+}

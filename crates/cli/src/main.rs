@@ -1,0 +1,77 @@
+//! The `quarterdeck` binary: what was typed, decided once, then one command.
+//!
+//! Reading order: what may be typed ([`args`]) → what it means ([`config`], [`context`]) → who owns the
+//! data folder ([`lock`]) → the rooms wired together ([`house`]) → the way to a server ([`door`],
+//! [`events`]) → one file for each noun ([`command`]) → what a person sees ([`output`], [`progress`],
+//! [`error`], [`logging`]).
+//!
+//! What is deliberately absent: any way around the HTTP interface. A command that could do what the
+//! interface cannot would be a second path through the code.
+
+mod args;
+mod command;
+mod config;
+mod context;
+mod door;
+mod error;
+mod events;
+mod house;
+mod lock;
+mod logging;
+mod output;
+mod progress;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+use crate::context::Context;
+pub use crate::error::Error;
+
+/// Bursts of small allocations, as parsing and streaming make, are faster here than in the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start(matches!(arguments.command, Command::Serve(_)));
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough: `quarterdeck trace list | head`.
+        Err(Error::Output { cause }) if cause.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            eprintln!("{:?}", miette::Report::new(error));
+            code
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Error> {
+    if let Command::Completions { shell } = arguments.command {
+        return command::completions::print(shell);
+    }
+    let context = Context::new(&arguments)?;
+    tokio::runtime::Runtime::new()
+        .map_err(|cause| Error::doing("starting the runtime", cause))?
+        .block_on(dispatch(&context, arguments.command))
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Serve(_) => command::serve::run(context).await,
+        Command::Chat(chat) => command::chat::run(context, chat).await,
+        Command::Model(verb) => command::model::run(context, verb).await,
+        Command::Key(verb) => command::key::run(context, verb).await,
+        Command::Provider(verb) => command::provider::run(context, verb).await,
+        Command::Trace(verb) => command::trace::run(context, verb).await,
+        Command::Sql(sql) => command::sql::run(context, sql).await,
+        Command::Job(verb) => command::job::run(context, verb).await,
+        Command::Config(args::Config::Show { origin }) => command::config::show(context, origin),
+        Command::Doctor => command::doctor::run(context).await,
+        Command::Openapi => command::openapi::print(),
+        Command::Completions { shell } => command::completions::print(shell),
+    }
+}

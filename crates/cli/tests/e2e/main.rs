@@ -1,0 +1,10 @@
+//! The built binary from the outside: started, asked, stopped, killed.
+//!
+//! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`],
+//! [`start`], [`crash`].
+
+mod binary;
+mod commands;
+mod crash;
+mod start;
+mod upstream;

@@ -1,0 +1,121 @@
+//! Starting and stopping: the first start's key, the second start's speed, an end that drains.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::binary::{Place, Server};
+use crate::upstream;
+
+/// What a person may be kept waiting by a second start, up to the first answer.
+const SECOND_START: Duration = Duration::from_secs(2);
+
+fn test_models() -> PathBuf {
+    let folder = std::env::var_os("QUARTERDECK_TEST_MODELS").map(PathBuf::from).unwrap_or_else(|| {
+        PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache/quarterdeck/test-models")
+    });
+    let chat = folder.join("smollm2-135m-instruct-q4_1.gguf");
+    assert!(chat.is_file(), "{} is not there; run `make models`", chat.display());
+    folder
+}
+
+/// As a newcomer has it, but the models come from this machine.
+fn with_models() -> Place {
+    Place::new(&format!("[server]\naddress = \"127.0.0.1:0\"\n[models]\nmirror = {:?}\n", test_models()))
+}
+
+fn hello(model: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4})
+}
+
+/// Runs the `curl` line of the greeting as it stands, as a newcomer does.
+fn run_curl(greeting: &str) -> Value {
+    let from = greeting.find("curl ").expect("a curl line");
+    let output = std::process::Command::new("sh").arg("-c").arg(&greeting[from..]).output().expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn key_in(greeting: &str) -> String {
+    let from = greeting.find("qd-").expect("a key");
+    greeting[from..].chars().take_while(|c| !c.is_whitespace() && *c != '"' && *c != '\'').collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_greets_and_the_second_is_quick() {
+    let place = with_models();
+    let mut server = place.serve().await;
+    let greeting = server.greeting("curl ");
+    let answer = run_curl(&greeting);
+    assert!(answer["choices"][0]["message"]["content"].is_string(), "{answer}");
+    let key = key_in(&greeting);
+    assert!(!place.log().contains(&key), "the key is printed once and not logged");
+    assert_eq!(server.terminate(), 0);
+
+    let began = Instant::now();
+    let mut server = place.serve().await;
+    let asker = server.client.with_key(&key);
+    let (status, answer) =
+        asker.send(asker.post("/v1/chat/completions", &hello("smollm2-135m-instruct"))).await.expect("it answers");
+    let took = began.elapsed();
+    assert_eq!(status, 200, "{answer}");
+    println!("second start to first answer: {} ms", took.as_millis());
+    assert!(took < SECOND_START, "the second start took {took:?} to its first answer");
+    assert!(!server.greeting("\n").contains("qd-"), "the key is not printed again");
+    assert_eq!(server.terminate(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_lets_a_call_finish() {
+    let place = with_models();
+    let mut server = place.serve().await;
+    let key = key_in(&server.greeting("curl "));
+    let asker = server.client.with_key(&key);
+    let body = json!({"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Count to one hundred."}],
+        "max_tokens": 64, "temperature": 0});
+    let asking = tokio::spawn(async move { asker.send(asker.post("/v1/chat/completions", &body)).await });
+    wait_until_busy(&server).await;
+    assert_eq!(tokio::task::spawn_blocking(move || server.terminate()).await.expect("it ends"), 0);
+    let (status, answer) = asking.await.expect("it ends").expect("the answer came whole");
+    assert_eq!(status, 200, "{answer}");
+    let rows = place.json(&["sql", "SELECT status, output_tokens FROM spans"]);
+    assert_eq!(rows, json!([{"status": "ok", "output_tokens": answer["usage"]["completion_tokens"]}]));
+}
+
+/// Waits until the engine works on a request.
+async fn wait_until_busy(server: &Server) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < until {
+        let (_, status) = server.client.send(server.client.get("/api/v1/status")).await.expect("it answers");
+        // The status request itself is one of those in flight.
+        if status["in_flight"].as_u64().is_some_and(|count| count >= 2) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("no request was seen at work");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_trace_modes_write_the_call_down() {
+    for mode in ["async", "sync"] {
+        let upstream = upstream::start().await;
+        let place = Place::new(&format!(
+            "[server]\naddress = \"127.0.0.1:0\"\n[models]\ndefaults = []\npreload = []\n[trace]\nmode = \"{mode}\"\n\
+             [net]\nallow = [\"127.0.0.1\"]\n[[providers]]\nname = \"stub\"\nbase_url = \"{upstream}\"\n"
+        ));
+        let server = place.serve().await;
+        let (status, answer) =
+            server.client.send(server.client.post("/v1/chat/completions", &hello("stub/m"))).await.expect("it answers");
+        assert_eq!(status, 200, "{answer}");
+        if mode == "sync" {
+            // Killed at once: the answer itself was the promise.
+            server.kill();
+        } else {
+            assert_eq!(server.terminate(), 0);
+        }
+        let rows = place.json(&["sql", "SELECT provider, model, input_tokens, output_tokens FROM spans"]);
+        assert_eq!(rows, json!([{"provider": "stub", "model": "m", "input_tokens": 11, "output_tokens": 3}]), "{mode}");
+    }
+}
