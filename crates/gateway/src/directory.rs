@@ -69,6 +69,11 @@ impl Directory {
         self.routes.keys().map(String::as_str)
     }
 
+    /// The routes themselves.
+    pub fn model_routes(&self) -> impl Iterator<Item = &ModelRoute> {
+        self.routes.values()
+    }
+
     /// Every provider that `project` may use, the engine first.
     pub fn providers(&self, project: ProjectId) -> Vec<Arc<dyn Provider>> {
         let own = self.own.read().clone();

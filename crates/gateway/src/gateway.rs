@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use qd_base::chat::{ChatRequest, ChatResponse};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
-use qd_base::{ProjectId, Secret};
+use qd_base::{ModelName, ProjectId, Secret};
 use qd_catalog::Catalog;
 use qd_trace::PriceTable;
 use serde::Serialize;
@@ -25,6 +25,7 @@ use crate::listing::{self, ListedModel};
 use crate::provider::{Local, OpenAi, Provider, Upstream};
 use crate::record::{Recording, Scribe};
 use crate::relay::relay;
+use crate::route::ModelRoute;
 
 /// The rooms that the gateway stands on.
 pub struct GatewayParts {
@@ -130,6 +131,21 @@ impl Gateway {
     /// Every model name that `project` can ask for now.
     pub async fn models(&self, project: ProjectId) -> Vec<ListedModel> {
         listing::list(&self.inner.directory, project).await
+    }
+
+    /// The operator's routes, by name.
+    pub fn routes(&self) -> Vec<ModelRoute> {
+        let mut routes: Vec<_> = self.inner.directory.model_routes().cloned().collect();
+        routes.sort_by(|a, b| a.name.cmp(&b.name));
+        routes
+    }
+
+    /// Loads an installed model into the engine before anyone asks for it, and returns the engine's name of it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not here, [`Error::Engine`] when it cannot be loaded.
+    pub async fn load(&self, model: &str) -> Result<ModelName> {
+        self.inner.local.load(model).await
     }
 
     /// Reads the projects' providers anew; to be called after one has changed in the catalog.
