@@ -64,6 +64,8 @@ impl Default for RecorderConfig {
 pub struct Recorder {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Message>,
+    lake: Lake,
+    blobs: BlobStore,
 }
 
 /// What has become of the spans so far.
@@ -115,9 +117,9 @@ impl Recorder {
     pub fn new(lake: Lake, blobs: BlobStore, config: RecorderConfig) -> Self {
         let (queue, messages) = mpsc::channel(config.queue_spans.max(1));
         let shared = Arc::new(Shared::of(config));
-        let worker = Worker { lake, blobs, shared: Arc::clone(&shared), messages, rows: SpanRows::new(), commits: JoinSet::new() };
-        tokio::spawn(worker.run());
-        Self { shared, queue }
+        let recorder = Self { shared: Arc::clone(&shared), queue, lake: lake.clone(), blobs: blobs.clone() };
+        tokio::spawn(Worker { lake, blobs, shared, messages, rows: SpanRows::new(), commits: JoinSet::new() }.run());
+        recorder
     }
 
     /// Takes a finished span as the mode says: in [`Mode::Sync`] this resolves when it is durable, else at once.
@@ -155,6 +157,25 @@ impl Recorder {
         let (waiter, durable) = oneshot::channel();
         place.send(Message::Span(self.shared.admit(span, room, Some(waiter))));
         durable.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Makes spans that somebody else made durable in one batch: all of them or none. Does not queue: a lake that is full
+    /// says so at once, and whoever brings the spans keeps them.
+    ///
+    /// # Errors
+    /// [`Error::Append`] when the lake did not take them, [`Error::StorePayload`] when the blob store did not.
+    pub async fn append(&self, spans: Vec<Span>) -> Result<()> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let mut rows = SpanRows::new();
+        for span in &spans {
+            rows.append(span, store_payloads(&self.blobs, span).await?);
+        }
+        let batch = rows.finish().map_err(Error::Build)?;
+        self.lake.append(SPANS, batch).await.map_err(Error::Append)?;
+        self.shared.appended(spans);
+        Ok(())
     }
 
     /// Finished spans as they come, for a live tail. A reader that lags far behind misses some and is told how many.
@@ -221,6 +242,18 @@ impl Shared {
             let _ = self.tail.send(Arc::clone(&span));
         }
         Pending { span, finished: Instant::now(), _room: room, waiter }
+    }
+
+    /// Counts and tells spans that are durable already.
+    fn appended(&self, spans: Vec<Span>) {
+        self.recorded.fetch_add(spans.len() as u64, Ordering::Relaxed);
+        self.durable.fetch_add(spans.len() as u64, Ordering::Relaxed);
+        if self.tail.receiver_count() > 0 {
+            for span in spans {
+                // The last reader may have left just now; then nobody misses it.
+                let _ = self.tail.send(Arc::new(span));
+            }
+        }
     }
 
     fn drop_one(&self) {
