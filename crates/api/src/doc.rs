@@ -5,7 +5,9 @@ use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, 
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{
+    Components, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ErrorBody;
@@ -34,7 +36,8 @@ impl Doc {
     /// Takes a JSON body.
     pub fn takes<T: ToSchema>(mut self) -> Self {
         let content = Content::new(Some(self.reference::<T>()));
-        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build();
+        let body =
+            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build();
         self.operation = self.operation.request_body(Some(body));
         self
     }
@@ -77,7 +80,9 @@ impl Doc {
     /// Every operation refuses in the same form.
     fn refusals(mut self) -> Self {
         let content = Content::new(Some(self.reference::<ErrorBody>()));
-        let response = ResponseBuilder::new().description("Any refusal or failure, in OpenAI's form").content("application/json", content);
+        let response = ResponseBuilder::new()
+            .description("Any refusal or failure, in OpenAI's form")
+            .content("application/json", content);
         self.operation = self.operation.response("default", response);
         self
     }
@@ -106,12 +111,19 @@ fn text() -> Content {
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| name.trim_start_matches('*'))
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'))
 }
 
 fn path_parameter(name: &str) -> Parameter {
     let schema = ObjectBuilder::new().schema_type(Type::String);
-    ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(schema)).build()
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(schema))
+        .build()
 }
 
 /// The OpenAPI 3.1 document of `routes`.

@@ -40,7 +40,9 @@ pub enum Error {
         limit: usize,
     },
     /// No key came with the request.
-    #[error("You didn't provide an API key. Provide it in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY); `quarterdeck key create` makes one.")]
+    #[error(
+        "You didn't provide an API key. Provide it in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY); `quarterdeck key create` makes one."
+    )]
     NoKey,
     /// The key is unknown, expired or revoked.
     #[error("Incorrect API key provided. `quarterdeck key list` shows the keys that exist.")]
@@ -89,7 +91,9 @@ pub enum Error {
     #[error("the request's body could not be read")]
     BodyBroken(#[source] axum::Error),
     /// A body that is not JSON.
-    #[error("Unsupported Content-Type {found:?}. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: {found}'.")]
+    #[error(
+        "Unsupported Content-Type {found:?}. This API method only accepts 'application/json' requests, but you specified the header 'Content-Type: {found}'."
+    )]
     ContentType {
         /// What was sent; empty when no header was.
         found: String,
@@ -103,7 +107,9 @@ pub enum Error {
         offered: &'static str,
     },
     /// A body that is not valid JSON.
-    #[error("We could not parse the JSON body of your request: {detail}. The API expects a JSON payload, but what was sent was not valid JSON.")]
+    #[error(
+        "We could not parse the JSON body of your request: {detail}. The API expects a JSON payload, but what was sent was not valid JSON."
+    )]
     Syntax {
         /// What the parser says, and where.
         detail: String,
@@ -331,8 +337,12 @@ fn sort(error: &Error) -> Sort {
     match error {
         Error::Host { .. } => Sort::invalid(StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
         Error::HeadTooLarge { .. } => Sort::invalid(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
-        Error::Stopping => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000),
-        Error::Full { .. } => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("server_busy")).after(1_000),
+        Error::Stopping => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000)
+        }
+        Error::Full { .. } => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("server_busy")).after(1_000)
+        }
         Error::NoKey | Error::WrongKey => Sort::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key"),
         Error::MissingScope { .. } => Sort::invalid(StatusCode::FORBIDDEN, "missing_scope"),
         Error::OperatorOnly { .. } => Sort::invalid(StatusCode::FORBIDDEN, "operator_only"),
@@ -363,16 +373,24 @@ fn sort_gateway(error: &qd_gateway::Error) -> Sort {
     use qd_gateway::Error as Gateway;
     const UPSTREAM: &str = "upstream_error";
     match error {
-        Gateway::UnknownModel { .. } | Gateway::NotInstalled { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found").about("model"),
+        Gateway::UnknownModel { .. } | Gateway::NotInstalled { .. } => {
+            Sort::invalid(StatusCode::NOT_FOUND, "model_not_found").about("model")
+        }
         Gateway::Invalid { code, .. } => Sort::new(StatusCode::BAD_REQUEST, INVALID, *code),
         Gateway::Upstream { status, retry_after_ms, .. } => {
-            let status = StatusCode::from_u16(*status).ok().filter(|status| status.is_client_error() || status.is_server_error());
+            let status = StatusCode::from_u16(*status)
+                .ok()
+                .filter(|status| status.is_client_error() || status.is_server_error());
             let sort = Sort::new(status.unwrap_or(StatusCode::BAD_GATEWAY), UPSTREAM, None);
             Sort { retry_after_ms: *retry_after_ms, ..sort }
         }
-        Gateway::Credentials { .. } | Gateway::Unreachable { .. } | Gateway::Protocol { .. } => Sort::new(StatusCode::BAD_GATEWAY, UPSTREAM, None),
+        Gateway::Credentials { .. } | Gateway::Unreachable { .. } | Gateway::Protocol { .. } => {
+            Sort::new(StatusCode::BAD_GATEWAY, UPSTREAM, None)
+        }
         Gateway::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, None),
-        Gateway::Busy { retry_after_ms } => Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", None).after(*retry_after_ms),
+        Gateway::Busy { retry_after_ms } => {
+            Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", None).after(*retry_after_ms)
+        }
         Gateway::Configuration { .. } | Gateway::Catalog(_) | Gateway::Model(_) | Gateway::Engine(_) => Sort::INTERNAL,
     }
 }
@@ -385,7 +403,9 @@ fn sort_catalog(error: &qd_catalog::Error) -> Sort {
         Catalog::Conflict { .. } | Catalog::JobState { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
         Catalog::Invalid { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
         Catalog::TooLarge { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "too_large"),
-        full if full.is_disk_full() => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("disk_full")).after(30_000),
+        full if full.is_disk_full() => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("disk_full")).after(30_000)
+        }
         _ => Sort::INTERNAL,
     }
 }
@@ -395,15 +415,21 @@ fn sort_lake(error: &qd_lake::Error) -> Sort {
     match error {
         Lake::UnknownTable { .. } | Lake::NoBlob { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
         Lake::Schema { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
-        Lake::Full { retry_after_ms } => Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("lake_busy")).after(*retry_after_ms),
+        Lake::Full { retry_after_ms } => {
+            Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("lake_busy")).after(*retry_after_ms)
+        }
         Lake::TooLarge { .. } => Sort::invalid(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         Lake::Closed => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000),
         Lake::Refused { .. } => Sort::invalid(StatusCode::FORBIDDEN, "statement_not_allowed").about("sql"),
-        Lake::SqlTooLong { .. } | Lake::Sql { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_sql").about("sql"),
+        Lake::SqlTooLong { .. } | Lake::Sql { .. } => {
+            Sort::invalid(StatusCode::BAD_REQUEST, "invalid_sql").about("sql")
+        }
         Lake::Timeout { .. } => Sort::invalid(StatusCode::REQUEST_TIMEOUT, "query_timeout").about("sql"),
         Lake::Memory { .. } => Sort::invalid(StatusCode::UNPROCESSABLE_ENTITY, "query_memory").about("sql"),
         // The rows were not acknowledged; the disk may be full, so the sender should keep them and come again.
-        Lake::Commit { .. } => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("commit_failed")).after(5_000),
+        Lake::Commit { .. } => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("commit_failed")).after(5_000)
+        }
         _ => Sort::INTERNAL,
     }
 }
@@ -411,10 +437,15 @@ fn sort_lake(error: &qd_lake::Error) -> Sort {
 fn sort_trace(error: &qd_trace::Error) -> Sort {
     use qd_trace::Error as Trace;
     match error {
-        Trace::Append(cause) | Trace::StorePayload { cause, .. } | Trace::ReadPayload { cause, .. } | Trace::Query { cause, .. } => sort_lake(cause),
+        Trace::Append(cause)
+        | Trace::StorePayload { cause, .. }
+        | Trace::ReadPayload { cause, .. }
+        | Trace::Query { cause, .. } => sort_lake(cause),
         Trace::Word { .. } | Trace::Price { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
         Trace::Cursor { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_cursor").about("cursor"),
-        Trace::Stopped => Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000),
+        Trace::Stopped => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000)
+        }
         _ => Sort::INTERNAL,
     }
 }
@@ -425,8 +456,12 @@ fn sort_engine(error: &qd_serve::Error) -> Sort {
         Engine::UnknownModel { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found"),
         Engine::AlreadyLoaded { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
         Engine::WrongKind { .. } | Engine::Invalid { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
-        Engine::ContextOverflow { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "context_length_exceeded").about("messages"),
-        Engine::QueueFull { retry_after_ms } => Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("engine_busy")).after(*retry_after_ms),
+        Engine::ContextOverflow { .. } => {
+            Sort::invalid(StatusCode::BAD_REQUEST, "context_length_exceeded").about("messages")
+        }
+        Engine::QueueFull { retry_after_ms } => {
+            Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("engine_busy")).after(*retry_after_ms)
+        }
         _ => Sort::INTERNAL,
     }
 }
@@ -434,9 +469,13 @@ fn sort_engine(error: &qd_serve::Error) -> Sort {
 fn sort_model(error: &qd_model::Error) -> Sort {
     use qd_model::Error as Model;
     match error {
-        Model::Unknown { .. } | Model::NotInstalled { .. } | Model::NoVersion { .. } => Sort::invalid(StatusCode::NOT_FOUND, "model_not_found"),
+        Model::Unknown { .. } | Model::NotInstalled { .. } | Model::NoVersion { .. } => {
+            Sort::invalid(StatusCode::NOT_FOUND, "model_not_found")
+        }
         Model::Labelled { .. } | Model::Reserved { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
-        Model::Name(_) | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Model::Name(_) | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => {
+            Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value")
+        }
         Model::Catalog { cause, .. } => sort_catalog(cause),
         _ => Sort::INTERNAL,
     }

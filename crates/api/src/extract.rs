@@ -49,7 +49,9 @@ fn check_content_type(headers: &HeaderMap) -> Result<()> {
     let found = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
     let essence = found.split(';').next().unwrap_or("").trim();
     let is_json = essence.eq_ignore_ascii_case("application/json")
-        || (essence.len() > 5 && essence.is_char_boundary(essence.len() - 5) && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"));
+        || (essence.len() > 5
+            && essence.is_char_boundary(essence.len() - 5)
+            && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"));
     match is_json {
         true => Ok(()),
         false => Err(Error::ContentType { found: found.chars().take(100).collect() }),
@@ -58,7 +60,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<()> {
 
 /// Refuses a body that says itself to be too large, before a byte of it is read.
 fn check_length(headers: &HeaderMap, limits: &Limits) -> Result<()> {
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let length =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     match length.is_some_and(|length| length > limits.body_bytes as u64) {
         true => Err(Error::BodyTooLarge { limit_bytes: limits.body_bytes }),
         false => Ok(()),
@@ -92,14 +95,18 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self> {
-        axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(value)| Self(value)).map_err(wrong_query)
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(wrong_query)
     }
 }
 
 fn wrong_query(rejection: QueryRejection) -> Error {
     let text = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
     let (param, message) = match text.split_once(": ") {
-        Some((param, message)) if !param.contains(' ') => (Some(param.to_owned()), format!("Invalid '{param}': {message}.")),
+        Some((param, message)) if !param.contains(' ') => {
+            (Some(param.to_owned()), format!("Invalid '{param}': {message}."))
+        }
         _ => (None, format!("Invalid query: {text}.")),
     };
     Error::Parameter { message, param, code: Some("invalid_value") }

@@ -40,7 +40,12 @@ pub(crate) struct Rules {
 }
 
 /// Lets `request` through to `answer`, or refuses it; either way the response has its headers and its error object.
-pub(crate) async fn pass<A>(surface: Shared, rules: Rules, mut request: Request, answer: impl FnOnce(Request) -> A) -> Response
+pub(crate) async fn pass<A>(
+    surface: Shared,
+    rules: Rules,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response
 where
     A: Future<Output = Response>,
 {
@@ -74,7 +79,8 @@ async fn admit(surface: &Shared, rules: Rules, request: &mut Request, id: Reques
 
 fn check_head(surface: &Shared, request: &Request) -> Result<()> {
     let limits = &surface.app.config.limits;
-    let head_bytes = request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers_bytes(request.headers());
+    let head_bytes =
+        request.uri().path().len() + request.uri().query().map_or(0, str::len) + headers_bytes(request.headers());
     match head_bytes > limits.header_bytes || request.headers().len() > limits.header_count {
         true => Err(Error::HeadTooLarge { limit_bytes: limits.header_bytes }),
         false => Ok(()),
@@ -90,7 +96,9 @@ async fn guarded(time_limit: Duration, answer: impl Future<Output = Response>) -
     match tokio::time::timeout(time_limit, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => Error::Panic { message: said(&*panic) }.into_response(),
-        Err(_) => Error::Timeout { after_ms: u64::try_from(time_limit.as_millis()).unwrap_or(u64::MAX) }.into_response(),
+        Err(_) => {
+            Error::Timeout { after_ms: u64::try_from(time_limit.as_millis()).unwrap_or(u64::MAX) }.into_response()
+        }
     }
 }
 
@@ -102,7 +110,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
 /// Keeps the slot until the body has been sent, when that takes longer than the handler.
 fn hold(slot: Option<Slot>, response: Response) -> Response {
     match slot {
-        Some(slot) if response.body().size_hint().exact().is_none() => response.map(|body| Body::new(Held { body, _slot: slot })),
+        Some(slot) if response.body().size_hint().exact().is_none() => {
+            response.map(|body| Body::new(Held { body, _slot: slot }))
+        }
         _ => response,
     }
 }

@@ -65,20 +65,42 @@ mod tests {
     use super::*;
 
     fn check(bound: &str, host: &str, expected: bool) {
-        let config = ApiConfig { bound: Some(bound.parse().unwrap()), hosts: vec!["llm.example.org".into()], ..ApiConfig::default() };
+        let config = ApiConfig {
+            bound: Some(bound.parse().unwrap()),
+            hosts: vec!["llm.example.org".into()],
+            ..ApiConfig::default()
+        };
         assert_eq!(answers_to(&config, host), expected, "{host} at {bound}");
     }
 
     #[test]
     fn loopback_names_and_addresses() {
-        for host in ["localhost", "localhost:4100", "LOCALHOST.", "a.localhost:1", "127.0.0.1:4100", "127.9.9.9", "[::1]:4100", "[::1]"] {
+        for host in [
+            "localhost",
+            "localhost:4100",
+            "LOCALHOST.",
+            "a.localhost:1",
+            "127.0.0.1:4100",
+            "127.9.9.9",
+            "[::1]:4100",
+            "[::1]",
+        ] {
             check("127.0.0.1", host, true);
         }
     }
 
     #[test]
     fn somebody_elses_name() {
-        for host in ["evil.example", "localhost.evil.example", "evillocalhost", "127.0.0.1.evil.example", "10.0.0.1", "", "\u{fffd}", "localhost:4100:x"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "evillocalhost",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "",
+            "\u{fffd}",
+            "localhost:4100:x",
+        ] {
             check("127.0.0.1", host, false);
         }
     }

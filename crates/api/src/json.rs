@@ -1,7 +1,7 @@
 //! Reading JSON from callers, with errors in OpenAI's words: which field is wrong, by its path, and how.
 
-use serde::de::DeserializeOwned;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::error::{Error, Result};
@@ -15,7 +15,9 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(body: &'de [u8], depth: usize) -> R
     check_depth(body, depth)?;
     // Noting the path of every field costs, so it is done only when there is an error to tell.
     serde_json::from_slice(body).or_else(|plain| match plain.classify() {
-        Category::Data => serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(wrong),
+        Category::Data => {
+            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(wrong)
+        }
         _ => Err(Error::Syntax { detail: plain.to_string() }),
     })
 }
@@ -151,9 +153,18 @@ mod tests {
     #[test]
     fn types_are_told_in_json_s_words() {
         let message = |body: &str| read_owned::<Outer>(body.as_bytes(), 8).unwrap_err().to_string();
-        assert_eq!(message(r#"{"model":7}"#), "Invalid type for 'model': expected a string, but got an integer instead.");
-        assert_eq!(message(r#"{"model":"m","items":{}}"#), "Invalid type for 'items': expected an array, but got an object instead.");
-        assert_eq!(message(r#"{"model":"m","items":[{"size":"7"}]}"#), "Invalid type for 'items[0].size': expected an integer, but got a string instead.");
+        assert_eq!(
+            message(r#"{"model":7}"#),
+            "Invalid type for 'model': expected a string, but got an integer instead."
+        );
+        assert_eq!(
+            message(r#"{"model":"m","items":{}}"#),
+            "Invalid type for 'items': expected an array, but got an object instead."
+        );
+        assert_eq!(
+            message(r#"{"model":"m","items":[{"size":"7"}]}"#),
+            "Invalid type for 'items[0].size': expected an integer, but got a string instead."
+        );
         assert_eq!(message("[]"), "Missing required parameter: 'model'.");
         assert_eq!(message("7"), "Invalid type for the request: expected an object, but got an integer instead.");
     }

@@ -63,7 +63,7 @@ impl Caller {
     /// Whether the caller holds `scope`.
     pub fn may(&self, scope: Scope) -> bool {
         match self {
-            Self::Key(principal) => principal.allows(scope),
+            Self::Key(principal) => principal.scopes.allow(scope),
             Self::Operator { .. } => true,
         }
     }

@@ -38,23 +38,49 @@ enum Pace {
 }
 
 impl Route {
-    pub(crate) fn get<T: 'static>(path: &'static str, permission: Permission, doc: Doc, handler: impl Handler<T, Shared> + Sync) -> Self {
+    pub(crate) fn get<T: 'static>(
+        path: &'static str,
+        permission: Permission,
+        doc: Doc,
+        handler: impl Handler<T, Shared> + Sync,
+    ) -> Self {
         Self::new(Method::GET, path, permission, doc, handler)
     }
 
-    pub(crate) fn post<T: 'static>(path: &'static str, permission: Permission, doc: Doc, handler: impl Handler<T, Shared> + Sync) -> Self {
+    pub(crate) fn post<T: 'static>(
+        path: &'static str,
+        permission: Permission,
+        doc: Doc,
+        handler: impl Handler<T, Shared> + Sync,
+    ) -> Self {
         Self::new(Method::POST, path, permission, doc, handler)
     }
 
-    pub(crate) fn put<T: 'static>(path: &'static str, permission: Permission, doc: Doc, handler: impl Handler<T, Shared> + Sync) -> Self {
+    pub(crate) fn put<T: 'static>(
+        path: &'static str,
+        permission: Permission,
+        doc: Doc,
+        handler: impl Handler<T, Shared> + Sync,
+    ) -> Self {
         Self::new(Method::PUT, path, permission, doc, handler)
     }
 
-    pub(crate) fn delete<T: 'static>(path: &'static str, permission: Permission, doc: Doc, handler: impl Handler<T, Shared> + Sync) -> Self {
+    pub(crate) fn delete<T: 'static>(
+        path: &'static str,
+        permission: Permission,
+        doc: Doc,
+        handler: impl Handler<T, Shared> + Sync,
+    ) -> Self {
         Self::new(Method::DELETE, path, permission, doc, handler)
     }
 
-    fn new<T: 'static>(method: Method, path: &'static str, permission: Permission, doc: Doc, handler: impl Handler<T, Shared> + Sync) -> Self {
+    fn new<T: 'static>(
+        method: Method,
+        path: &'static str,
+        permission: Permission,
+        doc: Doc,
+        handler: impl Handler<T, Shared> + Sync,
+    ) -> Self {
         // Every method above is one that a filter exists for.
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
         let handler = Box::new(move |rules| on(filter, gated(rules, handler)));
@@ -104,7 +130,10 @@ pub(crate) fn router(routes: Vec<Route>, surface: Shared) -> Router {
         router = router.route(route.path, (route.handler)(rules));
     }
     let public = rules(&surface, Permission::Public, Pace::Request);
-    router.method_not_allowed_fallback(gated(public, wrong_method)).fallback(gated(public, no_route)).with_state(surface)
+    router
+        .method_not_allowed_fallback(gated(public, wrong_method))
+        .fallback(gated(public, no_route))
+        .with_state(surface)
 }
 
 fn rules(surface: &Shared, permission: Permission, pace: Pace) -> Rules {
@@ -117,7 +146,10 @@ fn rules(surface: &Shared, permission: Permission, pace: Pace) -> Rules {
 }
 
 /// `handler` behind the gate.
-fn gated<T: 'static>(rules: Rules, handler: impl Handler<T, Shared> + Sync) -> impl Handler<(State<Shared>, Request), Shared> + Sync {
+fn gated<T: 'static>(
+    rules: Rules,
+    handler: impl Handler<T, Shared> + Sync,
+) -> impl Handler<(State<Shared>, Request), Shared> + Sync {
     move |State(surface): State<Shared>, request: Request| {
         let state = surface.clone();
         gate::pass(surface, rules, request, move |request| handler.call(request, state))

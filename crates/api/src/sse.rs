@@ -133,14 +133,16 @@ mod tests {
         }
         say.send(Bytes::from("data: x\n\n")).await.unwrap();
         drop(say);
-        let rest: Vec<Bytes> = frames.map(Result::unwrap).filter(|frame| std::future::ready(*frame != COMMENT)).collect().await;
+        let rest: Vec<Bytes> =
+            frames.map(Result::unwrap).filter(|frame| std::future::ready(*frame != COMMENT)).collect().await;
         assert_eq!(rest, ["data: x\n\n"]);
     }
 
     #[tokio::test]
     async fn a_cut_stream_says_its_last_words() {
         let end = CancellationToken::new();
-        let response = response(futures::stream::pending(), Duration::from_secs(60), end.clone(), Bytes::from("data: bye\n\n"));
+        let response =
+            response(futures::stream::pending(), Duration::from_secs(60), end.clone(), Bytes::from("data: bye\n\n"));
         end.cancel();
         let text = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         assert_eq!(text, "data: bye\n\n");

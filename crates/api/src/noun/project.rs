@@ -34,7 +34,11 @@ async fn list(State(surface): State<Shared>, caller: Caller) -> Result<Json<Proj
     Ok(Json(ProjectList { data: reached.collect() }))
 }
 
-async fn create(State(surface): State<Shared>, caller: Caller, JsonBody(new): JsonBody<NewProject>) -> Result<Created<ProjectBody>> {
+async fn create(
+    State(surface): State<Shared>,
+    caller: Caller,
+    JsonBody(new): JsonBody<NewProject>,
+) -> Result<Created<ProjectBody>> {
     if !caller.is_operator() {
         return Err(Error::OperatorOnly { what: "make projects" });
     }

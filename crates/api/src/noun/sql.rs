@@ -92,7 +92,9 @@ impl SqlQuery {
 fn within(name: &str, asked: usize, most: usize) -> Result<usize> {
     match (1..=most).contains(&asked) {
         true => Ok(asked),
-        false => Err(Error::parameter(name, "invalid_value", format!("Invalid '{name}': between 1 and {most} is allowed."))),
+        false => {
+            Err(Error::parameter(name, "invalid_value", format!("Invalid '{name}': between 1 and {most} is allowed.")))
+        }
     }
 }
 
@@ -113,7 +115,11 @@ fn param((place, value): (usize, serde_json::Value)) -> Result<Param> {
 
 fn wrong_param(place: usize) -> Error {
     let path = format!("params[{place}]");
-    Error::parameter(path.clone(), "invalid_type", format!("Invalid type for '{path}': expected null, a boolean, a number or a string."))
+    Error::parameter(
+        path.clone(),
+        "invalid_type",
+        format!("Invalid type for '{path}': expected null, a boolean, a number or a string."),
+    )
 }
 
 /// The form of the answer that the caller asks for.
@@ -201,8 +207,17 @@ pub struct SqlColumn {
 }
 
 fn json(output: &QueryOutput) -> Result<Vec<u8>, ArrowError> {
-    let columns = output.schema.fields().iter().map(|field| SqlColumn { name: field.name().clone(), kind: field.data_type().to_string() });
-    let answer = SqlAnswer { columns: columns.collect(), rows: rows(output)?, row_count: output.rows(), truncated: output.truncated };
+    let columns = output
+        .schema
+        .fields()
+        .iter()
+        .map(|field| SqlColumn { name: field.name().clone(), kind: field.data_type().to_string() });
+    let answer = SqlAnswer {
+        columns: columns.collect(),
+        rows: rows(output)?,
+        row_count: output.rows(),
+        truncated: output.truncated,
+    };
     serde_json::to_vec(&answer).map_err(external)
 }
 
@@ -256,7 +271,8 @@ fn flat(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowErr
 fn as_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(column, &options)?;
-    let text: StringArray = (0..column.len()).map(|row| column.is_valid(row).then(|| formatter.value(row).to_string())).collect();
+    let text: StringArray =
+        (0..column.len()).map(|row| column.is_valid(row).then(|| formatter.value(row).to_string())).collect();
     Ok(Arc::new(text))
 }
 
@@ -283,8 +299,11 @@ mod tests {
     fn output() -> QueryOutput {
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a,\"b\"", "ü"]));
-        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), Some(2)]), None]));
-        let batch = RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, false), ("l", lists, true)]).unwrap();
+        let lists: ArrayRef =
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), Some(2)]), None]));
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, false), ("l", lists, true)])
+                .unwrap();
         QueryOutput { schema: batch.schema(), batches: vec![batch], truncated: true }
     }
 
@@ -295,12 +314,22 @@ mod tests {
     #[test]
     fn every_form_of_the_same_rows() {
         let json: serde_json::Value = serde_json::from_str(&written(Form::Json, &output())).unwrap();
-        assert_eq!(json["rows"], serde_json::json!([{"n": 1, "t": "a,\"b\"", "l": [1, 2]}, {"n": null, "t": "ü", "l": null}]));
-        assert_eq!((&json["columns"][0]["type"], &json["row_count"], &json["truncated"]), (&"Int64".into(), &2.into(), &true.into()));
-        assert_eq!(written(Form::JsonLines, &output()), "{\"n\":1,\"t\":\"a,\\\"b\\\"\",\"l\":[1,2]}\n{\"n\":null,\"t\":\"ü\",\"l\":null}\n");
+        assert_eq!(
+            json["rows"],
+            serde_json::json!([{"n": 1, "t": "a,\"b\"", "l": [1, 2]}, {"n": null, "t": "ü", "l": null}])
+        );
+        assert_eq!(
+            (&json["columns"][0]["type"], &json["row_count"], &json["truncated"]),
+            (&"Int64".into(), &2.into(), &true.into())
+        );
+        assert_eq!(
+            written(Form::JsonLines, &output()),
+            "{\"n\":1,\"t\":\"a,\\\"b\\\"\",\"l\":[1,2]}\n{\"n\":null,\"t\":\"ü\",\"l\":null}\n"
+        );
         assert_eq!(written(Form::Csv, &output()), "n,t,l\n1,\"a,\"\"b\"\"\",\"[1, 2]\"\n,ü,\n");
         let arrow = Form::Arrow.write(&output()).unwrap();
-        let read: Vec<_> = arrow::ipc::reader::StreamReader::try_new(&arrow[..], None).unwrap().map(Result::unwrap).collect();
+        let read: Vec<_> =
+            arrow::ipc::reader::StreamReader::try_new(&arrow[..], None).unwrap().map(Result::unwrap).collect();
         assert_eq!(read, output().batches);
     }
 

@@ -11,7 +11,7 @@ use qd_base::money::Picodollars;
 use qd_base::time::{TimeRange, Timestamp};
 use qd_base::usage::Usage;
 use qd_catalog::Scope;
-use qd_trace::{Cursor, Filter, Page, Payload, Span, SpanKind, Status, TraceContext};
+use qd_trace::{Cursor, Filter, Page, Payload, Span, SpanKind, Status, TraceContext, TraceSummary, Traces};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_stream::wrappers::BroadcastStream;
@@ -29,8 +29,12 @@ use crate::state::Shared;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
-    let all = Doc::new("Traces", "listTraces", "Recorded traces, newest first").query::<TraceQuery>().gives::<TraceList>(200, "One page of them");
-    let one = Doc::new("Traces", "getTrace", "One trace with all its spans").gives::<TraceDetail>(200, "The trace");
+    let all = Doc::new("Traces", "listTraces", "Recorded traces, newest first")
+        .query::<TraceQuery>()
+        .gives::<TraceList>(200, "One page of them");
+    let one = Doc::new("Traces", "getTrace", "One trace with all its spans")
+        .query::<ShowQuery>()
+        .gives::<TraceDetail>(200, "The trace");
     let tail = Doc::new("Traces", "tailTraces", "Spans as they finish")
         .text("Server-sent events: `span` with a span, and `missed` with the number of spans that came faster than they were read.")
         .query::<TraceQuery>()
@@ -47,26 +51,55 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(surface): State<Shared>, caller: Caller, Query(query): Query<TraceQuery>) -> Result<Json<TraceList>> {
+async fn list(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Query(query): Query<TraceQuery>,
+) -> Result<Json<TraceList>> {
     let page = query.page()?;
     let filter = query.into_filter(&caller)?;
-    let (found, next) = surface.app.traces.list(&filter, &page).await?;
+    let (found, next) = surface.app.traces.list(&filter, page).await?;
     let data = found.iter().map(TraceSummaryBody::from).collect();
     Ok(Json(TraceList { data, next_cursor: next.map(|cursor| cursor.to_string()) }))
 }
 
-async fn show(State(surface): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<Json<TraceDetail>> {
+async fn show(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<ShowQuery>,
+) -> Result<Json<TraceDetail>> {
     let trace: TraceId = id.parse().map_err(|_| Error::missing("trace", &id))?;
-    let spans = surface.app.traces.trace(caller.project_name(), trace).await?;
+    let mut spans = surface.app.traces.trace(caller.project_name(), trace).await?;
+    if query.payloads == Some(Payloads::Whole) {
+        fetch_payloads(&surface.app.traces, &mut spans).await?;
+    }
     match spans.is_empty() {
         true => Err(Error::missing("trace", trace)),
         false => Ok(Json(TraceDetail { trace_id: trace, spans: spans.iter().map(SpanBody::from).collect() })),
     }
 }
 
+/// Replaces the beginnings of payloads that went to blobs by the whole.
+async fn fetch_payloads(traces: &Traces, spans: &mut [Span]) -> Result<()> {
+    for span in spans {
+        if let Some(blob) = span.input_blob.take() {
+            span.input = Some(traces.payload(blob).await?);
+        }
+        if let Some(blob) = span.output_blob.take() {
+            span.output = Some(traces.payload(blob).await?);
+        }
+    }
+    Ok(())
+}
+
 async fn follow(State(surface): State<Shared>, caller: Caller, Query(query): Query<TraceQuery>) -> Result<Response> {
     if query.limit.is_some() || query.cursor.is_some() {
-        return Err(Error::parameter("limit", "invalid_value", "A tail has no pages: 'limit' and 'cursor' do not belong here."));
+        return Err(Error::parameter(
+            "limit",
+            "invalid_value",
+            "A tail has no pages: 'limit' and 'cursor' do not belong here.",
+        ));
     }
     let filter = query.into_filter(&caller)?;
     let spans = BroadcastStream::new(surface.app.recorder.subscribe());
@@ -87,10 +120,18 @@ fn tail(spans: BroadcastStream<Arc<Span>>, filter: Filter) -> impl Stream<Item =
     }))
 }
 
-async fn append(State(surface): State<Shared>, caller: Caller, JsonBody(new): JsonBody<NewSpans>) -> Result<Json<Appended>> {
+async fn append(
+    State(surface): State<Shared>,
+    caller: Caller,
+    JsonBody(new): JsonBody<NewSpans>,
+) -> Result<Json<Appended>> {
     let limit = surface.app.config.limits.append_spans;
     if new.spans.len() > limit {
-        return Err(Error::parameter("spans", "array_above_max_length", format!("Invalid 'spans': at most {limit} spans can be appended at once.")));
+        return Err(Error::parameter(
+            "spans",
+            "array_above_max_length",
+            format!("Invalid 'spans': at most {limit} spans can be appended at once."),
+        ));
     }
     let spans: Vec<Span> = new.spans.into_iter().map(|span| span.into_span(&caller)).collect();
     let appended = spans.len();
@@ -139,11 +180,32 @@ pub struct TraceQuery {
     text: Option<String>,
 }
 
+/// How much of large payloads is wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ShowQuery {
+    /// `beginning`, or `whole`: also of inputs and outputs that are too large for a row.
+    #[param(value_type = Option<String>)]
+    payloads: Option<Payloads>,
+}
+
+/// How much of a large payload is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Payloads {
+    Beginning,
+    Whole,
+}
+
 impl TraceQuery {
     fn page(&self) -> Result<Page> {
         let limit = self.limit.unwrap_or(50);
         if !(1..=Page::MOST).contains(&limit) {
-            return Err(Error::parameter("limit", "invalid_value", format!("Invalid 'limit': between 1 and {} are given at once.", Page::MOST)));
+            return Err(Error::parameter(
+                "limit",
+                "invalid_value",
+                format!("Invalid 'limit': between 1 and {} are given at once.", Page::MOST),
+            ));
         }
         let after: Option<Cursor> = self.cursor.as_deref().map(str::parse).transpose()?;
         Ok(Page { limit, after })
@@ -183,6 +245,92 @@ pub struct TraceList {
     pub data: Vec<TraceSummaryBody>,
     /// Asks for the next page; null on the last.
     pub next_cursor: Option<String>,
+}
+
+/// A trace as a list shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TraceSummary)]
+pub struct TraceSummaryBody {
+    /// The trace.
+    #[schema(value_type = String)]
+    pub trace_id: TraceId,
+    /// Its first span among those that were asked for.
+    #[schema(value_type = String)]
+    pub span_id: SpanId,
+    /// What kind of work that span was.
+    #[schema(value_type = String)]
+    pub kind: SpanKind,
+    /// That span's operation.
+    pub name: String,
+    /// How that span ended.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// Why it ended so.
+    pub status_message: Option<String>,
+    /// The session.
+    pub session_id: Option<String>,
+    /// The end user.
+    pub user_id: Option<String>,
+    /// Who ran the model.
+    pub provider: Option<String>,
+    /// The model asked for.
+    pub model_requested: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// When the trace began.
+    #[schema(value_type = String, format = DateTime)]
+    pub start_time: Timestamp,
+    /// When its last span ended.
+    #[schema(value_type = String, format = DateTime)]
+    pub end_time: Timestamp,
+    /// From its first start to its last end.
+    pub latency_ms: f64,
+    /// Time to that span's first token.
+    pub ttft_ms: Option<f64>,
+    /// All its spans.
+    pub span_count: u64,
+    /// Those that failed.
+    pub error_count: u64,
+    /// Tokens of all prompts.
+    pub input_tokens: u64,
+    /// Tokens of all answers.
+    pub output_tokens: u64,
+    /// Tokens of prompts that came from a cache.
+    pub cached_tokens: u64,
+    /// Tokens of hidden reasoning.
+    pub reasoning_tokens: u64,
+    /// What all spans whose price is known cost, in picodollars.
+    pub cost_picodollars: i64,
+}
+
+impl From<&TraceSummary> for TraceSummaryBody {
+    fn from(trace: &TraceSummary) -> Self {
+        let head = &trace.head;
+        Self {
+            trace_id: head.trace_id,
+            span_id: head.span_id,
+            kind: head.kind,
+            name: head.name.clone(),
+            status: head.status,
+            status_message: head.status_message.clone(),
+            session_id: head.session_id.clone(),
+            user_id: head.user_id.clone(),
+            provider: head.provider.clone(),
+            model_requested: head.model_requested.clone(),
+            model: head.model.clone(),
+            start_time: trace.start,
+            end_time: trace.end,
+            latency_ms: trace.latency_ms(),
+            ttft_ms: head.ttft_ms,
+            span_count: trace.spans,
+            error_count: trace.errors,
+            input_tokens: trace.usage.input_tokens,
+            output_tokens: trace.usage.output_tokens,
+            cached_tokens: trace.usage.cached_tokens,
+            reasoning_tokens: trace.usage.reasoning_tokens,
+            cost_picodollars: trace.cost.get(),
+        }
+    }
 }
 
 /// A trace with all its spans.
@@ -392,6 +540,10 @@ pub struct SpanBody {
     /// What came out.
     #[schema(value_type = Option<serde_json::Value>)]
     pub output: Option<Box<RawValue>>,
+    /// Whether `input` is only the beginning of a large one, as text.
+    pub input_cut: bool,
+    /// Whether `output` is only the beginning of a large one, as text.
+    pub output_cut: bool,
     /// Tokens of the prompt, cached ones included.
     pub input_tokens: Option<u64>,
     /// Tokens of the answer.
@@ -439,6 +591,8 @@ impl From<&Span> for SpanBody {
             parameters: span.parameters.as_ref().and_then(json),
             input: span.input.as_ref().and_then(json),
             output: span.output.as_ref().and_then(json),
+            input_cut: span.input_blob.is_some(),
+            output_cut: span.output_blob.is_some(),
             input_tokens: tokens(|usage| usage.input_tokens),
             output_tokens: tokens(|usage| usage.output_tokens),
             cached_tokens: tokens(|usage| usage.cached_tokens),
@@ -454,5 +608,7 @@ impl From<&Span> for SpanBody {
 
 /// A payload as the JSON it is; the beginning of one that was cut, as text.
 fn json(payload: &Payload) -> Option<Box<RawValue>> {
-    RawValue::from_string(payload.as_str().to_owned()).or_else(|_| serde_json::value::to_raw_value(payload.as_str())).ok()
+    RawValue::from_string(payload.as_str().to_owned())
+        .or_else(|_| serde_json::value::to_raw_value(payload.as_str()))
+        .ok()
 }

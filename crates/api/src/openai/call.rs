@@ -59,7 +59,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn label(headers: &HeaderMap, name: &str) -> Option<String> {
-    text(headers, name).map(str::trim).filter(|value| !value.is_empty() && value.len() <= LABEL_CHARS).map(str::to_owned)
+    text(headers, name)
+        .map(str::trim)
+        .filter(|value| !value.is_empty() && value.len() <= LABEL_CHARS)
+        .map(str::to_owned)
 }
 
 /// `x-quarterdeck-tags: one, two`
@@ -70,10 +73,18 @@ fn tags(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// Makes the call and answers with what it brought.
-pub(crate) async fn answer(surface: &Shared, context: CallContext, endpoint: Endpoint, body: Bytes, streams: bool) -> Result<Response> {
+pub(crate) async fn answer(
+    surface: &Shared,
+    context: CallContext,
+    endpoint: Endpoint,
+    body: Bytes,
+    streams: bool,
+) -> Result<Response> {
     match streams {
         true => answer_early(surface.clone(), context, endpoint, body).await,
-        false => Ok(respond(surface, context.request, surface.app.gateway.call(context.clone(), endpoint, body).await?)),
+        false => {
+            Ok(respond(surface, context.request, surface.app.gateway.call(context.clone(), endpoint, body).await?))
+        }
     }
 }
 
@@ -134,13 +145,20 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     #[test]
     fn labels_are_trimmed_and_bounded() {
         let long = "x".repeat(LABEL_CHARS + 1);
-        let headers = headers(&[("x-quarterdeck-session", " s1 "), ("x-quarterdeck-user", &long), ("x-quarterdeck-tags", "a, b,,c ")]);
+        let headers = headers(&[
+            ("x-quarterdeck-session", " s1 "),
+            ("x-quarterdeck-user", &long),
+            ("x-quarterdeck-tags", "a, b,,c "),
+        ]);
         assert_eq!(label(&headers, "x-quarterdeck-session").as_deref(), Some("s1"));
         assert_eq!(label(&headers, "x-quarterdeck-user"), None);
         assert_eq!(tags(&headers), ["a", "b", "c"]);

@@ -28,7 +28,11 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::post("/v1/chat/completions", Permission::Scope(Scope::Infer), doc, create).of_inference()]
 }
 
-async fn create(State(surface): State<Shared>, Calling(context): Calling, JsonBytes(body): JsonBytes) -> Result<Response> {
+async fn create(
+    State(surface): State<Shared>,
+    Calling(context): Calling,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response> {
     let streams = {
         let request: ChatRequest = json::read(&body, surface.app.config.limits.json_depth)?;
         request.check()?;
@@ -256,7 +260,12 @@ impl ChatRequest<'_> {
         self.messages.iter().enumerate().try_for_each(|(place, message)| message.check(place))?;
         self.check_sampling()?;
         self.check_lengths()?;
-        range::only_with("top_logprobs", self.top_logprobs.is_some_and(|count| count > 0), "logprobs", self.logprobs == Some(true))?;
+        range::only_with(
+            "top_logprobs",
+            self.top_logprobs.is_some_and(|count| count > 0),
+            "logprobs",
+            self.logprobs == Some(true),
+        )?;
         range::only_with("stream_options", self.stream_options.is_some(), "stream", self.stream == Some(true))?;
         self.response_format.as_ref().map_or(Ok(()), ResponseFormat::check)?;
         self.check_tools()
@@ -287,7 +296,9 @@ impl ChatRequest<'_> {
         if self.tools.is_some() {
             range::items("tools", tools.len(), 128)?;
         }
-        for (place, function) in tools.iter().enumerate().filter_map(|(place, tool)| Some((place, tool.function.as_ref()?))) {
+        for (place, function) in
+            tools.iter().enumerate().filter_map(|(place, tool)| Some((place, tool.function.as_ref()?)))
+        {
             range::identifier(&format!("tools[{place}].function.name"), &function.name.0)?;
         }
         match &self.tool_choice {
@@ -314,7 +325,11 @@ impl Message<'_> {
         }
         if self.role.0 == "tool" && self.tool_call_id.is_none() {
             let path = format!("messages[{place}].tool_call_id");
-            return Err(Error::parameter(path.clone(), "missing_required_parameter", format!("Missing required parameter: '{path}'.")));
+            return Err(Error::parameter(
+                path.clone(),
+                "missing_required_parameter",
+                format!("Missing required parameter: '{path}'."),
+            ));
         }
         Ok(())
     }
@@ -326,7 +341,11 @@ impl ResponseFormat<'_> {
         match (&*self.kind.0, &self.json_schema) {
             ("json_schema", None) => {
                 let path = "response_format.json_schema";
-                Err(Error::parameter(path, "missing_required_parameter", format!("Missing required parameter: '{path}'.")))
+                Err(Error::parameter(
+                    path,
+                    "missing_required_parameter",
+                    format!("Missing required parameter: '{path}'."),
+                ))
             }
             (_, Some(schema)) => range::identifier("response_format.json_schema.name", &schema.name.0),
             _ => Ok(()),
@@ -341,7 +360,9 @@ fn check_chosen(chosen: &Chosen, tools: &[Tool]) -> Result<()> {
         true => Ok(()),
         false => {
             let name: String = function.name.0.chars().take(64).collect();
-            let message = format!("Invalid value for 'tool_choice': no function named '{name}' was specified in the 'tools' parameter.");
+            let message = format!(
+                "Invalid value for 'tool_choice': no function named '{name}' was specified in the 'tools' parameter."
+            );
             Err(Error::parameter("tool_choice", "invalid_value", message))
         }
     }
@@ -460,29 +481,61 @@ mod tests {
         check(r#""n":1.5"#, Some("n"), Some("invalid_type"));
         check(r#""stop":7"#, Some("stop"), Some("invalid_type"));
         check(r#""stop":["a",7]"#, Some("stop[1]"), Some("invalid_type"));
-        check(r#""tools":[{"type":"function","function":{"name":7}}]"#, Some("tools[0].function.name"), Some("invalid_type"));
+        check(
+            r#""tools":[{"type":"function","function":{"name":7}}]"#,
+            Some("tools[0].function.name"),
+            Some("invalid_type"),
+        );
         check(r#""response_format":"json""#, Some("response_format"), Some("invalid_type"));
         check_whole(r#"{"model":"m"}"#, Some("messages"), Some("missing_required_parameter"));
         check_whole(r#"{"messages":[]}"#, Some("model"), Some("missing_required_parameter"));
-        check_whole(r#"{"model":"m","messages":[{"content":"x"}]}"#, Some("messages[0].role"), Some("missing_required_parameter"));
-        check_whole(r#"{"model":"m","messages":[{"role":"user","content":[{"type":7}]}]}"#, Some("messages[0].content[0].type"), Some("invalid_type"));
+        check_whole(
+            r#"{"model":"m","messages":[{"content":"x"}]}"#,
+            Some("messages[0].role"),
+            Some("missing_required_parameter"),
+        );
+        check_whole(
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":7}]}]}"#,
+            Some("messages[0].content[0].type"),
+            Some("invalid_type"),
+        );
     }
 
     #[test]
     fn messages() {
         check_whole(r#"{"model":"m","messages":[]}"#, Some("messages"), Some("empty_array"));
         check_whole(r#"{"model":"","messages":[]}"#, Some("model"), Some("missing_required_parameter"));
-        check_whole(r#"{"model":"m","messages":[{"role":"wizard","content":"x"}]}"#, Some("messages[0].role"), Some("invalid_value"));
+        check_whole(
+            r#"{"model":"m","messages":[{"role":"wizard","content":"x"}]}"#,
+            Some("messages[0].role"),
+            Some("invalid_value"),
+        );
         check_whole(r#"{"model":"m","messages":[{"role":"user"}]}"#, Some("messages[0].content"), Some("invalid_type"));
-        check_whole(r#"{"model":"m","messages":[{"role":"tool","content":"x"}]}"#, Some("messages[0].tool_call_id"), Some("missing_required_parameter"));
-        check_whole(r#"{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}]}"#, None, None);
-        check_whole(r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#, None, None);
+        check_whole(
+            r#"{"model":"m","messages":[{"role":"tool","content":"x"}]}"#,
+            Some("messages[0].tool_call_id"),
+            Some("missing_required_parameter"),
+        );
+        check_whole(
+            r#"{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}]}"#,
+            None,
+            None,
+        );
+        check_whole(
+            r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#,
+            None,
+            None,
+        );
     }
 
     #[test]
     fn parameters_that_need_another() {
         check(r#""top_logprobs":3"#, Some("top_logprobs"), Some("invalid_parameter_combination"));
-        check(r#""stream_options":{"include_usage":true}"#, Some("stream_options"), Some("invalid_parameter_combination"));
+        check(
+            r#""stream_options":{"include_usage":true}"#,
+            Some("stream_options"),
+            Some("invalid_parameter_combination"),
+        );
         check_good(r#""stream":true,"stream_options":{"include_usage":true}"#);
         check(r#""max_tokens":5,"max_completion_tokens":5"#, Some("max_tokens"), Some("invalid_parameter_combination"));
     }
@@ -492,12 +545,26 @@ mod tests {
         let tools = r#""tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]"#;
         check_good(&format!(r#"{tools},"tool_choice":"auto""#));
         check_good(&format!(r#"{tools},"tool_choice":{{"type":"function","function":{{"name":"f"}}}}"#));
-        check(&format!(r#"{tools},"tool_choice":{{"type":"function","function":{{"name":"g"}}}}"#), Some("tool_choice"), Some("invalid_value"));
+        check(
+            &format!(r#"{tools},"tool_choice":{{"type":"function","function":{{"name":"g"}}}}"#),
+            Some("tool_choice"),
+            Some("invalid_value"),
+        );
         check(&format!(r#"{tools},"tool_choice":"maybe""#), Some("tool_choice"), Some("invalid_value"));
         check(r#""tools":[]"#, Some("tools"), Some("empty_array"));
-        check(r#""tools":[{"type":"function","function":{"name":"f g"}}]"#, Some("tools[0].function.name"), Some("invalid_value"));
+        check(
+            r#""tools":[{"type":"function","function":{"name":"f g"}}]"#,
+            Some("tools[0].function.name"),
+            Some("invalid_value"),
+        );
         check(r#""response_format":{"type":"yaml"}"#, Some("response_format.type"), Some("invalid_value"));
-        check(r#""response_format":{"type":"json_schema"}"#, Some("response_format.json_schema"), Some("missing_required_parameter"));
-        check_good(r#""response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"type":"object"},"strict":true}}"#);
+        check(
+            r#""response_format":{"type":"json_schema"}"#,
+            Some("response_format.json_schema"),
+            Some("missing_required_parameter"),
+        );
+        check_good(
+            r#""response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"type":"object"},"strict":true}}"#,
+        );
     }
 }

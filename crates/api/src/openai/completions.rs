@@ -29,7 +29,11 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::post("/v1/completions", Permission::Scope(Scope::Infer), doc, create).of_inference()]
 }
 
-async fn create(State(surface): State<Shared>, Calling(context): Calling, JsonBytes(body): JsonBytes) -> Result<Response> {
+async fn create(
+    State(surface): State<Shared>,
+    Calling(context): Calling,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response> {
     let streams = {
         let request: CompletionRequest = json::read(&body, surface.app.config.limits.json_depth)?;
         request.check()?;
@@ -130,7 +134,11 @@ impl CompletionRequest<'_> {
     fn check_candidates(&self) -> Result<()> {
         let candidates = self.best_of.unwrap_or(1).max(1);
         if candidates > 1 && self.stream == Some(true) {
-            return Err(Error::parameter("best_of", "invalid_parameter_combination", "Results cannot be streamed when 'best_of' is greater than 1."));
+            return Err(Error::parameter(
+                "best_of",
+                "invalid_parameter_combination",
+                "Results cannot be streamed when 'best_of' is greater than 1.",
+            ));
         }
         match self.best_of.is_some() && candidates < self.n.unwrap_or(1) {
             true => Err(Error::parameter("best_of", "invalid_value", "'best_of' must be at least as large as 'n'.")),

@@ -19,11 +19,17 @@ use crate::route::Route;
 use crate::state::Shared;
 
 pub(crate) fn routes() -> Vec<Route> {
-    let doc = Doc::new("Embeddings", "createEmbedding", "Turn texts into vectors").takes::<EmbeddingRequest>().gives::<EmbeddingResponse>(200, "The vectors");
+    let doc = Doc::new("Embeddings", "createEmbedding", "Turn texts into vectors")
+        .takes::<EmbeddingRequest>()
+        .gives::<EmbeddingResponse>(200, "The vectors");
     vec![Route::post("/v1/embeddings", Permission::Scope(Scope::Infer), doc, create).of_inference()]
 }
 
-async fn create(State(surface): State<Shared>, Calling(context): Calling, JsonBytes(body): JsonBytes) -> Result<Response> {
+async fn create(
+    State(surface): State<Shared>,
+    Calling(context): Calling,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response> {
     json::read::<EmbeddingRequest>(&body, surface.app.config.limits.json_depth)?.check()?;
     call::answer(&surface, context, Endpoint::Embeddings, body, false).await
 }

@@ -16,7 +16,8 @@ use crate::state::Shared;
 
 pub(crate) fn routes() -> Vec<Route> {
     let infer = Permission::Scope(Scope::Infer);
-    let all = Doc::new("Models", "listModels", "The models that can be asked for").gives::<OpenAiModels>(200, "The models");
+    let all =
+        Doc::new("Models", "listModels", "The models that can be asked for").gives::<OpenAiModels>(200, "The models");
     let one = Doc::new("Models", "retrieveModel", "One model").gives::<OpenAiModel>(200, "The model");
     vec![Route::get("/v1/models", infer, all, list), Route::get("/v1/models/{*model}", infer, one, retrieve)]
 }
@@ -26,7 +27,11 @@ async fn list(State(surface): State<Shared>, caller: Caller) -> Result<Json<Open
     Ok(Json(OpenAiModels { object: "list", data: models.into_iter().map(OpenAiModel::from).collect() }))
 }
 
-async fn retrieve(State(surface): State<Shared>, caller: Caller, Path(name): Path<String>) -> Result<Json<OpenAiModel>> {
+async fn retrieve(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<OpenAiModel>> {
     let models = surface.app.gateway.models(caller.project()).await;
     let found = models.into_iter().find(|model| model.id == name);
     found.map(|model| Json(model.into())).ok_or(Error::Gateway(qd_gateway::Error::UnknownModel { model: name }))

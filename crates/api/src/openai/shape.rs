@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// A text that borrows from the body where no escape forbids it.
@@ -185,7 +185,9 @@ impl<'de> Deserialize<'de> for Input {
                 let mut items: Vec<Item> = Vec::new();
                 while let Some(item) = seq.next_element::<Item>()? {
                     if items.first().is_some_and(|first| !first.is_like(item)) {
-                        return Err(A::Error::custom("all items must be of one kind: strings, integers or arrays of integers"));
+                        return Err(A::Error::custom(
+                            "all items must be of one kind: strings, integers or arrays of integers",
+                        ));
                     }
                     items.push(item);
                 }

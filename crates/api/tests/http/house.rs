@@ -1,0 +1,265 @@
+//! A whole house over a temporary folder, and requests to it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, StatusCode};
+use qd_api::{ApiConfig, App};
+use qd_base::{ProjectName, Secret};
+use qd_catalog::{Catalog, MasterKey, Scope};
+use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
+use qd_lake::blob::BlobStore;
+use qd_lake::{Lake, LakeConfig};
+use qd_model::{Models, ModelsConfig};
+use qd_serve::{Engine, EngineConfig, ModelOptions};
+use qd_trace::{PriceTable, Recorder, RecorderConfig, Traces, spans_table};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::stub::Stub;
+
+/// The token of the operator in every test.
+pub const OPERATOR: &str = "the-local-token-of-this-test";
+
+/// Everything that a test speaks to.
+pub struct House {
+    pub router: Router,
+    pub catalog: Catalog,
+    pub recorder: Recorder,
+    pub gateway: Gateway,
+    pub models: Models,
+    pub stub: Stub,
+    _data: tempfile::TempDir,
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Bytes,
+}
+
+impl House {
+    pub async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A house whose API configuration was changed by `change`.
+    pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let parts = Parts::open().await;
+        let app = parts.app(change);
+        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, _data: data }
+    }
+
+    /// The plaintext of a new key of the default project.
+    pub async fn key(&self, scopes: &[Scope]) -> String {
+        self.key_of("default", scopes).await
+    }
+
+    /// The plaintext of a new key of `project`, which is made when it is missing.
+    pub async fn key_of(&self, project: &str, scopes: &[Scope]) -> String {
+        let name: ProjectName = project.parse().unwrap();
+        let project = match self.catalog.project(&name).await {
+            Ok(project) => project,
+            Err(_) => self.catalog.create_project(&name).await.unwrap(),
+        };
+        let key = self.catalog.create_key(project.id, "test", scopes.iter().copied().collect(), None).await.unwrap();
+        key.secret.expose().to_owned()
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub async fn call(&self, request: Request<Body>) -> Answer {
+        Answer::read(self.send(request).await).await
+    }
+
+    pub async fn get(&self, key: &str, path: &str) -> Answer {
+        self.call(request(Method::GET, path, Some(key), None)).await
+    }
+
+    pub async fn post(&self, key: &str, path: &str, body: Value) -> Answer {
+        self.call(request(Method::POST, path, Some(key), Some(body.to_string()))).await
+    }
+
+    pub async fn put(&self, key: &str, path: &str, body: Value) -> Answer {
+        self.call(request(Method::PUT, path, Some(key), Some(body.to_string()))).await
+    }
+
+    pub async fn delete(&self, key: &str, path: &str) -> Answer {
+        self.call(request(Method::DELETE, path, Some(key), None)).await
+    }
+
+    /// Waits until every call that was answered is in the lake.
+    pub async fn settle(&self) {
+        self.gateway.drain().await;
+        self.recorder.drain().await;
+    }
+}
+
+/// The rooms, before they are behind a router.
+pub struct Parts {
+    pub catalog: Catalog,
+    pub lake: Lake,
+    pub models: Models,
+    pub engine: Engine,
+    pub traces: Traces,
+    pub recorder: Recorder,
+    pub gateway: Gateway,
+    pub stub: Stub,
+    pub data: tempfile::TempDir,
+}
+
+impl Parts {
+    pub async fn open() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let stub = Stub::start().await;
+        let catalog = Catalog::open(data.path(), MasterKey::generate()).await.unwrap();
+        let blobs = BlobStore::open(&data.path().join("blobs")).unwrap();
+        let lake =
+            Lake::open(LakeConfig::new(data.path().join("lake")), catalog.clone(), vec![spans_table()]).await.unwrap();
+        let policy = qd_net::Policy::public().allow("127.0.0.1").unwrap();
+        let net = qd_net::Client::new(policy, qd_net::ClientOptions::default()).unwrap();
+        let models = Models::new(
+            catalog.clone(),
+            blobs.clone(),
+            net.clone(),
+            ModelsConfig::at(data.path().join("models")).unwrap(),
+        );
+        let engine = Engine::new(EngineConfig::default());
+        let recorder = Recorder::new(lake.clone(), blobs.clone(), RecorderConfig::default());
+        let gateway = Gateway::new(GatewayParts {
+            engine: engine.clone(),
+            models: models.clone(),
+            catalog: catalog.clone(),
+            net,
+            recorder: recorder.clone(),
+            prices: Arc::new(PriceTable::built_in()),
+            model_options: ModelOptions::default(),
+            config: gateway_config(&stub),
+        });
+        let gateway = gateway.await.unwrap();
+        let traces = Traces::new(lake.clone(), blobs);
+        Self { catalog, lake, models, engine, traces, recorder, gateway, stub, data }
+    }
+
+    pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
+        let mut config = ApiConfig { local_token: Some(Secret::new(OPERATOR)), ..ApiConfig::default() };
+        change(&mut config);
+        App {
+            catalog: self.catalog.clone(),
+            lake: self.lake.clone(),
+            models: self.models.clone(),
+            engine: self.engine.clone(),
+            traces: self.traces.clone(),
+            recorder: self.recorder.clone(),
+            gateway: self.gateway.clone(),
+            config,
+        }
+    }
+}
+
+fn gateway_config(stub: &Stub) -> GatewayConfig {
+    let provider = ProviderConfig {
+        name: "stub".parse().unwrap(),
+        base_url: stub.base_url(),
+        api_key_env: None,
+        timeout_ms: None,
+    };
+    let mut config = GatewayConfig { providers: vec![provider], ..GatewayConfig::default() };
+    config.limits.retries = 0;
+    config
+}
+
+pub fn request(method: Method, path: &str, key: Option<&str>, body: Option<String>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(key) = key {
+        request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+    }
+    match body {
+        Some(body) => request.header(CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap(),
+        None => request.body(Body::empty()).unwrap(),
+    }
+}
+
+impl Answer {
+    pub async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Self { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks the status, and gives the JSON.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        if self.bytes.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Checks that this is OpenAI's error object with this status and code, and gives it.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> Value {
+        let json = self.expect(status);
+        let error = json["error"].clone();
+        let keys: Vec<&str> = error.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["message", "type", "param", "code"], "{json}");
+        assert_eq!(error["code"], code, "{json}");
+        assert!(!self.header("x-request-id").is_empty(), "every answer has an id");
+        error
+    }
+}
+
+/// Events of a response, one by one.
+pub struct Events {
+    body: futures::stream::BoxStream<'static, Bytes>,
+    buffer: String,
+}
+
+impl Events {
+    pub fn of(response: Response) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
+        Self { body: response.into_body().into_data_stream().map(Result::unwrap).boxed(), buffer: String::new() }
+    }
+
+    /// The next event or comment, without its blank line.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            if let Some((event, rest)) = self.buffer.split_once("\n\n") {
+                let event = event.to_owned();
+                self.buffer = rest.to_owned();
+                return Some(event);
+            }
+            self.buffer.push_str(std::str::from_utf8(&self.body.next().await?).unwrap());
+        }
+    }
+
+    /// The next event that is no comment.
+    pub async fn data(&mut self) -> Option<String> {
+        loop {
+            let event = self.next().await?;
+            if !event.starts_with(':') {
+                return Some(event);
+            }
+        }
+    }
+}

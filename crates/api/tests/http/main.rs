@@ -1,0 +1,21 @@
+//! The HTTP surface through `app()`: one file a noun, a temporary data directory, and a stub of an upstream.
+
+mod chat;
+mod completions;
+mod edges;
+mod embeddings;
+mod house;
+mod jobs;
+mod keys;
+mod local;
+mod models;
+mod openapi;
+mod prices;
+mod projects;
+mod providers;
+mod routes;
+mod server;
+mod sql;
+mod status;
+mod stub;
+mod traces;

@@ -1,0 +1,176 @@
+//! An OpenAI-compatible upstream that answers by the name of the model it is asked for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use futures::StreamExt;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// A running stub; it stops when dropped.
+pub struct Stub {
+    port: u16,
+    pub shared: Arc<Shared>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// What tests see and decide.
+pub struct Shared {
+    /// The last request: its headers as text and its body.
+    pub last: parking::Slot,
+    /// Requests for the model `held` wait for one permit each, before they answer or between two events.
+    pub held: Semaphore,
+    /// How many requests for `held` are waiting.
+    pub waiting: watch::Sender<usize>,
+}
+
+pub mod parking {
+    use std::sync::Mutex;
+
+    /// The last request that was seen.
+    #[derive(Default)]
+    pub struct Slot(Mutex<(String, String)>);
+
+    impl Slot {
+        pub fn put(&self, headers: String, body: String) {
+            *self.0.lock().unwrap() = (headers, body);
+        }
+
+        pub fn headers(&self) -> String {
+            self.0.lock().unwrap().0.clone()
+        }
+
+        pub fn body(&self) -> String {
+            self.0.lock().unwrap().1.clone()
+        }
+    }
+}
+
+impl Stub {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            last: parking::Slot::default(),
+            held: Semaphore::new(0),
+            waiting: watch::Sender::new(0),
+        });
+        let router = Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/completions", post(completion))
+            .route("/v1/embeddings", post(embedding))
+            .route("/v1/models", get(models))
+            .with_state(shared.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { port, shared, task }
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}/v1", self.port)
+    }
+
+    /// Waits until a request for the model `held` waits.
+    pub async fn one_waits(&self) {
+        self.shared.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn read(shared: &Shared, headers: &http::HeaderMap, body: &Bytes) -> Value {
+    shared.last.put(format!("{headers:?}"), String::from_utf8(body.to_vec()).unwrap());
+    serde_json::from_slice(body).unwrap()
+}
+
+async fn wait(shared: &Shared) {
+    shared.waiting.send_modify(|waiting| *waiting += 1);
+    shared.held.acquire().await.unwrap().forget();
+    shared.waiting.send_modify(|waiting| *waiting -= 1);
+}
+
+async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
+    let request = read(&shared, &headers, &body);
+    let model = request["model"].as_str().unwrap();
+    if model == "held" {
+        wait(&shared).await;
+    }
+    match model {
+        "limited" => refuse(StatusCode::TOO_MANY_REQUESTS, "slow down"),
+        "broken" => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the upstream is broken"),
+        "locked" => refuse(StatusCode::UNAUTHORIZED, "bad key"),
+        _ if request["stream"] == true => stream(shared, model.to_owned()),
+        _ => json_response(CHAT),
+    }
+}
+
+/// An answer with fields and spacing of its own, so that a byte that is changed shows.
+pub const CHAT: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"echo-1","choices":[{"index":0,"message":{"role":"assistant","content":"Hello  there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}, "x_own": [1,  2]}"#;
+
+fn json_response(body: &'static str) -> Response {
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    let body = json!({"error": {"message": message, "type": "server_error", "param": null, "code": "of_the_upstream"}});
+    (status, [(CONTENT_TYPE, "application/json"), (http::header::RETRY_AFTER, "7")], body.to_string()).into_response()
+}
+
+fn stream(shared: Arc<Shared>, model: String) -> Response {
+    let pieces = ["Hel", "lo"].into_iter().map(|text| chunk(json!({"content": text}), Value::Null));
+    let last = [chunk(json!({}), "stop".into()), usage(), "data: [DONE]\n\n".to_owned()];
+    let events = futures::stream::iter(pieces.chain(last)).then(move |event| {
+        let (shared, paused) = (shared.clone(), model == "paused" && event.contains("\"lo\""));
+        async move {
+            if paused {
+                wait(&shared).await;
+            }
+            Ok::<_, Infallible>(Bytes::from(event))
+        }
+    });
+    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+}
+
+fn chunk(delta: Value, finish: Value) -> String {
+    let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
+    let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "echo-1", "choices": choices});
+    format!("data: {chunk}\n\n")
+}
+
+fn usage() -> String {
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12});
+    let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "echo-1", "choices": [], "usage": usage});
+    format!("data: {chunk}\n\n")
+}
+
+async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
+    read(&shared, &headers, &body);
+    json_response(
+        r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"echo-1","choices":[{"index":0,"text":" world","logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}"#,
+    )
+}
+
+async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
+    read(&shared, &headers, &body);
+    json_response(
+        r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]}],"model":"echo-1","usage":{"prompt_tokens":2,"total_tokens":2}}"#,
+    )
+}
+
+async fn models() -> Response {
+    json_response(
+        r#"{"object":"list","data":[{"id":"echo-1","object":"model","created":1700000000,"owned_by":"stub"}]}"#,
+    )
+}
