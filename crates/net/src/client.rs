@@ -152,7 +152,7 @@ fn wait_before_next(
         Err(error) if retry::is_retryable_error(error, &hop.method) => None,
         _ => return None,
     };
-    let wait = hop.retry.wait(attempt, retry_after, &mut rand::rng())?;
+    let wait = hop.retry.wait(attempt, retry_after)?;
     // An answer now is better than a time-out later.
     let in_time = deadline.is_none_or(|deadline| Instant::now() + wait < deadline.at);
     in_time.then_some(wait)

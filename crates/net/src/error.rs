@@ -14,7 +14,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The policy forbids it; nothing was sent.
-    #[error("{place} was not fetched: {refusal}; an operator can allow it in `[network] allow`")]
+    #[error("{place} was not fetched: {refusal}; an operator can allow it in `[net] allow`")]
     Refused {
         /// Where the request would have gone.
         place: String,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Method, StatusCode};
-use rand::Rng;
 
 use crate::Error;
 
@@ -42,12 +41,12 @@ impl RetryPolicy {
     }
 
     /// How long to wait after the failed attempt `attempt` (1 is the first), or none to give up.
-    pub fn wait(&self, attempt: u32, retry_after: Option<Duration>, rng: &mut impl Rng) -> Option<Duration> {
+    pub fn wait(&self, attempt: u32, retry_after: Option<Duration>) -> Option<Duration> {
         if attempt >= self.attempts || retry_after.is_some_and(|asked| asked > self.retry_after_cap) {
             return None;
         }
         let ceiling = self.base.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(self.cap);
-        let drawn = ceiling.mul_f64(rng.random::<f64>());
+        let drawn = ceiling.mul_f64(rand::random());
         Some(drawn.max(retry_after.unwrap_or_default()))
     }
 }
@@ -103,7 +102,7 @@ mod tests {
         fn a_wait_is_bounded_and_honours_the_server(attempt in 1_u32..100, asked in proptest::option::of(0_u64..60)) {
             let policy = RetryPolicy { attempts: 50, ..RetryPolicy::standard() };
             let asked = asked.map(Duration::from_secs);
-            match policy.wait(attempt, asked, &mut rand::rng()) {
+            match policy.wait(attempt, asked) {
                 Some(wait) => {
                     proptest::prop_assert!(attempt < 50);
                     proptest::prop_assert!(wait >= asked.unwrap_or_default());
