@@ -30,6 +30,9 @@ check: setup ## Formatting and lints
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
+parity: models ## Make the reference outputs in parity/ anew, from independent implementations
+	parity/run
+
 openapi: setup ## Write docs/openapi.json anew from the code
 	$(CARGO) run --release --package qd-cli --quiet -- openapi > docs/openapi.json.part
 	mv docs/openapi.json.part docs/openapi.json

@@ -1,10 +1,12 @@
 """The real binary, driven by the real `openai` package, with a stub upstream beside it."""
 
+import json
 import os
 import re
-import shutil
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import openai
@@ -38,7 +40,8 @@ class Server:
     def __init__(self, folder: Path, config: str):
         (folder / "quarterdeck.toml").write_text(config)
         self.folder, self.log = folder, folder / "server.log"
-        self.environment = {**os.environ, "STUB_KEY": "sk-upstream"}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("QUARTERDECK_")}
+        self.environment = {**outside, "STUB_KEY": "sk-upstream"}
         command = [BINARY, "serve", "--data", folder / "data", "--config", folder / "quarterdeck.toml"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.log.open("w"), text=True, env=self.environment
@@ -65,6 +68,17 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def raw(self, method: str, path: str, body: bytes | dict | None = None, headers: dict | None = None):
+        """The status, headers and text of an answer, whatever its status; for what the package does not show."""
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json", **(headers or {})}
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.headers, refused.read().decode()
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
@@ -76,7 +90,6 @@ def server(tmp_path_factory, test_models, stub):
     running = Server(folder, configuration(test_models, stub.url))
     yield running
     code = running.stop()
-    shutil.copy(running.log, folder / "last.log")
     assert code == 0, "SIGTERM drains and ends with 0:\n" + running.log.read_text()
 
 

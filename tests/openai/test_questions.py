@@ -62,6 +62,9 @@ def asked():
 
 @pytest.fixture(scope="module")
 def answers(server, asked):
+    rows = [{"provider": "local", "model": CHAT, **PRICE}]
+    status, _, text = server.raw("PUT", "/api/v1/prices", {"rows": rows})
+    assert status == 200, text
     return asyncio.run(ask_all(server, asked))
 
 

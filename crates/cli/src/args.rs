@@ -178,9 +178,10 @@ pub enum Model {
     },
     /// Show one model
     Show { name: String },
-    /// Install a model from a file on the server's machine
-    #[command(after_help = "Example:\n  quarterdeck model add my-model ./my-model.gguf")]
-    Add { name: String, file: PathBuf },
+    /// Load an installed model into a running server's memory before somebody asks for it
+    Load { name: String },
+    /// Free a loaded model's memory, once its accepted requests are done
+    Unload { name: String },
     /// Remove an installed model
     Remove { name: String },
 }

@@ -17,7 +17,6 @@ pub mod trace;
 
 use std::io::Read as _;
 
-use futures::future::BoxFuture;
 use serde_json::Value;
 
 use crate::Error;
@@ -28,10 +27,7 @@ use crate::door::Door;
 const INPUT_BYTES_MAX: u64 = 4 << 20;
 
 /// Opens the door, does `work`, and closes the door in order, whatever came of the work.
-async fn with_door<F>(context: &Context, work: F) -> Result<(), Error>
-where
-    F: for<'a> FnOnce(&'a Door) -> BoxFuture<'a, Result<(), Error>>,
-{
+async fn with_door(context: &Context, work: impl AsyncFnOnce(&Door) -> Result<(), Error>) -> Result<(), Error> {
     let door = Door::open(context).await?;
     let done = work(&door).await;
     let closed = door.close().await;

@@ -65,13 +65,14 @@ impl House {
         let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
         let engine = Engine::new(engine_config(config));
         let recorder = Recorder::new(lake.clone(), blobs.clone(), recorder_config(config));
+        let prices = qd_api::noun::price::in_force(&catalog).await.map_err(failed("reading the prices"))?;
         let parts = GatewayParts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
             net,
             recorder: recorder.clone(),
-            prices: Arc::new(qd_trace::PriceTable::built_in()),
+            prices: Arc::new(prices),
             model_options: model_options(config),
             config: gateway_config(config),
         };

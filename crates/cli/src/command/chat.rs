@@ -15,8 +15,8 @@ use crate::{Error, output};
 pub async fn run(context: &Context, chat: Chat) -> Result<(), Error> {
     let request = request(chat)?;
     match context.printer.is_for_people() {
-        true => with_door(context, |door| Box::pin(stream(door, request))).await,
-        false => with_door(context, |door| Box::pin(whole(context, door, request))).await,
+        true => with_door(context, async |door| stream(door, request).await).await,
+        false => with_door(context, async |door| whole(context, door, request).await).await,
     }
 }
 

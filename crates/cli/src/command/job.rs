@@ -26,17 +26,11 @@ const JOB: &[Column<'_>] = &[
 pub async fn run(context: &Context, verb: Job) -> Result<(), Error> {
     match verb {
         Job::List => {
-            with_door(context, |door| {
-                Box::pin(async { context.printer.rows(&rows_of(door.get("/api/v1/jobs").await?), JOB) })
-            })
-            .await
+            with_door(context, async |door| context.printer.rows(&rows_of(door.get("/api/v1/jobs").await?), JOB)).await
         }
-        Job::Show { id } => {
-            with_door(context, |door| Box::pin(async move { context.printer.object(&door.get(&path(&id)).await?) }))
-                .await
-        }
-        Job::Cancel { id } => with_door(context, |door| Box::pin(cancel(context, door, id))).await,
-        Job::Watch { id } => with_door(context, |door| Box::pin(watch(context, door, id))).await,
+        Job::Show { id } => with_door(context, async |door| context.printer.object(&door.get(&path(&id)).await?)).await,
+        Job::Cancel { id } => with_door(context, async |door| cancel(context, door, id).await).await,
+        Job::Watch { id } => with_door(context, async |door| watch(context, door, id).await).await,
     }
 }
 

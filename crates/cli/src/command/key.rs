@@ -30,15 +30,15 @@ pub async fn run(context: &Context, verb: Key) -> Result<(), Error> {
     match verb {
         Key::Create { name, scopes, expires_in_days } => {
             let new = new(&name, &scopes, expires_in_days);
-            with_door(context, |door| Box::pin(create(context, door, new))).await
+            with_door(context, async |door| create(context, door, new).await).await
         }
         Key::List => {
-            with_door(context, |door| {
-                Box::pin(async { context.printer.rows(&rows_of(door.get("/api/v1/keys").await?), KEY) })
-            })
-            .await
+            with_door(context, async |door| context.printer.rows(&rows_of(door.get("/api/v1/keys").await?), KEY)).await
         }
-        Key::Revoke { id } => with_door(context, |door| Box::pin(revoke(context, door, id))).await,
+        Key::Revoke { id } => {
+            let path = format!("/api/v1/keys/{}", segment(&id));
+            with_door(context, async |door| door.delete(&path).await.map(drop)).await
+        }
     }
 }
 
@@ -50,14 +50,14 @@ fn new(name: &str, scopes: &[Scope], expires_in_days: Option<u32>) -> Value {
 }
 
 async fn create(context: &Context, door: &Door, new: Value) -> Result<(), Error> {
-    let made = door.post("/api/v1/keys", &new).await?;
-    context.printer.object(&made)?;
+    let mut made = door.post("/api/v1/keys", &new).await?;
+    let mut shown = json!({"key": made["key"].take()});
+    if let (Some(shown), Value::Object(record)) = (shown.as_object_mut(), made["record"].take()) {
+        shown.extend(record);
+    }
+    context.printer.object(&shown)?;
     if context.printer.is_for_people() {
         eprintln!("The key is shown this once; only a keyed hash of it is kept.");
     }
     Ok(())
-}
-
-async fn revoke(context: &Context, door: &Door, id: String) -> Result<(), Error> {
-    context.printer.object(&door.delete(&format!("/api/v1/keys/{}", segment(&id))).await?)
 }

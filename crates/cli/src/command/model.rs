@@ -1,7 +1,6 @@
 //! `quarterdeck model`: the catalogue, what is installed, fetching more.
 
-use std::path::Path;
-
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -25,28 +24,22 @@ const MODEL: &[Column<'_>] = &[
 /// Does what `verb` says.
 pub async fn run(context: &Context, verb: Model) -> Result<(), Error> {
     match verb {
-        Model::List => {
-            with_door(context, |door| Box::pin(async { context.printer.rows(&all(door).await?, MODEL) })).await
-        }
+        Model::List => with_door(context, async |door| context.printer.rows(&all(door).await?, MODEL)).await,
         Model::Show { name } => {
-            with_door(context, |door| Box::pin(async move { context.printer.object(&door.get(&path(&name)).await?) }))
-                .await
+            with_door(context, async |door| context.printer.object(&door.get(&path(&name)).await?)).await
         }
         Model::Pull { name, detach: true } => {
-            with_door(context, |door| Box::pin(async move { context.printer.object(&begin(door, &name).await?) })).await
+            with_door(context, async |door| context.printer.object(&begin(door, &name).await?)).await
         }
         Model::Pull { name, detach: false } => {
-            with_door(context, |door| {
-                Box::pin(async move { context.printer.object(&pull(door, &name, context.progress).await?) })
-            })
-            .await
+            with_door(context, async |door| context.printer.object(&pull(door, &name, context.progress).await?)).await
         }
-        Model::Add { name, file } => with_door(context, |door| Box::pin(add(context, door, name, file))).await,
+        Model::Load { name } => {
+            with_door(context, async |door| context.printer.object(&change(door, &name, "load").await?)).await
+        }
+        Model::Unload { name } => with_door(context, async |door| change(door, &name, "unload").await.map(drop)).await,
         Model::Remove { name } => {
-            with_door(context, |door| {
-                Box::pin(async move { context.printer.object(&door.delete(&path(&name)).await?) })
-            })
-            .await
+            with_door(context, async |door| context.printer.object(&door.delete(&path(&name)).await?)).await
         }
     }
 }
@@ -67,6 +60,10 @@ pub async fn installed(door: &Door) -> Result<Vec<String>, Error> {
     let models = all(door).await?;
     let installed = models.iter().filter(|model| !model["installed"].is_null());
     Ok(installed.filter_map(|model| model["name"].as_str().map(str::to_owned)).collect())
+}
+
+async fn change(door: &Door, name: &str, verb: &str) -> Result<Value, Error> {
+    door.json(Method::POST, &format!("{}/{verb}", path(name)), None).await
 }
 
 async fn begin(door: &Door, name: &str) -> Result<Value, Error> {

@@ -23,28 +23,28 @@ pub async fn run(context: &Context, verb: Provider) -> Result<(), Error> {
     match verb {
         Provider::Add { name, base_url, timeout_ms, secret_env } => {
             let secret = secret_env.map(|variable| from_environment(&variable)).transpose()?;
-            let provider = json!({"name": name, "base_url": base_url, "timeout_ms": timeout_ms, "secret": secret});
-            with_door(context, |door| Box::pin(add(context, door, provider))).await
+            let mut provider = json!({"name": name, "base_url": base_url, "secret": secret});
+            if let Some(timeout_ms) = timeout_ms {
+                provider["timeout_ms"] = timeout_ms.into();
+            }
+            with_door(context, async |door| add(context, door, provider).await).await
         }
         Provider::List => {
-            with_door(context, |door| {
-                Box::pin(async { context.printer.rows(&rows_of(door.get("/api/v1/providers").await?), PROVIDER) })
+            with_door(context, async |door| {
+                context.printer.rows(&rows_of(door.get("/api/v1/providers").await?), PROVIDER)
             })
             .await
         }
         Provider::Show { name } => {
-            with_door(context, |door| Box::pin(async move { context.printer.object(&door.get(&path(&name)).await?) }))
-                .await
+            with_door(context, async |door| context.printer.object(&door.get(&path(&name)).await?)).await
         }
-        Provider::Remove { name } => {
-            with_door(context, |door| Box::pin(async move { door.delete(&path(&name)).await.map(drop) })).await
-        }
+        Provider::Remove { name } => with_door(context, async |door| door.delete(&path(&name)).await.map(drop)).await,
         Provider::SetSecret { name, env } => {
             let secret = match env {
                 Some(variable) => from_environment(&variable)?,
                 None => from_input()?,
             };
-            with_door(context, |door| Box::pin(set_secret(context, door, name, secret))).await
+            with_door(context, async |door| set_secret(context, door, name, secret).await).await
         }
     }
 }
@@ -75,7 +75,15 @@ async fn add(context: &Context, door: &Door, provider: Value) -> Result<(), Erro
     context.printer.object(&door.post("/api/v1/providers", &provider).await?)
 }
 
+/// Puts the provider as it is, with another secret.
 async fn set_secret(context: &Context, door: &Door, name: String, secret: String) -> Result<(), Error> {
-    let path = format!("{}/secret", path(&name));
-    context.printer.object(&door.json(Method::PUT, &path, Some(&json!({"secret": secret}))).await?)
+    let path = path(&name);
+    let now = door.get(&path).await?;
+    let spec = json!({
+        "base_url": now["base_url"],
+        "timeout_ms": now["timeout_ms"],
+        "settings": now["settings"],
+        "secret": secret,
+    });
+    context.printer.object(&door.json(Method::PUT, &path, Some(&spec)).await?)
 }

@@ -16,7 +16,7 @@ pub async fn run(context: &Context, sql: Sql) -> Result<(), Error> {
     if let Some(rows) = sql.max_rows {
         query["max_rows"] = rows.into();
     }
-    with_door(context, |door| Box::pin(ask(context, door, query))).await
+    with_door(context, async |door| ask(context, door, query).await).await
 }
 
 async fn ask(context: &Context, door: &Door, query: Value) -> Result<(), Error> {

@@ -43,8 +43,8 @@ const SPAN: &[Column<'_>] = &[
 /// Does what `verb` says.
 pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
     match verb {
-        Trace::List(filter) => with_door(context, |door| Box::pin(list(context, door, filter))).await,
-        Trace::Show { id } => with_door(context, |door| Box::pin(show(context, door, id))).await,
+        Trace::List(filter) => with_door(context, async |door| list(context, door, filter).await).await,
+        Trace::Show { id } => with_door(context, async |door| show(context, door, id).await).await,
         Trace::Tail => tail(context).await,
     }
 }

@@ -290,6 +290,14 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_documented() {
+        let pages = [include_str!("../../../../docs/configuration.md"), include_str!("../../../../docs/gateway.md")];
+        for (key, _) in leaves(&table_of(&Config::default())) {
+            assert!(pages.iter().any(|page| page.contains(&format!("| `{key}` |"))), "{key} stands on no page");
+        }
+    }
+
+    #[test]
     fn variables_that_name_nothing_are_reported() {
         let resolved =
             layers(None, &[("QUARTERDECK_URL", "http://x"), ("QUARTERDECK_ADRESS", "1"), ("HOME", "/")], &[])
