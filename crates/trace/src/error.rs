@@ -20,6 +20,9 @@ pub enum Error {
     /// A price that cannot be right.
     #[error("the price of {what} is refused: {why}")]
     Price { what: String, why: String },
+    /// The catalog did not give or take prices.
+    #[error("{operation}")]
+    Prices { operation: &'static str, #[source] cause: qd_catalog::Error },
     /// A page cursor that this program did not make.
     #[error("{text:?} is not a page cursor; pass `next` of the page before as it came")]
     Cursor { text: String },
@@ -58,6 +61,10 @@ impl Error {
     pub fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
+    pub(crate) fn prices(operation: &'static str) -> impl FnOnce(qd_catalog::Error) -> Self {
+        move |cause| Self::Prices { operation, cause }
     }
 
     pub(crate) fn cursor(text: &str) -> Self {

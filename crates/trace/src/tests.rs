@@ -11,12 +11,14 @@ use qd_lake::{Lake, LakeConfig};
 use tempfile::TempDir;
 
 use crate::filter::tests::filters;
+use crate::pricing::PriceRow;
 use crate::table::tests::full_span;
-use crate::{Cursor, Error, Filter, Mode, Page, Payload, Recorder, RecorderConfig, Span, SpanSummary, Status, TraceContext, TraceSummary, Traces, spans_table};
+use crate::{Cursor, Error, Filter, Mode, Page, Payload, PriceTable, Recorder, RecorderConfig, Span, SpanSummary, Status, TraceContext, TraceSummary, Traces, spans_table};
 
 /// A lake and what works with it.
 struct House {
     folder: TempDir,
+    catalog: Catalog,
     lake: Lake,
     recorder: Recorder,
     traces: Traces,
@@ -29,10 +31,10 @@ impl House {
 
     async fn open(folder: TempDir, config: RecorderConfig) -> Self {
         let catalog = Catalog::open(folder.path(), MasterKey::load(folder.path()).unwrap()).await.unwrap();
-        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog, vec![spans_table()]).await.unwrap();
+        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()]).await.unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder = Recorder::new(lake.clone(), blobs.clone(), config);
-        Self { folder, traces: Traces::new(lake.clone(), blobs), recorder, lake }
+        Self { folder, catalog, traces: Traces::new(lake.clone(), blobs), recorder, lake }
     }
 
     async fn record(&self, spans: impl IntoIterator<Item = Span>) {
@@ -79,8 +81,8 @@ async fn what_was_recorded_durably_is_found_after_a_crash() {
     let window = stats.crash_window;
     assert!(window.count == 1 && 0.0 < window.p50_ms && window.p50_ms <= window.max_ms, "{window:?}");
     // Nothing is closed or drained: the house is left as by a crash.
-    let House { folder, lake, recorder, traces } = house;
-    drop((lake, recorder, traces));
+    let House { folder, catalog, lake, recorder, traces } = house;
+    drop((catalog, lake, recorder, traces));
     let house = House::open(folder, RecorderConfig::default()).await;
     let found = house.traces.trace(&full_span().project, full_span().trace_id).await.unwrap();
     assert_eq!(found, [full_span()]);
@@ -225,4 +227,19 @@ async fn a_project_sees_only_its_own() {
     assert_eq!(house.traces.span(&other, full_span().span_id).await.unwrap(), None);
     let evil = Filter { model: Some("x' OR '1' = '1".into()), ..Filter::default() };
     assert_eq!(house.traces.list(&evil, Page::default()).await.unwrap(), (vec![], None));
+}
+
+#[tokio::test]
+async fn prices_that_were_put_are_in_force() {
+    let house = House::new(RecorderConfig::default()).await;
+    assert_eq!(PriceTable::in_force(&house.catalog).await.unwrap(), PriceTable::built_in());
+    let row = |json: &str| serde_json::from_str::<PriceRow>(json).unwrap();
+    let put = PriceTable::put(&house.catalog, vec![row(r#"{"provider":"stub","model":"*","input":2,"output":4}"#)]).await.unwrap();
+    assert_eq!((put.version(), PriceTable::in_force(&house.catalog).await.unwrap()), (1, put.clone()));
+    // 3 × 2 + 5 × 4 = 26 millionths of a dollar.
+    let usage = Usage { input_tokens: 3, output_tokens: 5, ..Usage::default() };
+    assert_eq!(put.cost("stub", "any", usage), Some(Picodollars::new(26_000_000)));
+    let wrong = PriceTable::put(&house.catalog, vec![row(r#"{"provider":"stub","model":"*","input":-2,"output":4}"#)]).await;
+    assert!(matches!(wrong, Err(Error::Price { .. })));
+    assert_eq!(PriceTable::in_force(&house.catalog).await.unwrap(), put);
 }

@@ -22,7 +22,7 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    pub fn load(path: &Path, config: &Config) -> Result<Self, Error> {
+    pub fn load(path: &Path, config: &Config) -> std::result::Result<Self, Error> {
         let wrong = |cause| Error::Weights { path: path.to_owned(), cause };
         let file = fs::read(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
         let weights = VarBuilder::from_buffered_safetensors(file, DType::F32, &Device::Cpu).map_err(wrong)?;

@@ -196,7 +196,7 @@ mod tests {
 
     /// A width that is no multiple of the lanes, so that the rest of a row is summed too.
     fn example(rows: usize, width: usize, seed: f32) -> Tensor {
-        let numbers: Vec<f32> = (0..rows * width).map(|i| ((i as f32 * 0.7 + seed).sin() * 3.0)).collect();
+        let numbers: Vec<f32> = (0..rows * width).map(|i| (i as f32 * 0.7 + seed).sin() * 3.0).collect();
         Tensor::from_vec(numbers, (rows, width), &Device::Cpu).unwrap()
     }
 
