@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::column::{self, Columns, stored};
 use crate::database::{Tx, commit};
-use crate::{Catalog, Error, Listed, Page, Result, lineage, limit, project};
+use crate::{Catalog, Error, Listed, Page, Result, limit, lineage, project};
 
 /// The largest content of one version; what is larger belongs into a blob that the content names.
 pub const MAX_CONTENT_BYTES: usize = 8 << 20;
@@ -378,16 +378,14 @@ async fn last_version(
     kind: ArtifactKind,
     name: &ArtifactName,
 ) -> Result<Option<VersionInfo>> {
-    let row = sqlx::query(select!(
-        "",
-        "WHERE project_id = $1 AND kind = $2 AND name = $3 ORDER BY number DESC LIMIT 1"
-    ))
-    .bind(project.to_string())
-    .bind(kind.as_str())
-    .bind(name.as_str())
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(Error::database("reading the latest version"))?;
+    let row =
+        sqlx::query(select!("", "WHERE project_id = $1 AND kind = $2 AND name = $3 ORDER BY number DESC LIMIT 1"))
+            .bind(project.to_string())
+            .bind(kind.as_str())
+            .bind(name.as_str())
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(Error::database("reading the latest version"))?;
     row.map(|row| read_info(Columns(&row))).transpose()
 }
 

@@ -74,7 +74,7 @@ impl Database {
     /// SQLite ends a transaction by itself when the disk is full or fails; sqlx goes on counting it as open and
     /// refuses the next. Such a connection is closed, and the pool opens another.
     async fn replace_writer(&self) -> sqlx::Result<()> {
-        self.writer.acquire().await?.close_hard().await
+        self.writer.acquire().await?.close().await
     }
 
     /// Waits for what is being written and closes every connection; SQLite then folds the log into the file.

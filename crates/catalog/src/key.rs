@@ -225,8 +225,7 @@ impl Catalog {
         let detail = json!({ "name": name, "project": project.id, "scopes": scopes, "expires": expires });
         self.note(&mut tx, "create", "key", &record.id.to_string(), detail).await?;
         commit(tx, OPERATION).await?;
-        let principal =
-            Principal { key_id: record.id, project: project.id, project_name: project.name, scopes };
+        let principal = Principal { key_id: record.id, project: project.id, project_name: project.name, scopes };
         self.inner().keys.insert(digest, Entry { principal, expires });
         Ok(NewKey { record, secret })
     }
@@ -498,7 +497,8 @@ mod tests {
 
     #[test]
     fn scopes_contain_others() {
-        let allowed = |scope| Scope::ALL.into_iter().filter(|s| Scopes::from_iter([scope]).allow(*s)).collect::<Vec<_>>();
+        let allowed =
+            |scope| Scope::ALL.into_iter().filter(|s| Scopes::from_iter([scope]).allow(*s)).collect::<Vec<_>>();
         assert_eq!(allowed(Scope::Infer), [Scope::Infer]);
         assert_eq!(allowed(Scope::Read), [Scope::Read]);
         assert_eq!(allowed(Scope::Write), [Scope::Read, Scope::Write]);

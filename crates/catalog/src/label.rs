@@ -169,12 +169,7 @@ async fn delete(tx: &mut Tx, target: &VersionInfo, label: &Label) -> Result<()> 
 }
 
 /// Takes all labels away from an artifact that is being removed.
-pub(crate) async fn remove_all(
-    tx: &mut Tx,
-    project: ProjectId,
-    kind: ArtifactKind,
-    name: &ArtifactName,
-) -> Result<()> {
+pub(crate) async fn remove_all(tx: &mut Tx, project: ProjectId, kind: ArtifactKind, name: &ArtifactName) -> Result<()> {
     sqlx::query("DELETE FROM label WHERE project_id = $1 AND kind = $2 AND name = $3")
         .bind(project.to_string())
         .bind(kind.as_str())

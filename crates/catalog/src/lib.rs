@@ -55,7 +55,7 @@ pub use price::PriceVersion;
 pub use project::Project;
 pub use provider::{BaseUrl, NewProvider, Provider, ProviderKind, SecretChange};
 pub use queue::JobFilter;
-pub use runner::{Handler, JobContext, JobError, Runner, RunnerConfig, Running};
+pub use runner::{Answer, Handler, JobContext, JobError, Runner, RunnerConfig, Running};
 pub use segment::{Quarantined, SegmentRecord};
 pub use staging::{NewStaged, Staged, StagedId};
 pub use tombstone::{Tombstone, TombstoneId};

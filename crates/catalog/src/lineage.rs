@@ -37,8 +37,16 @@ pub struct Relative {
 macro_rules! relatives {
     ($next:literal, $from:literal) => {
         concat!(
-            "WITH RECURSIVE step (id, distance) AS (SELECT ", $next, ", 1 FROM lineage WHERE ", $from, " = $1 ",
-            "UNION SELECT ", $next, ", distance + 1 FROM lineage JOIN step ON ", $from, " = step.id WHERE distance < $2), ",
+            "WITH RECURSIVE step (id, distance) AS (SELECT ",
+            $next,
+            ", 1 FROM lineage WHERE ",
+            $from,
+            " = $1 ",
+            "UNION SELECT ",
+            $next,
+            ", distance + 1 FROM lineage JOIN step ON ",
+            $from,
+            " = step.id WHERE distance < $2), ",
             "nearest AS (SELECT id, MIN(distance) AS distance FROM step GROUP BY id) ",
             select!(", distance", "JOIN nearest ON nearest.id = version.id ORDER BY distance, version.id LIMIT $3")
         )
@@ -130,7 +138,8 @@ mod tests {
         let (catalog, _dir) = catalog().await;
         let parent = put(&catalog, "1", &[]).await.id;
         let (project, name) = greeting(&catalog);
-        let child = catalog.put_version(project, ArtifactKind::Judge, &name, b"2", serde_json::json!({}), &[parent]);
+        let made_from = [parent];
+        let child = catalog.put_version(project, ArtifactKind::Judge, &name, b"2", serde_json::json!({}), &made_from);
         let child = child.await.unwrap().info.id;
         catalog.remove_artifact(project, ArtifactKind::Prompt, &name).await.unwrap();
         let up = catalog.lineage(child).await.unwrap().up;

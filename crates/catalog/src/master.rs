@@ -172,7 +172,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(MasterKey::FILE);
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| MasterKey::from_file(&path).unwrap().to_hex())).collect();
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| MasterKey::from_file(&path).unwrap().to_hex())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));

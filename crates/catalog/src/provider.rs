@@ -170,12 +170,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::TooLarge`] and [`Error::Invalid`] beyond the limits of this module, [`Error::NotFound`] without the
     /// project.
-    pub async fn put_provider(
-        &self,
-        project: ProjectId,
-        spec: NewProvider,
-        secret: SecretChange,
-    ) -> Result<Provider> {
+    pub async fn put_provider(&self, project: ProjectId, spec: NewProvider, secret: SecretChange) -> Result<Provider> {
         const OPERATION: &str = "changing a provider";
         check(&spec, &secret)?;
         let mut tx = self.db().begin(OPERATION).await?;
@@ -457,10 +452,12 @@ mod tests {
         put(&catalog, spec("acme", "https://api.acme.test/v1"), set("s")).await;
         put(&catalog, spec("evil", "https://evil.test/v1"), set("theirs")).await;
         let mut tx = catalog.db().begin("tampering").await.unwrap();
-        sqlx::query("UPDATE provider SET secret = (SELECT secret FROM provider WHERE name = 'acme') WHERE name = 'evil'")
-            .execute(&mut *tx)
-            .await
-            .unwrap();
+        sqlx::query(
+            "UPDATE provider SET secret = (SELECT secret FROM provider WHERE name = 'acme') WHERE name = 'evil'",
+        )
+        .execute(&mut *tx)
+        .await
+        .unwrap();
         sqlx::query("UPDATE provider SET base_url = 'https://evil.test/v1' WHERE name = 'acme'")
             .execute(&mut *tx)
             .await
@@ -481,7 +478,7 @@ mod tests {
         assert_eq!(*changes.borrow_and_update(), 1);
         assert!(catalog.provider(other, &made.spec.name).await.is_err());
         assert!(catalog.providers(Some(other)).await.unwrap().is_empty());
-        assert_eq!(catalog.providers(None).await.unwrap(), [made.clone()]);
+        assert_eq!(catalog.providers(None).await.unwrap(), std::slice::from_ref(&made));
         catalog.remove_provider(made.project, &made.spec.name).await.unwrap();
         assert!(changes.has_changed().unwrap());
         assert!(matches!(catalog.remove_provider(made.project, &made.spec.name).await, Err(Error::NotFound { .. })));

@@ -43,7 +43,10 @@ pub(crate) enum Ending {
     Failed(String),
     Cancelled(String),
     /// To be begun again after a while, since it may work then.
-    Retry { message: String, after: Duration },
+    Retry {
+        message: String,
+        after: Duration,
+    },
     /// To be begun again at once by another runner; this attempt does not count.
     Released,
 }
@@ -520,17 +523,19 @@ async fn add_event(
         .map_err(Error::database("numbering an event"))?;
     let seq = Columns(&row).signed("last_seq")?;
     drop(row);
-    sqlx::query("INSERT INTO job_event (job_id, seq, at_ns, state, done, total, message) VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(id.to_string())
-        .bind(seq)
-        .bind(Timestamp::now().as_nanos())
-        .bind(state.map(JobState::as_str))
-        .bind(progress.map(|(done, _)| stored(done)))
-        .bind(progress.and_then(|(_, total)| total).map(stored))
-        .bind(message)
-        .execute(&mut **tx)
-        .await
-        .map_err(Error::database("adding an event"))?;
+    sqlx::query(
+        "INSERT INTO job_event (job_id, seq, at_ns, state, done, total, message) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id.to_string())
+    .bind(seq)
+    .bind(Timestamp::now().as_nanos())
+    .bind(state.map(JobState::as_str))
+    .bind(progress.map(|(done, _)| stored(done)))
+    .bind(progress.and_then(|(_, total)| total).map(stored))
+    .bind(message)
+    .execute(&mut **tx)
+    .await
+    .map_err(Error::database("adding an event"))?;
     sqlx::query("DELETE FROM job_event WHERE job_id = $1 AND seq <= $2")
         .bind(id.to_string())
         .bind(seq - stored(MAX_EVENTS))

@@ -25,6 +25,9 @@ use crate::{Catalog, Error, Result};
 /// Progress reaches the catalog this often at most; the last one always does.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
+/// What a handler says in the end.
+pub type Answer = std::result::Result<Value, JobError>;
+
 /// Something that can do jobs of one kind.
 ///
 /// A job may be begun again after a crash, so what a handler does must bear being done twice; a checkpoint says
@@ -34,7 +37,7 @@ pub trait Handler: Send + Sync + 'static {
     fn kind(&self) -> JobKind;
 
     /// Does one job. It should look at [`JobContext::token`] often enough to end within seconds.
-    fn run(&self, context: JobContext) -> BoxFuture<'static, std::result::Result<Value, JobError>>;
+    fn run(&self, context: JobContext) -> BoxFuture<'static, Answer>;
 }
 
 /// Why a handler did not do its job.
@@ -184,7 +187,7 @@ impl Runner {
         let stop = CancellationToken::new();
         // Listening begins now, so that a job which is queued right after is heard of.
         let signals = self.catalog.inner().signals.subscribe();
-        let work = Work {
+        let work = Loop {
             kinds: self.handlers.keys().cloned().collect(),
             owner: qd_base::RequestId::new().to_string(),
             runner: self,
@@ -215,7 +218,7 @@ impl Running {
 }
 
 /// The runner's main loop and what it knows.
-struct Work {
+struct Loop {
     runner: Runner,
     kinds: Vec<JobKind>,
     owner: String,
@@ -226,7 +229,7 @@ struct Work {
     stop: CancellationToken,
 }
 
-impl Work {
+impl Loop {
     async fn run(mut self, mut signals: broadcast::Receiver<Signal>) {
         let first = if self.runner.config.sole { Timestamp::MAX } else { Timestamp::now() };
         self.reclaim(first).await;
@@ -301,13 +304,16 @@ impl Work {
             hold,
         };
         self.tokens.insert(job.id, attempt.token.clone());
+        // Before the handler begins, so that its first progress counts as news.
+        let progress = attempt.progress.subscribe();
         let context = attempt.context(job);
         let handler = tokio::spawn(handler.run(context));
-        self.attempts.spawn(attempt.run(AbortOnDropHandle::new(handler)));
+        self.attempts.spawn(attempt.run(AbortOnDropHandle::new(handler), progress));
     }
 }
 
-type Outcome = std::result::Result<std::result::Result<Value, JobError>, JoinError>;
+/// A handler at work; dropped when it is not waited for any more.
+type Work = AbortOnDropHandle<Answer>;
 
 /// One attempt at one job: everything beside the handler's own work.
 struct Attempt {
@@ -330,8 +336,7 @@ impl Attempt {
         }
     }
 
-    async fn run(self, handler: AbortOnDropHandle<std::result::Result<Value, JobError>>) -> JobId {
-        let mut progress = self.progress.subscribe();
+    async fn run(self, handler: Work, mut progress: watch::Receiver<Progress>) -> JobId {
         if let Some(ending) = self.attend(handler, &mut progress).await {
             let last = progress.has_changed().unwrap_or(false).then(|| progress.borrow().clone());
             self.finish(ending, last).await;
@@ -341,11 +346,7 @@ impl Attempt {
 
     /// Keeps the lease and records progress until the handler is done; `None` when the job is not ours any more,
     /// and then the handler is dropped.
-    async fn attend(
-        &self,
-        mut handler: AbortOnDropHandle<std::result::Result<Value, JobError>>,
-        progress: &mut watch::Receiver<Progress>,
-    ) -> Option<Ending> {
+    async fn attend(&self, mut handler: Work, progress: &mut watch::Receiver<Progress>) -> Option<Ending> {
         let mut beat = beats(self.config.lease);
         let mut next_record = Instant::now();
         let mut deadline = None;
@@ -391,7 +392,7 @@ impl Attempt {
         None
     }
 
-    fn ending(&self, outcome: Outcome) -> Ending {
+    fn ending(&self, outcome: std::result::Result<Answer, JoinError>) -> Ending {
         match outcome {
             Ok(Ok(result)) => Ending::Succeeded(result),
             Ok(Err(JobError::Cancelled)) if self.stop.is_cancelled() => Ending::Released,
@@ -403,7 +404,11 @@ impl Attempt {
     }
 
     fn overdue(&self) -> Ending {
-        if self.stop.is_cancelled() { Ending::Released } else { Ending::Cancelled("it was told to end, did not, and was dropped".to_owned()) }
+        if self.stop.is_cancelled() {
+            Ending::Released
+        } else {
+            Ending::Cancelled("it was told to end, did not, and was dropped".to_owned())
+        }
     }
 
     /// What a handler did must not be lost to a passing trouble of the disk; after the last try the lease expires
@@ -467,21 +472,19 @@ mod tests {
     use serde_json::json;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    type Done = std::result::Result<Value, JobError>;
-
     /// A handler that is a function.
     struct Run<F>(F);
 
     impl<F, R> Handler for Run<F>
     where
         F: Fn(JobContext) -> R + Send + Sync + 'static,
-        R: Future<Output = Done> + Send + 'static,
+        R: Future<Output = Answer> + Send + 'static,
     {
         fn kind(&self) -> JobKind {
             kind()
         }
 
-        fn run(&self, context: JobContext) -> BoxFuture<'static, Done> {
+        fn run(&self, context: JobContext) -> BoxFuture<'static, Answer> {
             (self.0)(context).boxed()
         }
     }
@@ -489,7 +492,7 @@ mod tests {
     fn runner<F, R>(catalog: &Catalog, handler: F) -> Runner
     where
         F: Fn(JobContext) -> R + Send + Sync + 'static,
-        R: Future<Output = Done> + Send + 'static,
+        R: Future<Output = Answer> + Send + 'static,
     {
         let handler: Arc<dyn Handler> = Arc::new(Run(handler));
         Runner::new(catalog.clone(), [handler])
@@ -511,7 +514,7 @@ mod tests {
         panic!("job {id} was never {wanted}");
     }
 
-    async fn until_cancelled(context: JobContext) -> Done {
+    async fn until_cancelled(context: JobContext) -> Answer {
         context.token().cancelled().await;
         Err(JobError::Cancelled)
     }
@@ -577,7 +580,7 @@ mod tests {
     async fn a_handler_that_does_not_listen_is_dropped() {
         let (catalog, _dir) = catalog().await;
         let config = RunnerConfig { grace: Duration::from_millis(20), ..RunnerConfig::default() };
-        let deaf = |_| std::future::pending::<Done>();
+        let deaf = |_| std::future::pending::<Answer>();
         let running = runner(&catalog, deaf).with_config(config).start();
         let id = enqueue(&catalog).await;
         reached_state(&catalog, id, JobState::Running).await;

@@ -67,12 +67,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Stale`] when something to be removed is gone already; then nothing was changed, and the files that
     /// were to be added are to be deleted.
-    pub async fn swap_segments(
-        &self,
-        add: &[SegmentRecord],
-        remove: &[SegmentId],
-        unstage: &[StagedId],
-    ) -> Result<()> {
+    pub async fn swap_segments(&self, add: &[SegmentRecord], remove: &[SegmentId], unstage: &[StagedId]) -> Result<()> {
         const OPERATION: &str = "exchanging segments";
         limit::count("number of segments", add.len().max(remove.len()), MAX_SEGMENTS)?;
         let mut tx = self.lake().begin(OPERATION).await?;
@@ -89,13 +84,11 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] or [`Error::Corrupt`] when they cannot be listed.
     pub async fn segments(&self, table: &TableName) -> Result<Vec<SegmentRecord>> {
-        let rows = sqlx::query(select!(
-            "WHERE table_name = $1 AND quarantined_ns IS NULL ORDER BY min_time_ns, id"
-        ))
-        .bind(table.as_str())
-        .fetch_all(self.lake().readers())
-        .await
-        .map_err(Error::database("listing segments"))?;
+        let rows = sqlx::query(select!("WHERE table_name = $1 AND quarantined_ns IS NULL ORDER BY min_time_ns, id"))
+            .bind(table.as_str())
+            .fetch_all(self.lake().readers())
+            .await
+            .map_err(Error::database("listing segments"))?;
         column::all(&rows, read)
     }
 
@@ -248,7 +241,7 @@ mod tests {
         let clash = SegmentRecord { id: SegmentId::new(), ..segment("other") };
         let twice = [clash.clone(), SegmentRecord { id: SegmentId::new(), ..clash }];
         catalog.swap_segments(&twice, &[old.id], &staged).await.unwrap_err();
-        assert_eq!(catalog.segments(&old.table).await.unwrap(), [old.clone()]);
+        assert_eq!(catalog.segments(&old.table).await.unwrap(), std::slice::from_ref(&old));
         assert_eq!(catalog.staged(&old.table).await.unwrap().len(), 1);
 
         let gone = catalog.swap_segments(&[], &[old.id, SegmentId::new()], &[]).await.unwrap_err();

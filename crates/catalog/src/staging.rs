@@ -1,10 +1,10 @@
 //! Staged batches: rows of the lake that are acknowledged and not yet sealed into a segment.
 
+use futures::{StreamExt, TryStreamExt};
 use qd_base::{TableName, Timestamp};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
 
-use crate::column::{self, Columns, stored};
+use crate::column::{Columns, stored};
 use crate::database::{Tx, commit};
 use crate::{Catalog, Error, Result, limit};
 
@@ -71,15 +71,14 @@ impl Catalog {
     /// # Errors
     /// [`Error::Database`] or [`Error::Corrupt`] when it cannot be read.
     pub async fn staged(&self, table: &TableName) -> Result<Vec<Staged>> {
-        let rows: Vec<SqliteRow> = sqlx::query(
+        let rows = sqlx::query(
             "SELECT id, table_name, rows, bytes, min_time_ns, max_time_ns, blob FROM staged \
              WHERE table_name = $1 ORDER BY id",
         )
         .bind(table.as_str())
-        .fetch_all(self.lake().readers())
-        .await
-        .map_err(Error::database("reading staged rows"))?;
-        column::all(&rows, read)
+        .fetch(self.lake().readers());
+        // One row at a time, so that no blob is in memory twice for long.
+        rows.map(|row| read(Columns(&row.map_err(Error::database("reading staged rows"))?))).try_collect().await
     }
 }
 
