@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use qd_lake::Lake;
 use qd_lake::blob::BlobStore;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::table::{PayloadBlobs, SPANS, SpanRows};
 use crate::window::{CrashWindow, Durations};
@@ -90,6 +90,8 @@ pub struct RecorderStats {
 struct Shared {
     config: RecorderConfig,
     room: Arc<Semaphore>,
+    /// Somebody waits for what is in the queue.
+    hurry: Notify,
     tail: broadcast::Sender<Arc<Span>>,
     recorded: AtomicU64,
     durable: AtomicU64,
@@ -156,6 +158,7 @@ impl Recorder {
         let place = self.queue.reserve().await.map_err(|_| Error::Stopped)?;
         let (waiter, durable) = oneshot::channel();
         place.send(Message::Span(self.shared.admit(span, room, Some(waiter))));
+        self.shared.hurry.notify_one();
         durable.await.map_err(|_| Error::Stopped)?
     }
 
@@ -187,6 +190,7 @@ impl Recorder {
     pub async fn drain(&self) {
         let (done, drained) = oneshot::channel();
         if self.queue.send(Message::Drain(done)).await.is_ok() {
+            self.shared.hurry.notify_one();
             // A worker that has stopped has nothing left to drain.
             drained.await.unwrap_or_default();
         }
@@ -219,6 +223,7 @@ impl Shared {
         Self {
             config,
             room: Arc::new(Semaphore::new(units)),
+            hurry: Notify::new(),
             tail: broadcast::Sender::new(TAIL_SPANS),
             recorded: AtomicU64::new(0),
             durable: AtomicU64::new(0),
@@ -311,14 +316,18 @@ impl Worker {
         self.finish_commits().await;
     }
 
-    /// Lets a group grow for a while, as long as nobody waits for it.
+    /// Lets a group grow for a while, unless somebody waits for it. The worker sleeps meanwhile: waking it for each span
+    /// would cost more than recording the span does.
     async fn wait_for_company(&mut self, messages: &mut Vec<Message>) {
-        let until = tokio::time::Instant::now() + Duration::from_millis(self.shared.config.group_ms);
-        while messages.len() < GROUP_SPANS && !messages.iter().any(is_awaited) {
-            let more = self.messages.recv_many(messages, GROUP_SPANS - messages.len());
-            if !matches!(timeout_at(until, more).await, Ok(1..)) {
-                return;
-            }
+        if messages.iter().any(is_awaited) {
+            return;
+        }
+        // Both ends of the wait are fine: the time is over, or somebody is in a hurry.
+        let _ = timeout(Duration::from_millis(self.shared.config.group_ms), self.shared.hurry.notified()).await;
+        while messages.len() < GROUP_SPANS
+            && let Ok(message) = self.messages.try_recv()
+        {
+            messages.push(message);
         }
     }
 
