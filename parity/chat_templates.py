@@ -19,7 +19,8 @@ import jinja2
 from gguf import GGUFReader
 from transformers.utils import chat_template_utils
 
-COMMITTED = ["gemma3", "llama3", "llama3_1", "llama3_2", "qwen2_5", "qwen2_5_training", "qwen3", "phi3", "deepseekv3", "gptoss"]
+COMMITTED = ["gemma3", "llama3", "llama3_1", "llama3_2", "qwen2_5", "qwen2_5_training", "qwen3", "phi3"]
+COMMITTED += ["deepseekv3", "gptoss", "nemotron_3_nano"]
 WRITTEN = {
     "chatml": "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",

@@ -26,8 +26,8 @@ const MAX_SOURCE_BYTES: usize = 512 << 10;
 /// More text than any model reads: a million tokens are about 4 MB.
 const MAX_OUTPUT_BYTES: usize = 32 << 20;
 
-/// Steps of the template machine. A message costs about a hundred, so this is for hundreds of thousands of them.
-const FUEL: u64 = 50_000_000;
+/// Steps of the template machine: about half a second. A message costs some hundreds, so this is for thousands.
+const FUEL: u64 = 5_000_000;
 
 /// Calls of macros within macros.
 const MAX_DEPTH: usize = 100;
@@ -118,7 +118,7 @@ impl ChatTemplate {
     fn render_with(&self, variables: BTreeMap<&str, Value>) -> Result<String, TemplateError> {
         let template = self.environment.get_template(NAME).map_err(TemplateError::Syntax)?;
         let mut output = Limited::default();
-        match template.render_to_write(variables, &mut output) {
+        match template.render_captured_to(variables, &mut output) {
             Ok(_) => Ok(output.text()),
             Err(_) if output.is_full => Err(TemplateError::Exhausted),
             Err(error) => Err(failure(error)),
@@ -143,6 +143,8 @@ fn environment(clock: fn() -> DateTime<Local>) -> Environment<'static> {
     environment.set_recursion_limit(MAX_DEPTH);
     environment.set_fuel(Some(FUEL));
     environment.add_filter("tojson", |value: Value, options: Kwargs| json::to_json(&value, &options));
+    environment.add_filter("string", |value: Value| dialect::python_str(&value));
+    environment.add_test("iterable", dialect::is_iterable);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", move |format: String| dialect::format_time(clock(), &format));
     environment
@@ -220,6 +222,8 @@ mod tests {
         check("{{ 1.0 }} {{ 0.1 }} {{ 1e20 }} {{ 1e-7 }} {{ 123456789.0 }}", "1.0 0.1 1e+20 1e-07 123456789.0");
         check("{{ [1, 'a', none, true] }} {{ {'k': 'v\\n'} }}", "[1, 'a', None, True] {'k': 'v\\n'}");
         check("{{ \"it's\" }} {{ [\"it's\"] }}", "it's [\"it's\"]");
+        check("{{ none | string ~ 1e-05 | string }}", "None1e-05");
+        check("{{ none is iterable }} {{ 'text' is iterable }} {{ 1 is iterable }}", "False True False");
     }
 
     #[test]

@@ -12,14 +12,25 @@ use super::json::float_repr;
 pub(super) fn write_as_python(output: &mut Output<'_>, _: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) => output.write_str(text)?,
-        None if value.is_undefined() => {}
-        None => {
-            let mut text = String::new();
-            write_repr(&mut text, value)?;
-            output.write_str(&text)?;
-        }
+        None => output.write_str(&python_str(value)?)?,
     }
     Ok(())
+}
+
+/// Python's `str`; what is undefined is empty.
+pub(super) fn python_str(value: &Value) -> Result<String, Error> {
+    let mut text = String::new();
+    match value.as_str() {
+        Some(whole) => text.push_str(whole),
+        None if value.is_undefined() => {}
+        None => write_repr(&mut text, value)?,
+    }
+    Ok(text)
+}
+
+/// Whether Python could iterate over it: over nothing at all (`None`) it cannot, unlike our engine.
+pub(super) fn is_iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
 }
 
 /// Python's `repr`, for the kinds of value that JSON has.
