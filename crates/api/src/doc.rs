@@ -93,17 +93,24 @@ impl Doc {
         RefOr::Ref(Ref::from_schema_name(T::name()))
     }
 
-    fn build(&self, route: &Route) -> Operation {
-        let mut operation = self.operation.clone();
-        for name in path_parameters(route.path()) {
+    /// Adds what the route itself says: the parameters of its path, and what a caller needs.
+    pub fn complete(self, path: &str, permission: Permission) -> Documented {
+        let mut operation = self.operation;
+        for name in path_parameters(path) {
             operation = operation.parameter(path_parameter(name));
         }
-        match route.permission() {
+        let operation = match permission {
             Permission::Public => operation.securities(Some([])),
             Permission::Scope(scope) => operation.security(SecurityRequirement::new("bearer", [scope.to_string()])),
-        }
-        .build()
+        };
+        Documented { operation: operation.build(), schemas: self.schemas }
     }
+}
+
+/// A finished operation, and the schemas that it refers to.
+pub(crate) struct Documented {
+    operation: Operation,
+    schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 fn text() -> Content {
@@ -131,12 +138,16 @@ pub(crate) fn document(routes: &[Route]) -> OpenApi {
     let mut paths = Paths::new();
     let mut components = Components::new();
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    let mut schemas: Vec<_> = routes.iter().flat_map(|route| route.doc().schemas.clone()).collect();
+    let mut schemas: Vec<_> = routes.iter().flat_map(|route| route.documented().schemas.clone()).collect();
     // Sorted, so that the committed document changes only where the surface does.
     schemas.sort_by(|(one, _), (other, _)| one.cmp(other));
     components.schemas.extend(schemas);
     for route in routes {
-        paths.add_path_operation(route.documented_path(), vec![http_method(route.method())], route.doc().build(route));
+        paths.add_path_operation(
+            route.documented_path(),
+            vec![http_method(route.method())],
+            route.documented().operation.clone(),
+        );
     }
     OpenApiBuilder::new().info(info()).paths(paths).components(Some(components)).build()
 }

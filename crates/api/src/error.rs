@@ -264,14 +264,11 @@ impl Face {
     fn of(error: &Error, request: RequestId) -> Self {
         let sort = sort(error);
         if let Error::Gateway(gateway) = error
-            && sort.status != StatusCode::INTERNAL_SERVER_ERROR
+            && !sort.hidden
         {
             return Self { status: sort.status, body: gateway.body(), retry_after_ms: sort.retry_after_ms };
         }
-        let message = match sort.status {
-            StatusCode::INTERNAL_SERVER_ERROR => hidden(request),
-            _ => error.to_string(),
-        };
+        let message = if sort.hidden { hidden(request) } else { error.to_string() };
         let param = match error {
             Error::Parameter { param, .. } => param.clone(),
             _ => sort.param.map(str::to_owned),
@@ -306,11 +303,13 @@ struct Sort {
     code: Option<&'static str>,
     param: Option<&'static str>,
     retry_after_ms: Option<u64>,
+    /// Whether its message is for the log only.
+    hidden: bool,
 }
 
 impl Sort {
     const fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>) -> Self {
-        Self { status, kind, code, param: None, retry_after_ms: None }
+        Self { status, kind, code, param: None, retry_after_ms: None, hidden: false }
     }
 
     const fn invalid(status: StatusCode, code: &'static str) -> Self {
@@ -327,7 +326,7 @@ impl Sort {
         self
     }
 
-    const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None);
+    const INTERNAL: Self = Self { hidden: true, ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None) };
 }
 
 const INVALID: &str = "invalid_request_error";
@@ -441,6 +440,7 @@ fn sort_trace(error: &qd_trace::Error) -> Sort {
         | Trace::StorePayload { cause, .. }
         | Trace::ReadPayload { cause, .. }
         | Trace::Query { cause, .. } => sort_lake(cause),
+        Trace::Prices { cause, .. } => sort_catalog(cause),
         Trace::Word { .. } | Trace::Price { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
         Trace::Cursor { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_cursor").about("cursor"),
         Trace::Stopped => {

@@ -15,8 +15,8 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::{CONNECTION, HeaderMap, HeaderName, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Version};
+use http::HeaderValue;
+use http::header::{HeaderMap, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http_body::{Body as _, Frame, SizeHint};
 use qd_base::id::RequestId;
 
@@ -55,7 +55,7 @@ where
         Ok(slot) => hold(slot, guarded(rules.time_limit, answer(request)).await),
         Err(refusal) => refusal.into_response(),
     };
-    finish(&surface, response, id, started)
+    finish(response, id, started)
 }
 
 /// Everything that can refuse a request before its body is read.
@@ -117,25 +117,16 @@ fn hold(slot: Option<Slot>, response: Response) -> Response {
     }
 }
 
-fn finish(surface: &Shared, mut response: Response, id: RequestId, started: Instant) -> Response {
+fn finish(mut response: Response, id: RequestId, started: Instant) -> Response {
     if let Some(error) = response.extensions_mut().remove::<Arc<Error>>() {
-        // What the router itself wrote beside the error, such as `Allow`, is kept.
-        let headers = std::mem::take(response.headers_mut());
         response = error.render(id);
-        for (name, value) in headers.iter().filter(|(name, _)| *name == http::header::ALLOW) {
-            response.headers_mut().insert(name, value.clone());
-        }
     }
-    let stopping = surface.lifecycle.stopping.is_cancelled() && response.version() < Version::HTTP_2;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(PROCESSING_MS, HeaderValue::from(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if stopping {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
     response
 }
 

@@ -3,16 +3,17 @@
 //! A route cannot be written without a permission or a description, because [`Route`] has no other constructor. The router
 //! and the OpenAPI document are both made from the same table, so neither can have a route that the other lacks.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
-use crate::doc::Doc;
+use crate::doc::{Doc, Documented};
 use crate::error::Error;
 use crate::gate::{self, Rules};
 use crate::permission::Permission;
@@ -23,7 +24,7 @@ pub struct Route {
     method: Method,
     path: &'static str,
     permission: Permission,
-    doc: Doc,
+    documented: Documented,
     handler: Box<dyn FnOnce(Rules) -> MethodRouter<Shared> + Send>,
     pace: Pace,
 }
@@ -42,7 +43,7 @@ impl Route {
         path: &'static str,
         permission: Permission,
         doc: Doc,
-        handler: impl Handler<T, Shared> + Sync,
+        handler: impl Handler<T, Shared>,
     ) -> Self {
         Self::new(Method::GET, path, permission, doc, handler)
     }
@@ -51,7 +52,7 @@ impl Route {
         path: &'static str,
         permission: Permission,
         doc: Doc,
-        handler: impl Handler<T, Shared> + Sync,
+        handler: impl Handler<T, Shared>,
     ) -> Self {
         Self::new(Method::POST, path, permission, doc, handler)
     }
@@ -60,7 +61,7 @@ impl Route {
         path: &'static str,
         permission: Permission,
         doc: Doc,
-        handler: impl Handler<T, Shared> + Sync,
+        handler: impl Handler<T, Shared>,
     ) -> Self {
         Self::new(Method::PUT, path, permission, doc, handler)
     }
@@ -69,7 +70,7 @@ impl Route {
         path: &'static str,
         permission: Permission,
         doc: Doc,
-        handler: impl Handler<T, Shared> + Sync,
+        handler: impl Handler<T, Shared>,
     ) -> Self {
         Self::new(Method::DELETE, path, permission, doc, handler)
     }
@@ -79,12 +80,13 @@ impl Route {
         path: &'static str,
         permission: Permission,
         doc: Doc,
-        handler: impl Handler<T, Shared> + Sync,
+        handler: impl Handler<T, Shared>,
     ) -> Self {
         // Every method above is one that a filter exists for.
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-        let handler = Box::new(move |rules| on(filter, gated(rules, handler)));
-        Self { method, path, permission, doc, handler, pace: Pace::Request }
+        let handler = Box::new(move |rules| on(filter, Gated { rules, handler }));
+        let documented = doc.complete(path, permission);
+        Self { method, path, permission, documented, handler, pace: Pace::Request }
     }
 
     /// A route that calls a model and may take as long as models do.
@@ -117,8 +119,8 @@ impl Route {
         self.permission
     }
 
-    pub(crate) fn doc(&self) -> &Doc {
-        &self.doc
+    pub(crate) fn documented(&self) -> &Documented {
+        &self.documented
     }
 }
 
@@ -131,8 +133,8 @@ pub(crate) fn router(routes: Vec<Route>, surface: Shared) -> Router {
     }
     let public = rules(&surface, Permission::Public, Pace::Request);
     router
-        .method_not_allowed_fallback(gated(public, wrong_method))
-        .fallback(gated(public, no_route))
+        .method_not_allowed_fallback(Gated { rules: public, handler: wrong_method })
+        .fallback(Gated { rules: public, handler: no_route })
         .with_state(surface)
 }
 
@@ -145,14 +147,19 @@ fn rules(surface: &Shared, permission: Permission, pace: Pace) -> Rules {
     Rules { permission, time_limit: Duration::from_millis(limit_ms), while_stopping: pace == Pace::Probe }
 }
 
-/// `handler` behind the gate.
-fn gated<T: 'static>(
+/// A handler behind the gate.
+#[derive(Clone)]
+struct Gated<H> {
     rules: Rules,
-    handler: impl Handler<T, Shared> + Sync,
-) -> impl Handler<(State<Shared>, Request), Shared> + Sync {
-    move |State(surface): State<Shared>, request: Request| {
+    handler: H,
+}
+
+impl<H: Handler<T, Shared>, T> Handler<T, Shared> for Gated<H> {
+    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    fn call(self, request: Request, surface: Shared) -> Self::Future {
         let state = surface.clone();
-        gate::pass(surface, rules, request, move |request| handler.call(request, state))
+        Box::pin(gate::pass(surface, self.rules, request, move |request| self.handler.call(request, state)))
     }
 }
 

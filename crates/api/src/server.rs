@@ -101,8 +101,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits.head_ms))
-        // Hyper answers 431 by itself beyond these; the gate's own limits are reached first.
-        .max_headers(limits.header_count + 8)
+        // Hyper answers 431 by itself beyond this, and beyond 100 headers; the gate's own limits are reached first.
         .max_buf_size((limits.header_bytes + 16 * 1024).max(64 * 1024));
     builder.http2().timer(TokioTimer::new()).max_header_list_size(head_bytes).max_concurrent_streams(256);
     builder

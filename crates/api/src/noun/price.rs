@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use qd_catalog::{Catalog, Scope};
+use qd_catalog::Scope;
 use qd_trace::PriceTable;
 use qd_trace::pricing::PriceRow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::doc::Doc;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::extract::Json as JsonBody;
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
@@ -27,24 +27,8 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::get("/api/v1/prices", read, all, show), Route::put("/api/v1/prices", admin, put, change)]
 }
 
-/// The prices in force: the published ones, and over them those that the operator has put.
-///
-/// # Errors
-/// [`Error::Catalog`] when they cannot be read, [`Error::Trace`] when they cannot be prices.
-pub async fn in_force(catalog: &Catalog) -> Result<PriceTable> {
-    let published = PriceTable::built_in();
-    let Some(own) = catalog.prices().await? else { return Ok(published) };
-    let rows = own
-        .rows
-        .into_iter()
-        .map(serde_json::from_value)
-        .collect::<Result<Vec<PriceRow>, _>>()
-        .map_err(Error::encode)?;
-    Ok(published.with(own.version, own.created.to_string(), rows)?)
-}
-
 async fn show(State(surface): State<Shared>) -> Result<Json<PriceTableBody>> {
-    let prices = in_force(&surface.app.catalog).await?;
+    let prices = PriceTable::in_force(&surface.app.catalog).await?;
     Ok(Json((&prices).into()))
 }
 
@@ -53,11 +37,7 @@ async fn change(
     caller: Caller,
     JsonBody(new): JsonBody<NewPrices>,
 ) -> Result<Json<PriceTableBody>> {
-    // Prices that cannot be are refused before anything is stored.
-    PriceTable::built_in().with(0, "", new.rows.clone())?;
-    let rows = new.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>().map_err(Error::encode)?;
-    surface.app.catalog.acting(&caller.actor())?.put_prices(&rows).await?;
-    let prices = in_force(&surface.app.catalog).await?;
+    let prices = PriceTable::put(&surface.app.catalog.acting(&caller.actor())?, new.rows).await?;
     let answer = Json((&prices).into());
     surface.app.gateway.set_prices(Arc::new(prices));
     Ok(answer)

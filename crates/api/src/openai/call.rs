@@ -80,12 +80,12 @@ pub(crate) async fn answer(
     body: Bytes,
     streams: bool,
 ) -> Result<Response> {
-    match streams {
-        true => answer_early(surface.clone(), context, endpoint, body).await,
-        false => {
-            Ok(respond(surface, context.request, surface.app.gateway.call(context.clone(), endpoint, body).await?))
-        }
+    if streams {
+        return answer_early(surface.clone(), context, endpoint, body).await;
     }
+    let request = context.request;
+    let answered = surface.app.gateway.call(context, endpoint, body).await?;
+    Ok(respond(surface, request, answered))
 }
 
 /// As [`answer`], but a client of a stream that has waited for long gets its headers and a comment, so that nothing between

@@ -53,7 +53,7 @@ pub struct ChatRequest<'a> {
     pub model: Text<'a>,
     /// The conversation so far.
     #[serde(borrow)]
-    #[schema(value_type = Vec<ChatMessage>, min_items = 1)]
+    #[schema(value_type = Vec<Message>, min_items = 1)]
     pub messages: Vec<Message<'a>>,
     /// Sampling temperature.
     #[schema(minimum = 0, maximum = 2)]

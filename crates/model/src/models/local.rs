@@ -3,32 +3,91 @@
 use std::path::Path;
 
 use qd_base::ModelName;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
-use crate::catalogue::Format;
+use crate::catalogue::{Format, ModelKind};
+use crate::gguf::GgufHead;
 use crate::pull;
-use crate::record::{Manifest, ModelRecord};
+use crate::record::{Manifest, ManifestFile, ModelRecord};
 
-use super::{Models, artifact_name, kind_of, read_head, single_file};
+use super::{Models, artifact_name, read_head};
+
+/// What a folder with an embedding model must have.
+const FOLDER_FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
+
+/// Real ones have a few kilobytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 impl Models {
-    /// Installs a GGUF file of the user under a name of their choice; the file itself is copied and left alone.
-    /// Another file under the same name becomes its next version.
+    /// Installs what the user has under a name of their choice: a GGUF file, or a folder with the safetensors,
+    /// tokeniser and configuration of an embedding model. The files are copied and left alone. Other files under
+    /// the same name become its next version.
     ///
     /// # Errors
-    /// [`Error::Reserved`] for names of the catalogue, [`Error::Gguf`] when the file is no model.
+    /// [`Error::Reserved`] for names of the catalogue, [`Error::Gguf`] and [`Error::Folder`] when it is no model.
     pub async fn add(&self, name: &ModelName, path: &Path) -> Result<ModelRecord, Error> {
         if self.config.catalogue.find(name.as_str()).is_some() {
             return Err(Error::Reserved { name: name.to_string() });
         }
         let artifact = artifact_name(name)?;
+        let manifest = if path.is_dir() { self.take_folder(path).await? } else { self.take_gguf(path).await? };
+        self.put(&artifact, &manifest, json!({ "source": format!("file:{}", path.display()) })).await?;
+        self.record(name).await
+    }
+
+    async fn take_gguf(&self, path: &Path) -> Result<Manifest, Error> {
+        // Read first: what is no model is not copied.
         let head = read_head(path.to_owned()).await?;
+        let file = self.take_file(path).await?;
+        Ok(Manifest::bare(kind_of(&head), Format::Gguf, vec![file]).with_head(head))
+    }
+
+    async fn take_folder(&self, folder: &Path) -> Result<Manifest, Error> {
+        let config = read_config(folder)?;
+        let mut files = Vec::new();
+        for name in FOLDER_FILES {
+            files.push(self.take_file(&folder.join(name)).await?);
+        }
+        Ok(Manifest {
+            architecture: config.model_type,
+            context: config.max_position_embeddings,
+            ..Manifest::bare(ModelKind::Embedding, Format::Safetensors, files)
+        })
+    }
+
+    async fn take_file(&self, path: &Path) -> Result<ManifestFile, Error> {
         let folder = self.downloads();
         pull::create_folder(&folder)?;
         let (sha256, size_bytes) = pull::take_copy(path, &folder, &self.blobs).await?;
-        let bare = Manifest::bare(kind_of(&head), Format::Gguf, single_file(path, size_bytes, sha256));
-        self.put(&artifact, &bare.with_head(head), json!({ "source": format!("file:{}", path.display()) })).await?;
-        self.record(name).await
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(ManifestFile { name, size_bytes, sha256 })
     }
+}
+
+/// With a chat template it converses, without one it continues text.
+fn kind_of(head: &GgufHead) -> ModelKind {
+    if head.chat_template.is_some() { ModelKind::Chat } else { ModelKind::Completion }
+}
+
+/// The fields of a Hugging Face `config.json` that are shown.
+#[derive(Deserialize)]
+struct Config {
+    model_type: Option<String>,
+    max_position_embeddings: Option<u64>,
+}
+
+fn read_config(folder: &Path) -> Result<Config, Error> {
+    let unusable = |reason: String| Error::Folder { path: folder.to_owned(), reason };
+    if let Some(missing) = FOLDER_FILES.iter().find(|name| !folder.join(name).is_file()) {
+        return Err(unusable(format!("{missing} is missing")));
+    }
+    let path = folder.join("config.json");
+    let size_bytes = std::fs::metadata(&path).map_err(Error::file("reading", &path))?.len();
+    if size_bytes > MAX_CONFIG_BYTES {
+        return Err(unusable(format!("config.json has {size_bytes} bytes, {MAX_CONFIG_BYTES} are allowed")));
+    }
+    let text = std::fs::read(&path).map_err(Error::file("reading", &path))?;
+    serde_json::from_slice(&text).map_err(|cause| unusable(format!("config.json: {cause}")))
 }
