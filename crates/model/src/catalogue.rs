@@ -139,10 +139,14 @@ impl Catalogue {
                 return Err(Error::Catalogue { message: format!("{twice} is named twice") });
             }
             if let Some(file) = entry.files.iter().find(|file| !is_plain_file_name(&file.name)) {
-                return Err(Error::Catalogue { message: format!("{:?} of {} is no plain file name", file.name, entry.name) });
+                return Err(Error::Catalogue {
+                    message: format!("{:?} of {} is no plain file name", file.name, entry.name),
+                });
             }
             if entry.files.is_empty() || entry.files.iter().any(|file| file.sources.is_empty()) {
-                return Err(Error::Catalogue { message: format!("{} has no file, or a file without a source", entry.name) });
+                return Err(Error::Catalogue {
+                    message: format!("{} has no file, or a file without a source", entry.name),
+                });
             }
         }
         Ok(())
@@ -190,7 +194,9 @@ mod tests {
             )
         };
         assert!(Catalogue::parse(&entry("a", "b.gguf")).is_ok());
-        for wrong in [entry("a", "b") + &entry("a", "b"), entry("a", "../b"), entry("a", ".b"), entry("a", "b") + "typo = 1\n"] {
+        for wrong in
+            [entry("a", "b") + &entry("a", "b"), entry("a", "../b"), entry("a", ".b"), entry("a", "b") + "typo = 1\n"]
+        {
             assert!(matches!(Catalogue::parse(&wrong), Err(Error::Catalogue { .. })), "{wrong}");
         }
     }

@@ -211,7 +211,8 @@ fn read_tensors<R: Read + Seek>(reader: &mut Reader<R>, tensors: u64) -> Result<
         let parameters = read_shape(reader)?;
         let kind = reader.u32()?;
         let _offset = reader.u64()?;
-        weights.parameters = weights.parameters.checked_add(parameters).ok_or(GgufError::TooLarge("number of parameters"))?;
+        weights.parameters =
+            weights.parameters.checked_add(parameters).ok_or(GgufError::TooLarge("number of parameters"))?;
         *weights.by_type.entry(kind).or_default() += parameters;
     }
     Ok(weights)

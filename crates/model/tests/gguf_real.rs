@@ -6,7 +6,8 @@ use qd_model::gguf;
 
 fn test_model(name: &str) -> PathBuf {
     let folder = std::env::var_os("QUARTERDECK_TEST_MODELS").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/quarterdeck/test-models"));
+    let folder = folder
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/quarterdeck/test-models"));
     let path = folder.join(name);
     assert!(path.exists(), "{} is missing; run `make models`", path.display());
     path

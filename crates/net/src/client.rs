@@ -122,7 +122,11 @@ impl Client {
         match tokio::time::timeout(first_byte, self.transport.execute(outgoing)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Error::from_transport(&hop.url, self.connect_timeout, error)),
-            Err(_) => Err(Error::timeout(&hop.url, phase, deadline.filter(|_| phase == Phase::Total).map_or(first_byte, |d| d.total))),
+            Err(_) => Err(Error::timeout(
+                &hop.url,
+                phase,
+                deadline.filter(|_| phase == Phase::Total).map_or(first_byte, |d| d.total),
+            )),
         }
     }
 }

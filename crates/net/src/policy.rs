@@ -238,8 +238,19 @@ mod tests {
 
     #[test]
     fn the_public_internet_is_reached_over_https_only() {
-        let passed = ["https://example.org/", "https://1.1.1.1/", "https://[2606:4700:4700::1111]/", "https://[64:ff9b::8.8.8.8]/"];
-        let refused = ["http://example.org/", "http://1.1.1.1/", "ftp://example.org/", "file:///etc/passwd", "https://u:p@example.org/"];
+        let passed = [
+            "https://example.org/",
+            "https://1.1.1.1/",
+            "https://[2606:4700:4700::1111]/",
+            "https://[64:ff9b::8.8.8.8]/",
+        ];
+        let refused = [
+            "http://example.org/",
+            "http://1.1.1.1/",
+            "ftp://example.org/",
+            "file:///etc/passwd",
+            "https://u:p@example.org/",
+        ];
         check(&[], &passed, &refused);
     }
 
@@ -282,8 +293,18 @@ mod tests {
 
     #[test]
     fn networks_allow_exactly_themselves() {
-        let passed = ["http://10.1.2.3/", "https://10.1.0.1/", "http://[::ffff:10.1.0.1]/", "http://127.0.0.1:8000/", "http://localhost:8000/"];
-        check(&["10.1.0.0/16", "127.0.0.1"], &passed, &["http://10.2.0.1/", "https://192.168.0.1/", "http://169.254.169.254/"]);
+        let passed = [
+            "http://10.1.2.3/",
+            "https://10.1.0.1/",
+            "http://[::ffff:10.1.0.1]/",
+            "http://127.0.0.1:8000/",
+            "http://localhost:8000/",
+        ];
+        check(
+            &["10.1.0.0/16", "127.0.0.1"],
+            &passed,
+            &["http://10.2.0.1/", "https://192.168.0.1/", "http://169.254.169.254/"],
+        );
         check(&["10.1.0.0/16"], &[], &["http://localhost/", "http://127.0.0.1/"]);
         check(&["169.254.169.254"], &["http://169.254.169.254/latest"], &["http://169.254.170.2/"]);
     }

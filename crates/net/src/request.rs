@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::retry::RetryPolicy;
@@ -43,7 +43,11 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { first_byte: Duration::from_secs(30), idle: Duration::from_secs(30), total: Some(Duration::from_secs(300)) }
+        Self {
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+            total: Some(Duration::from_secs(300)),
+        }
     }
 }
 
@@ -70,7 +74,13 @@ impl Request {
 
     /// A POST of a JSON body, sent once and not redirected: what is posted may cost money or be secret.
     pub fn post(url: Url, json: impl Into<Bytes>) -> Self {
-        let post = Self { method: Method::POST, body: json.into(), retry: RetryPolicy::none(), redirects: 0, ..Self::get(url) };
+        let post = Self {
+            method: Method::POST,
+            body: json.into(),
+            retry: RetryPolicy::none(),
+            redirects: 0,
+            ..Self::get(url)
+        };
         post.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 

@@ -46,7 +46,11 @@ async fn look_up(host: &str) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Keeps the addresses that may be connected to; refuses when none is left.
-fn vet(policy: &Policy, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+fn vet(
+    policy: &Policy,
+    host: &str,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let mut refused: Option<Refusal> = None;
     let mut vetted = Vec::with_capacity(found.len());
     for address in found {
@@ -72,7 +76,8 @@ mod tests {
 
     #[test]
     fn a_mixed_answer_keeps_only_what_is_allowed() {
-        let kept = vet(&Policy::public(), "rebind.example", addresses(&["127.0.0.1", "93.184.216.34", "fd00::1"])).unwrap();
+        let kept =
+            vet(&Policy::public(), "rebind.example", addresses(&["127.0.0.1", "93.184.216.34", "fd00::1"])).unwrap();
         assert_eq!(kept, addresses(&["93.184.216.34"]));
     }
 

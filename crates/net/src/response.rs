@@ -85,7 +85,10 @@ pub struct Body {
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").field("place", &place(&self.url)).field("seen_bytes", &self.seen_bytes).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("place", &place(&self.url))
+            .field("seen_bytes", &self.seen_bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,7 +140,8 @@ impl Body {
     }
 
     fn take_piece(&mut self, piece: reqwest::Result<Bytes>) -> Result<Bytes, Error> {
-        let piece = piece.map_err(|error| Error::Broken { place: place(&self.url), cause: error.without_url().into() })?;
+        let piece =
+            piece.map_err(|error| Error::Broken { place: place(&self.url), cause: error.without_url().into() })?;
         self.seen_bytes += piece.len() as u64;
         if self.seen_bytes > self.limit_bytes {
             return Err(self.too_large());

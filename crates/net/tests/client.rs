@@ -29,12 +29,27 @@ impl Server {
             .route("/fails-twice", any(fails_twice))
             .route("/busy", get(|| async { (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "3600")], "later") }))
             .route("/large", get(|| async { vec![b'x'; 10_000] }))
-            .route("/endless", get(|| async { Body::from_stream(futures::stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(1000)))) }))
+            .route(
+                "/endless",
+                get(|| async {
+                    Body::from_stream(futures::stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(1000))))
+                }),
+            )
             .route("/silent", get(|| async { std::future::pending::<()>().await }))
-            .route("/stalls", get(|| async { Body::from_stream(futures::stream::iter([Ok::<_, std::io::Error>("begin")]).chain(futures::stream::pending())) }))
+            .route(
+                "/stalls",
+                get(|| async {
+                    Body::from_stream(
+                        futures::stream::iter([Ok::<_, std::io::Error>("begin")]).chain(futures::stream::pending()),
+                    )
+                }),
+            )
             .route("/loop", get(|| async { Redirect::temporary("/loop") }))
             .route("/to-echo", any(|| async { Redirect::to("/echo") }))
-            .route("/to-elsewhere", get(|State(port): State<u16>| async move { Redirect::to(&format!("http://127.0.0.2:{port}/echo")) }))
+            .route(
+                "/to-elsewhere",
+                get(|State(port): State<u16>| async move { Redirect::to(&format!("http://127.0.0.2:{port}/echo")) }),
+            )
             .route("/missing", get(|| async { (StatusCode::NOT_FOUND, "no such thing") }));
         let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -81,7 +96,8 @@ const QUICK: RetryPolicy = RetryPolicy { base: Duration::from_millis(1), ..Retry
 #[tokio::test]
 async fn a_post_arrives_and_its_answer_comes_back() {
     let server = Server::start().await;
-    let response = client(&["127.0.0.1"]).request(Request::post(server.url("echo"), "{\"a\":1}").bearer("key")).await.unwrap();
+    let response =
+        client(&["127.0.0.1"]).request(Request::post(server.url("echo"), "{\"a\":1}").bearer("key")).await.unwrap();
     assert_eq!(response.headers["x-seen-authorization"], "Bearer key");
     assert_eq!(response.success().await.unwrap().bytes(100).await.unwrap(), "{\"a\":1}");
 }
@@ -116,7 +132,10 @@ async fn redirects_are_followed_and_checked_again() {
     let server = Server::start().await;
     let get = |path: &str| Request::get(server.url(path)).bearer("key");
     let followed = client(&["127.0.0.1"]).request(get("to-echo")).await.unwrap();
-    assert_eq!((followed.url().path(), &followed.headers["x-seen-authorization"]), ("/echo", &"Bearer key".parse().unwrap()));
+    assert_eq!(
+        (followed.url().path(), &followed.headers["x-seen-authorization"]),
+        ("/echo", &"Bearer key".parse().unwrap())
+    );
     let refused = client(&["127.0.0.1"]).request(get("to-elsewhere")).await.unwrap_err();
     assert!(matches!(refused, Error::Refused { .. }), "{refused}");
     let crossed = client(&["127.0.0.0/8"]).request(get("to-elsewhere")).await.unwrap();
@@ -192,7 +211,10 @@ async fn nobody_there_is_told_apart_from_a_bad_answer() {
     let client = client(&["127.0.0.1"]);
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nobody = Request { retry: QUICK, ..Request::get(Url::parse(&format!("http://127.0.0.1:{port}/?token=secret")).unwrap()) };
+    let nobody = Request {
+        retry: QUICK,
+        ..Request::get(Url::parse(&format!("http://127.0.0.1:{port}/?token=secret")).unwrap())
+    };
     let error = client.request(nobody).await.unwrap_err();
     assert!(error.is_unreachable(), "{error}");
     assert!(!format!("{error} {error:?}").contains("secret"));

@@ -23,10 +23,7 @@ pub(super) enum Piece {
     /// It is the user's and stays where it is.
     Copied(PathBuf),
     /// It is inside a wheel.
-    Member {
-        wheel: PathBuf,
-        member: String,
-    },
+    Member { wheel: PathBuf, member: String },
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -35,7 +32,12 @@ const CHUNK_BYTES: usize = 1 << 20;
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// Joins the pieces into one file in `folder` and returns its path; a single piece of ours is it already.
-pub(super) async fn join(folder: &Path, file: &FileEntry, pieces: Vec<Piece>, watch: &Watch<'_>) -> Result<PathBuf, Error> {
+pub(super) async fn join(
+    folder: &Path,
+    file: &FileEntry,
+    pieces: Vec<Piece>,
+    watch: &Watch<'_>,
+) -> Result<PathBuf, Error> {
     if let [Piece::Moved(whole)] = &pieces[..] {
         return Ok(whole.clone());
     }

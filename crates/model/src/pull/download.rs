@@ -60,7 +60,9 @@ impl Download<'_> {
             match (cause, wait) {
                 (Some(cause), _) if is_final(&cause, before) => return Err(self.failed(cause)),
                 (Some(cause), None) => return Err(self.failed(cause)),
-                (None, None) => return Err(Error::Index { message: format!("{} keeps changing while it is fetched", self.item) }),
+                (None, None) => {
+                    return Err(Error::Index { message: format!("{} keeps changing while it is fetched", self.item) });
+                }
                 (_, Some(wait)) => watch.unless_cancelled(tokio::time::sleep(wait)).await?,
             }
         }
@@ -114,7 +116,12 @@ impl Download<'_> {
         }
     }
 
-    async fn receive(&self, response: Response, have: u64, watch: &Watch<'_>) -> Result<Result<Attempt, NetError>, Error> {
+    async fn receive(
+        &self,
+        response: Response,
+        have: u64,
+        watch: &Watch<'_>,
+    ) -> Result<Result<Attempt, NetError>, Error> {
         self.remember_etag(&response).await?;
         let total = response.content_length().map_or(self.size_bytes.unwrap_or(0), |length| have + length);
         let mut file = self.open().await?;
@@ -124,7 +131,14 @@ impl Download<'_> {
         Ok(outcome?.map(|()| Attempt::Whole))
     }
 
-    async fn copy(&self, mut body: Body, file: &mut File, have: u64, total: u64, watch: &Watch<'_>) -> Result<Result<(), NetError>, Error> {
+    async fn copy(
+        &self,
+        mut body: Body,
+        file: &mut File,
+        have: u64,
+        total: u64,
+        watch: &Watch<'_>,
+    ) -> Result<Result<(), NetError>, Error> {
         let mut done = have;
         while let Some(piece) = watch.unless_cancelled(body.next()).await? {
             let piece = match piece {
@@ -196,7 +210,8 @@ fn asked_wait(cause: &NetError) -> Option<Duration> {
 
 /// `Content-Range: bytes 5-9/10` begins at `have`.
 fn starts_at(response: &Response, have: u64) -> bool {
-    content_range(response).is_some_and(|(range, _)| range.split('-').next().and_then(|first| first.parse().ok()) == Some(have))
+    content_range(response)
+        .is_some_and(|(range, _)| range.split('-').next().and_then(|first| first.parse().ok()) == Some(have))
 }
 
 /// The 10 of `Content-Range: bytes */10`.

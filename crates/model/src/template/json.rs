@@ -70,7 +70,14 @@ impl Style {
         }
     }
 
-    fn write_items<T>(&self, out: &mut String, [open, close]: [char; 2], items: &[T], depth: usize, mut write: impl FnMut(&mut String, &T)) {
+    fn write_items<T>(
+        &self,
+        out: &mut String,
+        [open, close]: [char; 2],
+        items: &[T],
+        depth: usize,
+        mut write: impl FnMut(&mut String, &T),
+    ) {
         out.push(open);
         for (index, item) in items.iter().enumerate() {
             out.push_str(if index == 0 { "" } else { &self.item_separator });
@@ -130,7 +137,13 @@ fn number_repr(number: &serde_json::Number) -> String {
 /// from 1e16 on (the language's `float_repr_style` "short", format code `r`).
 pub(super) fn float_repr(float: f64) -> String {
     if !float.is_finite() {
-        return if float.is_nan() { "nan".into() } else if float > 0.0 { "inf".into() } else { "-inf".into() };
+        return if float.is_nan() {
+            "nan".into()
+        } else if float > 0.0 {
+            "inf".into()
+        } else {
+            "-inf".into()
+        };
     }
     let scientific = format!("{float:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -161,7 +174,10 @@ mod tests {
     fn it_writes_what_json_dumps_writes() {
         // Right-hand sides were printed by CPython 3.11: json.dumps(value, ensure_ascii=False, …).
         check(r#"{{ {"b": [1, 2.0, "é<&'"], "a": {}} | tojson }}"#, r#"{"b": [1, 2.0, "é<&'"], "a": {}}"#);
-        check(r#"{{ {"b": [1, []], "a": {}} | tojson(indent=2) }}"#, "{\n  \"b\": [\n    1,\n    []\n  ],\n  \"a\": {}\n}");
+        check(
+            r#"{{ {"b": [1, []], "a": {}} | tojson(indent=2) }}"#,
+            "{\n  \"b\": [\n    1,\n    []\n  ],\n  \"a\": {}\n}",
+        );
         check(r#"{{ {"b": 1, "a": 2} | tojson(separators=(",", ":"), sort_keys=true) }}"#, r#"{"a":2,"b":1}"#);
         check(r#"{{ "é😀" | tojson(ensure_ascii=true) }}"#, r#""\u00e9\ud83d\ude00""#);
         check("{{ [none, true, 1e22, 1e-5, 0.0001] | tojson }}", "[null, true, 1e+22, 1e-05, 0.0001]");
@@ -169,7 +185,14 @@ mod tests {
 
     #[test]
     fn floats_as_python_prints_them() {
-        for (float, text) in [(0.0, "0.0"), (-0.0, "-0.0"), (1e15, "1000000000000000.0"), (1e16, "1e+16"), (1.5e300, "1.5e+300"), (0.1 + 0.2, "0.30000000000000004")] {
+        for (float, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (0.1 + 0.2, "0.30000000000000004"),
+        ] {
             assert_eq!(float_repr(float), text);
         }
     }

@@ -65,7 +65,10 @@ impl Index {
     pub async fn start(wheels: impl IntoIterator<Item = Wheel>) -> Self {
         let wheels = wheels.into_iter().map(|wheel| (wheel.file.clone(), wheel)).collect();
         let shelf = Arc::new(Shelf { wheels, ..Shelf::default() });
-        let app = Router::new().route("/simple/{package}/", get(page)).route("/files/{file}", get(file)).with_state(Arc::clone(&shelf));
+        let app = Router::new()
+            .route("/simple/{package}/", get(page))
+            .route("/files/{file}", get(file))
+            .with_state(Arc::clone(&shelf));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -124,7 +127,8 @@ async fn file(State(shelf): State<Arc<Shelf>>, Path(file): Path<String>, headers
     let start = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
     // A range of another file than the client has is no use to it (RFC 9110, section 13.1.5).
     let start = start.filter(|_| text(header::IF_RANGE).is_none_or(|condition| condition == etag)).unwrap_or(0);
-    let mut response = Response::builder().header(header::ETAG, etag).header(header::CONTENT_LENGTH, whole.len() - start);
+    let mut response =
+        Response::builder().header(header::ETAG, etag).header(header::CONTENT_LENGTH, whole.len() - start);
     if start > 0 {
         let content_range = format!("bytes {start}-{}/{}", whole.len() - 1, whole.len());
         response = response.status(StatusCode::PARTIAL_CONTENT).header(header::CONTENT_RANGE, content_range);
@@ -136,7 +140,9 @@ fn body(bytes: Bytes, fault: Option<Fault>) -> Body {
     let first = |length: usize| futures::stream::iter([Ok(bytes.slice(..length))]);
     match fault {
         None => Body::from(bytes),
-        Some(Fault::Cut(length)) => Body::from_stream(first(length).chain(futures::stream::iter([Err(std::io::Error::other("cut"))]))),
+        Some(Fault::Cut(length)) => {
+            Body::from_stream(first(length).chain(futures::stream::iter([Err(std::io::Error::other("cut"))])))
+        }
         Some(Fault::Hang(length)) => Body::from_stream(first(length).chain(futures::stream::pending())),
     }
 }

