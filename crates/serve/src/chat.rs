@@ -74,6 +74,12 @@ impl ChatHandle {
         Ok(Self { name, model, prompter, room, slots: limits.slots, commands, seats, counters, stopped })
     }
 
+    /// Makes the thread panic, to see what becomes of running requests.
+    #[cfg(test)]
+    pub fn panic(&self) {
+        self.commands.send(Command::Panic).expect("the thread runs");
+    }
+
     pub fn context(&self) -> usize {
         self.room.context
     }
@@ -180,7 +186,7 @@ impl ChatHandle {
                 ignore_end: plan.ignore_end,
                 submitted,
                 replies: replies.clone(),
-                seat,
+                _seat: seat,
             });
         }
         let gone = |_| Error::backend("starting a request", "the engine thread has stopped; load the model again");

@@ -255,3 +255,6 @@ where
         Err(panicked) => Err(Error::backend(operation, panicked)),
     }
 }
+
+#[cfg(test)]
+mod tests;

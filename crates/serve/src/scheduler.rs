@@ -20,7 +20,7 @@ use llama_cpp_2::model::LlamaModel;
 use tokio::sync::watch;
 
 use crate::backend::backend;
-use crate::error::{Cause, Error, Result};
+use crate::error::{Cause, Error};
 use crate::slot::{Placement, Slot, place};
 use crate::stats::Counters;
 use crate::task::{Task, Work};

@@ -33,7 +33,7 @@ pub(crate) struct Work {
     /// Unbounded, but it holds at most `max_tokens` pieces; a closed channel cancels the sequence.
     pub replies: UnboundedSender<Result<Piece>>,
     /// The place in the queue, given back when the work is dropped.
-    pub seat: Seat,
+    pub _seat: Seat,
 }
 
 /// The form that an answer must have.
@@ -298,6 +298,6 @@ pub(crate) fn test_task(prompt: &[LlamaToken]) -> Task {
         ignore_end: false,
         submitted: Instant::now(),
         replies,
-        seat,
+        _seat: seat,
     })
 }
