@@ -65,7 +65,7 @@ impl House {
         let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
         let engine = Engine::new(engine_config(config));
         let recorder = Recorder::new(lake.clone(), blobs.clone(), recorder_config(config));
-        let prices = qd_api::noun::price::in_force(&catalog).await.map_err(failed("reading the prices"))?;
+        let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
         let parts = GatewayParts {
             engine: engine.clone(),
             models: models.clone(),

@@ -1,8 +1,8 @@
 //! SIGKILL at random moments: every acknowledged row is there exactly once, no row is torn, nothing needs a hand.
 //!
 //! A round starts the server, loads it with calls (in `sync` mode, answered by a stub upstream) and appends,
-//! kills it, starts it again and looks at the rows of the round; the next round goes on from there. Some
-//! rounds kill it while it is still starting. A row's trace id says who wrote it in which round, and its
+//! and kills it; the next round first looks at the rows of the one before. Some rounds kill it while it is
+//! still starting. A row's trace id says who wrote it in which round, and its
 //! texts follow from the id, so that a row can be checked by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::binary::{Asker, Place};
+use crate::binary::{Asker, Place, Server};
 use crate::upstream;
 
 /// As the issue of this test demands.
@@ -26,52 +26,41 @@ const APPENDERS: u32 = 2;
 const APPEND_SPANS: u32 = 8;
 /// A server is killed at most this long after its load began.
 const LOAD_MS: u64 = 250;
-/// Of so many rounds, one kills the server while it starts.
+/// Of so many rounds, one kills a server while it starts, within this time.
 const EARLY_IN: u32 = 5;
+const EARLY_MS: u64 = 150;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigkill_loses_nothing_that_was_acknowledged() {
-    let seed =
-        std::env::var("QUARTERDECK_CRASH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
+    let given = std::env::var("QUARTERDECK_CRASH_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(rand::random);
     println!("seed {seed} (QUARTERDECK_CRASH_SEED repeats it)");
     let mut random = StdRng::seed_from_u64(seed);
     let place = Place::new(&configuration(&upstream::start().await));
-    let mut key = first_key(&place).await;
-    let mut acknowledged = Acknowledged::default();
-    let mut kills = 0;
-    for round in 0.. {
-        if kills >= KILLS {
-            break;
-        }
+    let (mut all, mut last) = (Acknowledged::default(), Acknowledged::default());
+    let mut early = 0;
+    for round in 0..KILLS {
         if random.random_ratio(1, EARLY_IN) {
-            let early = Duration::from_millis(random.random_range(0..150));
-            kills += kill_early(&place, early).await;
+            kill_early(&place, Duration::from_millis(random.random_range(0..EARLY_MS)));
+            early += 1;
         }
-        let moment = Duration::from_millis(random.random_range(5..LOAD_MS));
-        let written = load_and_kill(&place, &key, round, moment).await;
-        kills += 1;
         let server = place.serve().await;
-        key = server.client.key.clone();
-        check(&rows(&server.client, Some(round)).await, &written, seed);
-        acknowledged.extend(written);
-        // This start is killed too, and it has just been looked at: one more moment at which nothing may be lost.
-        server.kill();
-        kills += 1;
+        if let Some(before) = round.checked_sub(1) {
+            check(&rows(&server.client, Some(before)).await, &last, seed);
+        }
+        last = load_and_kill(server, round, Duration::from_millis(random.random_range(5..LOAD_MS))).await;
+        all.extend(&last);
     }
     let server = place.serve().await;
     let found = rows(&server.client, None).await;
-    check(&found, &acknowledged, seed);
+    check(&found, &all, seed);
     assert_eq!(server.terminate(), 0, "the last server ends in order:\n{}", place.log());
+    let (calls, appends) = (all.calls.len(), all.appends.len());
     println!(
-        "{kills} kills: {} calls and {} appends acknowledged, {} rows found",
-        acknowledged.calls.len(),
-        acknowledged.appends.len(),
+        "{KILLS} kills under load, {early} while starting; {calls} calls and {appends} appends acknowledged, {} rows found",
         found.len()
     );
-    assert!(
-        acknowledged.calls.len() > 100 && acknowledged.appends.len() > 100,
-        "the load was too light to tell anything"
-    );
+    assert!(calls > 100 && appends > 100, "the load was too light to tell anything");
 }
 
 /// Small segments and short ages, so that sealing and compaction are under way at every moment.
@@ -105,33 +94,22 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
-    fn extend(&mut self, other: Self) {
-        self.calls.extend(other.calls);
-        self.appends.extend(other.appends);
+    fn extend(&mut self, other: &Self) {
+        self.calls.extend(other.calls.iter().cloned());
+        self.appends.extend(other.appends.iter().cloned());
     }
 }
 
-async fn first_key(place: &Place) -> String {
-    let mut server = place.serve().await;
-    let greeting = server.greeting("curl ");
-    assert!(greeting.contains("qd-"), "the first start prints a key: {greeting}");
-    let token = server.client.key.clone();
-    assert_eq!(server.terminate(), 0);
-    token
-}
-
 /// Kills a server that may not even answer yet.
-async fn kill_early(place: &Place, after: Duration) -> u32 {
+fn kill_early(place: &Place, after: Duration) {
     let mut spawned = place.spawn();
-    tokio::time::sleep(after).await;
+    std::thread::sleep(after);
     spawned.child.kill().expect("it is our child");
     spawned.child.wait().expect("it is our child");
-    1
 }
 
 /// One round: load, then SIGKILL. Returns what had been acknowledged by then.
-async fn load_and_kill(place: &Place, _key: &str, round: u32, moment: Duration) -> Acknowledged {
-    let server = place.serve().await;
+async fn load_and_kill(server: Server, round: u32, moment: Duration) -> Acknowledged {
     let stop = Arc::new(AtomicBool::new(false));
     let calls: Vec<_> =
         (0..CALLERS).map(|at| tokio::spawn(call(server.client.clone(), round, at, stop.clone()))).collect();
