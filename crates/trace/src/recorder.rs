@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use qd_base::Timestamp;
 use qd_lake::Lake;
 use qd_lake::blob::BlobStore;
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,6 @@ impl Default for RecorderConfig {
 pub struct Recorder {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Message>,
-    lake: Lake,
-    blobs: BlobStore,
 }
 
 /// What has become of the spans so far.
@@ -83,11 +82,13 @@ pub struct RecorderStats {
     pub dropped: u64,
     /// Spans that wait in the queue.
     pub queue_depth: usize,
-    /// How long spans were at risk of a crash.
+    /// How long spans were at risk of a crash, from their end on.
     pub crash_window: CrashWindow,
 }
 
 struct Shared {
+    lake: Lake,
+    blobs: BlobStore,
     config: RecorderConfig,
     room: Arc<Semaphore>,
     /// Somebody waits for what is in the queue.
@@ -108,7 +109,6 @@ enum Message {
 /// A span on its way to the lake.
 struct Pending {
     span: Arc<Span>,
-    finished: Instant,
     /// Its share of the queue's bytes, given back when it is durable or given up.
     _room: OwnedSemaphorePermit,
     waiter: Option<oneshot::Sender<Result<()>>>,
@@ -118,10 +118,10 @@ impl Recorder {
     /// Starts the worker on the current runtime.
     pub fn new(lake: Lake, blobs: BlobStore, config: RecorderConfig) -> Self {
         let (queue, messages) = mpsc::channel(config.queue_spans.max(1));
-        let shared = Arc::new(Shared::of(config));
-        let recorder = Self { shared: Arc::clone(&shared), queue, lake: lake.clone(), blobs: blobs.clone() };
-        tokio::spawn(Worker { lake, blobs, shared, messages, rows: SpanRows::new(), commits: JoinSet::new() }.run());
-        recorder
+        let shared = Arc::new(Shared::of(lake, blobs, config));
+        let worker = Worker { shared: Arc::clone(&shared), messages, rows: SpanRows::new(), commits: JoinSet::new() };
+        tokio::spawn(worker.run());
+        Self { shared, queue }
     }
 
     /// Takes a finished span as the mode says: in [`Mode::Sync`] this resolves when it is durable, else at once.
@@ -162,22 +162,22 @@ impl Recorder {
         durable.await.map_err(|_| Error::Stopped)?
     }
 
-    /// Makes spans that somebody else made durable in one batch: all of them or none. Does not queue: a lake that is full
-    /// says so at once, and whoever brings the spans keeps them.
+    /// Appends spans that finished elsewhere, all in one commit, and resolves when they are durable. It does not queue: a
+    /// lake that has no room says so at once, and then none of the spans was taken.
     ///
     /// # Errors
-    /// [`Error::Append`] when the lake did not take them, [`Error::StorePayload`] when the blob store did not.
+    /// [`Error::Append`], [`Error::StorePayload`] or [`Error::Build`]; no span was acknowledged.
     pub async fn append(&self, spans: Vec<Span>) -> Result<()> {
-        if spans.is_empty() {
-            return Ok(());
-        }
+        let shared = &self.shared;
         let mut rows = SpanRows::new();
         for span in &spans {
-            rows.append(span, store_payloads(&self.blobs, span).await?);
+            rows.append(span, store_payloads(&shared.blobs, span).await?);
         }
-        let batch = rows.finish().map_err(Error::Build)?;
-        self.lake.append(SPANS, batch).await.map_err(Error::Append)?;
-        self.shared.appended(spans);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        shared.lake.append(SPANS, rows.finish().map_err(Error::Build)?).await.map_err(Error::Append)?;
+        shared.appended(spans);
         Ok(())
     }
 
@@ -218,9 +218,11 @@ impl Recorder {
 }
 
 impl Shared {
-    fn of(config: RecorderConfig) -> Self {
+    fn of(lake: Lake, blobs: BlobStore, config: RecorderConfig) -> Self {
         let units = (config.queue_bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
         Self {
+            lake,
+            blobs,
             config,
             room: Arc::new(Semaphore::new(units)),
             hurry: Notify::new(),
@@ -242,23 +244,23 @@ impl Shared {
     fn admit(&self, span: Span, room: OwnedSemaphorePermit, waiter: Option<oneshot::Sender<Result<()>>>) -> Pending {
         self.recorded.fetch_add(1, Ordering::Relaxed);
         let span = Arc::new(span);
+        self.tell(&span);
+        Pending { span, _room: room, waiter }
+    }
+
+    /// Tells a finished span to those who follow live.
+    fn tell(&self, span: &Arc<Span>) {
         if self.tail.receiver_count() > 0 {
             // The last reader may have left just now; then nobody misses it.
-            let _ = self.tail.send(Arc::clone(&span));
+            let _ = self.tail.send(Arc::clone(span));
         }
-        Pending { span, finished: Instant::now(), _room: room, waiter }
     }
 
     /// Counts and tells spans that are durable already.
     fn appended(&self, spans: Vec<Span>) {
         self.recorded.fetch_add(spans.len() as u64, Ordering::Relaxed);
         self.durable.fetch_add(spans.len() as u64, Ordering::Relaxed);
-        if self.tail.receiver_count() > 0 {
-            for span in spans {
-                // The last reader may have left just now; then nobody misses it.
-                let _ = self.tail.send(Arc::new(span));
-            }
-        }
+        spans.into_iter().for_each(|span| self.tell(&Arc::new(span)));
     }
 
     fn drop_one(&self) {
@@ -283,7 +285,7 @@ impl Shared {
         match &result {
             Ok(()) => {
                 self.durable.fetch_add(1, Ordering::Relaxed);
-                self.at_risk.add(pending.finished.elapsed());
+                self.at_risk.add(Timestamp::now().since(pending.span.end));
             }
             Err(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -298,8 +300,6 @@ impl Shared {
 
 /// The one task that turns the queue into batches.
 struct Worker {
-    lake: Lake,
-    blobs: BlobStore,
     shared: Arc<Shared>,
     messages: mpsc::Receiver<Message>,
     rows: SpanRows,
@@ -370,9 +370,9 @@ impl Worker {
         while self.commits.len() >= COMMITS_IN_FLIGHT {
             self.commits.join_next().await;
         }
-        let (lake, shared) = (self.lake.clone(), Arc::clone(&self.shared));
+        let shared = Arc::clone(&self.shared);
         self.commits.spawn(async move {
-            let result = append(&lake, batch).await;
+            let result = append(&shared.lake, batch).await;
             shared.settle(group, || result.clone().map_err(Error::Append));
         });
     }
@@ -381,7 +381,7 @@ impl Worker {
     async fn build(&mut self, group: Vec<Pending>) -> Vec<Pending> {
         let mut kept = Vec::with_capacity(group.len());
         for pending in group {
-            match store_payloads(&self.blobs, &pending.span).await {
+            match store_payloads(&self.shared.blobs, &pending.span).await {
                 Ok(blobs) => {
                     self.rows.append(&pending.span, blobs);
                     kept.push(pending);

@@ -14,7 +14,8 @@ pub(crate) struct Durations {
     longest_us: AtomicU64,
 }
 
-/// How long spans were at risk of a crash since the start: from the end of the call until the commit was acknowledged.
+/// How long spans were at risk of a crash since the start: from the end of the span until its commit was
+/// acknowledged. Appended spans that finished elsewhere do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct CrashWindow {
     /// Spans measured.
