@@ -13,6 +13,7 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 use qd_base::TableName;
@@ -20,10 +21,11 @@ use qd_catalog::Tombstone;
 use tokio::sync::{mpsc, watch};
 
 use crate::core::Core;
-use crate::scan::{file, parquet_scan};
+use crate::scan::{by_tombstones, file, parquet_scan};
+use crate::seal::Made;
 use crate::segment::Segment;
-use crate::subject::visible;
-use crate::tables::TableSnapshot;
+use crate::subject::{pending, visible};
+use crate::tables::{TableSnapshot, last};
 use crate::{Error, TableSpec};
 
 /// A merge holds a batch of each segment and the row group that is being written.
@@ -84,16 +86,19 @@ impl Core {
     /// Replaces segments by one with their visible rows, or by none when there are none.
     async fn rewrite(&self, snapshot: &TableSnapshot, segments: Vec<Arc<Segment>>) -> Result<(), Error> {
         let table = &snapshot.spec.name;
-        let level = segments.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0);
+        let made = Made {
+            level: segments.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0),
+            tombstones_through: segments.iter().map(|segment| segment.record.tombstones_through).max().flatten().max(last(&snapshot.tombstones)),
+        };
         let old: Vec<_> = segments.iter().map(|segment| segment.record.id).collect();
-        let merged = self.merge(snapshot, &segments, level).await?;
+        let merged = self.merge(snapshot, &segments, made).await?;
         let merged = if merged.record.rows == 0 { None } else { Some(merged) };
         let record = merged.as_ref().map(|segment| segment.record.clone());
         self.swap(table, record.as_slice(), &old, &[]).await?;
         self.tables.rewritten(table.as_str(), &old, merged.into_iter().collect())
     }
 
-    async fn merge(&self, snapshot: &TableSnapshot, segments: &[Arc<Segment>], level: u32) -> Result<Arc<Segment>, Error> {
+    async fn merge(&self, snapshot: &TableSnapshot, segments: &[Arc<Segment>], made: Made) -> Result<Arc<Segment>, Error> {
         let table = &snapshot.spec.name;
         let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new()).map_err(Error::segment("preparing a merge", table))?;
         let rows = merge_plan(&state, &snapshot.spec, segments, &snapshot.tombstones)
@@ -102,7 +107,7 @@ impl Core {
         let (sender, mut batches) = mpsc::channel(MERGE_AHEAD);
         let reader = self.engine.spawn(pump(rows, sender));
         let segment = self
-            .write_segment(Arc::clone(&snapshot.spec), level, move |_| Ok(std::iter::from_fn(move || batches.blocking_recv())))
+            .write_segment(Arc::clone(&snapshot.spec), made, move |_| Ok(std::iter::from_fn(move || batches.blocking_recv())))
             .await?;
         reader.await.map_err(|_| Error::Broken { operation: "merging segments" })?;
         if segment.record.rows == 0 {
@@ -122,7 +127,7 @@ impl Core {
         let _rewriting = self.rewriting.lock().await;
         let snapshot = self.tables.table(table.as_str())?;
         for segment in &snapshot.segments {
-            if self.holds_hidden_rows(&snapshot, segment, &tombstones).await? {
+            if self.holds_hidden_rows(&snapshot, segment).await? {
                 self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
             }
         }
@@ -143,20 +148,20 @@ impl Core {
         Ok(())
     }
 
-    async fn holds_hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>, tombstones: &[Tombstone]) -> Result<bool, Error> {
-        if tombstones.iter().all(|tombstone| segment.record.min_time >= tombstone.before) {
+    async fn holds_hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>) -> Result<bool, Error> {
+        if pending(&segment.record, &snapshot.tombstones).is_empty() {
             return Ok(false);
         }
         let table = &snapshot.spec.name;
         let count = async {
             let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new())?;
-            let plan = merge_plan(&state, &snapshot.spec, std::slice::from_ref(segment), tombstones)?;
+            let plan = merge_plan(&state, &snapshot.spec, std::slice::from_ref(segment), &snapshot.tombstones)?;
             let mut rows = execute_stream(plan, state.task_ctx())?;
             let mut visible = 0;
             while let Some(batch) = rows.next().await {
                 visible += batch?.num_rows() as u64;
             }
-            Ok(visible < segment.record.rows)
+            Ok::<_, DataFusionError>(visible < segment.record.rows)
         };
         count.await.map_err(Error::segment("looking for rows of deleted subjects", table))
     }
@@ -186,11 +191,16 @@ fn choose(segments: &[Arc<Segment>], fan_in: usize, most_bytes: u64) -> Vec<Arc<
 /// The visible rows of sorted segments, in order, in the plain types of the table.
 fn merge_plan(state: &SessionState, spec: &TableSpec, segments: &[Arc<Segment>], tombstones: &[Tombstone]) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
     let unknown = Arc::new(Statistics::new_unknown(&spec.schema));
-    let groups = segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
-    let mut plan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
-    if let Some(visible) = visible(spec, &spec.schema, tombstones)? {
-        plan = Arc::new(FilterExec::try_new(visible, plan)?);
+    let mut parts = Vec::<Arc<dyn ExecutionPlan>>::new();
+    for (pending, segments) in by_tombstones(segments.to_vec(), tombstones) {
+        let groups = segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
+        let scan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
+        parts.push(match visible(spec, &spec.schema, &pending)? {
+            Some(visible) => Arc::new(FilterExec::try_new(visible, scan)?),
+            None => scan,
+        });
     }
+    let plan = UnionExec::try_new(parts)?;
     let options = SortOptions { descending: false, nulls_first: true };
     let order = spec.sort.iter().map(|column| Ok(PhysicalSortExpr::new(col(column, &spec.schema)?, options))).collect::<DataFusionResult<Vec<_>>>()?;
     let order = LexOrdering::new(order).ok_or_else(|| DataFusionError::Plan("a table needs a sort column".to_owned()))?;

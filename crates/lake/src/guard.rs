@@ -5,7 +5,7 @@
 //! the query engine knows no file system but the folder of the segments, no function that reads files, and none
 //! whose answer can be many times larger than its arguments.
 
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;

@@ -155,8 +155,8 @@ impl Lake {
         self.detached("dropping segments", move |core| async move { core.retain(&table, before).await }).await
     }
 
-    /// Deletes the rows of one subject with a time up to now: queries that begin after this do not see them, and
-    /// compaction removes them from disk.
+    /// Deletes the rows of one subject that were acknowledged before: queries that begin after this do not see
+    /// them, and compaction removes them from disk. Rows appended later stay.
     ///
     /// # Errors
     /// [`Error::UnknownTable`]; [`Error::Spec`] when the table has no subjects; [`Error::Catalog`] when the
@@ -168,7 +168,7 @@ impl Lake {
         }
         let subject = subject.to_owned();
         let delete = move |core: Arc<Core>| async move {
-            let tombstone = core.catalog.add_tombstone(&spec.name, &subject, Timestamp::now()).await.map_err(Error::catalog("deleting a subject"))?;
+            let tombstone = core.catalog.add_tombstone(&spec.name, &subject).await.map_err(Error::catalog("deleting a subject"))?;
             core.tables.bury(spec.name.as_str(), tombstone)?;
             core.sealed.notify_one();
             Ok(())
@@ -214,5 +214,20 @@ impl Lake {
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         tokio::spawn(change(Arc::clone(&self.open.core))).await.map_err(|_| Error::Broken { operation })?
+    }
+}
+
+#[cfg(test)]
+impl Lake {
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.open.core
+    }
+
+    pub(crate) fn snapshot(&self) -> crate::tables::Snapshot {
+        self.open.core.tables.snapshot()
+    }
+
+    pub(crate) fn staged_batches_in_memory(&self) -> usize {
+        self.snapshot().values().map(|table| table.staged.len()).sum()
     }
 }

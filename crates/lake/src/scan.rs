@@ -23,13 +23,14 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 
 use parking_lot::Mutex;
+use qd_catalog::Tombstone;
 
 use crate::segment::Segment;
-use crate::subject::visible;
+use crate::subject::{pending, visible};
 use crate::tables::TableSnapshot;
 
 /// Under this address the query engine finds the folder of the segments, and nothing else.
@@ -70,15 +71,11 @@ impl TableProvider for TableScan {
     async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
         let segments = self.prune(state, filters)?;
         self.read.lock().extend(segments.iter().cloned());
-        let (clean, buried): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| !self.may_hold_hidden_rows(segment));
         // With a filter above, the first rows of a scan may not be the first that pass.
         let limit = limit.filter(|_| filters.is_empty());
-        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::with_capacity(3);
-        if !clean.is_empty() {
-            parts.push(parquet_scan(state, &self.snapshot.scan_schema, groups(state, &clean), projection, limit)?);
-        }
-        if !buried.is_empty() {
-            parts.push(self.scan_buried(state, &buried, projection)?);
+        let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        for (tombstones, segments) in by_tombstones(segments, &self.snapshot.tombstones) {
+            parts.push(self.scan_segments(state, &segments, &tombstones, projection, limit)?);
         }
         if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
             parts.push(self.scan_staged(projection)?);
@@ -103,17 +100,22 @@ impl TableScan {
         Ok(segments.into_iter().zip(keep).filter_map(|(segment, keep)| keep.then_some(segment)).collect())
     }
 
-    fn may_hold_hidden_rows(&self, segment: &Segment) -> bool {
-        self.snapshot.tombstones.iter().any(|tombstone| segment.record.min_time < tombstone.before)
-    }
-
-    /// Segments with rows of deleted subjects, without these rows.
-    fn scan_buried(&self, state: &dyn Session, segments: &[Arc<Segment>], projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+    /// Segments to which the same tombstones are still to be applied, without the rows that these hide.
+    fn scan_segments(
+        &self,
+        state: &dyn Session,
+        segments: &[Arc<Segment>],
+        tombstones: &[Tombstone],
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = &self.snapshot.scan_schema;
-        let scan = parquet_scan(state, schema, groups(state, segments), None, None)?;
-        match visible(&self.snapshot.spec, schema, &self.snapshot.tombstones)? {
-            Some(visible) => Ok(Arc::new(FilterExec::try_new(visible, scan)?.with_projection(projection.cloned())?)),
-            None => parquet_scan(state, schema, groups(state, segments), projection, None),
+        match visible(&self.snapshot.spec, schema, tombstones)? {
+            None => parquet_scan(state, schema, groups(state, segments), projection, limit),
+            Some(visible) => {
+                let scan = parquet_scan(state, schema, groups(state, segments), None, None)?;
+                Ok(Arc::new(FilterExecBuilder::new(visible, scan).apply_projection(projection.cloned())?.build()?))
+            }
         }
     }
 
@@ -124,6 +126,20 @@ impl TableScan {
         let batches = batches.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
         Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
     }
+}
+
+/// Segments by the tombstones that are still to be applied to them; most often there are none.
+pub(crate) fn by_tombstones(segments: Vec<Arc<Segment>>, tombstones: &[Tombstone]) -> Vec<(Vec<Tombstone>, Vec<Arc<Segment>>)> {
+    let mut groups = Vec::<(Vec<Tombstone>, Vec<Arc<Segment>>)>::new();
+    for segment in segments {
+        let pending = pending(&segment.record, tombstones);
+        // Tombstones are in order, so those that remain are known by how many they are.
+        match groups.iter_mut().find(|(others, _)| others.len() == pending.len()) {
+            Some((_, group)) => group.push(segment),
+            None => groups.push((pending, vec![segment])),
+        }
+    }
+    groups
 }
 
 fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {

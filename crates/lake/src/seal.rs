@@ -8,7 +8,7 @@ use arrow::compute::{SortColumn, SortOptions, concat, interleave_record_batch, l
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use qd_base::{SegmentId, TableName, Timestamp};
-use qd_catalog::SegmentRecord;
+use qd_catalog::{SegmentRecord, TombstoneId};
 use tokio::sync::watch;
 
 use crate::core::Core;
@@ -22,6 +22,15 @@ const CHUNK_ROWS: usize = 8192;
 /// How long the sealer waits after a failure: at first, and at most.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(5);
+
+/// How a segment comes to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    /// How often its rows were merged.
+    pub level: u32,
+    /// The last tombstone that was applied to its rows.
+    pub tombstones_through: Option<TombstoneId>,
+}
 
 impl Core {
     /// Seals the oldest staged rows of a table, and returns how many batches that were.
@@ -54,7 +63,8 @@ impl Core {
             None
         } else {
             let spec = self.tables.spec(table.as_str())?;
-            Some(self.write_segment(spec, 0, move |spec| sorted(spec, work.batches)).await?)
+            let made = Made { level: 0, tombstones_through: work.tombstones_through };
+            Some(self.write_segment(spec, made, move |spec| sorted(spec, work.batches)).await?)
         };
         let record = segment.as_ref().map(|segment| segment.record.clone());
         self.swap(table, record.as_slice(), &[], &ids).await?;
@@ -62,7 +72,7 @@ impl Core {
     }
 
     /// Writes a segment of the batches that `rows` gives, in the order of the table. It is not in the catalog yet.
-    pub async fn write_segment<I>(&self, spec: Arc<TableSpec>, level: u32, rows: impl FnOnce(&TableSpec) -> Result<I, Error> + Send + 'static) -> Result<Arc<Segment>, Error>
+    pub async fn write_segment<I>(&self, spec: Arc<TableSpec>, made: Made, rows: impl FnOnce(&TableSpec) -> Result<I, Error> + Send + 'static) -> Result<Arc<Segment>, Error>
     where
         I: Iterator<Item = Result<RecordBatch, DataFusionError>>,
     {
@@ -94,7 +104,8 @@ impl Core {
                 min_time,
                 max_time,
                 hash: sealed.written.sha256,
-                level,
+                level: made.level,
+                tombstones_through: made.tombstones_through,
                 created: Timestamp::now(),
             };
             Segment::new(disk, &spec, record, path, &sealed.metadata).map(Arc::new).map_err(Error::segment("reading back a segment", &spec.name))
@@ -159,7 +170,7 @@ impl Core {
 }
 
 /// The rows of these batches in the order of the table, a chunk at a time.
-pub(crate) fn sorted(spec: &TableSpec, batches: Vec<RecordBatch>) -> Result<impl Iterator<Item = Result<RecordBatch, DataFusionError>>, Error> {
+pub(crate) fn sorted(spec: &TableSpec, batches: Vec<RecordBatch>) -> Result<impl Iterator<Item = Result<RecordBatch, DataFusionError>> + use<>, Error> {
     let order = order(spec, &batches).map_err(Error::arrow("sorting rows", &spec.name))?;
     let chunks = order.len().div_ceil(CHUNK_ROWS);
     Ok((0..chunks).map(move |chunk| {

@@ -51,6 +51,8 @@ pub(crate) type Snapshot = BTreeMap<TableName, TableSnapshot>;
 pub(crate) struct ToSeal {
     pub ids: Vec<StagedId>,
     pub batches: Vec<RecordBatch>,
+    /// The last tombstone that was applied to these rows.
+    pub tombstones_through: Option<TombstoneId>,
 }
 
 #[derive(Debug)]
@@ -228,7 +230,7 @@ impl Table {
     }
 
     fn push(&mut self, id: StagedId, batch: RecordBatch) -> Result<(), Error> {
-        let batch = without_subjects(&self.spec, &batch, &self.tombstones)?;
+        let batch = without_subjects(&self.spec, id, &batch, &self.tombstones)?;
         let bytes = batch_bytes(&batch);
         self.staged.push(StagedRows { ids: vec![id], batch, bytes, since: Instant::now() });
         self.merge_small()
@@ -238,7 +240,7 @@ impl Table {
     fn merge_small(&mut self) -> Result<(), Error> {
         while let [.., before, last] = self.staged.as_slice() {
             let rows = before.batch.num_rows() + last.batch.num_rows();
-            if before.batch.num_rows() > last.batch.num_rows() || rows > MERGED_ROWS || !self.may_merge(before) {
+            if before.batch.num_rows() > last.batch.num_rows() || rows > MERGED_ROWS || !self.may_merge(before, last) {
                 break;
             }
             let batch = concat_batches(&self.spec.schema, [&before.batch, &last.batch]).map_err(Error::arrow("merging staged rows", &self.spec.name))?;
@@ -249,12 +251,15 @@ impl Table {
         Ok(())
     }
 
-    fn may_merge(&self, before: &StagedRows) -> bool {
-        self.sealing_through.is_none_or(|sealing| before.ids.first().is_some_and(|first| *first > sealing))
+    /// Rows that are being sealed, and rows on different sides of a tombstone, stay apart.
+    fn may_merge(&self, before: &StagedRows, last: &StagedRows) -> bool {
+        let (Some(first), Some(through)) = (before.ids.first(), last.ids.last()) else { return false };
+        let apart = |tombstone: &Tombstone| *first <= tombstone.staged_through && *through > tombstone.staged_through;
+        self.sealing_through.is_none_or(|sealing| *first > sealing) && !self.tombstones.iter().any(apart)
     }
 
     fn to_seal(&mut self, bytes: usize) -> Option<ToSeal> {
-        let mut work = ToSeal { ids: Vec::new(), batches: Vec::new() };
+        let mut work = ToSeal { ids: Vec::new(), batches: Vec::new(), tombstones_through: last(&self.tombstones) };
         let mut taken = 0;
         for rows in &self.staged {
             if taken > 0 && taken + rows.bytes > bytes {
@@ -277,10 +282,17 @@ impl Table {
     fn bury(&mut self, tombstone: Tombstone) -> Result<(), Error> {
         let tombstone = [tombstone];
         for rows in &mut self.staged {
-            rows.batch = without_subjects(&self.spec, &rows.batch, &tombstone)?;
-            rows.bytes = batch_bytes(&rows.batch);
+            if let Some(last) = rows.ids.last() {
+                rows.batch = without_subjects(&self.spec, *last, &rows.batch, &tombstone)?;
+                rows.bytes = batch_bytes(&rows.batch);
+            }
         }
         self.tombstones = self.tombstones.iter().cloned().chain(tombstone).collect();
         Ok(())
     }
+}
+
+/// The number of the last of these tombstones.
+pub(crate) fn last(tombstones: &[Tombstone]) -> Option<TombstoneId> {
+    tombstones.iter().map(|tombstone| tombstone.id).max()
 }
