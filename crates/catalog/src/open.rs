@@ -161,3 +161,53 @@ async fn ensure_default_project(db: &Database) -> Result<Project> {
     commit(tx, OPERATION).await?;
     Ok(project)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{catalog, master, reopen};
+
+    #[tokio::test]
+    async fn the_default_project_stays_the_same() {
+        let (catalog, dir) = catalog().await;
+        let project = catalog.default_project().clone();
+        catalog.close().await;
+        assert_eq!(reopen(dir.path()).await.default_project(), &project);
+    }
+
+    #[tokio::test]
+    async fn files_are_for_this_user_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let (catalog, dir) = catalog().await;
+        catalog.stage(vec![crate::staging::tests::batch("spans", b"a")]).await.unwrap();
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", file.path().display());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_newer_quarterdeck_wrote_is_left_alone() {
+        let (catalog, dir) = catalog().await;
+        let mut tx = catalog.db().begin("pretending").await.unwrap();
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (9999, 'from the future', 1, X'00', 0)",
+        )
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        commit(tx, "pretending").await.unwrap();
+        catalog.close().await;
+        let opened = Catalog::open(dir.path(), master()).await;
+        assert!(matches!(opened.err(), Some(Error::Newer { version: 9999, .. })));
+    }
+
+    #[tokio::test]
+    async fn an_actor_has_a_name() {
+        let (catalog, _dir) = catalog().await;
+        assert!(catalog.acting("").is_err() && catalog.acting(&"x".repeat(257)).is_err());
+        assert!(catalog.acting("key:0190").is_ok());
+    }
+}

@@ -1,6 +1,6 @@
 //! The queue of jobs: enqueue, look, cancel, queue again; and, for the runner, claim, hold and finish.
 //!
-//! What a runner writes is fenced by a [`Hold`]: the job must still be running under the same owner in the same
+//! What a runner writes is fenced by a `Hold`: the job must still be running under the same owner in the same
 //! attempt. A runner that was away for longer than its lease therefore changes nothing any more.
 
 use std::time::Duration;

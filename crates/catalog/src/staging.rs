@@ -139,6 +139,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::testing::{catalog, reopen};
     use proptest::prelude::*;
+    use std::time::Duration;
 
     pub(crate) fn batch(table: &str, blob: &[u8]) -> NewStaged {
         NewStaged {
@@ -180,6 +181,19 @@ pub(crate) mod tests {
         catalog.stage(vec![batch("spans", b"after")]).await.unwrap();
         let blobs: Vec<_> = catalog.staged(&spans).await.unwrap().into_iter().map(|s| s.batch.blob).collect();
         assert_eq!(blobs, [b"kept".to_vec(), b"after".to_vec()]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_call_that_is_abandoned_is_whole_or_nothing() {
+        let (catalog, _dir) = catalog().await;
+        for wait in 0..60 {
+            let three = (0..3).map(|_| batch("spans", &[7; 50_000])).collect();
+            let _ = tokio::time::timeout(Duration::from_micros(wait * 40), catalog.stage(three)).await;
+        }
+        catalog.stage(vec![batch("scores", b"the writer still works")]).await.unwrap();
+        let staged = catalog.staged(&"spans".parse().unwrap()).await.unwrap();
+        assert_eq!(staged.len() % 3, 0);
+        assert!(staged.windows(2).all(|pair| pair[0].id < pair[1].id));
     }
 
     /// SQLite answers as on a full disk when the file would grow beyond this.
