@@ -82,13 +82,11 @@ def fresh(folder, number):
 
 
 def traced_share(gateway):
-    """Rows with the right cost for each request that the stub answered, as far as the gateway has told us."""
+    """The share of the answered calls that have a row with the right cost."""
     time.sleep(SETTLE_S)
     recorded = gateway.recorded()
-    status = gateway.status()
-    lost = status["traces"]["dropped"] + status["traces"]["failed"]
     right = recorded["cost"] == recorded["n"] * CALL_COST_PICODOLLARS
-    return recorded["n"] / (recorded["n"] + lost) if right else 0.0
+    return recorded["n"] / (recorded["n"] + gateway.lost()) if right else 0.0
 
 
 def measure_slow(start, upstream, folder, plan):

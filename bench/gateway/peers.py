@@ -185,11 +185,17 @@ class Quarterdeck(Running):
     def recorded(self):
         """How many calls have a trace row, and what they cost in all."""
         sql = "SELECT count(*) AS n, sum(cost_picodollars) AS cost FROM spans"
-        body = json.dumps({"sql": sql}).encode()
+        return self.ask("/api/v1/sql", json.dumps({"sql": sql}).encode())["rows"][0]
+
+    def lost(self):
+        """Calls that left no row, by its own count."""
+        status = self.ask("/api/v1/status")
+        return status["unrecorded_calls"] + status["recorder"]["dropped"] + status["recorder"]["failed"]
+
+    def ask(self, path, body=None):
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        request = urllib.request.Request(f"{self.base}/api/v1/sql", body, headers)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)["rows"][0]
+        with urllib.request.urlopen(urllib.request.Request(self.base + path, body, headers), timeout=60) as response:
+            return json.load(response)
 
 
 def command_json(common, *words):

@@ -56,7 +56,10 @@ pub(crate) fn load(words: impl Iterator<Item = String>) -> Result<Load, Error> {
     })
 }
 
-fn each_option(mut words: impl Iterator<Item = String>, mut take: impl FnMut(&str, &str) -> Result<(), Error>) -> Result<(), Error> {
+fn each_option(
+    mut words: impl Iterator<Item = String>,
+    mut take: impl FnMut(&str, &str) -> Result<(), Error>,
+) -> Result<(), Error> {
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| Error::Arguments(format!("{name} needs a value")))?;
         take(&name, &value)?;
@@ -79,7 +82,10 @@ fn split_url(url: &str) -> Result<(&str, &str), Error> {
 
 /// The request is the same every time, so it is written once.
 fn request_bytes(address: &str, path: &str, headers: &[String], body: &str) -> Vec<u8> {
-    let mut text = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    let mut text = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for header in headers {
         text.push_str(header);
         text.push_str("\r\n");
@@ -108,7 +114,13 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in ["--connections 3", "--url https://x/", "--url http://x/ --seconds", "--url http://x/ --fast 1", "--url http://x/ --rate often"] {
+        for line in [
+            "--connections 3",
+            "--url https://x/",
+            "--url http://x/ --seconds",
+            "--url http://x/ --fast 1",
+            "--url http://x/ --rate often",
+        ] {
             assert!(load(words(line)).is_err(), "{line}");
         }
         assert!(stub(words("--port 70000")).is_err());

@@ -33,9 +33,13 @@ pub(crate) struct Load {
 /// [`Error::Network`] when the first request cannot even be sent.
 pub(crate) async fn drive(load: Load) -> Result<Summary, Error> {
     let mut probe = Connection::new(&load.address);
-    probe.exchange(&load.request).await.map_err(|cause| Error::Network { doing: format!("asking {} once", load.address), cause })?;
+    probe
+        .exchange(&load.request)
+        .await
+        .map_err(|cause| Error::Network { doing: format!("asking {} once", load.address), cause })?;
     let begin = Instant::now() + load.warm_up;
-    let run = Rc::new(Run { end: begin + load.measured, samples: RefCell::new(Samples::new(begin, load.measured)), load });
+    let run =
+        Rc::new(Run { end: begin + load.measured, samples: RefCell::new(Samples::new(begin, load.measured)), load });
     match run.load.rate {
         None => closed_loop(&run).await,
         Some(rate) => open_loop(&run, rate).await,
@@ -86,12 +90,20 @@ async fn open_loop(run: &Rc<Run>, rate: f64) {
     let (due_sender, mut due) = unbounded_channel();
     let end = run.end;
     std::thread::spawn(move || pace(rate, end, &due_sender));
-    let idle = Rc::new(RefCell::new((0..run.load.connections).map(|_| Connection::new(&run.load.address)).collect::<Vec<_>>()));
+    let idle = Rc::new(RefCell::new(
+        (0..run.load.connections).map(|_| Connection::new(&run.load.address)).collect::<Vec<_>>(),
+    ));
     let waiting = Rc::new(RefCell::new(VecDeque::new()));
     while let Some(intended) = due.recv().await {
         let connection = idle.borrow_mut().pop();
         match connection {
-            Some(connection) => drop(tokio::task::spawn_local(serve_due(run.clone(), connection, intended, waiting.clone(), idle.clone()))),
+            Some(connection) => drop(tokio::task::spawn_local(serve_due(
+                run.clone(),
+                connection,
+                intended,
+                waiting.clone(),
+                idle.clone(),
+            ))),
             None if waiting.borrow().len() < BACKLOG_LIMIT => waiting.borrow_mut().push_back(intended),
             None => run.samples.borrow_mut().add(Sample::failed()),
         }
@@ -102,7 +114,13 @@ async fn open_loop(run: &Rc<Run>, rate: f64) {
 }
 
 /// Asks once, then for whatever became due when no connection was free.
-async fn serve_due(run: Rc<Run>, mut connection: Connection, intended: Instant, waiting: Rc<RefCell<VecDeque<Instant>>>, idle: Rc<RefCell<Vec<Connection>>>) {
+async fn serve_due(
+    run: Rc<Run>,
+    mut connection: Connection,
+    intended: Instant,
+    waiting: Rc<RefCell<VecDeque<Instant>>>,
+    idle: Rc<RefCell<Vec<Connection>>>,
+) {
     let mut next = Some(intended);
     while let Some(intended) = next {
         run.exchange(&mut connection, intended).await;

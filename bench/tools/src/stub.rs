@@ -10,7 +10,8 @@ use crate::{Error, message};
 /// The answer of 325 bytes that every gateway passes on.
 const ANSWER: &str = r#"{"id":"chatcmpl-0123456789abcd","object":"chat.completion","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":"The capital of France is Paris; two million people live there."},"finish_reason":"stop"}],"usage":{"prompt_tokens":21,"completion_tokens":14,"total_tokens":35}}"#;
 
-const MODELS: &str = r#"{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1700000000,"owned_by":"stub"}]}"#;
+const MODELS: &str =
+    r#"{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1700000000,"owned_by":"stub"}]}"#;
 
 /// Larger requests than any bench sends are not read.
 const REQUEST_LIMIT_BYTES: usize = 16 << 20;
@@ -29,7 +30,9 @@ pub(crate) struct Stub {
 /// Answers until the process is killed.
 pub(crate) async fn serve(stub: Stub) -> Result<(), Error> {
     let failed = |doing: String| move |cause| Error::Network { doing, cause };
-    let listener = TcpListener::bind(("127.0.0.1", stub.port)).await.map_err(failed(format!("listening on port {}", stub.port)))?;
+    let listener = TcpListener::bind(("127.0.0.1", stub.port))
+        .await
+        .map_err(failed(format!("listening on port {}", stub.port)))?;
     let address = listener.local_addr().map_err(failed("asking for the port".to_owned()))?;
     println!("listening on {address}");
     let replies: &'static Replies = Box::leak(Box::new(Replies::new(stub)));
@@ -55,7 +58,8 @@ impl Replies {
 }
 
 fn with_length(json: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{json}", json.len()).into_bytes()
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{json}", json.len())
+        .into_bytes()
 }
 
 /// The writes of a stream: head and first event, content events, and the end.
@@ -63,12 +67,16 @@ fn stream_parts(events: usize) -> Vec<Vec<u8>> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let event = |choices: &str, usage: &str| {
-        format!(r#"data: {{"id":"chatcmpl-0123456789abcd","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{choices}]{usage}}}"#) + "\n\n"
+        format!(
+            r#"data: {{"id":"chatcmpl-0123456789abcd","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{choices}]{usage}}}"#
+        ) + "\n\n"
     };
-    let delta = |delta: &str, reason: &str| event(&format!(r#"{{"index":0,"delta":{delta},"finish_reason":{reason}}}"#), "");
+    let delta =
+        |delta: &str, reason: &str| event(&format!(r#"{{"index":0,"delta":{delta},"finish_reason":{reason}}}"#), "");
     let mut parts = vec![head.to_owned() + &chunk(&delta(r#"{"role":"assistant","content":""}"#, "null"))];
     parts.extend((0..events).map(|_| chunk(&delta(r#"{"content":" word"}"#, "null"))));
-    let usage = format!(r#","usage":{{"prompt_tokens":21,"completion_tokens":{events},"total_tokens":{}}}"#, events + 21);
+    let usage =
+        format!(r#","usage":{{"prompt_tokens":21,"completion_tokens":{events},"total_tokens":{}}}"#, events + 21);
     parts.push(chunk(&delta("{}", "\"stop\"")) + &chunk(&event("", &usage)) + &chunk("data: [DONE]\n\n") + "0\r\n\r\n");
     parts.into_iter().map(String::into_bytes).collect()
 }
@@ -103,7 +111,10 @@ async fn reply(socket: &mut TcpStream, request: &[u8], body_at: usize, replies: 
     }
     for part in &replies.stream {
         socket.write_all(part).await?;
-        tokio::time::sleep(replies.stub.event_gap).await;
+        // Even an empty sleep would last until the timer's next tick.
+        if !replies.stub.event_gap.is_zero() {
+            tokio::time::sleep(replies.stub.event_gap).await;
+        }
     }
     Ok(())
 }

@@ -86,9 +86,15 @@ impl Call {
     /// [`Error::Invalid`] when the body is not a JSON object, or `model`, `stream` or `stream_options` have a wrong type.
     pub fn parse(endpoint: Endpoint, body: Bytes) -> Result<Self> {
         let text = std::str::from_utf8(&body).map_err(|_| invalid("the body is not UTF-8", None))?;
-        let head: Head = serde_json::from_str(text).map_err(|cause| invalid(&format!("the body is not a valid request: {cause}"), None))?;
+        // A list of values in the right order would do for the parser, and for no upstream.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(invalid("the body is not a JSON object", None));
+        }
+        let head: Head = serde_json::from_str(text)
+            .map_err(|cause| invalid(&format!("the body is not a valid request: {cause}"), None))?;
         let raw_model = head.model.ok_or_else(|| invalid("you must provide a model", Some("model")))?;
-        let model: String = serde_json::from_str(raw_model.get()).map_err(|_| invalid("model must be a string", Some("model")))?;
+        let model: String =
+            serde_json::from_str(raw_model.get()).map_err(|_| invalid("model must be a string", Some("model")))?;
         let options = head.stream_options.map(|raw| read_options(raw)).transpose()?.unwrap_or_default();
         Ok(Self {
             endpoint,
@@ -136,8 +142,8 @@ impl Call {
 }
 
 fn read_options(raw: &RawValue) -> Result<StreamOptions> {
-    let options: Option<StreamOptions> =
-        serde_json::from_str(raw.get()).map_err(|cause| invalid(&format!("stream_options: {cause}"), Some("stream_options")))?;
+    let options: Option<StreamOptions> = serde_json::from_str(raw.get())
+        .map_err(|cause| invalid(&format!("stream_options: {cause}"), Some("stream_options")))?;
     Ok(options.unwrap_or_default())
 }
 
@@ -181,7 +187,10 @@ mod tests {
     #[test]
     fn only_the_model_changes() {
         check(r#"{"model":"a","x":[1, 2],"é":"\u00e9"}"#, r#"{"model":"m","x":[1, 2],"é":"\u00e9"}"#);
-        check(r#" { "x" : {"model":"inner"} , "model" : "a\"b" } "#, r#" { "x" : {"model":"inner"} , "model" : "m" } "#);
+        check(
+            r#" { "x" : {"model":"inner"} , "model" : "a\"b" } "#,
+            r#" { "x" : {"model":"inner"} , "model" : "m" } "#,
+        );
     }
 
     #[test]
@@ -192,8 +201,14 @@ mod tests {
 
     #[test]
     fn usage_is_asked_for_in_streams() {
-        check(r#"{"model":"a","stream":true}"#, r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#);
-        check(r#"{"stream_options":null,"model":"a","stream":true}"#, r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#);
+        check(
+            r#"{"model":"a","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+        );
+        check(
+            r#"{"stream_options":null,"model":"a","stream":true}"#,
+            r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
+        );
         check(
             r#"{"model":"a","stream":true,"stream_options":{"include_usage":false,"x":1}}"#,
             r#"{"model":"m","stream":true,"stream_options":{"x":1,"include_usage":true}}"#,

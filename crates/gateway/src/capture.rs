@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use qd_base::Usage;
-use qd_base::chat::{Accumulator, ChatChunk, ChatResponse, FinishReason};
+use qd_base::chat::{Accumulator, ChatChunk, ChunkChoice, FinishReason};
 use serde::Deserialize;
 
 use crate::call::Endpoint;
@@ -166,15 +166,10 @@ impl Read {
             self.error = Some(error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned));
         }
     }
-
-    /// The chat as one answer.
-    pub fn into_chat(self) -> ChatResponse {
-        self.chat.finish()
-    }
 }
 
 /// Whether a chunk carries a token. The first chunk of a stream often only names the role.
-fn has_token(choice: &qd_base::chat::ChunkChoice) -> bool {
+fn has_token(choice: &ChunkChoice) -> bool {
     let delta = &choice.delta;
     delta.content.as_ref().is_some_and(|text| !text.is_empty())
         || delta.tool_calls.is_some()
@@ -211,7 +206,7 @@ mod tests {
         assert_eq!(read.usage.unwrap().input_tokens, 5);
         assert_eq!(read.finish_reasons[&0], FinishReason::Length);
         assert!(read.first_token.is_some() && !read.cut && read.error.is_none());
-        let message = serde_json::to_value(&read.into_chat().choices[0].message).unwrap();
+        let message = serde_json::to_value(&read.chat.finish().choices[0].message).unwrap();
         assert_eq!(message["content"], "Hello");
     }
 

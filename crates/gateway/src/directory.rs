@@ -56,21 +56,22 @@ impl Directory {
     /// [`Error::UnknownModel`] when the route's providers are all unknown to this project.
     pub fn candidates(&self, project: ProjectId, model: &str, limits: &Limits) -> Result<Vec<Candidate>> {
         if let Some(route) = self.routes.get(model) {
-            let candidates: Vec<_> = route.targets.iter().filter_map(|target| self.of_target(project, route, target, limits)).collect();
-            return if candidates.is_empty() { Err(Error::UnknownModel { model: model.to_owned() }) } else { Ok(candidates) };
+            let candidates: Vec<_> =
+                route.targets.iter().filter_map(|target| self.of_target(project, route, target, limits)).collect();
+            return if candidates.is_empty() {
+                Err(Error::UnknownModel { model: model.to_owned() })
+            } else {
+                Ok(candidates)
+            };
         }
-        let at_provider = model.split_once('/').and_then(|(provider, rest)| Some((self.provider(project, provider)?, rest)));
+        let at_provider =
+            model.split_once('/').and_then(|(provider, rest)| Some((self.provider(project, provider)?, rest)));
         let (provider, name) = at_provider.unwrap_or_else(|| (self.local.clone(), model));
         Ok(vec![candidate(provider, name, None, None, limits)])
     }
 
-    /// The names of the routes.
-    pub fn routes(&self) -> impl Iterator<Item = &str> {
-        self.routes.keys().map(String::as_str)
-    }
-
-    /// The routes themselves.
-    pub fn model_routes(&self) -> impl Iterator<Item = &ModelRoute> {
+    /// The operator's routes.
+    pub fn routes(&self) -> impl Iterator<Item = &ModelRoute> {
         self.routes.values()
     }
 
@@ -101,16 +102,24 @@ impl Directory {
     }
 }
 
-fn candidate(provider: Arc<dyn Provider>, model: &str, timeout_ms: Option<u64>, retries: Option<u32>, limits: &Limits) -> Candidate {
+fn candidate(
+    provider: Arc<dyn Provider>,
+    model: &str,
+    timeout_ms: Option<u64>,
+    retries: Option<u32>,
+    limits: &Limits,
+) -> Candidate {
     let timeout_ms = timeout_ms.or(provider.timeout_ms()).unwrap_or(limits.attempt_timeout_ms);
-    Candidate { provider, model: model.into(), timeout: Duration::from_millis(timeout_ms), retries: retries.unwrap_or(limits.retries) }
+    Candidate {
+        provider,
+        model: model.into(),
+        timeout: Duration::from_millis(timeout_ms),
+        retries: retries.unwrap_or(limits.retries),
+    }
 }
 
-/// The same providers, found by their names.
-///
-/// # Errors
-/// [`Error::Configuration`] when one is called `local`, or two have one name.
-pub(crate) fn by_provider_name(providers: Vec<Arc<dyn Provider>>) -> Result<Providers> {
+/// The operator's providers, found by their names.
+fn by_provider_name(providers: Vec<Arc<dyn Provider>>) -> Result<Providers> {
     let mut by_name = HashMap::with_capacity(providers.len());
     for provider in providers {
         let name = provider.name().clone();

@@ -8,12 +8,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use qd_base::ProviderName;
 use qd_net::{RetryPolicy, StatusCode, retry};
-use qd_serve::Timings;
 
 use crate::config::Limits;
 use crate::error::{Error, Result, openai_shaped};
 use crate::exchange::Exchange;
-use crate::provider::{Ask, Incoming, Piece, Pieces, Provider};
+use crate::provider::{Ask, Incoming, Piece, Pieces, Provider, Told};
 
 /// The bound of the first wait before a retry; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -40,7 +39,7 @@ pub(crate) struct Opened {
 
 /// An answer that has begun.
 pub(crate) enum Begun {
-    Whole(Bytes, Option<Timings>),
+    Whole(Bytes, Option<Told>),
     Events(BegunEvents),
 }
 
@@ -74,19 +73,19 @@ async fn ask_with_retries(exchange: &mut Exchange, candidate: &Candidate, limits
         cap: Duration::from_millis(limits.retry_wait_ms),
         retry_after_cap: Duration::from_millis(limits.retry_wait_ms),
     };
-    for attempt in 1.. {
+    let mut attempt = 1;
+    loop {
         let error = match ask_once(exchange, candidate, limits).await {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
         let After::Retry(asked) = after(&error) else { return Err(error) };
         let left = time_left(exchange.began, limits);
-        match policy.wait(attempt, asked, &mut rand::rng()).filter(|wait| *wait < left) {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => return Err(error),
-        }
+        let wait = policy.wait(attempt, asked).filter(|wait| *wait < left);
+        let Some(wait) = wait else { return Err(error) };
+        tokio::time::sleep(wait).await;
+        attempt += 1;
     }
-    unreachable!("the attempts of a candidate are bounded by its policy")
 }
 
 async fn ask_once(exchange: &mut Exchange, candidate: &Candidate, limits: &Limits) -> Result<Opened> {
@@ -105,7 +104,7 @@ async fn ask_once(exchange: &mut Exchange, candidate: &Candidate, limits: &Limit
 /// Sends the request and, of a stream, waits for the first event: until then another target can still take over.
 async fn open(provider: &dyn Provider, ask: Ask<'_>) -> Result<Begun> {
     match provider.send(ask).await? {
-        Incoming::Whole { body, timings } => Ok(Begun::Whole(body, timings)),
+        Incoming::Whole { body, told } => Ok(Begun::Whole(body, told)),
         Incoming::Events(mut rest) => {
             let first = first_event(provider.name(), &mut rest).await?;
             Ok(Begun::Events(BegunEvents { first, rest }))
@@ -117,17 +116,9 @@ async fn first_event(provider: &ProviderName, pieces: &mut Pieces) -> Result<Vec
     let protocol = |message: &str| Error::Protocol { provider: provider.clone(), message: message.to_owned() };
     let mut first = VecDeque::with_capacity(1);
     while let Some(piece) = pieces.next().await.transpose()? {
-        let data = match &piece {
-            Piece::Event(event) => event.data(),
-            Piece::Timings(_) => None,
-        };
-        let failed = data.as_ref().is_some_and(|data| is_error(data));
-        let begun = data.is_some();
-        if failed && let Some(data) = data {
-            return Err(error_in_stream(provider, &data));
-        }
+        let begins = begins_answer(provider, &piece)?;
         first.push_back(piece);
-        if begun {
+        if begins {
             return Ok(first);
         }
         if first.len() > COMMENTS_BEFORE_FIRST {
@@ -135,6 +126,16 @@ async fn first_event(provider: &ProviderName, pieces: &mut Pieces) -> Result<Vec
         }
     }
     Err(protocol("its stream ended before its first event"))
+}
+
+/// Whether this piece is the first of the answer, and not a comment before it.
+fn begins_answer(provider: &ProviderName, piece: &Piece) -> Result<bool> {
+    let Piece::Event(event) = piece else { return Ok(false) };
+    match event.data() {
+        None => Ok(false),
+        Some(data) if is_error(&data) => Err(error_in_stream(provider, &data)),
+        Some(_) => Ok(true),
+    }
 }
 
 /// Whether an event is an error rather than a chunk. Chunks never begin with that field.
@@ -166,9 +167,10 @@ fn after(error: &Error) -> After {
     match error {
         Error::Upstream { status, retry_after_ms, .. } => after_status(*status, *retry_after_ms),
         Error::Busy { retry_after_ms } => After::Retry(Some(Duration::from_millis(*retry_after_ms))),
-        Error::Unreachable { cause: qd_net::Error::Connect { .. } | qd_net::Error::Broken { .. } | qd_net::Error::Timeout { .. }, .. } => {
-            After::Retry(None)
-        }
+        Error::Unreachable {
+            cause: qd_net::Error::Connect { .. } | qd_net::Error::Broken { .. } | qd_net::Error::Timeout { .. },
+            ..
+        } => After::Retry(None),
         Error::Invalid { .. } | Error::Configuration { .. } | Error::Catalog(_) => After::Stop,
         // Waiting a second time as long, or asking again somebody who does not know the model or the key, helps nobody.
         Error::Unreachable { .. }

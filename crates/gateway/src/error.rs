@@ -14,7 +14,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Neither a route, nor `provider/model`, nor installed here.
-    #[error("the model `{model}` does not exist: no route, provider or installed model has that name; `GET /v1/models` lists those that do")]
+    #[error(
+        "the model `{model}` does not exist: no route, provider or installed model has that name; `GET /v1/models` lists those that do"
+    )]
     UnknownModel {
         /// The name in the request.
         model: String,
@@ -48,7 +50,9 @@ pub enum Error {
         retry_after_ms: Option<u64>,
     },
     /// The upstream refused our credentials. Never shown as 401: the caller's own key is good.
-    #[error("provider {provider} refused the credentials that this gateway holds for it (status {status}); the operator must renew them")]
+    #[error(
+        "provider {provider} refused the credentials that this gateway holds for it (status {status}); the operator must renew them"
+    )]
     Credentials {
         /// The provider that refused.
         provider: ProviderName,
@@ -157,7 +161,10 @@ pub(crate) fn openai_shaped(provider: &ProviderName, status: u16, body: Bytes) -
     }
     let said = document.as_ref().and_then(said_in).map_or_else(|| excerpt(&body), str::to_owned);
     let message = format!("provider {provider} answered with status {status}: {said}");
-    Bytes::from(json!({"error": {"message": message, "type": "upstream_error", "param": null, "code": status.to_string()}}).to_string())
+    Bytes::from(
+        json!({"error": {"message": message, "type": "upstream_error", "param": null, "code": status.to_string()}})
+            .to_string(),
+    )
 }
 
 /// Where servers that do not follow OpenAI's shape put their message.
@@ -177,7 +184,8 @@ mod tests {
     fn errors_of_other_shapes_are_framed() {
         let name: ProviderName = "up".parse().unwrap();
         let check = |body: &'static str, expected: &str| {
-            let framed: Value = serde_json::from_slice(&openai_shaped(&name, 422, Bytes::from_static(body.as_bytes()))).unwrap();
+            let framed: Value =
+                serde_json::from_slice(&openai_shaped(&name, 422, Bytes::from_static(body.as_bytes()))).unwrap();
             assert_eq!(framed["error"]["message"], format!("provider up answered with status 422: {expected}"));
             assert_eq!(framed["error"]["code"], "422");
         };

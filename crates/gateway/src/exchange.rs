@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use qd_base::{ProviderName, Timestamp};
-use qd_serve::Timings;
 use qd_trace::TraceContext;
 
 use crate::call::Call;
 use crate::capture::Capture;
 use crate::context::CallContext;
+use crate::provider::Told;
 
 /// One call from its arrival to its end. It is written in on the hot path, so it only keeps what it is given; the trace row
 /// is made of it elsewhere.
@@ -23,7 +23,7 @@ pub(crate) struct Exchange {
     pub began: Instant,
     pub attempts: Vec<Attempt>,
     pub seen: Seen,
-    pub timings: Option<Timings>,
+    pub told: Option<Told>,
     pub ending: Ending,
     pub took: Duration,
 }
@@ -63,7 +63,7 @@ impl Exchange {
             began: Instant::now(),
             attempts: Vec::with_capacity(1),
             seen: Seen::Nothing,
-            timings: None,
+            told: None,
             ending: Ending::Cancelled,
             took: Duration::ZERO,
         }
@@ -71,7 +71,13 @@ impl Exchange {
 
     /// Notes that a target is being asked.
     pub fn ask(&mut self, provider: &ProviderName, model: &Arc<str>) {
-        self.attempts.push(Attempt { provider: provider.clone(), model: model.clone(), began: Instant::now(), took: None, failure: None });
+        self.attempts.push(Attempt {
+            provider: provider.clone(),
+            model: model.clone(),
+            began: Instant::now(),
+            took: None,
+            failure: None,
+        });
     }
 
     /// Notes how the attempt went.

@@ -1,6 +1,5 @@
 //! The door itself.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use crate::answer::{Answer, EventStream, Reply, Served};
 use crate::call::{Call, Endpoint};
 use crate::config::{GatewayConfig, Limits, ProviderConfig};
 use crate::context::CallContext;
-use crate::directory::{Directory, Providers, by_provider_name};
+use crate::directory::Directory;
 use crate::dispatch::{Begun, Opened, dispatch};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
@@ -26,6 +25,7 @@ use crate::provider::{Local, OpenAi, Provider, Upstream};
 use crate::record::{Recording, Scribe};
 use crate::relay::relay;
 use crate::route::ModelRoute;
+use crate::tenants::Tenants;
 
 /// The rooms that the gateway stands on.
 pub struct GatewayParts {
@@ -56,8 +56,7 @@ pub struct Gateway {
 struct Inner {
     directory: Directory,
     local: Arc<Local>,
-    catalog: Catalog,
-    net: qd_net::Client,
+    tenants: Tenants,
     limits: Limits,
     scribe: Scribe,
 }
@@ -71,13 +70,14 @@ impl Gateway {
         let GatewayParts { engine, models, catalog, net, recorder, prices, model_options, config } = parts;
         let limits = config.limits;
         let ttl = Duration::from_millis(limits.listing_ttl_ms);
-        let shared = config.providers.into_iter().map(|provider| operators(provider, &net, ttl)).collect::<Result<_>>()?;
+        let shared =
+            config.providers.into_iter().map(|provider| operators(provider, &net, ttl)).collect::<Result<_>>()?;
         let local = Arc::new(Local::new(engine, models, model_options));
         let directory = Directory::new(config.routes, shared, local.clone())?;
         let scribe = Scribe::start(recorder, prices, limits.record_queue_bytes);
-        let gateway = Self { inner: Arc::new(Inner { directory, local, catalog, net, limits, scribe }) };
-        gateway.reload_providers().await?;
-        Ok(gateway)
+        let tenants = Tenants::new(catalog, net, ttl);
+        tenants.refresh(&directory).await?;
+        Ok(Self { inner: Arc::new(Inner { directory, local, tenants, limits, scribe }) })
     }
 
     /// Answers one request in OpenAI's wire form; `body` is the request's JSON as it came. This is what HTTP callers get.
@@ -87,8 +87,9 @@ impl Gateway {
     /// # Errors
     /// When no target has an answer; once a stream has begun, errors are its last event instead.
     pub async fn call(&self, context: CallContext, endpoint: Endpoint, body: Bytes) -> Result<Answer> {
-        let Inner { directory, limits, scribe, .. } = &*self.inner;
+        let Inner { directory, tenants, limits, scribe, .. } = &*self.inner;
         let call = Call::parse(endpoint, body)?;
+        tenants.refresh(directory).await?;
         let candidates = directory.candidates(context.project, &call.model, limits);
         let mut recording = scribe.begin(Exchange::new(context, call));
         let opened = match candidates {
@@ -120,22 +121,18 @@ impl Gateway {
         self.typed(context, Endpoint::Completions, request).await
     }
 
-    /// Loads an installed model before anybody asks for it, under the name that calls will find it by.
-    ///
-    /// # Errors
-    /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not installed, [`Error::Engine`] when it cannot be loaded.
-    pub async fn preload(&self, model: &str) -> Result<()> {
-        self.inner.local.load(model).await.map(drop)
-    }
-
-    /// Every model name that `project` can ask for now.
+    /// Every model name that `project` can ask for now. What cannot be asked is left out and logged.
     pub async fn models(&self, project: ProjectId) -> Vec<ListedModel> {
-        listing::list(&self.inner.directory, project).await
+        let Inner { directory, tenants, .. } = &*self.inner;
+        if let Err(error) = tenants.refresh(directory).await {
+            tracing::error!(error = error.chain(), "the list of models may be old");
+        }
+        listing::list(directory, project).await
     }
 
     /// The operator's routes, by name.
     pub fn routes(&self) -> Vec<ModelRoute> {
-        let mut routes: Vec<_> = self.inner.directory.model_routes().cloned().collect();
+        let mut routes: Vec<_> = self.inner.directory.routes().cloned().collect();
         routes.sort_by(|a, b| a.name.cmp(&b.name));
         routes
     }
@@ -145,17 +142,7 @@ impl Gateway {
     /// # Errors
     /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not here, [`Error::Engine`] when it cannot be loaded.
     pub async fn load(&self, model: &str) -> Result<ModelName> {
-        self.inner.local.load(model).await
-    }
-
-    /// Reads the projects' providers anew; to be called after one has changed in the catalog.
-    ///
-    /// # Errors
-    /// [`Error::Catalog`] when they cannot be read or decrypted.
-    pub async fn reload_providers(&self) -> Result<()> {
-        let inner = &*self.inner;
-        inner.directory.set_own(projects_own(inner).await?);
-        Ok(())
+        Ok(self.inner.local.load(model).await?.engine_name)
     }
 
     /// Prices the calls that end from now on by another table.
@@ -177,8 +164,8 @@ impl Gateway {
         let at = recording.exchange().at;
         let served = Served { trace: at.trace_id, span: at.span_id, provider: opened.provider, model: opened.model };
         match opened.answer {
-            Begun::Whole(body, timings) => {
-                recording.whole(body.clone(), timings);
+            Begun::Whole(body, told) => {
+                recording.whole(body.clone(), told);
                 recording.answered().await;
                 Answer::Whole(Reply { served, body })
             }
@@ -189,13 +176,21 @@ impl Gateway {
         }
     }
 
-    async fn typed<Q: Serialize, A: DeserializeOwned>(&self, context: CallContext, endpoint: Endpoint, request: &Q) -> Result<A> {
-        let body = serde_json::to_vec(request).map_err(|cause| invalid(format!("the request cannot be written as JSON: {cause}")))?;
+    async fn typed<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        context: CallContext,
+        endpoint: Endpoint,
+        request: &Q,
+    ) -> Result<A> {
+        let body = serde_json::to_vec(request)
+            .map_err(|cause| invalid(format!("the request cannot be written as JSON: {cause}")))?;
         let Answer::Whole(reply) = self.call(context, endpoint, body.into()).await? else {
             return Err(invalid("a stream was asked for where a whole answer is expected".to_owned()));
         };
-        serde_json::from_slice(&reply.body)
-            .map_err(|cause| Error::Protocol { provider: reply.served.provider, message: format!("its answer is not as OpenAI's API says: {cause}") })
+        serde_json::from_slice(&reply.body).map_err(|cause| Error::Protocol {
+            provider: reply.served.provider,
+            message: format!("its answer is not as OpenAI's API says: {cause}"),
+        })
     }
 }
 
@@ -211,6 +206,11 @@ fn operators(config: ProviderConfig, net: &qd_net::Client, listing_ttl: Duration
 }
 
 fn from_environment(config: &ProviderConfig, variable: &str) -> Result<Secret> {
-    let missing = |_| Error::Configuration { message: format!("provider {}: the environment variable {variable} that should hold its key is not set", config.name) };
+    let missing = |_| Error::Configuration {
+        message: format!(
+            "provider {}: the environment variable {variable} that should hold its key is not set",
+            config.name
+        ),
+    };
     std::env::var(variable).map(Secret::new).map_err(missing)
 }

@@ -6,7 +6,7 @@
 //! that `relay` passes on. What was seen on the way is an `exchange`, and becomes one trace `row` beside the hot path, when
 //! `record` gets to it.
 //!
-//! Reading order: [`config`] → [`context`] → `call` → [`route`] → `provider` → `sse` → `directory` → `exchange` →
+//! Reading order: [`config`] → [`context`] → `call` → [`route`] → `provider` → `sse` → `directory` → `tenants` → `exchange` →
 //! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → `gateway`.
 //!
 //! What is deliberately absent: HTTP status codes (they belong to `api`), and any change to an upstream's bytes. An answer's
@@ -29,13 +29,14 @@ mod relay;
 pub mod route;
 mod row;
 mod sse;
+mod tenants;
 
 pub use answer::{Answer, EventStream, Reply, Served};
 pub use call::Endpoint;
 pub use config::{GatewayConfig, Limits, ProviderConfig};
 pub use context::CallContext;
-pub use qd_trace::TraceContext;
 pub use error::{Error, Result};
 pub use gateway::{Gateway, GatewayParts};
 pub use listing::ListedModel;
+pub use qd_trace::TraceContext;
 pub use route::{ModelRoute, Target};

@@ -4,6 +4,7 @@ use futures::future::join_all;
 use qd_base::ProjectId;
 
 use crate::directory::Directory;
+use crate::route::ModelRoute;
 
 /// One entry of the list of models.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +23,18 @@ pub(crate) const OURS: &str = "quarterdeck";
 /// Every name that `project` can ask for: routes, then local models, then upstreams' by provider. An upstream that cannot be
 /// asked is left out: the list must not fail because one of many is down.
 pub(crate) async fn list(directory: &Directory, project: ProjectId) -> Vec<ListedModel> {
-    let mut routes: Vec<_> = directory.routes().map(|name| ListedModel { id: name.to_owned(), owned_by: OURS.to_owned(), created: 0 }).collect();
-    routes.sort_by(|a, b| a.id.cmp(&b.id));
+    let listed = |route: &ModelRoute| ListedModel { id: route.name.clone(), owned_by: OURS.to_owned(), created: 0 };
+    let mut list: Vec<_> = directory.routes().map(listed).collect();
+    list.sort_by(|a, b| a.id.cmp(&b.id));
     let providers = directory.providers(project);
-    let lists = join_all(providers.iter().map(|provider| provider.models())).await;
-    for (provider, list) in providers.iter().zip(lists) {
-        match list {
-            Ok(models) => routes.extend(models),
-            Err(error) => tracing::warn!(provider = %provider.name(), error = error.chain(), "its models are not listed"),
+    let answers = join_all(providers.iter().map(|provider| provider.models())).await;
+    for (provider, answer) in providers.iter().zip(answers) {
+        match answer {
+            Ok(models) => list.extend(models),
+            Err(error) => {
+                tracing::warn!(provider = %provider.name(), error = error.chain(), "its models are not listed")
+            }
         }
     }
-    routes
+    list
 }

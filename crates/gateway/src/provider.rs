@@ -54,7 +54,7 @@ pub(crate) struct Ask<'a> {
 /// What a provider answers.
 pub(crate) enum Incoming {
     /// One JSON document.
-    Whole { body: Bytes, timings: Option<Timings> },
+    Whole { body: Bytes, told: Option<Told> },
     /// A stream.
     Events(Pieces),
 }
@@ -67,5 +67,12 @@ pub(crate) enum Piece {
     /// For the client.
     Event(Event),
     /// For the trace.
-    Timings(Timings),
+    Told(Told),
+}
+
+/// What the local engine says of an answer beside the answer.
+pub(crate) struct Told {
+    pub timings: Timings,
+    /// Which version of the model answered.
+    pub version: u32,
 }

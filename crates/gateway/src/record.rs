@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use qd_serve::Timings;
 use qd_trace::{Mode, PriceTable, Recorder};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::capture::Capture;
 use crate::error::Error;
 use crate::exchange::{Ending, Exchange, Seen};
+use crate::provider::Told;
 use crate::row;
 use crate::sse::Event;
 
@@ -136,10 +136,10 @@ impl Recording {
     }
 
     /// A whole answer has come.
-    pub fn whole(&mut self, body: Bytes, timings: Option<Timings>) {
+    pub fn whole(&mut self, body: Bytes, told: Option<Told>) {
         let exchange = self.exchange_mut();
         exchange.seen = Seen::Whole(body);
-        exchange.timings = timings;
+        exchange.told = told;
     }
 
     /// A stream has begun.
@@ -155,9 +155,9 @@ impl Recording {
         }
     }
 
-    /// The local engine has told its times.
-    pub fn timings(&mut self, timings: Timings) {
-        self.exchange_mut().timings = Some(timings);
+    /// The local engine has said how it went.
+    pub fn told(&mut self, told: Told) {
+        self.exchange_mut().told = Some(told);
     }
 
     /// The call has its answer. In sync mode returns when the row is durable.

@@ -22,7 +22,12 @@ const EPILOGUE: Duration = Duration::from_millis(100);
 
 /// The events for the client. When the client goes away the stream is dropped, and with it the upstream's connection and
 /// `recording`, which then notes that the call was cancelled.
-pub(crate) fn relay(begun: BegunEvents, provider: ProviderName, mut recording: Recording, limits: Limits) -> impl Stream<Item = Bytes> + Send {
+pub(crate) fn relay(
+    begun: BegunEvents,
+    provider: ProviderName,
+    mut recording: Recording,
+    limits: Limits,
+) -> impl Stream<Item = Bytes> + Send {
     let BegunEvents { mut first, mut rest } = begun;
     let swallows_usage = recording.exchange().call.asks_usage_itself();
     recording.capture(limits.captured_bytes);
@@ -33,7 +38,7 @@ pub(crate) fn relay(begun: BegunEvents, provider: ProviderName, mut recording: R
                 None => next_piece(&mut rest, &provider, &recording, &limits).await,
             };
             match piece {
-                Ok(Some(Piece::Timings(timings))) => recording.timings(timings),
+                Ok(Some(Piece::Told(told))) => recording.told(told),
                 Ok(Some(Piece::Event(event))) => {
                     recording.event(&event);
                     if event.is_done() {
@@ -62,11 +67,19 @@ pub(crate) fn relay(begun: BegunEvents, provider: ProviderName, mut recording: R
     }
 }
 
-async fn next_piece(rest: &mut Pieces, provider: &ProviderName, recording: &Recording, limits: &Limits) -> Result<Option<Piece>> {
+async fn next_piece(
+    rest: &mut Pieces,
+    provider: &ProviderName,
+    recording: &Recording,
+    limits: &Limits,
+) -> Result<Option<Piece>> {
     let within = limits.idle_timeout().min(time_left(recording.exchange().began, limits));
     match tokio::time::timeout(within, rest.next()).await {
         Ok(piece) => piece.transpose(),
-        Err(_) => Err(Error::Timeout { provider: provider.clone(), after_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) }),
+        Err(_) => Err(Error::Timeout {
+            provider: provider.clone(),
+            after_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
+        }),
     }
 }
 
@@ -86,7 +99,8 @@ async fn ended_without_done(provider: &ProviderName, mut recording: Recording) -
         recording.answered().await;
         return Some(Event::done());
     }
-    let error = Error::Protocol { provider: provider.clone(), message: "its stream ended before the answer did".to_owned() };
+    let error =
+        Error::Protocol { provider: provider.clone(), message: "its stream ended before the answer did".to_owned() };
     recording.failed(&error).await;
     Some(Event::of(&error.body()))
 }
@@ -116,7 +130,9 @@ fn is_usage_only(event: &Event) -> bool {
     let Some(data) = event.data() else { return false };
     // Most chunks say nothing of usage; looking for the word is cheaper than parsing them.
     let may_be = std::str::from_utf8(&data).is_ok_and(|text| text.contains("\"usage\"")) && !is_error(&data);
-    may_be && serde_json::from_slice::<UsageChunk>(&data).is_ok_and(|chunk| chunk.choices.is_empty() && chunk.usage.is_some())
+    may_be
+        && serde_json::from_slice::<UsageChunk>(&data)
+            .is_ok_and(|chunk| chunk.choices.is_empty() && chunk.usage.is_some())
 }
 
 #[cfg(test)]
@@ -125,7 +141,8 @@ mod tests {
 
     #[test]
     fn only_the_extra_chunk_is_swallowed() {
-        let check = |data: &str, swallowed: bool| assert_eq!(is_usage_only(&Event::of(data.as_bytes())), swallowed, "{data}");
+        let check =
+            |data: &str, swallowed: bool| assert_eq!(is_usage_only(&Event::of(data.as_bytes())), swallowed, "{data}");
         check(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, true);
         check(r#"{"choices":[{"index":0}],"usage":{"prompt_tokens":1}}"#, false);
         check(r#"{"choices":[],"usage":null}"#, false);

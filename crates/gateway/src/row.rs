@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::call::{Call, Endpoint};
 use crate::capture::Read;
 use crate::exchange::{Attempt, Ending, Exchange, Seen};
+use crate::provider::Told;
 
 /// How many characters a token is taken for when an upstream does not say how many tokens there were.
 const CHARS_PER_TOKEN: u64 = 4;
@@ -24,7 +25,13 @@ pub(crate) fn span(mut exchange: Exchange, prices: &PriceTable) -> Span {
     let asked = Asked::of(&exchange.call);
     let answer = Answered::of(&mut exchange, asked.input_chars);
     let context = exchange.context;
-    let mut span = Span::new(context.project_name, exchange.at, kind(exchange.call.endpoint), exchange.call.endpoint.operation(), exchange.start);
+    let mut span = Span::new(
+        context.project_name,
+        exchange.at,
+        kind(exchange.call.endpoint),
+        exchange.call.endpoint.operation(),
+        exchange.start,
+    );
     span.end = exchange.start.saturating_add(exchange.took);
     span.parent_id = context.parent.map(|parent| parent.span_id);
     (span.status, span.status_message) = status(exchange.ending, answer.error);
@@ -190,11 +197,12 @@ impl Answered {
             Seen::Whole(body) => Self::of_body(endpoint, &body),
             Seen::Events(capture) => Self::of_events(endpoint, capture.into_read(), exchange.began),
         };
-        if let Some(timings) = &exchange.timings {
+        if let Some(Told { timings, version }) = &exchange.told {
             answered.ttft_ms.get_or_insert(timings.ttft_ms);
             answered.usage.get_or_insert(timings.usage());
             note(&mut answered.attributes, "queue_ms", timings.queue_ms);
             note(&mut answered.attributes, "tpot_ms", timings.tpot_ms);
+            note(&mut answered.attributes, "model_version", *version);
         }
         answered.estimate(endpoint, input_chars);
         answered
@@ -206,7 +214,12 @@ impl Answered {
         match endpoint {
             Endpoint::Embeddings => note(&mut answered.attributes, "vectors", whole.data.len()),
             Endpoint::Chat | Endpoint::Completions => {
-                let said: Vec<&str> = whole.choices.iter().filter_map(|choice| choice.message.or(choice.text)).map(RawValue::get).collect();
+                let said: Vec<&str> = whole
+                    .choices
+                    .iter()
+                    .filter_map(|choice| choice.message.or(choice.text))
+                    .map(RawValue::get)
+                    .collect();
                 answered.output = Some(Payload::from(format!("[{}]", said.join(","))));
                 answered.note_reasons(whole.choices.iter().filter_map(|choice| choice.finish_reason.as_deref()));
             }
@@ -228,7 +241,9 @@ impl Answered {
             note(&mut answered.attributes, "output_cut", true);
         }
         answered.output = Some(match endpoint {
-            Endpoint::Chat => Payload::of(&read.chat.finish().choices.into_iter().map(|choice| choice.message).collect::<Vec<_>>()),
+            Endpoint::Chat => {
+                Payload::of(&read.chat.finish().choices.into_iter().map(|choice| choice.message).collect::<Vec<_>>())
+            }
             Endpoint::Completions | Endpoint::Embeddings => Payload::of(&read.texts.values().collect::<Vec<_>>()),
         });
         answered

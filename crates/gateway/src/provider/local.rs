@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
-use qd_base::chat::{Accumulator, ChatRequest};
+use qd_base::chat::{ChatChunk, ChatRequest};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
 use qd_base::embedding::{EmbeddingInput, EmbeddingRequest, Embeddings, EncodingFormat};
 use qd_base::{ModelName, ProviderName};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Ask, Incoming, LOCAL, Piece, Pieces, Provider};
+use super::{Ask, Incoming, LOCAL, Piece, Pieces, Provider, Told};
 use crate::call::{Call, Endpoint};
 use crate::error::{Error, Result};
 use crate::listing::{ListedModel, OURS};
@@ -28,6 +28,15 @@ pub(crate) struct Local {
     options: ModelOptions,
 }
 
+/// A version of a model that the engine has.
+pub(crate) struct Loaded {
+    /// What callers know it by.
+    name: String,
+    version: u32,
+    /// What the engine knows it by.
+    pub engine_name: ModelName,
+}
+
 /// OpenAI's limit on the inputs of one embeddings request.
 const MOST_INPUTS: usize = 2048;
 
@@ -38,16 +47,19 @@ impl Local {
         Self { name, engine, models, options }
     }
 
-    /// Sees to it that the version of the model that `name` stands for now is loaded, and returns the engine's name of it.
-    /// A label may have moved since the last call, so each version has a name of its own in the engine.
+    /// Sees to it that the version of the model that `name` stands for now is loaded. A label may have moved since the last
+    /// call, so each version has a name of its own in the engine.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] when it is not installed, [`Error::Engine`] when it cannot be loaded.
-    pub async fn load(&self, name: &str) -> Result<ModelName> {
+    /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not installed, [`Error::Engine`] when it cannot be loaded.
+    pub async fn load(&self, name: &str) -> Result<Loaded> {
         let installed = self.models.resolve(name).await.map_err(|cause| from_models(name, cause))?;
-        let loaded: ModelName = format!("{}@{}", installed.name, installed.version).parse().map_err(|_| unknown(name))?;
-        if self.engine.kind(&loaded).is_none() {
-            self.engine.load(loaded.clone(), files(installed), self.options.clone()).await.map_err(from_engine)?;
+        let engine_name: ModelName =
+            format!("{}@{}", installed.name, installed.version).parse().map_err(|_| unknown(name))?;
+        let loaded = Loaded { name: installed.name.to_string(), version: installed.version, engine_name };
+        if self.engine.kind(&loaded.engine_name).is_none() {
+            let options = self.options.clone();
+            self.engine.load(loaded.engine_name.clone(), files(installed), options).await.map_err(from_engine)?;
         }
         Ok(loaded)
     }
@@ -62,63 +74,60 @@ impl Local {
     }
 
     async fn attempt(&self, ask: Ask<'_>) -> Result<Incoming> {
-        let name = self.load(ask.model).await?;
+        let model = self.load(ask.model).await?;
         let body = ask.call.body_for(ask.model);
         match ask.call.endpoint {
-            Endpoint::Chat => self.chat(&name, ask.call, &body).await,
-            Endpoint::Completions => self.complete(&name, ask.call, &body).await,
-            Endpoint::Embeddings => self.embed(&name, &body).await,
+            Endpoint::Chat => self.chat(model, ask.call, &body).await,
+            Endpoint::Completions => self.complete(model, ask.call, &body).await,
+            Endpoint::Embeddings => self.embed(model, &body).await,
         }
     }
 
-    async fn chat(&self, name: &ModelName, call: &Call, body: &[u8]) -> Result<Incoming> {
+    async fn chat(&self, model: Loaded, call: &Call, body: &[u8]) -> Result<Incoming> {
         let request: ChatRequest = read(body)?;
-        let mut events = self.engine.chat(name, request).await.map_err(from_engine)?;
+        let events = self.engine.chat(&model.engine_name, request).await.map_err(from_engine)?;
         if call.stream {
-            return Ok(Incoming::Events(pieces(events)));
+            return Ok(Incoming::Events(pieces(events, model)));
         }
-        let (mut chat, mut told) = (Accumulator::new(), None);
-        while let Some(event) = events.next().await {
-            match event.map_err(from_engine)? {
-                qd_serve::Event::Chunk(chunk) => chat.push(chunk),
-                qd_serve::Event::Done(timings) => told = Some(timings),
-            }
-        }
-        let mut response = chat.finish();
-        response.usage = told.as_ref().map(Timings::usage);
-        Ok(whole(&response, told))
+        let (mut answer, timings) = events.collect_answer().await.map_err(from_engine)?;
+        answer.model = model.name;
+        Ok(whole(&answer, Some(Told { timings, version: model.version })))
     }
 
-    async fn complete(&self, name: &ModelName, call: &Call, body: &[u8]) -> Result<Incoming> {
+    async fn complete(&self, model: Loaded, call: &Call, body: &[u8]) -> Result<Incoming> {
         let request: CompletionRequest = read(body)?;
-        let mut events = self.engine.complete(name, request).await.map_err(from_engine)?;
+        let mut events = self.engine.complete(&model.engine_name, request).await.map_err(from_engine)?;
         if call.stream {
-            return Ok(Incoming::Events(pieces(events)));
+            return Ok(Incoming::Events(pieces(events, model)));
         }
-        let (mut answer, mut told) = (None, None);
+        let mut answer = None;
         while let Some(event) = events.next().await {
             match event.map_err(from_engine)? {
                 qd_serve::Event::Chunk(chunk) => extend(&mut answer, chunk),
-                qd_serve::Event::Done(timings) => told = Some(timings),
+                qd_serve::Event::Done(timings) => return self.completed(answer, timings, model),
             }
         }
-        let mut answer: CompletionResponse = answer.ok_or_else(|| self.silent())?;
+        Err(self.silent())
+    }
+
+    fn completed(&self, answer: Option<CompletionResponse>, timings: Timings, model: Loaded) -> Result<Incoming> {
+        let mut answer = answer.ok_or_else(|| self.silent())?;
         answer.choices.sort_by_key(|choice| choice.index);
-        answer.usage = told.as_ref().map(Timings::usage);
-        Ok(whole(&answer, told))
+        answer.usage = Some(timings.usage());
+        answer.model = model.name;
+        Ok(whole(&answer, Some(Told { timings, version: model.version })))
     }
 
     fn silent(&self) -> Error {
         Error::Protocol { provider: self.name.clone(), message: "it ended without an answer".to_owned() }
     }
 
-    async fn embed(&self, name: &ModelName, body: &[u8]) -> Result<Incoming> {
+    async fn embed(&self, model: Loaded, body: &[u8]) -> Result<Incoming> {
         let request: EmbeddingRequest = read(body)?;
-        let model = request.model.to_string();
         let (format, dimensions) = (request.encoding_format.unwrap_or_default(), request.dimensions);
-        let embeddings = self.engine.embed(name, texts(request.input)?).await.map_err(from_engine)?;
+        let embeddings = self.engine.embed(&model.engine_name, texts(request.input)?).await.map_err(from_engine)?;
         check_dimensions(dimensions, &embeddings)?;
-        Ok(whole(&EmbeddingList::of(model, format, embeddings), None))
+        Ok(whole(&EmbeddingList::of(model.name, format, embeddings), None))
     }
 }
 
@@ -162,26 +171,50 @@ fn from_models(name: &str, error: qd_model::Error) -> Error {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|cause| invalid(format!("the request is not as OpenAI's API says: {cause}"), None))
+    serde_json::from_slice(body)
+        .map_err(|cause| invalid(format!("the request is not as OpenAI's API says: {cause}"), None))
 }
 
-fn whole<T: Serialize>(answer: &T, timings: Option<Timings>) -> Incoming {
+fn whole<T: Serialize>(answer: &T, told: Option<Told>) -> Incoming {
     // These types are ours and have no map with keys that are not text, so writing them cannot fail.
     let body = serde_json::to_vec(answer).expect("an answer of the engine is valid JSON");
-    Incoming::Whole { body: body.into(), timings }
+    Incoming::Whole { body: body.into(), told }
 }
 
 /// The engine's events in wire form, closed by `[DONE]`.
-fn pieces<C: Serialize + Send + 'static>(events: impl Stream<Item = qd_serve::Result<qd_serve::Event<C>>> + Send + 'static) -> Pieces {
+fn pieces<C: Chunk>(
+    events: impl Stream<Item = qd_serve::Result<qd_serve::Event<C>>> + Send + 'static,
+    model: Loaded,
+) -> Pieces {
     let done = futures::stream::once(async { Ok(Piece::Event(Event::done())) });
     // After an error the reader stops, so `[DONE]` never follows one.
-    events.map(|event| event.map(piece).map_err(from_engine)).chain(done).boxed()
+    events.map(move |event| event.map(|event| piece(event, &model)).map_err(from_engine)).chain(done).boxed()
 }
 
-fn piece<C: Serialize>(event: qd_serve::Event<C>) -> Piece {
+fn piece<C: Chunk>(event: qd_serve::Event<C>, model: &Loaded) -> Piece {
     match event {
-        qd_serve::Event::Chunk(chunk) => Piece::Event(Event::of(&serde_json::to_vec(&chunk).expect("a chunk of the engine is valid JSON"))),
-        qd_serve::Event::Done(timings) => Piece::Timings(timings),
+        qd_serve::Event::Chunk(mut chunk) => {
+            chunk.model().clone_from(&model.name);
+            Piece::Event(Event::of(&serde_json::to_vec(&chunk).expect("a chunk of the engine is valid JSON")))
+        }
+        qd_serve::Event::Done(timings) => Piece::Told(Told { timings, version: model.version }),
+    }
+}
+
+/// The chunks of both kinds of stream name the model that answers.
+trait Chunk: Serialize + Send + 'static {
+    fn model(&mut self) -> &mut String;
+}
+
+impl Chunk for ChatChunk {
+    fn model(&mut self) -> &mut String {
+        &mut self.model
+    }
+}
+
+impl Chunk for CompletionResponse {
+    fn model(&mut self) -> &mut String {
+        &mut self.model
     }
 }
 
@@ -212,22 +245,28 @@ fn texts(input: EmbeddingInput) -> Result<Vec<String>> {
         EmbeddingInput::Text(text) => vec![text],
         EmbeddingInput::Texts(texts) => texts,
         EmbeddingInput::Tokens(_) | EmbeddingInput::TokenLists(_) => {
-            return Err(invalid("this model takes text, not tokens: its tokenizer is not the one that made them".to_owned(), Some("input")));
+            return Err(invalid(
+                "this model takes text, not tokens: its tokenizer is not the one that made them".to_owned(),
+                Some("input"),
+            ));
         }
     };
     match texts.len() {
         0 => Err(invalid("input is empty".to_owned(), Some("input"))),
         1..=MOST_INPUTS => Ok(texts),
-        count => Err(invalid(format!("input has {count} texts; {MOST_INPUTS} are allowed in one request"), Some("input"))),
+        count => {
+            Err(invalid(format!("input has {count} texts; {MOST_INPUTS} are allowed in one request"), Some("input")))
+        }
     }
 }
 
 fn check_dimensions(asked: Option<u32>, embeddings: &Embeddings) -> Result<()> {
     let width = embeddings.vectors.first().map_or(0, Vec::len);
     match asked {
-        Some(asked) if asked as usize != width => {
-            Err(invalid(format!("this model's vectors have {width} dimensions and cannot be shortened to {asked}"), Some("dimensions")))
-        }
+        Some(asked) if asked as usize != width => Err(invalid(
+            format!("this model's vectors have {width} dimensions and cannot be shortened to {asked}"),
+            Some("dimensions"),
+        )),
         _ => Ok(()),
     }
 }
@@ -260,7 +299,9 @@ impl EmbeddingList {
         let tokens = embeddings.usage.input_tokens;
         let vector = |floats: Vec<f32>| match format {
             EncodingFormat::Float => Vector::Floats(floats),
-            EncodingFormat::Base64 => Vector::Base64(STANDARD.encode(floats.iter().flat_map(|float| float.to_le_bytes()).collect::<Vec<u8>>())),
+            EncodingFormat::Base64 => Vector::Base64(
+                STANDARD.encode(floats.iter().flat_map(|float| float.to_le_bytes()).collect::<Vec<u8>>()),
+            ),
         };
         let item = |(index, floats)| EmbeddingItem { object: "embedding", index, embedding: vector(floats) };
         Self {
@@ -281,9 +322,11 @@ fn from_engine(error: qd_serve::Error) -> Error {
     match error {
         Serve::UnknownModel { name } => Error::UnknownModel { model: name.to_string() },
         Serve::QueueFull { retry_after_ms } => Error::Busy { retry_after_ms },
-        Serve::ContextOverflow { .. } => {
-            Error::Invalid { message: error.to_string(), param: Some("messages".to_owned()), code: Some("context_length_exceeded") }
-        }
+        Serve::ContextOverflow { .. } => Error::Invalid {
+            message: error.to_string(),
+            param: Some("messages".to_owned()),
+            code: Some("context_length_exceeded"),
+        },
         Serve::Invalid { message, param } => Error::Invalid { message, param, code: None },
         Serve::WrongKind { .. } => invalid(error.to_string(), Some("model")),
         Serve::Template { ref cause, .. } => invalid(format!("{error}: {cause}"), Some("messages")),
@@ -298,7 +341,10 @@ mod tests {
     #[test]
     fn vectors_are_written_in_both_forms() {
         let list = |format| {
-            let embeddings = Embeddings { vectors: vec![vec![0.1, -2.0]], usage: qd_base::Usage { input_tokens: 3, ..Default::default() } };
+            let embeddings = Embeddings {
+                vectors: vec![vec![0.1, -2.0]],
+                usage: qd_base::Usage { input_tokens: 3, ..Default::default() },
+            };
             serde_json::to_string(&EmbeddingList::of("m".to_owned(), format, embeddings)).unwrap()
         };
         assert_eq!(
@@ -312,7 +358,9 @@ mod tests {
     #[test]
     fn a_completion_is_put_together_by_choice() {
         let chunk = |json: Value| serde_json::from_value::<CompletionResponse>(json).unwrap();
-        let frame = |choices: Value| chunk(json!({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": choices}));
+        let frame = |choices: Value| {
+            chunk(json!({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": choices}))
+        };
         let mut answer = None;
         extend(&mut answer, frame(json!([{"index": 1, "text": "b"}])));
         extend(&mut answer, frame(json!([{"index": 0, "text": "a"}])));

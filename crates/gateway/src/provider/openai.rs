@@ -14,7 +14,7 @@ use super::{Ask, Incoming, Piece, Pieces, Provider};
 use crate::call::Endpoint;
 use crate::error::{Error, Result, openai_shaped};
 use crate::listing::ListedModel;
-use crate::sse::{Event, Framer};
+use crate::sse::Framer;
 
 /// How much of an upstream's error is read.
 const ERROR_BYTES: u64 = 256 << 10;
@@ -52,7 +52,8 @@ impl OpenAi {
     pub fn new(upstream: Upstream, client: qd_net::Client, listing_ttl: Duration) -> Result<Self> {
         let url = |path: &str| join(&upstream, path);
         let endpoints = [Endpoint::Chat, Endpoint::Completions, Endpoint::Embeddings];
-        let urls = endpoints.into_iter().map(|endpoint| Ok((endpoint, url(endpoint.path())?))).collect::<Result<_>>()?;
+        let urls =
+            endpoints.into_iter().map(|endpoint| Ok((endpoint, url(endpoint.path())?))).collect::<Result<_>>()?;
         Ok(Self {
             models_url: url("models")?,
             headers: headers(&upstream)?,
@@ -94,7 +95,7 @@ impl OpenAi {
         }
         let body = response.bytes(ask.limits.response_bytes).await.map_err(|cause| from_net(&self.name, cause))?;
         match body.trim_ascii_start().first() {
-            Some(b'{') if !ask.call.stream => Ok(Incoming::Whole { body, timings: None }),
+            Some(b'{') if !ask.call.stream => Ok(Incoming::Whole { body, told: None }),
             Some(b'{') => Err(self.protocol("a whole answer came where a stream was asked for")),
             _ => Err(self.protocol("its body is not a JSON object")),
         }
@@ -102,7 +103,8 @@ impl OpenAi {
 
     async fn refusal(&self, response: qd_net::Response) -> Error {
         let status = response.status;
-        let retry_after_ms = qd_net::retry::retry_after(&response.headers).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let retry_after_ms = qd_net::retry::retry_after(&response.headers)
+            .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         match status.as_u16() {
             status @ (401 | 403 | 407) => Error::Credentials { provider: self.name.clone(), status },
             300..=399 => self.protocol("it redirects, which is not followed with a key and a body in hand"),
@@ -132,18 +134,29 @@ impl OpenAi {
 
     async fn fetch_list(&self) -> Result<Vec<ListedModel>> {
         let timeouts = Timeouts { first_byte: LISTING_TIMEOUT, idle: LISTING_TIMEOUT, total: Some(LISTING_TIMEOUT) };
-        let request = Request { headers: self.headers.clone(), timeouts, retry: RetryPolicy::none(), redirects: 0, ..Request::get(self.models_url.clone()) };
+        let request = Request {
+            headers: self.headers.clone(),
+            timeouts,
+            retry: RetryPolicy::none(),
+            redirects: 0,
+            ..Request::get(self.models_url.clone())
+        };
         let response = self.client.request(request).await.map_err(|cause| from_net(&self.name, cause))?;
         if !response.status.is_success() {
             return Err(self.refusal(response).await);
         }
         let body = response.bytes(LISTING_BYTES).await.map_err(|cause| from_net(&self.name, cause))?;
-        let list: WireList = serde_json::from_slice(&body).map_err(|cause| self.protocol(&format!("its list of models: {cause}")))?;
+        let list: WireList =
+            serde_json::from_slice(&body).map_err(|cause| self.protocol(&format!("its list of models: {cause}")))?;
         Ok(list.data.into_iter().map(|model| self.listed(model)).collect())
     }
 
     fn listed(&self, model: WireModel) -> ListedModel {
-        ListedModel { id: format!("{}/{}", self.name, model.id), owned_by: self.name.to_string(), created: model.created }
+        ListedModel {
+            id: format!("{}/{}", self.name, model.id),
+            owned_by: self.name.to_string(),
+            created: model.created,
+        }
     }
 }
 
@@ -180,14 +193,18 @@ struct WireModel {
 
 fn join(upstream: &Upstream, path: &str) -> Result<Url> {
     let text = format!("{}/{path}", upstream.base_url.trim_end_matches('/'));
-    Url::parse(&text).map_err(|cause| Error::Configuration { message: format!("provider {}: base_url {:?}: {cause}", upstream.name, upstream.base_url) })
+    Url::parse(&text).map_err(|cause| Error::Configuration {
+        message: format!("provider {}: base_url {:?}: {cause}", upstream.name, upstream.base_url),
+    })
 }
 
 fn headers(upstream: &Upstream) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(key) = &upstream.key {
-        let message = || Error::Configuration { message: format!("provider {}: its key has characters that no header can hold", upstream.name) };
+        let message = || Error::Configuration {
+            message: format!("provider {}: its key has characters that no header can hold", upstream.name),
+        };
         let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| message())?;
         value.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, value);
@@ -217,14 +234,21 @@ fn events(provider: ProviderName, mut body: qd_net::response::Body, event_bytes:
 }
 
 fn too_large(provider: &ProviderName, limit_bytes: usize) -> Error {
-    Error::Protocol { provider: provider.clone(), message: format!("an event of its stream is larger than {limit_bytes} bytes") }
+    Error::Protocol {
+        provider: provider.clone(),
+        message: format!("an event of its stream is larger than {limit_bytes} bytes"),
+    }
 }
 
 fn from_net(provider: &ProviderName, cause: qd_net::Error) -> Error {
     let provider = provider.clone();
     match cause {
-        qd_net::Error::Timeout { phase, after_ms, .. } if phase != qd_net::Phase::Connect => Error::Timeout { provider, after_ms },
-        qd_net::Error::TooLarge { limit_bytes, .. } => Error::Protocol { provider, message: format!("it is larger than {limit_bytes} bytes") },
+        qd_net::Error::Timeout { phase, after_ms, .. } if phase != qd_net::Phase::Connect => {
+            Error::Timeout { provider, after_ms }
+        }
+        qd_net::Error::TooLarge { limit_bytes, .. } => {
+            Error::Protocol { provider, message: format!("it is larger than {limit_bytes} bytes") }
+        }
         cause => Error::Unreachable { provider, cause },
     }
 }
@@ -236,14 +260,20 @@ mod tests {
     #[test]
     fn a_base_url_may_end_in_a_slash() {
         for base_url in ["http://h/v1", "http://h/v1/"] {
-            let upstream = Upstream { name: "up".parse().unwrap(), base_url: base_url.to_owned(), key: None, timeout_ms: None };
+            let upstream =
+                Upstream { name: "up".parse().unwrap(), base_url: base_url.to_owned(), key: None, timeout_ms: None };
             assert_eq!(join(&upstream, "models").unwrap().as_str(), "http://h/v1/models");
         }
     }
 
     #[test]
     fn a_key_is_not_printed() {
-        let upstream = Upstream { name: "up".parse().unwrap(), base_url: "http://h/v1".to_owned(), key: Some(Secret::new("sk-1")), timeout_ms: None };
+        let upstream = Upstream {
+            name: "up".parse().unwrap(),
+            base_url: "http://h/v1".to_owned(),
+            key: Some(Secret::new("sk-1")),
+            timeout_ms: None,
+        };
         assert!(!format!("{:?}", headers(&upstream).unwrap()).contains("sk-1"));
         let broken = Upstream { key: Some(Secret::new("sk\n1")), ..upstream };
         assert!(matches!(headers(&broken), Err(Error::Configuration { .. })));

@@ -17,10 +17,14 @@ async fn cost_counts_cached_tokens_apart() {
     });
     let answer = json!({"model": "gpt-4o-mini-2024-07-18", "choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}], "usage": usage});
     let upstream = Upstream::start(vec![reply(answer)]).await;
-    let house = House::new(Settings { names: &["openai"], ..Settings::route("m", &[(&upstream, "gpt-4o-mini")]) }).await;
+    let house =
+        House::new(Settings { names: &["openai"], ..Settings::route("m", &[(&upstream, "gpt-4o-mini")]) }).await;
     house.whole(Endpoint::Chat, r#"{"model":"m","messages":[]}"#).await.unwrap();
     let span = house.span().await;
-    assert_eq!(span.usage, Some(Usage { input_tokens: 1000, output_tokens: 200, cached_tokens: 600, reasoning_tokens: 150 }));
+    assert_eq!(
+        span.usage,
+        Some(Usage { input_tokens: 1000, output_tokens: 200, cached_tokens: 600, reasoning_tokens: 150 })
+    );
     // OpenAI's prices of gpt-4o-mini a million tokens: $0.15 in, $0.075 cached, $0.60 out; so in picodollars
     // 400 * 150,000 + 600 * 75,000 + 200 * 600,000 = 60,000,000 + 45,000,000 + 120,000,000.
     assert_eq!(span.cost, Some(Picodollars::new(225_000_000)));
@@ -45,7 +49,10 @@ async fn a_row_has_both_sides_of_the_conversation() {
     let output: Value = serde_json::from_str(span.output.unwrap().as_str()).unwrap();
     assert_eq!(output, json!([answer["choices"][0]["message"], answer["choices"][1]["message"]]));
     assert_eq!(span.attributes["finish_reasons"], json!(["tool_calls", "stop"]));
-    assert_eq!((span.user_id.as_deref(), span.session_id.as_deref(), span.tags), (Some("ann"), Some("s1"), vec!["a".to_owned()]));
+    assert_eq!(
+        (span.user_id.as_deref(), span.session_id.as_deref(), span.tags),
+        (Some("ann"), Some("s1"), vec!["a".to_owned()])
+    );
     assert_eq!(span.attributes["request_id"], house.context.request.to_string());
 }
 

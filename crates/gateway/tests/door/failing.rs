@@ -28,7 +28,13 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test]
 async fn the_next_target_answers_for_the_first() {
-    for reply in [refusal(500, "{}"), refusal(404, "{}"), refusal(401, "{}"), reply("<html>"), Reply::Json(302, vec![("location", "/x".to_owned())], String::new())] {
+    for reply in [
+        refusal(500, "{}"),
+        refusal(404, "{}"),
+        refusal(401, "{}"),
+        reply("<html>"),
+        Reply::Json(302, vec![("location", "/x".to_owned())], String::new()),
+    ] {
         let (first, second) = (Upstream::start(vec![reply]).await, Upstream::start(vec![ok()]).await);
         let house = House::new(Settings { retries: 0, ..Settings::route("m", &[(&first, "a"), (&second, "b")]) }).await;
         let answered = house.whole(Endpoint::Chat, BODY).await.unwrap();
@@ -42,7 +48,7 @@ async fn the_next_target_answers_for_the_first() {
 
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_left_for_the_next() {
-    let gone = Upstream { base_url: "http://127.0.0.1:9/v1".to_owned(), ..Upstream::start(vec![]).await };
+    let gone = Upstream::absent().await;
     let second = Upstream::start(vec![ok()]).await;
     let house = House::new(Settings { retries: 0, ..Settings::route("m", &[(&gone, "a"), (&second, "b")]) }).await;
     house.whole(Endpoint::Chat, BODY).await.unwrap();
@@ -88,7 +94,8 @@ async fn an_upstream_that_asks_for_too_long_a_wait_is_passed_over() {
 #[tokio::test]
 async fn silence_ends() {
     let (first, second) = (Upstream::start(vec![Reply::Silence]).await, Upstream::start(vec![ok()]).await);
-    let house = House::new(Settings { timeout_ms: Some(50), ..Settings::route("m", &[(&first, "a"), (&second, "b")]) }).await;
+    let house =
+        House::new(Settings { timeout_ms: Some(50), ..Settings::route("m", &[(&first, "a"), (&second, "b")]) }).await;
     house.whole(Endpoint::Chat, BODY).await.unwrap();
     first.left().await;
     assert!(house.span().await.attributes["attempts"][0]["error"].as_str().unwrap().contains("50 ms"));

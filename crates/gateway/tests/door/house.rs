@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use qd_base::{ProjectName, ProviderName, Secret};
-use qd_catalog::{Catalog, MasterKey};
-use qd_gateway::{Answer, CallContext, Endpoint, Error, Gateway, GatewayConfig, GatewayParts, Limits, ModelRoute, ProviderConfig, Reply, Target};
+use qd_catalog::{Catalog, MasterKey, NewProvider, ProviderKind, SecretChange};
+use qd_gateway::{
+    Answer, CallContext, Endpoint, Error, Gateway, GatewayConfig, GatewayParts, Limits, ModelRoute, ProviderConfig,
+    Reply, Target,
+};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
@@ -38,7 +41,16 @@ impl<'a> Settings<'a> {
     pub fn route(route: &'a str, targets: &[(&'a Upstream, &'a str)]) -> Self {
         // Waits are real, so they are short.
         let limits = Limits { retry_wait_ms: 5, ..Limits::default() };
-        Self { route, targets: targets.to_vec(), then_local: None, names: &[], retries: 2, timeout_ms: None, limits, mode: Mode::Async }
+        Self {
+            route,
+            targets: targets.to_vec(),
+            then_local: None,
+            names: &[],
+            retries: 2,
+            timeout_ms: None,
+            limits,
+            mode: Mode::Async,
+        }
     }
 
     fn name(&self, number: usize) -> ProviderName {
@@ -54,7 +66,10 @@ impl<'a> Settings<'a> {
             api_key_env: None,
             timeout_ms: None,
         };
-        let target = |(number, (_, model)): (usize, &(&Upstream, &str))| Target { provider: self.name(number), model: (*model).to_owned() };
+        let target = |(number, (_, model)): (usize, &(&Upstream, &str))| Target {
+            provider: self.name(number),
+            model: (*model).to_owned(),
+        };
         let local = self.then_local.map(|model| Target { provider: "local".parse().unwrap(), model: model.to_owned() });
         let route = ModelRoute {
             name: self.route.to_owned(),
@@ -86,9 +101,12 @@ impl House {
     pub async fn new(settings: Settings<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(folder.path(), MasterKey::generate()).await.unwrap();
-        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()]).await.unwrap();
+        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()])
+            .await
+            .unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
-        let recorder = Recorder::new(lake, blobs.clone(), RecorderConfig { mode: settings.mode, ..RecorderConfig::default() });
+        let recorder =
+            Recorder::new(lake, blobs.clone(), RecorderConfig { mode: settings.mode, ..RecorderConfig::default() });
         let net = Client::new(Policy::public().allow("127.0.0.0/8").unwrap(), ClientOptions::default()).unwrap();
         let models = models(&catalog, &blobs, &net, folder.path());
         let spans = tokio::sync::Mutex::new(recorder.subscribe());
@@ -139,8 +157,15 @@ impl House {
 
     /// Stores a provider of a project.
     pub async fn add_provider(&self, owner: &CallContext, name: &str, base_url: &str, key: Option<&str>) {
-        let provider = NewProvider { };
-        self.gateway.reload_providers().await.unwrap();
+        let spec = NewProvider {
+            name: name.parse().unwrap(),
+            kind: ProviderKind::OpenAi,
+            base_url: base_url.parse().unwrap(),
+            timeout_ms: 10_000,
+            settings: serde_json::Map::new(),
+        };
+        let secret = key.map_or(SecretChange::Keep, |key| SecretChange::Set(Secret::new(key)));
+        self.catalog.put_provider(owner.project, spec, secret).await.unwrap();
     }
 }
 

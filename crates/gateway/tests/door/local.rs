@@ -26,7 +26,8 @@ async fn house_with(file: &str, settings: Settings<'_>) -> House {
 }
 
 const GGUF: &str = "smollm2-135m-instruct-q4_1.gguf";
-const BODY: &str = r#"{"model":"tiny","messages":[{"role":"user","content":"Say hi."}],"max_tokens":8,"temperature":0}"#;
+const BODY: &str =
+    r#"{"model":"tiny","messages":[{"role":"user","content":"Say hi."}],"max_tokens":8,"temperature":0}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_model_answers_whole_and_streamed_alike() {
@@ -41,7 +42,9 @@ async fn a_local_model_answers_whole_and_streamed_alike() {
     assert!(span.ttft_ms.unwrap() > 0.0 && span.attributes.contains_key("queue_ms"));
 
     let streamed = BODY.replace("\"temperature\"", "\"stream\":true,\"temperature\"");
-    let Answer::Events(events) = house.call(Endpoint::Chat, &streamed).await.unwrap() else { panic!("a stream was asked for") };
+    let Answer::Events(events) = house.call(Endpoint::Chat, &streamed).await.unwrap() else {
+        panic!("a stream was asked for")
+    };
     let text = String::from_utf8(events.collect::<Vec<_>>().await.concat()).unwrap();
     assert!(text.ends_with("data: [DONE]\n\n") && !text.contains("\"usage\""), "{text}");
     let row = house.span().await;
@@ -89,11 +92,14 @@ async fn a_local_completion_is_put_together() {
 async fn local_vectors_are_the_same_in_both_forms() {
     let house = house_with("all-minilm-l6-v2", Settings::route("unused", &[])).await;
     let body = |format: &str| format!(r#"{{"model":"tiny","input":["a","b"],"encoding_format":"{format}"}}"#);
-    let vector = |reply: &qd_gateway::Reply| serde_json::from_slice::<Value>(&reply.body).unwrap()["data"][1]["embedding"].clone();
+    let vector = |reply: &qd_gateway::Reply| {
+        serde_json::from_slice::<Value>(&reply.body).unwrap()["data"][1]["embedding"].clone()
+    };
     let floats = vector(&house.whole(Endpoint::Embeddings, &body("float")).await.unwrap());
     let text = vector(&house.whole(Endpoint::Embeddings, &body("base64")).await.unwrap());
     let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text.as_str().unwrap()).unwrap();
-    let decoded: Vec<f64> = bytes.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap()))).collect();
+    let decoded: Vec<f64> =
+        bytes.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap()))).collect();
     let floats: Vec<f64> = floats.as_array().unwrap().iter().map(|float| float.as_f64().unwrap()).collect();
     assert_eq!(decoded.len(), 384);
     assert!(decoded.iter().zip(&floats).all(|(a, b)| (a - b).abs() < 1e-7));

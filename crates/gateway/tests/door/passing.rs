@@ -14,7 +14,8 @@ const ANSWER: &str = r#"{ "id":"c1", "object":"chat.completion","created":1,"mod
 async fn unknown_fields_survive_in_both_directions() {
     let upstream = Upstream::start(vec![reply(ANSWER)]).await;
     let house = House::with_route("fast", &[(&upstream, "gpt-4o-mini")]).await;
-    let body = r#"{"vendor_option": {"x": [1,  2]}, "model":"fast","messages":[{"role":"user","content":"é","name2":1}]}"#;
+    let body =
+        r#"{"vendor_option": {"x": [1,  2]}, "model":"fast","messages":[{"role":"user","content":"é","name2":1}]}"#;
     let reply = house.whole(Endpoint::Chat, body).await.unwrap();
     assert_eq!(reply.body, ANSWER, "the answer is passed on byte for byte");
     let asked = &upstream.asked()[0];
@@ -25,7 +26,11 @@ async fn unknown_fields_survive_in_both_directions() {
 
 #[tokio::test]
 async fn each_endpoint_has_its_path() {
-    let upstream = Upstream::start(vec![reply(json!({"choices": [{"text": "b"}]})), reply(json!({"data": [{"embedding": [1.5]}]}))]).await;
+    let upstream = Upstream::start(vec![
+        reply(json!({"choices": [{"text": "b"}]})),
+        reply(json!({"data": [{"embedding": [1.5]}]})),
+    ])
+    .await;
     let house = House::with_route("m", &[(&upstream, "m")]).await;
     house.whole(Endpoint::Completions, r#"{"model":"m","prompt":"a"}"#).await.unwrap();
     house.whole(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#).await.unwrap();
@@ -74,11 +79,13 @@ async fn a_project_sees_its_own_providers_only() {
 
 #[tokio::test]
 async fn models_are_listed_once_in_a_while() {
-    let list = json!({"object": "list", "data": [{"id": "a", "object": "model", "created": 7, "owned_by": "x"}, {"id": "b"}]});
+    let list =
+        json!({"object": "list", "data": [{"id": "a", "object": "model", "created": 7, "owned_by": "x"}, {"id": "b"}]});
     let (up, down) = (Upstream::start(vec![reply(list)]).await, Upstream::start(vec![refusal(500, "{}")]).await);
     let house = House::with_route("fast", &[(&up, "a"), (&down, "b")]).await;
     for _ in 0..2 {
-        let ids: Vec<String> = house.gateway.models(house.context.project).await.into_iter().map(|model| model.id).collect();
+        let ids: Vec<String> =
+            house.gateway.models(house.context.project).await.into_iter().map(|model| model.id).collect();
         assert_eq!(ids, ["fast", "up0/a", "up0/b"], "the upstream that is down is left out");
     }
     assert_eq!(up.asked().len(), 1);
@@ -89,7 +96,8 @@ async fn models_are_listed_once_in_a_while() {
 async fn callers_inside_the_process_get_types() {
     let upstream = Upstream::start(vec![reply(ANSWER)]).await;
     let house = House::with_route("m", &[(&upstream, "m")]).await;
-    let request = serde_json::from_value(json!({"model": "m", "messages": [{"role": "user", "content": "x"}]})).unwrap();
+    let request =
+        serde_json::from_value(json!({"model": "m", "messages": [{"role": "user", "content": "x"}]})).unwrap();
     let response = house.gateway.chat(house.context.clone(), &request).await.unwrap();
     assert_eq!(response.extra["vendor_field"], json!({"a": [1, 2]}));
     assert_eq!(response.usage.unwrap().input_tokens, 9);

@@ -1,7 +1,7 @@
 //! Streams: passed on byte for byte, falling back before their first event and failing in good order after it.
 
 use futures::StreamExt;
-use qd_gateway::{Answer, Endpoint};
+use qd_gateway::{Answer, Endpoint, EventStream};
 use qd_trace::Status;
 use serde_json::{Value, json};
 
@@ -10,9 +10,11 @@ use crate::upstream::{Piece, Reply, Upstream, refusal, stream, text};
 
 const BODY: &str = r#"{"model":"m","stream":true,"messages":[]}"#;
 const ROLE: &str = r#"{"id":"c","model":"x-1","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"vendor":[1, 2]}"#;
-const HELLO: &str = r#"{"id":"c","model":"x-1","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}"#;
+const HELLO: &str =
+    r#"{"id":"c","model":"x-1","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}"#;
 const STOP: &str = r#"{"id":"c","model":"x-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
-const USAGE: &str = r#"{"id":"c","model":"x-1","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":2,"total_tokens":13}}"#;
+const USAGE: &str =
+    r#"{"id":"c","model":"x-1","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":2,"total_tokens":13}}"#;
 const DONE: &str = "[DONE]";
 
 /// The bytes of events with these data.
@@ -20,10 +22,20 @@ fn wire(data: &[&str]) -> String {
     data.iter().map(|data| format!("data: {data}\n\n")).collect()
 }
 
-async fn read_all(house: &House, body: &str) -> String {
-    let Answer::Events(events) = house.call(Endpoint::Chat, body).await.unwrap() else { panic!("a stream was asked for") };
+async fn begin(house: &House, body: &str) -> EventStream {
+    let Answer::Events(events) = house.call(Endpoint::Chat, body).await.unwrap() else {
+        panic!("a stream was asked for")
+    };
+    events
+}
+
+async fn rest_of(events: EventStream) -> String {
     let bytes: Vec<_> = events.collect().await;
     String::from_utf8(bytes.concat()).unwrap()
+}
+
+async fn read_all(house: &House, body: &str) -> String {
+    rest_of(begin(house, body).await).await
 }
 
 /// The error object in the last event.
@@ -56,7 +68,8 @@ async fn a_client_that_asks_for_usage_gets_it() {
 #[tokio::test]
 async fn comments_and_odd_line_ends_are_passed_on() {
     let pieces = [": waiting\n\n", "data: {\"choices\":[]", "}\r\n\r\n", "event: x\ndata: ", "[DONE]\n\n"];
-    let upstream = Upstream::start(vec![Reply::Stream(pieces.map(|piece| Piece::Text(piece.to_owned())).to_vec())]).await;
+    let upstream =
+        Upstream::start(vec![Reply::Stream(pieces.map(|piece| Piece::Text(piece.to_owned())).to_vec())]).await;
     let house = House::with_route("m", &[(&upstream, "x")]).await;
     assert_eq!(read_all(&house, BODY).await, pieces.concat());
 }
@@ -71,7 +84,8 @@ async fn a_stream_that_fails_before_its_first_event_falls_back() {
         crate::upstream::json("{}"),
     ];
     for reply in broken {
-        let (first, second) = (Upstream::start(vec![reply]).await, Upstream::start(vec![stream(&[HELLO, STOP, DONE])]).await);
+        let (first, second) =
+            (Upstream::start(vec![reply]).await, Upstream::start(vec![stream(&[HELLO, STOP, DONE])]).await);
         let house = House::new(Settings { retries: 0, ..Settings::route("m", &[(&first, "a"), (&second, "b")]) }).await;
         assert_eq!(read_all(&house, BODY).await, wire(&[HELLO, STOP, DONE]));
         assert_eq!(house.span().await.attributes["fallbacks"], 1);
@@ -80,11 +94,14 @@ async fn a_stream_that_fails_before_its_first_event_falls_back() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_after_its_first_event_ends_with_an_error() {
-    let upstream = Upstream::start(vec![Reply::Stream(vec![text(HELLO), Piece::Break])]).await;
+    let upstream = Upstream::start(vec![Reply::Stream(vec![text(HELLO), Piece::BreakWhenTold])]).await;
     let second = Upstream::start(vec![]).await;
     let house = House::with_route("m", &[(&upstream, "a"), (&second, "b")]).await;
-    let told = read_all(&house, BODY).await;
-    assert!(told.starts_with(&wire(&[HELLO])) && !told.contains(DONE), "{told}");
+    let mut events = begin(&house, BODY).await;
+    assert_eq!(events.next().await.unwrap(), wire(&[HELLO]));
+    upstream.break_now();
+    let told = rest_of(events).await;
+    assert!(!told.contains(DONE), "{told}");
     assert_eq!(last_error(&told)["code"], "upstream_unreachable");
     let span = house.span().await;
     assert_eq!(span.status, Status::Error);
@@ -97,7 +114,11 @@ async fn half_an_answer_is_not_taken_for_a_whole_one() {
     let upstream = Upstream::start(vec![stream(&[HELLO]), stream(&[HELLO, STOP])]).await;
     let house = House::with_route("m", &[(&upstream, "a")]).await;
     assert_eq!(last_error(&read_all(&house, BODY).await)["code"], "upstream_protocol");
-    assert_eq!(read_all(&house, BODY).await, wire(&[HELLO, STOP, DONE]), "a complete answer gets the end that its server forgot");
+    assert_eq!(
+        read_all(&house, BODY).await,
+        wire(&[HELLO, STOP, DONE]),
+        "a complete answer gets the end that its server forgot"
+    );
 }
 
 #[tokio::test]

@@ -9,10 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// One answer of the script.
 pub enum Reply {
@@ -33,6 +32,8 @@ pub enum Piece {
     Hang,
     /// The connection breaks.
     Break,
+    /// The connection breaks when the test says so: what came before has been read by then.
+    BreakWhenTold,
 }
 
 /// What it was asked.
@@ -65,6 +66,7 @@ struct Shared {
     /// Told when a hanging answer is dropped because the other side has left.
     left: mpsc::UnboundedSender<()>,
     left_receiver: tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
+    told_to_break: Notify,
 }
 
 impl Upstream {
@@ -78,10 +80,17 @@ impl Upstream {
             asked: Mutex::default(),
             left,
             left_receiver: tokio::sync::Mutex::new(left_receiver),
+            told_to_break: Notify::new(),
         });
         let router = Router::new().fallback(answer).with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { base_url, shared }
+    }
+
+    /// An upstream that nobody listens at.
+    pub async fn absent() -> Self {
+        // The discard port of RFC 863, which nothing has served for decades.
+        Self { base_url: "http://127.0.0.1:9/v1".to_owned(), ..Self::start(vec![]).await }
     }
 
     /// Everything asked so far.
@@ -89,10 +98,18 @@ impl Upstream {
         self.shared.asked.lock().clone()
     }
 
+    /// Breaks the connection that waits to be told.
+    pub fn break_now(&self) {
+        self.shared.told_to_break.notify_one();
+    }
+
     /// Waits until the other side has left a hanging answer.
     pub async fn left(&self) {
         let mut left = self.shared.left_receiver.lock().await;
-        tokio::time::timeout(Duration::from_secs(10), left.recv()).await.expect("the upstream was not cancelled").unwrap();
+        tokio::time::timeout(Duration::from_secs(10), left.recv())
+            .await
+            .expect("the upstream was not cancelled")
+            .unwrap();
     }
 }
 
@@ -134,7 +151,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 }
 
 fn refused(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Response {
-    let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap()).header("content-type", "application/json");
+    let mut response =
+        Response::builder().status(StatusCode::from_u16(status).unwrap()).header("content-type", "application/json");
     for (name, value) in headers {
         response = response.header(name, value);
     }
@@ -143,17 +161,25 @@ fn refused(status: u16, headers: Vec<(&'static str, String)>, body: String) -> R
 
 fn streamed(shared: Arc<Shared>, pieces: Vec<Piece>) -> Response {
     let told = OnDrop(shared);
-    let body = futures::stream::iter(pieces).then(move |piece| {
-        let _told = &told;
-        async move {
+    let body = async_stream::stream! {
+        let told = told;
+        for piece in pieces {
             match piece {
-                Piece::Text(text) => Ok(Bytes::from(text)),
+                Piece::Text(text) => yield Ok(Bytes::from(text)),
                 Piece::Hang => std::future::pending().await,
-                Piece::Break => Err(std::io::Error::other("the script says to break")),
+                Piece::Break => yield Err(broken()),
+                Piece::BreakWhenTold => {
+                    told.0.told_to_break.notified().await;
+                    yield Err(broken());
+                }
             }
         }
-    });
+    };
     Response::builder().header("content-type", "text/event-stream").body(Body::from_stream(body)).unwrap()
+}
+
+fn broken() -> std::io::Error {
+    std::io::Error::other("the script says to break")
 }
 
 /// Tells that whoever held it was dropped.
@@ -165,4 +191,3 @@ impl Drop for OnDrop {
         let _: Result<(), _> = self.0.left.send(());
     }
 }
-
