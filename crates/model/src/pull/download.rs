@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use qd_net::{Body, Client, Error as NetError, HeaderValue, Request, Response, RetryPolicy, Timeouts, Url, header};
+use qd_net::{
+    Body, Client, Error as NetError, HeaderMap, HeaderValue, Request, Response, RetryPolicy, Timeouts, Url, header,
+};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
@@ -55,17 +57,20 @@ impl Download<'_> {
                 Ok(Attempt::StartOver) => None,
                 Err(cause) => Some(cause),
             };
-            stalls = if self.present_bytes().await > before { 1 } else { stalls + 1 };
+            let now = self.present_bytes().await;
+            stalls = if now > before { 1 } else { stalls + 1 };
             let wait = STALLS.wait(stalls, cause.as_ref().and_then(asked_wait));
             match (cause, wait) {
-                (Some(cause), _) if is_final(&cause, before) => return Err(self.failed(cause)),
+                (Some(cause), _) if is_final(&cause, now) => return Err(self.failed(cause)),
                 (Some(cause), None) => return Err(self.failed(cause)),
-                (None, None) => {
-                    return Err(Error::Index { message: format!("{} keeps changing while it is fetched", self.item) });
-                }
+                (None, None) => return Err(self.unsteady()),
                 (_, Some(wait)) => watch.unless_cancelled(tokio::time::sleep(wait)).await?,
             }
         }
+    }
+
+    fn unsteady(&self) -> Error {
+        Error::Index { message: format!("{} keeps changing while it is fetched", self.item) }
     }
 
     async fn present_bytes(&self) -> u64 {
@@ -122,7 +127,7 @@ impl Download<'_> {
         have: u64,
         watch: &Watch<'_>,
     ) -> Result<Result<Attempt, NetError>, Error> {
-        self.remember_etag(&response).await?;
+        self.remember_etag(&response.headers).await?;
         let total = response.content_length().map_or(self.size_bytes.unwrap_or(0), |length| have + length);
         let mut file = self.open().await?;
         let outcome = self.copy(response.body, &mut file, have, total, watch).await;
@@ -166,10 +171,10 @@ impl Download<'_> {
         HeaderValue::from_bytes(&etag).ok()
     }
 
-    async fn remember_etag(&self, response: &Response) -> Result<(), Error> {
+    async fn remember_etag(&self, headers: &HeaderMap) -> Result<(), Error> {
         let path = self.part.with_extension("etag");
         // A weak validator does not promise equal bytes (RFC 9110, section 13.1.5).
-        let strong = response.headers.get(header::ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
+        let strong = headers.get(header::ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
         let etag = strong.map_or(&b""[..], HeaderValue::as_bytes);
         if etag.is_empty() {
             let _absent_is_fine = tokio::fs::remove_file(&path).await;

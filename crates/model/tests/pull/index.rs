@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::StreamExt;
 use qd_base::Sha256Hex;
+use tokio::sync::Notify;
 use zip::write::SimpleFileOptions;
 
 /// A Python package that carries files.
@@ -52,6 +53,7 @@ struct Shelf {
     wheels: HashMap<String, Wheel>,
     ranges: Mutex<Vec<Option<String>>>,
     fault: Mutex<Option<Fault>>,
+    cut: Notify,
     changes_etag: AtomicBool,
     answers: AtomicUsize,
 }
@@ -79,9 +81,14 @@ impl Index {
         format!("http://{}/{path}", self.address)
     }
 
-    /// The next download breaks off after so many bytes.
+    /// The next download gives so many bytes, and breaks off when told to.
     pub fn cut_after(&self, bytes: usize) {
         *self.shelf.fault.lock().unwrap() = Some(Fault::Cut(bytes));
+    }
+
+    /// Breaks off the download that waits for it.
+    pub fn cut(&self) {
+        self.shelf.cut.notify_one();
     }
 
     /// The next download says nothing more after so many bytes.
@@ -133,16 +140,21 @@ async fn file(State(shelf): State<Arc<Shelf>>, Path(file): Path<String>, headers
         let content_range = format!("bytes {start}-{}/{}", whole.len() - 1, whole.len());
         response = response.status(StatusCode::PARTIAL_CONTENT).header(header::CONTENT_RANGE, content_range);
     }
-    response.body(body(whole.slice(start..), shelf.fault.lock().unwrap().take())).unwrap()
+    let fault = shelf.fault.lock().unwrap().take();
+    response.body(body(whole.slice(start..), fault, shelf)).unwrap()
 }
 
-fn body(bytes: Bytes, fault: Option<Fault>) -> Body {
+fn body(bytes: Bytes, fault: Option<Fault>, shelf: Arc<Shelf>) -> Body {
     let first = |length: usize| futures::stream::iter([Ok(bytes.slice(..length))]);
     match fault {
         None => Body::from(bytes),
-        Some(Fault::Cut(length)) => {
-            Body::from_stream(first(length).chain(futures::stream::iter([Err(std::io::Error::other("cut"))])))
-        }
         Some(Fault::Hang(length)) => Body::from_stream(first(length).chain(futures::stream::pending())),
+        Some(Fault::Cut(length)) => {
+            let cut = async move {
+                shelf.cut.notified().await;
+                Err(std::io::Error::other("cut"))
+            };
+            Body::from_stream(first(length).chain(futures::stream::once(cut)))
+        }
     }
 }
