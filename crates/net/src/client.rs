@@ -162,13 +162,13 @@ fn wait_before_next(
     in_time.then_some(wait)
 }
 
-fn receive(hop: &Request, answer: reqwest::Response, deadline: Option<Deadline>) -> Result<Response, Error> {
+fn receive(hop: &Request, mut answer: reqwest::Response, deadline: Option<Deadline>) -> Result<Response, Error> {
     let limit_bytes = hop.max_response_bytes;
     let has_body = hop.method != Method::HEAD;
     if has_body && content_length(answer.headers()).is_some_and(|length| length > limit_bytes) {
         return Err(Error::TooLarge { place: place(&hop.url), limit_bytes });
     }
-    let (status, headers) = (answer.status(), answer.headers().clone());
+    let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
     Ok(Response { status, headers, body: Body::new(hop, answer, deadline) })
 }
 
