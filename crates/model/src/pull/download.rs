@@ -105,7 +105,8 @@ impl Download<'_> {
         let mut request = Request::get(self.url.clone()).header(header::ACCEPT_ENCODING, identity);
         request.timeouts = TIMEOUTS;
         request.retry = RetryPolicy::none();
-        request.max_response_bytes = self.limit_bytes.saturating_sub(have);
+        // Of the whole: an answer to a range may be all of it. With what is there, `copy` counts.
+        request.max_response_bytes = self.limit_bytes;
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization.clone());
         }
@@ -150,8 +151,11 @@ impl Download<'_> {
                 Ok(piece) => piece,
                 Err(cause) => return Ok(Err(cause)),
             };
-            file.write_all(&piece).await.map_err(Error::file("writing", self.part))?;
             done += piece.len() as u64;
+            if done > self.limit_bytes {
+                return Ok(Err(NetError::TooLarge { place: self.item.into(), limit_bytes: self.limit_bytes }));
+            }
+            file.write_all(&piece).await.map_err(Error::file("writing", self.part))?;
             watch.report(Stage::Downloading, self.item, done, total);
         }
         Ok(Ok(()))
