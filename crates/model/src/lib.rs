@@ -5,8 +5,8 @@
 //! is installed is [`resolve`](Models::resolve)d to files that an engine can load, with what their own head
 //! ([`gguf`]) says, and the [`ChatTemplate`] that turns a conversation into the model's text.
 //!
-//! Reading order: [`source`] → [`catalogue`] → [`index`] → `pull` with [`progress`] → [`gguf`] → [`record`] →
-//! [`models`] → [`job`]; and on its own, [`template`].
+//! Reading order: [`source`] → [`catalogue`] → [`index`] → `pull` with [`progress`] → [`gguf`] and `hf_config` →
+//! [`record`] → [`models`] → [`job`]; and on its own, [`template`].
 
 pub mod catalogue;
 pub mod gguf;
@@ -19,6 +19,7 @@ pub mod source;
 pub mod template;
 
 mod error;
+mod hf_config;
 mod pull;
 
 pub use catalogue::{Alternative, Catalogue, Entry, Format, ModelKind};

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::catalogue::{Catalogue, Entry, Format};
 use crate::gguf;
+use crate::hf_config::{self, HfConfig};
 use crate::index::PackageIndex;
 use crate::progress::{Progress, Watch};
 use crate::pull::{self, Hub, Lock, Pull};
@@ -197,12 +198,23 @@ impl Models {
         self.put(&artifact_name(&entry.name)?, &manifest, json!({ "source": "catalogue" })).await
     }
 
-    /// The same with what the file itself says.
+    /// The same with what its own files say.
     async fn described(&self, manifest: Manifest) -> Result<Manifest, Error> {
-        let (Format::Gguf, Some(file)) = (manifest.format, manifest.files.first()) else { return Ok(manifest) };
-        let path = self.blobs.path(file.sha256);
-        let head = read_head(path).await?;
-        Ok(manifest.with_head(head))
+        let path = |name: &str| {
+            let file = manifest.files.iter().find(|file| file.name == name)?;
+            Some(self.blobs.path(file.sha256))
+        };
+        match (manifest.format, manifest.files.first(), path(hf_config::FILE)) {
+            (Format::Gguf, Some(file), _) => {
+                let head = read_head(self.blobs.path(file.sha256)).await?;
+                Ok(manifest.with_head(head))
+            }
+            (Format::Safetensors, _, Some(path)) => {
+                let config = HfConfig::read(&path).map_err(|reason| Error::Folder { path, reason })?;
+                Ok(manifest.with_config(config))
+            }
+            _ => Ok(manifest),
+        }
     }
 
     async fn put(&self, name: &ArtifactName, manifest: &Manifest, metadata: serde_json::Value) -> Result<(), Error> {

