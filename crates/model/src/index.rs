@@ -59,7 +59,9 @@ impl PackageIndex {
     pub fn as_pip_is_configured() -> Result<Self, Error> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let files = pip_files(&variable).into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
-        Self::from_pip(variable, files)
+        let index = Self::from_pip(variable, files)?;
+        // A setting that went stale must not keep the server from starting.
+        Ok(Self { certificate: index.certificate.filter(|path| path.is_file()), ..index })
     }
 
     fn from_pip(variable: impl Fn(&str) -> Option<String>, files: impl Iterator<Item = String>) -> Result<Self, Error> {
