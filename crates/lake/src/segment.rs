@@ -171,9 +171,9 @@ fn write_named(
 ) -> Result<Sealed, Error> {
     let file = NewFile::create(disk, temporary).map_err(Error::disk("creating segment", path))?;
     // Pages come in pieces of some 100 KB; this spares system calls and keeps the digest in the cache.
-    let buffered = io::BufWriter::with_capacity(256 << 10, file);
+    let mut buffered = io::BufWriter::with_capacity(256 << 10, file);
     let options = ArrowWriterOptions::new().with_properties(properties(spec)).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(buffered, Arc::clone(&spec.schema), options).map_err(write_error(&spec.name, path))?;
+    let mut writer = ArrowWriter::try_new_with_options(&mut buffered, Arc::clone(&spec.schema), options).map_err(write_error(&spec.name, path))?;
     let mut rows = 0;
     for batch in batches {
         let batch = batch.map_err(Error::segment("reading rows", &spec.name))?;
@@ -181,7 +181,7 @@ fn write_named(
         writer.write(&batch).map_err(write_error(&spec.name, path))?;
     }
     let metadata = writer.finish().map_err(write_error(&spec.name, path))?;
-    let mut buffered = writer.into_inner().map_err(write_error(&spec.name, path))?;
+    drop(writer);
     buffered.flush().map_err(Error::disk("writing segment", path))?;
     let file = buffered.into_inner().map_err(|error| Error::disk("writing segment", path)(error.into_error()))?;
     let written = file.finish(path).map_err(Error::disk("writing segment", path))?;
