@@ -8,19 +8,35 @@ use std::path::PathBuf;
 pub enum Error {
     /// A file of the model is not there or not readable.
     #[error("reading {}", path.display())]
-    Read { path: PathBuf, #[source] cause: io::Error },
+    Read {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     /// A configuration that is not JSON, or not that of a BERT model.
     #[error("{} is not the configuration of a BERT model", path.display())]
-    Config { path: PathBuf, #[source] cause: serde_json::Error },
+    Config {
+        path: PathBuf,
+        #[source]
+        cause: serde_json::Error,
+    },
     /// A BERT model of a kind that this encoder does not compute.
     #[error("{} asks for {what}, which this encoder does not compute", path.display())]
     Unsupported { path: PathBuf, what: String },
     /// A tokenizer that cannot be used.
     #[error("loading the tokenizer {}", path.display())]
-    Tokenizer { path: PathBuf, #[source] cause: tokenizers::Error },
+    Tokenizer {
+        path: PathBuf,
+        #[source]
+        cause: tokenizers::Error,
+    },
     /// Weights that are missing, damaged, or of another shape than the configuration says.
     #[error("loading the weights {}", path.display())]
-    Weights { path: PathBuf, #[source] cause: candle_core::Error },
+    Weights {
+        path: PathBuf,
+        #[source]
+        cause: candle_core::Error,
+    },
     /// A text that the tokenizer refused.
     #[error("tokenizing")]
     Tokenize(#[source] tokenizers::Error),

@@ -19,11 +19,14 @@ struct Expected {
     vector: Vec<f64>,
 }
 
-static REFERENCE: LazyLock<Reference> = LazyLock::new(|| serde_json::from_str(include_str!("../../../parity/embeddings.json")).unwrap());
+static REFERENCE: LazyLock<Reference> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../../parity/embeddings.json")).unwrap());
 
 static EMBEDDER: LazyLock<Embedder> = LazyLock::new(|| {
     let folder = models().join("all-minilm-l6-v2");
-    Embedder::load(&folder).unwrap_or_else(|error| panic!("{error}: {:?}; `make models` fetches the models that tests need", std::error::Error::source(&error)))
+    Embedder::load(&folder).unwrap_or_else(|error| {
+        panic!("{error}: {:?}; `make models` fetches the models that tests need", std::error::Error::source(&error))
+    })
 });
 
 fn models() -> PathBuf {

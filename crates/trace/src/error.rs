@@ -22,7 +22,11 @@ pub enum Error {
     Price { what: String, why: String },
     /// The catalog did not give or take prices.
     #[error("{operation}")]
-    Prices { operation: &'static str, #[source] cause: qd_catalog::Error },
+    Prices {
+        operation: &'static str,
+        #[source]
+        cause: qd_catalog::Error,
+    },
     /// A page cursor that this program did not make.
     #[error("{text:?} is not a page cursor; pass `next` of the page before as it came")]
     Cursor { text: String },
@@ -31,13 +35,25 @@ pub enum Error {
     Append(#[source] qd_lake::Error),
     /// The blob store did not take a payload, so its span is not durable.
     #[error("storing a payload of span {span_id}")]
-    StorePayload { span_id: SpanId, #[source] cause: qd_lake::Error },
+    StorePayload {
+        span_id: SpanId,
+        #[source]
+        cause: qd_lake::Error,
+    },
     /// A payload could not be read back.
     #[error("reading payload {sha256}")]
-    ReadPayload { sha256: Sha256Hex, #[source] cause: qd_lake::Error },
+    ReadPayload {
+        sha256: Sha256Hex,
+        #[source]
+        cause: qd_lake::Error,
+    },
     /// The lake did not answer.
     #[error("{operation}")]
-    Query { operation: &'static str, #[source] cause: qd_lake::Error },
+    Query {
+        operation: &'static str,
+        #[source]
+        cause: qd_lake::Error,
+    },
     /// Rows could not be built as Arrow arrays.
     #[error("building a batch of spans")]
     Build(#[source] Arc<ArrowError>),

@@ -100,7 +100,8 @@ impl Filter {
 
     /// Whether a span that has just finished is wanted: the filter of a live tail.
     pub fn matches(&self, span: &Span) -> bool {
-        let text = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        let text =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         self.project.as_ref().is_none_or(|project| *project == span.project)
             && self.range.is_none_or(|range| range.contains(span.start))
             && self.kind.is_none_or(|kind| kind == span.kind)
@@ -149,7 +150,10 @@ impl Condition {
         condition.all("name = $", filter.name.clone().map(Param::Text));
         condition.all("latency_ms >= $", filter.min_latency_ms.map(Param::Float));
         let text = filter.text.as_ref().map(|text| Param::Text(text.to_lowercase()));
-        condition.all("(contains(lower(input), $) OR contains(lower(output), $) OR contains(lower(status_message), $))", text);
+        condition.all(
+            "(contains(lower(input), $) OR contains(lower(output), $) OR contains(lower(status_message), $))",
+            text,
+        );
         condition
     }
 
@@ -204,7 +208,9 @@ pub(crate) mod tests {
     /// Filters of which the first of each pair takes [`full_span`] and the second does not.
     pub(crate) fn filters() -> Vec<(Filter, Filter)> {
         let text = |text: &str| Some(text.to_owned());
-        let range = |from: i64, to: i64| TimeRange::new(Timestamp::from_secs(1_767_225_600 + from), Timestamp::from_secs(1_767_225_600 + to)).ok();
+        let range = |from: i64, to: i64| {
+            TimeRange::new(Timestamp::from_secs(1_767_225_600 + from), Timestamp::from_secs(1_767_225_600 + to)).ok()
+        };
         let pair = |yes, no| (yes, no);
         let none = Filter::default;
         vec![
@@ -240,7 +246,8 @@ pub(crate) mod tests {
     #[test]
     fn values_are_bound_and_never_part_of_the_text() {
         let evil = "x' OR true --".to_owned();
-        let mut condition = Condition::of(&Filter { model: Some(evil.clone()), name: Some("$1".into()), ..Filter::default() });
+        let mut condition =
+            Condition::of(&Filter { model: Some(evil.clone()), name: Some("$1".into()), ..Filter::default() });
         condition.one_of("trace_id", ["a".into(), "b".into()]);
         assert_eq!(condition.sql(), "(model = $1 OR model_requested = $1) AND name = $2 AND trace_id IN ($3, $4)");
         assert_eq!(condition.params(), [Param::Text(evil), Param::Text("$1".into()), "a".into(), "b".into()]);
@@ -251,7 +258,15 @@ pub(crate) mod tests {
     fn a_cursor_survives_its_text() {
         let cursor = Cursor { start: Timestamp::from_nanos(-7), span_id: "00f067aa0ba902b7".parse().unwrap() };
         assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
-        for text in ["", "7", "7.", ".00f067aa0ba902b7", "7.00f067aa0ba902b", "7.0000000000000000", "99999999999999999999.00f067aa0ba902b7"] {
+        for text in [
+            "",
+            "7",
+            "7.",
+            ".00f067aa0ba902b7",
+            "7.00f067aa0ba902b",
+            "7.0000000000000000",
+            "99999999999999999999.00f067aa0ba902b7",
+        ] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
     }

@@ -104,7 +104,8 @@ impl PriceTable {
     /// # Errors
     /// [`Error::Price`] when a price is negative, not a number, or finer than a picodollar per token.
     pub fn with(&self, version: u32, as_of: impl Into<String>, rows: Vec<PriceRow>) -> Result<Self> {
-        let replaced = |old: &PriceRow| rows.iter().any(|new| (&new.provider, &new.model) == (&old.provider, &old.model));
+        let replaced =
+            |old: &PriceRow| rows.iter().any(|new| (&new.provider, &new.model) == (&old.provider, &old.model));
         let mut all: Vec<PriceRow> = self.rows.iter().filter(|row| !replaced(row)).cloned().collect();
         all.extend(rows);
         Self::of(version, as_of.into(), all)
@@ -115,8 +116,13 @@ impl PriceTable {
     /// # Errors
     /// [`Error::Prices`] when the catalog cannot be read, [`Error::Price`] when it holds a row that is no price.
     pub async fn in_force(catalog: &Catalog) -> Result<Self> {
-        let Some(put) = catalog.prices().await.map_err(Error::prices("reading the prices in force"))? else { return Ok(Self::built_in()) };
-        let row = |row| serde_json::from_value(row).map_err(|cause| Error::Price { what: format!("version {}", put.version), why: cause.to_string() });
+        let Some(put) = catalog.prices().await.map_err(Error::prices("reading the prices in force"))? else {
+            return Ok(Self::built_in());
+        };
+        let row = |row| {
+            serde_json::from_value(row)
+                .map_err(|cause| Error::Price { what: format!("version {}", put.version), why: cause.to_string() })
+        };
         let rows = put.rows.into_iter().map(row).collect::<Result<_>>()?;
         Self::built_in().with(put.version, put.created.to_string(), rows)
     }
@@ -154,15 +160,25 @@ impl PriceTable {
     }
 
     fn price(&self, provider: &str, model: &str) -> Option<&Price> {
-        [provider, ANY].into_iter().filter_map(|provider| self.prices.get(provider)).find_map(|models| {
-            models.get(model).or_else(|| models.get(undated(model)?)).or_else(|| models.get(ANY))
-        })
+        [provider, ANY]
+            .into_iter()
+            .filter_map(|provider| self.prices.get(provider))
+            .find_map(|models| models.get(model).or_else(|| models.get(undated(model)?)).or_else(|| models.get(ANY)))
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|cause| Error::Price { what: "the price table".into(), why: cause.to_string() })?;
-        let row = |provider: &str, line: Line| PriceRow { provider: provider.into(), model: line.model, rates: line.rates, long: line.long };
-        let rows = file.providers.into_iter().flat_map(|(provider, list)| list.models.into_iter().map(move |line| row(&provider, line)));
+        let file: File = toml::from_str(text)
+            .map_err(|cause| Error::Price { what: "the price table".into(), why: cause.to_string() })?;
+        let row = |provider: &str, line: Line| PriceRow {
+            provider: provider.into(),
+            model: line.model,
+            rates: line.rates,
+            long: line.long,
+        };
+        let rows = file
+            .providers
+            .into_iter()
+            .flat_map(|(provider, list)| list.models.into_iter().map(move |line| row(&provider, line)));
         Self::of(Self::BUILT_IN, file.as_of, rows.collect())
     }
 
@@ -190,7 +206,9 @@ impl Price {
         };
         // An upstream that reports more cached tokens than tokens must not make a call cheaper than free.
         let cached = usage.cached_tokens.min(usage.input_tokens);
-        price.input.times(usage.input_tokens - cached) + price.cached.times(cached) + price.output.times(usage.output_tokens)
+        price.input.times(usage.input_tokens - cached)
+            + price.cached.times(cached)
+            + price.output.times(usage.output_tokens)
     }
 }
 
@@ -209,7 +227,9 @@ fn per_token(dollars_per_million: f64) -> Result<Picodollars, String> {
     }
     // The product of a decimal fraction and a million misses the integer by rounding only.
     if (exact - exact.round()).abs() > 1e-3 {
-        return Err(format!("{dollars_per_million} dollars per million tokens is finer than a picodollar per token: use six decimals"));
+        return Err(format!(
+            "{dollars_per_million} dollars per million tokens is finer than a picodollar per token: use six decimals"
+        ));
     }
     Ok(Picodollars::new(exact.round() as i64))
 }
@@ -218,7 +238,10 @@ fn per_token(dollars_per_million: f64) -> Result<Picodollars, String> {
 fn undated(model: &str) -> Option<&str> {
     let digits_at = |at: &[usize], text: &str| at.iter().all(|&i| text.as_bytes()[i].is_ascii_digit());
     let (name, date) = model.split_at_checked(model.len().checked_sub(11)?)?;
-    if date.is_ascii() && digits_at(&[1, 2, 3, 4, 6, 7, 9, 10], date) && [0, 5, 8].iter().all(|&i| date.as_bytes()[i] == b'-') {
+    if date.is_ascii()
+        && digits_at(&[1, 2, 3, 4, 6, 7, 9, 10], date)
+        && [0, 5, 8].iter().all(|&i| date.as_bytes()[i] == b'-')
+    {
         return Some(name);
     }
     let (name, date) = model.split_at_checked(model.len() - 9)?;
@@ -303,7 +326,9 @@ mod tests {
             rates: Rates { input, cached: None, output: 0.0 },
             long: None,
         };
-        let table = PriceTable::built_in().with(7, "2027-01-01", vec![row("openai", "gpt-4o", 1.0), row("*", "gpt-4o", 3.0), row("stub", "*", 2.0)]).unwrap();
+        let table = PriceTable::built_in()
+            .with(7, "2027-01-01", vec![row("openai", "gpt-4o", 1.0), row("*", "gpt-4o", 3.0), row("stub", "*", 2.0)])
+            .unwrap();
         let cost = |provider, model| table.cost(provider, model, usage(1, 0, 0)).map(Picodollars::get);
         assert_eq!(cost("openai", "gpt-4o"), Some(1_000_000));
         assert_eq!(cost("elsewhere", "gpt-4o"), Some(3_000_000));
@@ -316,7 +341,12 @@ mod tests {
     #[test]
     fn wrong_prices_are_refused() {
         let check = |input: f64| {
-            let row = PriceRow { provider: "p".into(), model: "m".into(), rates: Rates { input, cached: None, output: 0.0 }, long: None };
+            let row = PriceRow {
+                provider: "p".into(),
+                model: "m".into(),
+                rates: Rates { input, cached: None, output: 0.0 },
+                long: None,
+            };
             assert!(matches!(PriceTable::built_in().with(1, "", vec![row]), Err(Error::Price { .. })), "{input}");
         };
         [-1.0, f64::NAN, f64::INFINITY, 2e6, 0.000_000_1].into_iter().for_each(check);

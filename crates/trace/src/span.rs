@@ -79,7 +79,13 @@ pub struct Span {
 
 impl Span {
     /// A span at the place `at`, about which nothing else is known yet; it ends when it starts until told otherwise.
-    pub fn new(project: ProjectName, at: TraceContext, kind: SpanKind, name: impl Into<String>, start: Timestamp) -> Self {
+    pub fn new(
+        project: ProjectName,
+        at: TraceContext,
+        kind: SpanKind,
+        name: impl Into<String>,
+        start: Timestamp,
+    ) -> Self {
         Self {
             project,
             trace_id: at.trace_id,
@@ -209,13 +215,22 @@ mod tests {
             assert_eq!(kind.as_str().parse::<SpanKind>().unwrap(), *kind);
             assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{kind}\""));
         }
-        assert_eq!("Llm".parse::<SpanKind>().unwrap_err().to_string(), "\"Llm\" is not a kind of span: use one of llm embedding retriever reranker tool chain agent guardrail evaluator prompt rollout");
+        assert_eq!(
+            "Llm".parse::<SpanKind>().unwrap_err().to_string(),
+            "\"Llm\" is not a kind of span: use one of llm embedding retriever reranker tool chain agent guardrail evaluator prompt rollout"
+        );
         assert_eq!("cancelled".parse::<Status>().unwrap(), Status::Cancelled);
     }
 
     #[test]
     fn latency_is_in_milliseconds() {
-        let mut span = Span::new("default".parse().unwrap(), TraceContext::root(), SpanKind::Llm, "chat", Timestamp::from_nanos(1_000));
+        let mut span = Span::new(
+            "default".parse().unwrap(),
+            TraceContext::root(),
+            SpanKind::Llm,
+            "chat",
+            Timestamp::from_nanos(1_000),
+        );
         span.end = Timestamp::from_nanos(1_251_000);
         assert_eq!(span.latency_ms(), 1.25);
     }

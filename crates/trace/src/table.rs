@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, Int64Builder, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
-    TimestampNanosecondBuilder,
+    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, Int64Builder, ListArray, ListBuilder,
+    RecordBatch, StringArray, StringBuilder, TimestampNanosecondBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
@@ -250,7 +250,8 @@ impl SpanRows {
     }
 
     fn append_usage(&mut self, span: &Span) {
-        let tokens = |count: fn(&Usage) -> u64| span.usage.as_ref().map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX));
+        let tokens =
+            |count: fn(&Usage) -> u64| span.usage.as_ref().map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX));
         self.input_tokens.append_option(tokens(|usage| usage.input_tokens));
         self.output_tokens.append_option(tokens(|usage| usage.output_tokens));
         self.cached_tokens.append_option(tokens(|usage| usage.cached_tokens));
@@ -263,7 +264,8 @@ impl SpanRows {
         self.prompt_version.append_option(span.prompt_version.map(i64::from));
         self.arm.append_option(span.arm.as_deref());
         // Keys are strings, so writing a map of JSON values cannot fail.
-        let attributes = (!span.attributes.is_empty()).then(|| serde_json::to_string(&span.attributes).unwrap_or_default());
+        let attributes =
+            (!span.attributes.is_empty()).then(|| serde_json::to_string(&span.attributes).unwrap_or_default());
         self.attributes.append_option(attributes);
     }
 
@@ -347,7 +349,8 @@ impl<'a> Rows<'a> {
     }
 
     fn column(&self, name: &'static str, data_type: &DataType) -> Result<ArrayRef> {
-        let column = self.0.column_by_name(name).ok_or_else(|| Error::Row { column: name, why: "it is missing".into() })?;
+        let column =
+            self.0.column_by_name(name).ok_or_else(|| Error::Row { column: name, why: "it is missing".into() })?;
         cast(column, data_type).map_err(|cause| Error::Row { column: name, why: cause.to_string() })
     }
 
@@ -387,7 +390,9 @@ impl Text {
 
     /// The value that the text tells, if there is a text.
     pub fn parsed<T: FromStr<Err: Display>>(&self, row: usize) -> Result<Option<T>> {
-        self.get(row).map(|text| text.parse().map_err(|cause: T::Err| Error::Row { column: self.0, why: cause.to_string() })).transpose()
+        self.get(row)
+            .map(|text| text.parse().map_err(|cause: T::Err| Error::Row { column: self.0, why: cause.to_string() }))
+            .transpose()
     }
 
     /// The value that the text tells.
@@ -420,12 +425,18 @@ pub(crate) struct UsageColumns([Int64Array; 4]);
 
 impl UsageColumns {
     pub fn of(rows: &Rows<'_>) -> Result<Self> {
-        Ok(Self([rows.number("input_tokens")?, rows.number("output_tokens")?, rows.number("cached_tokens")?, rows.number("reasoning_tokens")?]))
+        Ok(Self([
+            rows.number("input_tokens")?,
+            rows.number("output_tokens")?,
+            rows.number("cached_tokens")?,
+            rows.number("reasoning_tokens")?,
+        ]))
     }
 
     /// The usage in a row; `None` when nobody told the tokens of its input.
     pub fn get(&self, row: usize) -> Option<Usage> {
-        let [input, output, cached, reasoning] = self.0.each_ref().map(|column| number_at(column, row).map(|count| u64::try_from(count).unwrap_or(0)));
+        let [input, output, cached, reasoning] =
+            self.0.each_ref().map(|column| number_at(column, row).map(|count| u64::try_from(count).unwrap_or(0)));
         Some(Usage {
             input_tokens: input?,
             output_tokens: output.unwrap_or(0),
@@ -506,9 +517,14 @@ impl SpanColumns {
     }
 
     fn span(&self, row: usize) -> Result<Span> {
-        let at = TraceContext { trace_id: self.trace_id.required(row)?, span_id: self.span_id.required(row)?, flags: TraceContext::SAMPLED };
+        let at = TraceContext {
+            trace_id: self.trace_id.required(row)?,
+            span_id: self.span_id.required(row)?,
+            flags: TraceContext::SAMPLED,
+        };
         let name = self.name.owned(row).unwrap_or_default();
-        let mut span = Span::new(self.project.required(row)?, at, self.kind.required(row)?, name, self.start_time.get(row));
+        let mut span =
+            Span::new(self.project.required(row)?, at, self.kind.required(row)?, name, self.start_time.get(row));
         span.parent_id = self.parent_id.parsed(row)?;
         span.end = self.end_time.get(row);
         span.ttft_ms = float_at(&self.ttft_ms, row);
@@ -549,7 +565,8 @@ impl SpanColumns {
         span.prompt_version = number_at(&self.prompt_version, row).and_then(|version| u32::try_from(version).ok());
         span.arm = self.arm.owned(row);
         if let Some(text) = self.attributes.get(row) {
-            span.attributes = serde_json::from_str(text).map_err(|cause| Error::Row { column: "attributes", why: cause.to_string() })?;
+            span.attributes = serde_json::from_str(text)
+                .map_err(|cause| Error::Row { column: "attributes", why: cause.to_string() })?;
         }
         Ok(())
     }
@@ -630,7 +647,8 @@ pub(crate) mod tests {
             _ => Arc::clone(field),
         });
         let schema = Arc::new(Schema::new(views.collect::<Vec<_>>()));
-        let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()).unwrap());
+        let columns =
+            batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()).unwrap());
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
         assert_eq!(read_spans(&batch).unwrap(), [full_span()]);
     }

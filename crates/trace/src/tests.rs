@@ -13,7 +13,10 @@ use tempfile::TempDir;
 use crate::filter::tests::filters;
 use crate::pricing::PriceRow;
 use crate::table::tests::full_span;
-use crate::{Cursor, Error, Filter, Mode, Page, Payload, PriceTable, Recorder, RecorderConfig, Span, SpanSummary, Status, TraceContext, TraceSummary, Traces, spans_table};
+use crate::{
+    Cursor, Error, Filter, Mode, Page, Payload, PriceTable, Recorder, RecorderConfig, Span, SpanSummary, Status,
+    TraceContext, TraceSummary, Traces, spans_table,
+};
 
 /// A lake and what works with it.
 struct House {
@@ -31,7 +34,9 @@ impl House {
 
     async fn open(folder: TempDir, config: RecorderConfig) -> Self {
         let catalog = Catalog::open(folder.path(), MasterKey::load(folder.path()).unwrap()).await.unwrap();
-        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()]).await.unwrap();
+        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()])
+            .await
+            .unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder = Recorder::new(lake.clone(), blobs.clone(), config);
         Self { folder, catalog, traces: Traces::new(lake.clone(), blobs), recorder, lake }
@@ -82,7 +87,10 @@ async fn what_was_recorded_durably_is_found_after_a_crash() {
     assert_eq!((stats.recorded, stats.durable, stats.failed, stats.dropped, stats.queue_depth), (1, 1, 0, 0, 0));
     let window = stats.crash_window;
     // A commit takes some time, and this test's own limit is a minute.
-    assert!(window.count == 1 && 0.0 < window.p50_ms && window.p50_ms <= window.max_ms && window.max_ms < 60_000.0, "{window:?}");
+    assert!(
+        window.count == 1 && 0.0 < window.p50_ms && window.p50_ms <= window.max_ms && window.max_ms < 60_000.0,
+        "{window:?}"
+    );
     // Nothing is closed or drained: the house is left as by a crash.
     let House { folder, catalog, lake, recorder, traces } = house;
     drop((catalog, lake, recorder, traces));
@@ -118,7 +126,10 @@ async fn the_queue_is_bounded_in_bytes_too_and_waiting_spans_get_their_turn() {
     assert_eq!(house.recorder.stats().durable, 6);
 }
 
-fn futures_of(recorder: &Recorder, spans: impl Iterator<Item = Span>) -> Vec<tokio::task::JoinHandle<crate::Result<()>>> {
+fn futures_of(
+    recorder: &Recorder,
+    spans: impl Iterator<Item = Span>,
+) -> Vec<tokio::task::JoinHandle<crate::Result<()>>> {
     let record = |span| {
         let recorder = recorder.clone();
         tokio::spawn(async move { recorder.record_durable(span).await })
@@ -176,8 +187,16 @@ async fn the_lake_decides_like_the_filter_of_a_live_tail() {
     for sealed in [false, true] {
         for (taken, refused) in filters() {
             let summary = SpanSummary::from(&full_span());
-            assert_eq!(house.traces.spans(&taken, Page::default()).await.unwrap(), (vec![summary], None), "{taken:?}, sealed: {sealed}");
-            assert_eq!(house.traces.spans(&refused, Page::default()).await.unwrap().0, [], "{refused:?}, sealed: {sealed}");
+            assert_eq!(
+                house.traces.spans(&taken, Page::default()).await.unwrap(),
+                (vec![summary], None),
+                "{taken:?}, sealed: {sealed}"
+            );
+            assert_eq!(
+                house.traces.spans(&refused, Page::default()).await.unwrap().0,
+                [],
+                "{refused:?}, sealed: {sealed}"
+            );
         }
         house.lake.seal().await.unwrap();
     }
@@ -190,10 +209,12 @@ async fn pages_hold_every_trace_once_newest_first() {
     let spans = spans_at((0..21).map(|n| n % 3));
     house.record(spans.clone()).await;
     house.lake.seal().await.unwrap();
-    let mut expected: Vec<Cursor> = spans.iter().map(|span| Cursor { start: span.start, span_id: span.span_id }).collect();
+    let mut expected: Vec<Cursor> =
+        spans.iter().map(|span| Cursor { start: span.start, span_id: span.span_id }).collect();
     expected.sort_by_key(|&cursor| std::cmp::Reverse(cursor));
     for limit in [1, 4, 7, 20, 21, 100] {
-        let found: Vec<Cursor> = house.pages(&Filter::default(), limit).await.iter().map(|trace| trace.head.cursor()).collect();
+        let found: Vec<Cursor> =
+            house.pages(&Filter::default(), limit).await.iter().map(|trace| trace.head.cursor()).collect();
         assert_eq!(found, expected, "pages of {limit}");
     }
 }
@@ -213,7 +234,12 @@ async fn what_is_added_while_someone_pages_repeats_and_hides_nothing() {
 async fn a_trace_is_listed_once_with_what_its_spans_come_to() {
     let house = House::new(RecorderConfig::default()).await;
     let at = TraceContext::root();
-    let child = |start| Span { parent_id: Some(at.span_id), status: Status::Ok, name: "tool".into(), ..span(at.child(), second(start)) };
+    let child = |start| Span {
+        parent_id: Some(at.span_id),
+        status: Status::Ok,
+        name: "tool".into(),
+        ..span(at.child(), second(start))
+    };
     // Between its spans there are other traces, so that its spans lie on several pages.
     let other = spans_at([1, 3, 5, 7]);
     let of_trace = vec![span(at, second(0)), child(2), child(4), child(6), child(8)];
@@ -249,12 +275,15 @@ async fn prices_that_were_put_are_in_force() {
     let house = House::new(RecorderConfig::default()).await;
     assert_eq!(PriceTable::in_force(&house.catalog).await.unwrap(), PriceTable::built_in());
     let row = |json: &str| serde_json::from_str::<PriceRow>(json).unwrap();
-    let put = PriceTable::put(&house.catalog, vec![row(r#"{"provider":"stub","model":"*","input":2,"output":4}"#)]).await.unwrap();
+    let put = PriceTable::put(&house.catalog, vec![row(r#"{"provider":"stub","model":"*","input":2,"output":4}"#)])
+        .await
+        .unwrap();
     assert_eq!((put.version(), PriceTable::in_force(&house.catalog).await.unwrap()), (1, put.clone()));
     // 3 × 2 + 5 × 4 = 26 millionths of a dollar.
     let usage = Usage { input_tokens: 3, output_tokens: 5, ..Usage::default() };
     assert_eq!(put.cost("stub", "any", usage), Some(Picodollars::new(26_000_000)));
-    let wrong = PriceTable::put(&house.catalog, vec![row(r#"{"provider":"stub","model":"*","input":-2,"output":4}"#)]).await;
+    let wrong =
+        PriceTable::put(&house.catalog, vec![row(r#"{"provider":"stub","model":"*","input":-2,"output":4}"#)]).await;
     assert!(matches!(wrong, Err(Error::Price { .. })));
     assert_eq!(PriceTable::in_force(&house.catalog).await.unwrap(), put);
 }

@@ -156,7 +156,12 @@ impl Traces {
             let last = spans.last().map(SpanSummary::cursor);
             for span in spans {
                 let cursor = span.cursor();
-                found.extend(totals.get(&span.trace_id).filter(|total| total.head == span.span_id).map(|total| total.summary(span)));
+                found.extend(
+                    totals
+                        .get(&span.trace_id)
+                        .filter(|total| total.head == span.span_id)
+                        .map(|total| total.summary(span)),
+                );
                 if found.len() == limit {
                     let more = next.is_some() || Some(cursor) != last;
                     return Ok((found, more.then_some(cursor)));
@@ -180,7 +185,11 @@ impl Traces {
         if let Some(cursor) = page.after {
             condition.after(cursor);
         }
-        let sql = format!("SELECT {LISTED} FROM spans WHERE {} ORDER BY start_time DESC, span_id DESC LIMIT {}", condition.sql(), limit + 1);
+        let sql = format!(
+            "SELECT {LISTED} FROM spans WHERE {} ORDER BY start_time DESC, span_id DESC LIMIT {}",
+            condition.sql(),
+            limit + 1
+        );
         let mut spans = self.read("listing spans", &sql, condition, read_summaries).await?;
         let more = spans.len() > limit;
         spans.truncate(limit);
@@ -196,7 +205,8 @@ impl Traces {
     pub async fn trace(&self, project: &ProjectName, trace_id: TraceId) -> Result<Vec<Span>> {
         let mut condition = Condition::of(&Filter::of(project.clone()));
         condition.all("trace_id = $", Some(trace_id.to_string().into()));
-        let sql = format!("SELECT * FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {TRACE_SPANS}", condition.sql());
+        let sql =
+            format!("SELECT * FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {TRACE_SPANS}", condition.sql());
         self.read("reading a trace", &sql, condition, read_spans).await
     }
 
@@ -208,7 +218,9 @@ impl Traces {
         let mut condition = Condition::of(&Filter::of(project.clone()));
         condition.all("span_id = $", Some(span_id.to_string().into()));
         let sql = format!("SELECT * FROM spans WHERE {} LIMIT 1", condition.sql());
-        let Some(mut span) = self.read("reading a span", &sql, condition, read_spans).await?.pop() else { return Ok(None) };
+        let Some(mut span) = self.read("reading a span", &sql, condition, read_spans).await?.pop() else {
+            return Ok(None);
+        };
         if let Some(sha256) = span.input_blob {
             span.input = Some(self.payload(sha256).await?);
         }
@@ -224,7 +236,8 @@ impl Traces {
     /// [`Error::ReadPayload`] when it is gone or damaged.
     pub async fn payload(&self, sha256: Sha256Hex) -> Result<Payload> {
         let bytes = self.blobs.get(sha256).await.map_err(|cause| Error::ReadPayload { sha256, cause })?;
-        Payload::from_utf8(bytes).ok_or_else(|| Error::Row { column: "input_blob", why: format!("{sha256} is not text") })
+        Payload::from_utf8(bytes)
+            .ok_or_else(|| Error::Row { column: "input_blob", why: format!("{sha256} is not text") })
     }
 
     /// What all spans of the listed spans' traces come to.
@@ -242,8 +255,18 @@ impl Traces {
         Ok(totals.into_iter().collect())
     }
 
-    async fn read<T>(&self, operation: &'static str, sql: &str, condition: Condition, rows: fn(&RecordBatch) -> Result<Vec<T>>) -> Result<Vec<T>> {
-        let output = self.lake.query(sql, condition.params(), self.limits).await.map_err(|cause| Error::Query { operation, cause })?;
+    async fn read<T>(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        condition: Condition,
+        rows: fn(&RecordBatch) -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        let output = self
+            .lake
+            .query(sql, condition.params(), self.limits)
+            .await
+            .map_err(|cause| Error::Query { operation, cause })?;
         let parts: Vec<Vec<T>> = output.batches.iter().map(rows).collect::<Result<_>>()?;
         Ok(parts.into_iter().flatten().collect())
     }
@@ -279,7 +302,15 @@ struct Total {
 
 impl Total {
     fn summary(&self, head: SpanSummary) -> TraceSummary {
-        TraceSummary { head, spans: self.spans, errors: self.errors, start: self.start, end: self.end, usage: self.usage, cost: self.cost }
+        TraceSummary {
+            head,
+            spans: self.spans,
+            errors: self.errors,
+            start: self.start,
+            end: self.end,
+            usage: self.usage,
+            cost: self.cost,
+        }
     }
 }
 

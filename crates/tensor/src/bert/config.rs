@@ -92,7 +92,8 @@ impl ModelFile {
             return wrong("num_attention_heads", &self.num_attention_heads.to_string());
         }
         // A text needs room for the token that begins it and the one that ends it.
-        (self.max_position_embeddings < 2).then(|| format!("max_position_embeddings = {}", self.max_position_embeddings))
+        (self.max_position_embeddings < 2)
+            .then(|| format!("max_position_embeddings = {}", self.max_position_embeddings))
     }
 }
 
@@ -118,7 +119,8 @@ mod tests {
     fn sentence_transformers_may_set_a_lower_limit() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("config.json"), MINI_LM).unwrap();
-        fs::write(dir.path().join("sentence_bert_config.json"), r#"{"max_seq_length":256,"do_lower_case":false}"#).unwrap();
+        fs::write(dir.path().join("sentence_bert_config.json"), r#"{"max_seq_length":256,"do_lower_case":false}"#)
+            .unwrap();
         assert_eq!(Config::load(dir.path()).unwrap().max_tokens, 256);
     }
 

@@ -27,7 +27,11 @@ impl Encoder {
         let file = fs::read(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
         let weights = VarBuilder::from_buffered_safetensors(file, DType::F32, &Device::Cpu).map_err(wrong)?;
         // Models saved with a task head have everything below "bert".
-        let weights = if weights.contains_tensor("bert.embeddings.word_embeddings.weight") { weights.pp("bert") } else { weights };
+        let weights = if weights.contains_tensor("bert.embeddings.word_embeddings.weight") {
+            weights.pp("bert")
+        } else {
+            weights
+        };
         Self::of(&weights, config).map_err(wrong)
     }
 
@@ -39,7 +43,9 @@ impl Encoder {
             words: table(config.vocabulary, "word_embeddings.weight")?,
             positions: table(config.positions, "position_embeddings.weight")?.broadcast_add(&segment)?,
             norm: Norm::load(&embeddings.pp("LayerNorm"), None, config)?,
-            layers: (0..config.layers).map(|i| Layer::load(&weights.pp("encoder.layer").pp(i), config)).collect::<Result<_>>()?,
+            layers: (0..config.layers)
+                .map(|i| Layer::load(&weights.pp("encoder.layer").pp(i), config))
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -124,7 +130,11 @@ impl Layer {
     fn attend_run(&self, heads: &Tensor, run: Run) -> Result<Tensor> {
         let width = heads.dim(D::Minus1)? / 3;
         let shape = (run.texts, run.tokens, 3, self.heads, width / self.heads);
-        let heads = heads.narrow(0, run.start, run.texts * run.tokens)?.reshape(shape)?.permute((2, 0, 3, 1, 4))?.contiguous()?;
+        let heads = heads
+            .narrow(0, run.start, run.texts * run.tokens)?
+            .reshape(shape)?
+            .permute((2, 0, 3, 1, 4))?
+            .contiguous()?;
         let (queries, keys, values) = (heads.get(0)?, heads.get(1)?, heads.get(2)?);
         let weights = softmax_last_dim(&queries.matmul(&keys.t()?)?)?;
         weights.matmul(&values)?.transpose(1, 2)?.reshape((run.texts * run.tokens, width))
@@ -133,7 +143,8 @@ impl Layer {
 
 /// The three projections into heads, stacked, with the scale of the dot product folded into the queries.
 fn heads_of(weights: &VarBuilder, config: &Config) -> Result<Linear> {
-    let [query, key, value] = ["query", "key", "value"].map(|name| Linear::load(&weights.pp(name), config.width, config.width));
+    let [query, key, value] =
+        ["query", "key", "value"].map(|name| Linear::load(&weights.pp(name), config.width, config.width));
     let (query, key, value) = (query?, key?, value?);
     let scale = ((config.width / config.heads) as f64).powf(-0.5);
     Ok(Linear {
@@ -171,7 +182,11 @@ impl Norm {
     fn load(weights: &VarBuilder, bias: Option<&Tensor>, config: &Config) -> Result<Self> {
         let (scale, shift) = (weights.get(config.width, "weight")?, weights.get(config.width, "bias")?);
         let bias = bias.map_or_else(|| scale.zeros_like(), |bias| Ok(bias.clone()))?;
-        Ok(Self { width: config.width, rows: Tensor::stack(&[bias, scale, shift], 0)?, op: AddNorm { epsilon: config.norm_epsilon as f32 } })
+        Ok(Self {
+            width: config.width,
+            rows: Tensor::stack(&[bias, scale, shift], 0)?,
+            op: AddNorm { epsilon: config.norm_epsilon as f32 },
+        })
     }
 
     /// Overwrites `x`.

@@ -47,8 +47,21 @@ impl InplaceOp3 for AddNorm {
         "add-norm"
     }
 
-    fn cpu_fwd(&self, x: &mut CpuStorage, x_layout: &Layout, residual: &CpuStorage, r_layout: &Layout, rows: &CpuStorage, rows_layout: &Layout) -> Result<()> {
-        add_and_norm(numbers_mut(x, x_layout)?, numbers(residual, r_layout)?, numbers(rows, rows_layout)?, self.epsilon);
+    fn cpu_fwd(
+        &self,
+        x: &mut CpuStorage,
+        x_layout: &Layout,
+        residual: &CpuStorage,
+        r_layout: &Layout,
+        rows: &CpuStorage,
+        rows_layout: &Layout,
+    ) -> Result<()> {
+        add_and_norm(
+            numbers_mut(x, x_layout)?,
+            numbers(residual, r_layout)?,
+            numbers(rows, rows_layout)?,
+            self.epsilon,
+        );
         Ok(())
     }
 }
@@ -157,7 +170,15 @@ fn gelu(x: f32) -> f32 {
 /// The coefficients are those of Eigen's `erf` for floats: a minimax fit on [-4, 4], beyond which erf is ±1.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
-    const P: [f32; 7] = [-1.609_603_3e-2, -2.954_6e-3, -7.349_906_3e-4, -5.692_506_4e-5, -2.101_024e-6, 2.770_681_4e-8, -2.726_142_2e-10];
+    const P: [f32; 7] = [
+        -1.609_603_3e-2,
+        -2.954_6e-3,
+        -7.349_906_3e-4,
+        -5.692_506_4e-5,
+        -2.101_024e-6,
+        2.770_681_4e-8,
+        -2.726_142_2e-10,
+    ];
     const Q: [f32; 5] = [-1.426_473_9e-2, -7.373_329e-3, -1.682_827e-3, -2.133_740_6e-4, -1.456_607_2e-5];
     let x = x.clamp(-4.0, 4.0);
     let square = x * x;
@@ -178,7 +199,15 @@ mod tests {
     /// Values of Abramowitz and Stegun, "Handbook of Mathematical Functions", table 7.1.
     #[test]
     fn erf_is_that_of_the_table() {
-        let table = [(0.0, 0.0), (0.1, 0.112_462_9), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (1.5, 0.966_105_1), (2.0, 0.995_322_3), (9.0, 1.0)];
+        let table = [
+            (0.0, 0.0),
+            (0.1, 0.112_462_9),
+            (0.5, 0.520_499_9),
+            (1.0, 0.842_700_8),
+            (1.5, 0.966_105_1),
+            (2.0, 0.995_322_3),
+            (9.0, 1.0),
+        ];
         for (x, expected) in table {
             assert!((erf(x) - expected).abs() < 4e-7, "erf({x}) = {}", erf(x));
             assert_eq!(erf(-x), -erf(x));

@@ -77,7 +77,10 @@ mod tests {
         assert_eq!(lengths, [9, 8, 6]);
         assert_eq!(packs[1].runs, [Run { start: 0, texts: 1, tokens: 5 }, Run { start: 5, texts: 1, tokens: 3 }]);
         assert_eq!(packs[2].runs, [Run { start: 0, texts: 3, tokens: 2 }]);
-        assert_eq!((&packs[2].texts[..], &packs[2].ids[..], &packs[2].positions[..]), (&[0, 2, 5][..], &[0, 0, 2, 2, 5, 5][..], &[0, 1, 0, 1, 0, 1][..]));
+        assert_eq!(
+            (&packs[2].texts[..], &packs[2].ids[..], &packs[2].positions[..]),
+            (&[0, 2, 5][..], &[0, 0, 2, 2, 5, 5][..], &[0, 1, 0, 1, 0, 1][..])
+        );
     }
 
     #[test]
