@@ -30,8 +30,8 @@ const INPUT_BYTES_MAX: u64 = 4 << 20;
 async fn with_door(context: &Context, work: impl AsyncFnOnce(&Door) -> Result<(), Error>) -> Result<(), Error> {
     let door = Door::open(context).await?;
     let done = work(&door).await;
-    let closed = door.close().await;
-    done.and(closed)
+    door.close().await;
+    done
 }
 
 /// The rows of a list.

@@ -134,19 +134,14 @@ impl Door {
     /// Sends a request and demands success.
     ///
     /// # Errors
-    /// [`Error::Unreachable`], [`Error::Refused`] for 401 and 403, [`Error::Failed`] with the server's own
-    /// sentence for every other status that is not 2xx.
+    /// [`Error::Unreachable`]; [`Error::Refused`] when the key was, and [`Error::Failed`] when the request was,
+    /// with the server's own sentence.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Pieces, Error> {
         let answer = self.send(method, path, body).await?;
         if answer.status.is_success() {
             return Ok(answer.body);
         }
-        let message = message_of(&whole(answer.body).await.unwrap_or_default());
-        let message = message.unwrap_or_else(|| format!("the server answered {} to {path}", answer.status));
-        Err(match answer.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Refused { message },
-            _ => Error::Failed { message },
-        })
+        Err(refusal(answer.status, path, &whole(answer.body).await.unwrap_or_default()))
     }
 
     /// Sends a request and reads the JSON that answers it; an empty answer is null.
@@ -218,13 +213,9 @@ impl Door {
     }
 
     /// Ends in order: what this process opened is drained and closed.
-    ///
-    /// # Errors
-    /// When something that was accepted could not be written.
-    pub async fn close(self) -> Result<(), Error> {
-        match self.way {
-            Way::Socket { .. } => Ok(()),
-            Way::Inside(inside) => inside.close().await,
+    pub async fn close(self) {
+        if let Way::Inside(inside) = self.way {
+            inside.close().await;
         }
     }
 }
@@ -272,10 +263,15 @@ pub async fn whole(mut pieces: Pieces) -> Result<Vec<u8>, Cause> {
     Ok(bytes)
 }
 
-/// The sentence inside an error in OpenAI's shape.
-fn message_of(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    Some(body["error"]["message"].as_str()?.to_owned())
+/// An answer that is no success, as the error that it means here: about the caller's key, or about what was asked.
+fn refusal(status: StatusCode, path: &str, body: &[u8]) -> Error {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = body["error"]["message"].as_str().map(str::to_owned);
+    let message = said.unwrap_or_else(|| format!("the server answered {status} to {path}"));
+    match body["error"]["code"].as_str() {
+        Some("invalid_api_key" | "missing_scope" | "operator_only") => Error::Refused { message },
+        _ => Error::Failed { message },
+    }
 }
 
 /// One segment of a path, so that a name with a slash stays one name (RFC 3986, section 3.3).
@@ -311,8 +307,11 @@ mod tests {
 
     #[test]
     fn the_servers_own_sentence_is_told() {
-        let body = br#"{"error":{"message":"there is no model \"x\"","type":"invalid_request_error"}}"#;
-        assert_eq!(message_of(body).as_deref(), Some("there is no model \"x\""));
-        assert_eq!(message_of(b"<html>"), None);
+        let refused = |body: &str| refusal(StatusCode::FORBIDDEN, "/x", body.as_bytes());
+        let key = refused(r#"{"error":{"message":"Missing scopes: admin.","code":"missing_scope"}}"#);
+        assert!(matches!(key, Error::Refused { message } if message == "Missing scopes: admin."));
+        let statement = refused(r#"{"error":{"message":"not allowed: DROP","code":"statement_not_allowed"}}"#);
+        assert!(matches!(statement, Error::Failed { message } if message == "not allowed: DROP"));
+        assert!(matches!(refused("<html>"), Error::Failed { message } if message.contains("403")));
     }
 }

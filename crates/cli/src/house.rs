@@ -96,18 +96,14 @@ impl House {
 
 impl Keep {
     /// Ends everything in order: what feeds before what is fed, the folder last.
-    ///
-    /// # Errors
-    /// When rows that were accepted could not be written.
-    pub async fn close(self) -> Result<(), Error> {
+    pub async fn close(self) {
         drop(self.retention);
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
-        let closed = self.lake.close().await.map_err(failed("closing the lake"));
+        self.lake.close().await;
         self.catalog.close().await;
         drop(self.lock);
-        closed
     }
 }
 
@@ -150,12 +146,9 @@ impl Inside {
     }
 
     /// Ends in order.
-    ///
-    /// # Errors
-    /// As [`Keep::close`].
-    pub async fn close(self) -> Result<(), Error> {
+    pub async fn close(self) {
         drop(self.answer);
-        self.keep.close().await
+        self.keep.close().await;
     }
 }
 

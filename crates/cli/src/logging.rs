@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging: a server tells what it does, a command only what goes wrong.
 pub fn start(is_server: bool) {
-    let usual = if is_server { "info,sqlx=warn,datafusion=warn" } else { "error" };
+    let usual = if is_server { "info,sqlx=warn,datafusion=error" } else { "error" };
     let filter = EnvFilter::try_from_env("QUARTERDECK_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -37,7 +37,8 @@ pub async fn run(context: &Context) -> Result<(), Error> {
     }
     let ended = serving.await.map_err(|cause| Error::doing("serving", cause))?;
     tracing::info!(?ended, "stopped answering");
-    keep.close().await
+    keep.close().await;
+    Ok(())
 }
 
 fn locked(context: &Context) -> Error {
@@ -88,7 +89,7 @@ fn preload(gateway: Gateway, models: &Models) {
     tokio::spawn(async move {
         for name in names {
             match gateway.load(&name).await {
-                Ok(()) => tracing::info!(%name, "model loaded"),
+                Ok(loaded) => tracing::info!(%loaded, "model loaded"),
                 // Before the first pull has ended there is nothing to load; the first call will.
                 Err(error) => tracing::debug!(%name, %error, "model not loaded yet"),
             }

@@ -11,6 +11,14 @@ use serde_json::Value;
 /// Longer than anything here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// One server at a time: two that compute or sync at once make each other's times meaningless on few cores.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The right to run a server, until it is dropped.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    ALONE.lock().await
+}
+
 /// A folder of its own for one test, with a data folder and a configuration file in it.
 pub struct Place {
     folder: tempfile::TempDir,
@@ -29,10 +37,6 @@ impl Place {
 
     pub fn data(&self) -> PathBuf {
         self.path().join("data")
-    }
-
-    pub fn config(&self) -> PathBuf {
-        self.path().join("quarterdeck.toml")
     }
 
     /// The binary, set up for this place and shielded from the environment of whoever runs the tests.

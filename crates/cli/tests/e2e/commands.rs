@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::binary::Place;
+use crate::binary::{Place, alone};
 
 /// No models, a free port: everything that a command without a model needs.
 const BARE: &str = "[server]\naddress = \"127.0.0.1:0\"\n[models]\ndefaults = []\npreload = []\n";
@@ -137,6 +137,7 @@ fn doctor_finds_nothing_wrong_here() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_answers_the_commands() {
+    let _alone = alone().await;
     let place = Place::new(BARE);
     let server = place.serve().await;
     place.print(&["key", "create", "by-server"]);

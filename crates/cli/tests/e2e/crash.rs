@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::binary::{Asker, Place, Server};
+use crate::binary::{Asker, Place, Server, alone};
 use crate::upstream;
 
 /// As the issue of this test demands.
@@ -32,6 +32,7 @@ const EARLY_MS: u64 = 150;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigkill_loses_nothing_that_was_acknowledged() {
+    let _alone = alone().await;
     let given = std::env::var("QUARTERDECK_CRASH_SEED").ok().and_then(|text| text.parse().ok());
     let seed = given.unwrap_or_else(rand::random);
     println!("seed {seed} (QUARTERDECK_CRASH_SEED repeats it)");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::binary::{Place, Server};
+use crate::binary::{Place, Server, alone};
 use crate::upstream;
 
 /// What a person may be kept waiting by a second start, up to the first answer.
@@ -44,6 +44,7 @@ fn key_in(greeting: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_start_greets_and_the_second_is_quick() {
+    let _alone = alone().await;
     let place = with_models();
     let mut server = place.serve().await;
     let greeting = server.greeting("curl ");
@@ -68,6 +69,7 @@ async fn the_first_start_greets_and_the_second_is_quick() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_lets_a_call_finish() {
+    let _alone = alone().await;
     let place = with_models();
     let mut server = place.serve().await;
     let key = key_in(&server.greeting("curl "));
@@ -99,6 +101,7 @@ async fn wait_until_busy(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_trace_modes_write_the_call_down() {
+    let _alone = alone().await;
     for mode in ["async", "sync"] {
         let upstream = upstream::start().await;
         let place = Place::new(&format!(
