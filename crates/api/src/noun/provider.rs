@@ -91,16 +91,14 @@ async fn change(
     put(&surface, &caller, spec.named(name), secret).await.map(Json)
 }
 
-/// Changes the provider, and has the gateway use it from now on.
+/// Changes the provider; the gateway sees that it has changed before its next call.
 async fn put(surface: &Surface, caller: &Caller, spec: NewProvider, secret: SecretChange) -> Result<ProviderBody> {
     let provider = surface.app.catalog.acting(&caller.actor())?.put_provider(caller.project(), spec, secret).await?;
-    surface.app.gateway.reload_providers().await?;
     Ok(provider.into())
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<ProviderName>) -> Result<StatusCode> {
     surface.app.catalog.acting(&caller.actor())?.remove_provider(caller.project(), &name).await?;
-    surface.app.gateway.reload_providers().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

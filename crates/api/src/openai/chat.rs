@@ -15,7 +15,7 @@ use crate::extract::JsonBytes;
 use crate::json;
 use crate::openai::call::{self, Calling};
 use crate::openai::range;
-use crate::openai::shape::{AnyObject, OneOrMany, Part, Text};
+use crate::openai::shape::{AnyObject, OneOrMany, Part, Parts, Text, Texts};
 use crate::permission::Permission;
 use crate::route::Route;
 use crate::state::Shared;
@@ -78,7 +78,7 @@ pub struct ChatRequest<'a> {
     pub frequency_penalty: Option<f64>,
     /// Texts that end the answer, at most 4.
     #[serde(borrow)]
-    #[schema(value_type = Option<OneOrMany<String>>)]
+    #[schema(value_type = Option<Texts>)]
     pub stop: Option<OneOrMany<Text<'a>>>,
     /// For repeatable sampling.
     pub seed: Option<i64>,
@@ -125,7 +125,7 @@ pub struct Message<'a> {
     pub role: Text<'a>,
     /// What was said.
     #[serde(borrow)]
-    #[schema(value_type = Option<OneOrMany<Part>>)]
+    #[schema(value_type = Option<Parts>)]
     pub content: Option<OneOrMany<Part<'a>>>,
     /// The speaker's name.
     #[serde(borrow)]

@@ -16,7 +16,7 @@ use crate::json;
 use crate::openai::call::{self, Calling};
 use crate::openai::chat::{StreamOptions, UsageBody, check_bias, check_stop};
 use crate::openai::range;
-use crate::openai::shape::{Input, OneOrMany, Text};
+use crate::openai::shape::{Input, OneOrMany, Text, Texts};
 use crate::permission::Permission;
 use crate::route::Route;
 use crate::state::Shared;
@@ -83,7 +83,7 @@ pub struct CompletionRequest<'a> {
     pub echo: Option<bool>,
     /// Texts that end the continuation, at most 4.
     #[serde(borrow)]
-    #[schema(value_type = Option<OneOrMany<String>>)]
+    #[schema(value_type = Option<Texts>)]
     pub stop: Option<OneOrMany<Text<'a>>>,
     /// Against tokens that have occurred.
     #[schema(minimum = -2, maximum = 2)]

@@ -120,17 +120,27 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-impl<T: ToSchema> PartialSchema for OneOrMany<T> {
+/// The schema of a text or several texts.
+pub struct Texts;
+
+impl PartialSchema for Texts {
     fn schema() -> RefOr<Schema> {
-        any_of([string(), array(T::schema())])
+        any_of([string(), array(string())])
     }
 }
 
-impl<T: ToSchema> ToSchema for OneOrMany<T> {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        T::schemas(schemas);
+impl ToSchema for Texts {}
+
+/// The schema of a text or several parts.
+pub struct Parts;
+
+impl PartialSchema for Parts {
+    fn schema() -> RefOr<Schema> {
+        any_of([string(), array(Part::schema())])
     }
 }
+
+impl ToSchema for Parts {}
 
 /// One part of a message's content.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
