@@ -95,7 +95,7 @@ impl Call {
         let raw_model = head.model.ok_or_else(|| invalid("you must provide a model", Some("model")))?;
         let model: String =
             serde_json::from_str(raw_model.get()).map_err(|_| invalid("model must be a string", Some("model")))?;
-        let options = head.stream_options.map(|raw| read_options(raw)).transpose()?.unwrap_or_default();
+        let options = head.stream_options.map(read_options).transpose()?.unwrap_or_default();
         Ok(Self {
             endpoint,
             model,
@@ -107,20 +107,20 @@ impl Call {
         })
     }
 
-    /// Whether the gateway must ask the upstream for a usage that the client did not ask for.
+    /// Whether the gateway should ask the upstream for a usage that the client did not ask for.
     pub fn asks_usage_itself(&self) -> bool {
         self.stream && !self.wants_usage
     }
 
-    /// The body for an upstream that calls the model `model`: the same bytes except for the model's name and the wish for
-    /// usage. When neither changes, nothing is copied.
-    pub fn body_for(&self, model: &str) -> Bytes {
-        if model == self.model && !self.asks_usage_itself() {
+    /// The body for a provider that calls the model `model`: the same bytes except for the model's name, and the wish for
+    /// usage when `asks_usage`. When neither changes, nothing is copied.
+    pub fn body_for(&self, model: &str, asks_usage: bool) -> Bytes {
+        if model == self.model && !asks_usage {
             return self.body.clone();
         }
         let name = serde_json::Value::from(model).to_string();
         let mut edits = vec![(self.model_at.clone(), name)];
-        if self.asks_usage_itself() {
+        if asks_usage {
             edits.push(self.usage_edit());
         }
         edits.sort_by_key(|(place, _)| place.start);
@@ -181,7 +181,8 @@ mod tests {
 
     /// What an upstream gets for `body` when its name for the model is `m`.
     fn check(body: &str, expected: &str) {
-        assert_eq!(parse(body).unwrap().body_for("m"), expected);
+        let call = parse(body).unwrap();
+        assert_eq!(call.body_for("m", call.asks_usage_itself()), expected);
     }
 
     #[test]
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn an_unchanged_body_is_not_copied() {
         let call = parse(r#"{"model":"m","messages":[]}"#).unwrap();
-        assert_eq!(call.body_for("m").as_ptr(), call.body.as_ptr());
+        assert_eq!(call.body_for("m", false).as_ptr(), call.body.as_ptr());
     }
 
     #[test]
@@ -248,7 +249,7 @@ mod tests {
             let call = parse(&serde_json::to_string(&document).unwrap()).unwrap();
             document.insert("model".into(), "m/\"x\"".into());
             if stream { document.insert("stream_options".into(), serde_json::json!({"include_usage": true})); }
-            let sent: serde_json::Value = serde_json::from_slice(&call.body_for("m/\"x\"")).unwrap();
+            let sent: serde_json::Value = serde_json::from_slice(&call.body_for("m/\"x\"", stream)).unwrap();
             proptest::prop_assert_eq!(sent, serde_json::Value::Object(document));
         }
     }

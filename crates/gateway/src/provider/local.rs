@@ -75,7 +75,7 @@ impl Local {
 
     async fn attempt(&self, ask: Ask<'_>) -> Result<Incoming> {
         let model = self.load(ask.model).await?;
-        let body = ask.call.body_for(ask.model);
+        let body = ask.call.body_for(ask.model, ask.call.asks_usage_itself());
         match ask.call.endpoint {
             Endpoint::Chat => self.chat(model, ask.call, &body).await,
             Endpoint::Completions => self.complete(model, ask.call, &body).await,

@@ -1,6 +1,7 @@
 //! Any upstream that speaks OpenAI's API: OpenAI itself, vLLM, SGLang, Ollama, llama-server, most hosted services.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -42,6 +43,8 @@ pub(crate) struct OpenAi {
     client: qd_net::Client,
     listing: Mutex<Option<(Instant, Vec<ListedModel>)>>,
     listing_ttl: Duration,
+    /// Set when it has refused `stream_options`, which servers older than that field do.
+    refuses_usage: AtomicBool,
 }
 
 impl OpenAi {
@@ -63,10 +66,11 @@ impl OpenAi {
             client,
             listing: Mutex::default(),
             listing_ttl,
+            refuses_usage: AtomicBool::new(false),
         })
     }
 
-    fn request(&self, ask: &Ask<'_>) -> Request {
+    fn request(&self, ask: &Ask<'_>, asks_usage: bool) -> Request {
         let mut headers = self.headers.clone();
         if let Ok(value) = HeaderValue::try_from(ask.trace.to_string()) {
             headers.insert("traceparent", value);
@@ -75,7 +79,7 @@ impl OpenAi {
             method: Method::POST,
             url: self.urls[&ask.call.endpoint].clone(),
             headers,
-            body: ask.call.body_for(ask.model),
+            body: ask.call.body_for(ask.model, asks_usage),
             timeouts: Timeouts { first_byte: ask.within, idle: ask.limits.idle_timeout(), total: None },
             // The dispatcher retries, so that each attempt is seen in the trace.
             retry: RetryPolicy::none(),
@@ -84,8 +88,20 @@ impl OpenAi {
         }
     }
 
+    /// Asks for the usage of a stream on our own account; a server that does not know how is asked again without.
     async fn attempt(&self, ask: Ask<'_>) -> Result<Incoming> {
-        let request = self.request(&ask);
+        let asks_usage = ask.call.asks_usage_itself() && !self.refuses_usage.load(Ordering::Relaxed);
+        match self.send_once(&ask, asks_usage).await {
+            Err(error) if asks_usage && is_about_stream_options(&error) => {
+                self.refuses_usage.store(true, Ordering::Relaxed);
+                self.send_once(&ask, false).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send_once(&self, ask: &Ask<'_>, asks_usage: bool) -> Result<Incoming> {
+        let request = self.request(ask, asks_usage);
         let response = self.client.request(request).await.map_err(|cause| from_net(&self.name, cause))?;
         if !response.status.is_success() {
             return Err(self.refusal(response).await);
@@ -175,6 +191,13 @@ impl Provider for OpenAi {
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<ListedModel>>> {
         self.list().boxed()
+    }
+}
+
+fn is_about_stream_options(error: &Error) -> bool {
+    match error {
+        Error::Upstream { status: 400 | 422, body, .. } => String::from_utf8_lossy(body).contains("stream_options"),
+        _ => false,
     }
 }
 

@@ -66,6 +66,20 @@ async fn a_client_that_asks_for_usage_gets_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_know_of_usage_is_asked_without() {
+    let refused = refusal(400, r#"{"error":{"message":"Unrecognized request argument supplied: stream_options"}}"#);
+    let answers = || stream(&[HELLO, STOP, DONE]);
+    let upstream = Upstream::start(vec![refused, answers(), answers()]).await;
+    let house = House::with_route("m", &[(&upstream, "m")]).await;
+    for _ in 0..2 {
+        assert_eq!(read_all(&house, BODY).await, wire(&[HELLO, STOP, DONE]));
+        assert_eq!(house.span().await.attributes["usage_estimated"], true);
+    }
+    let asked: Vec<_> = upstream.asked().iter().map(|asked| asked.body.contains("stream_options")).collect();
+    assert_eq!(asked, [true, false, false], "it is remembered");
+}
+
+#[tokio::test]
 async fn comments_and_odd_line_ends_are_passed_on() {
     let pieces = [": waiting\n\n", "data: {\"choices\":[]", "}\r\n\r\n", "event: x\ndata: ", "[DONE]\n\n"];
     let upstream =
