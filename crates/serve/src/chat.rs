@@ -89,7 +89,9 @@ impl ChatHandle {
     }
 
     pub fn stats(&self) -> ModelStats {
-        self.counters.read()
+        let stats = self.counters.read();
+        // Counted by places and not by the thread, so that what it has not yet looked at counts too.
+        ModelStats { queue_length: (self.seats.taken() as u64).saturating_sub(stats.slots_busy), ..stats }
     }
 
     pub fn tokenize(&self, text: &str) -> Vec<i32> {

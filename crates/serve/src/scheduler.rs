@@ -284,7 +284,6 @@ impl<'m> Scheduler<'m> {
 
     fn publish(&self) {
         Counters::set(&self.counters.slots_busy, self.busy());
-        Counters::set(&self.counters.queue_length, self.queue.len());
     }
 
     fn step(&mut self) {

@@ -35,7 +35,6 @@ pub struct ModelStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub slots_busy: AtomicU64,
-    pub queue_length: AtomicU64,
     pub finished: AtomicU64,
     pub cancelled: AtomicU64,
     pub prompt_tokens: AtomicU64,
@@ -86,7 +85,7 @@ impl Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ModelStats {
             slots_busy: get(&self.slots_busy),
-            queue_length: get(&self.queue_length),
+            queue_length: 0,
             finished: get(&self.finished),
             cancelled: get(&self.cancelled),
             prompt_tokens: get(&self.prompt_tokens),

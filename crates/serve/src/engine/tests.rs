@@ -1,5 +1,6 @@
 //! The engine with the real default models.
 
+use std::num::NonZeroUsize;
 use std::sync::LazyLock;
 
 use futures::StreamExt;
@@ -21,9 +22,15 @@ fn gguf() -> ModelFiles {
     ModelFiles::Gguf { path: test_model::path("smollm2-135m-instruct-q4_1.gguf"), chat_template: None }
 }
 
+/// One thread for each engine: tests run beside each other, and threads that wait for each other lose most
+/// when they have to share their cores.
+fn empty() -> Engine {
+    Engine::new(EngineConfig { threads: NonZeroUsize::MIN, ..EngineConfig::default() })
+}
+
 /// An engine of its own, for tests that fill or break it.
 async fn engine(options: ModelOptions) -> Engine {
-    let engine = Engine::new(EngineConfig::default());
+    let engine = empty();
     engine.load(model(), gguf(), options).await.unwrap();
     engine
 }
@@ -93,7 +100,8 @@ const STORY: &str = "Tell me a long story about a dragon who learns to swim in t
 #[tokio::test]
 async fn a_greedy_answer_is_always_the_same() {
     let first = answer(shared().await, "What is the capital of France?", json!({})).await;
-    assert!(text(&first.0).contains("Paris"), "{}", text(&first.0));
+    // What llama-cpp-python 0.3.36 says on the same file.
+    assert!(text(&first.0).starts_with("L'Étoile, la Marseillaise"), "{}", text(&first.0));
     let second = answer(shared().await, "What is the capital of France?", json!({})).await;
     assert_eq!(text(&first.0), text(&second.0));
 }
@@ -273,7 +281,7 @@ async fn a_required_tool_is_called_with_arguments_that_fit() {
 async fn tools_may_be_left_alone() {
     let more = json!({"tools": weather(), "tool_choice": "none"});
     let (response, timings) = answer(shared().await, "What is the capital of France?", more).await;
-    assert!(text(&response).contains("Paris"));
+    assert!(text(&response).starts_with("L'Étoile"), "{}", text(&response));
     let (_, shown) = answer(shared().await, "What is the capital of France?", json!({"tools": weather()})).await;
     assert!(shown.prompt_tokens > timings.prompt_tokens + 50, "{shown:?} {timings:?}");
 }
@@ -321,13 +329,13 @@ async fn a_client_that_leaves_frees_its_slot() {
 
 #[tokio::test]
 async fn a_full_cache_delays_and_loses_nothing() {
-    // Four answers of 200 tokens and more need 800 cells and there are 400, so some must go back and wait.
-    let options = ModelOptions { context: Some(400), cache_tokens: 400, slots: 4, ..ModelOptions::default() };
+    // Four answers of 120 tokens and their prompts need over 600 cells and there are 256, so some must go back.
+    let options = ModelOptions { context: Some(256), cache_tokens: 256, slots: 4, ..ModelOptions::default() };
     let engine = engine(options).await;
-    let more = json!({"max_tokens": 200, "ignore_eos": true});
+    let more = json!({"max_tokens": 120, "ignore_eos": true});
     let prompts = ["Tell me of a cat.", "Tell me of a dog.", "Tell me of a cow.", "Tell me of a bee."];
     for (_, timings) in join_all(prompts.map(|prompt| answer(&engine, prompt, more.clone()))).await {
-        assert_eq!(timings.completion_tokens, 200);
+        assert_eq!(timings.completion_tokens, 120);
     }
 }
 
@@ -396,7 +404,7 @@ async fn a_text_is_scored_by_echoing_it() {
 
 #[tokio::test]
 async fn loading_twice_is_loading_once() {
-    let engine = Engine::new(EngineConfig::default());
+    let engine = empty();
     let load = || engine.load(model(), gguf(), ModelOptions::default());
     let (first, second) = tokio::join!(load(), load());
     assert!(first.is_ok() && second.is_ok());
@@ -410,7 +418,7 @@ async fn loading_twice_is_loading_once() {
 
 #[tokio::test]
 async fn texts_are_embedded_together_and_answered_apart() {
-    let engine = Engine::new(EngineConfig::default());
+    let engine = empty();
     let name: ModelName = "minilm".parse().unwrap();
     let files = ModelFiles::Embedder { dir: test_model::path("all-minilm-l6-v2") };
     engine.load(name.clone(), files, ModelOptions::default()).await.unwrap();
