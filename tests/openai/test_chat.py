@@ -10,7 +10,8 @@ from pydantic import BaseModel
 import tokens
 from conftest import CHAT
 
-PROMPT = [{"role": "user", "content": "Name three fruits and their colours."}]
+# The model is sure of every token of its answer to this, so that rounding does not decide between two.
+PROMPT = [{"role": "user", "content": "List the months of the year."}]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_greedy_is_repeatable(client, greedy):
     assert again.choices[0].message.content == greedy.choices[0].message.content
 
 
-def test_seed_makes_sampling_repeatable(client):
+def test_seed_makes_sampling_repeatable(client, greedy):
     def sample(seed):
         answer = client.chat.completions.create(
             model=CHAT, messages=PROMPT, max_tokens=24, temperature=1.0, top_p=0.95, seed=seed
@@ -59,7 +60,7 @@ def test_n_choices(client):
 
 def test_stop(client, greedy):
     text = greedy.choices[0].message.content
-    stop = text.split()[4]
+    stop = text.split()[8]
     answer = client.chat.completions.create(model=CHAT, messages=PROMPT, max_tokens=40, temperature=0, stop=[stop])
     assert answer.choices[0].message.content == text[: text.index(stop)]
     assert answer.choices[0].finish_reason == "stop"

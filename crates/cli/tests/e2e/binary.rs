@@ -73,7 +73,7 @@ impl Place {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("writable");
         let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary runs");
         let stdout = child.stdout.take().expect("it is piped");
-        Spawned { child, stdout, data: self.data() }
+        Spawned { child: Owned(child), stdout, data: self.data() }
     }
 
     /// Starts a server and waits until it answers.
@@ -86,9 +86,31 @@ impl Place {
     }
 }
 
+/// A process that does not outlive its test, however that ends.
+pub struct Owned(Child);
+
+impl Owned {
+    /// SIGKILL: nothing is finished, nothing is written any more.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // Both fail only when it has ended already, and been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// A server that has been started and may not answer yet.
 pub struct Spawned {
-    pub child: Child,
+    pub child: Owned,
     stdout: ChildStdout,
     data: PathBuf,
 }
@@ -98,7 +120,7 @@ impl Spawned {
     pub async fn ready(mut self) -> Option<Server> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            if self.child.try_wait().expect("it is our child").is_some() {
+            if self.child.0.try_wait().expect("it is our child").is_some() {
                 return None;
             }
             if let Some(address) = self.announced() {
@@ -119,13 +141,13 @@ impl Spawned {
     fn announced(&self) -> Option<String> {
         let text = std::fs::read_to_string(self.data.join("server.json")).ok()?;
         let value: Value = serde_json::from_str(&text).ok()?;
-        (value["pid"] == self.child.id()).then(|| value["address"].as_str().expect("an address").to_owned())
+        (value["pid"] == self.child.0.id()).then(|| value["address"].as_str().expect("an address").to_owned())
     }
 }
 
 /// A server that answers.
 pub struct Server {
-    pub child: Child,
+    child: Owned,
     stdout: BufReader<ChildStdout>,
     pub client: Asker,
 }
@@ -141,17 +163,16 @@ impl Server {
         text
     }
 
-    /// SIGKILL: nothing is finished, nothing is written any more.
-    pub fn kill(mut self) {
-        self.child.kill().expect("it is our child");
-        self.child.wait().expect("it is our child");
+    /// SIGKILL.
+    pub fn kill(self) {
+        self.child.kill();
     }
 
     /// SIGTERM, and what it ends with.
     pub fn terminate(mut self) -> i32 {
-        let done = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is there");
+        let done = Command::new("kill").arg(self.child.0.id().to_string()).status().expect("kill is there");
         assert!(done.success());
-        self.child.wait().expect("it is our child").code().expect("it ends by itself")
+        self.child.0.wait().expect("it is our child").code().expect("it ends by itself")
     }
 }
 
