@@ -212,6 +212,11 @@ impl Error {
         response
     }
 
+    /// The error's object alone, for what may have to be said later: nothing is logged, since nothing has happened yet.
+    pub(crate) fn words(&self, request: RequestId) -> Bytes {
+        Face::of(self, request).body
+    }
+
     /// The error's object alone, for streams whose status has already been sent.
     pub(crate) fn object(&self, request: RequestId) -> Bytes {
         let face = Face::of(self, request);

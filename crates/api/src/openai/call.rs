@@ -136,7 +136,7 @@ fn told(mut response: Response, served: &Served) -> Response {
 
 fn events(surface: &Surface, request: RequestId, events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let keep_alive: Duration = surface.app.config.limits.keep_alive();
-    let last_words = sse::data(&Error::Stopping.object(request));
+    let last_words = sse::data(&Error::Stopping.words(request));
     sse::response(events, keep_alive, surface.lifecycle.cut.clone(), last_words)
 }
 
