@@ -96,7 +96,7 @@ async fn what_was_recorded_durably_is_found_after_a_crash() {
     drop((catalog, lake, recorder, traces));
     let house = House::open(folder, RecorderConfig::default()).await;
     let found = house.traces.trace(&full_span().project, full_span().trace_id).await.unwrap();
-    assert_eq!(found, [recorded.clone()]);
+    assert_eq!(found, std::slice::from_ref(&recorded));
     house.lake.seal().await.unwrap();
     assert_eq!(house.traces.span(&recorded.project, recorded.span_id).await.unwrap(), Some(recorded));
 }
