@@ -21,7 +21,7 @@ models: .venv/ready ## Put the models that tests need into ~/.cache/quarterdeck/
 
 test: setup models ## Run every test
 	$(CARGO) test --release --workspace
-	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest tests/openai
+	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest -p no:cacheprovider tests/openai
 
 check: setup ## Formatting and lints
 	$(CARGO) fmt --all --check

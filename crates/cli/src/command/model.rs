@@ -15,7 +15,7 @@ const MODEL: &[Column<'_>] = &[
     ("name", "name"),
     ("kind", "kind"),
     ("format", "format"),
-    ("bytes", "size_bytes"),
+    ("mb", "size_mb"),
     ("licence", "licence"),
     ("installed", "installed.version"),
     ("description", "description"),
@@ -49,7 +49,11 @@ fn path(name: &str) -> String {
 }
 
 async fn all(door: &Door) -> Result<Vec<Value>, Error> {
-    Ok(rows_of(door.get("/api/v1/models").await?))
+    let mut models = rows_of(door.get("/api/v1/models").await?);
+    for model in &mut models {
+        model["size_mb"] = model["size_bytes"].as_u64().map(|bytes| bytes.div_ceil(1_000_000)).into();
+    }
+    Ok(models)
 }
 
 /// The names of the models that are installed.

@@ -1,6 +1,7 @@
 //! `quarterdeck trace`: recorded calls, listed, shown and followed.
 
 use http::Method;
+use qd_base::Picodollars;
 use serde_json::Value;
 
 use crate::Error;
@@ -22,7 +23,7 @@ const SUMMARY: &[Column<'_>] = &[
     ("ms", "latency_ms"),
     ("in", "input_tokens"),
     ("out", "output_tokens"),
-    ("picodollars", "cost_picodollars"),
+    ("cost", "cost"),
 ];
 
 const SPAN: &[Column<'_>] = &[
@@ -35,7 +36,7 @@ const SPAN: &[Column<'_>] = &[
     ("ms", "latency_ms"),
     ("in", "input_tokens"),
     ("out", "output_tokens"),
-    ("picodollars", "cost_picodollars"),
+    ("cost", "cost"),
     ("input", "input"),
     ("output", "output"),
 ];
@@ -63,7 +64,19 @@ async fn list(context: &Context, door: &Door, filter: TraceFilter) -> Result<(),
             break;
         }
     }
-    context.printer.rows(&rows, SUMMARY)
+    context.printer.rows(&readable(context, rows), SUMMARY)
+}
+
+/// For people a time to the millisecond and money in dollars; programs get what the server said, and more.
+fn readable(context: &Context, mut rows: Vec<Value>) -> Vec<Value> {
+    for row in &mut rows {
+        row["cost"] = row["cost_picodollars"].as_i64().map(|cost| Picodollars::new(cost).to_string()).into();
+        if context.printer.is_for_people() {
+            row["start_time"] = row["start_time"].as_str().map(|time| time.chars().take(23).collect::<String>()).into();
+            row["latency_ms"] = row["latency_ms"].as_f64().map(|latency_ms| format!("{latency_ms:.1}")).into();
+        }
+    }
+    rows
 }
 
 fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
@@ -81,9 +94,12 @@ fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
 }
 
 async fn show(context: &Context, door: &Door, id: String) -> Result<(), Error> {
-    let trace = door.get(&format!("/api/v1/traces/{}", segment(&id))).await?;
-    let spans = trace["spans"].as_array().map_or(&[][..], Vec::as_slice);
-    match spans {
+    let mut trace = door.get(&format!("/api/v1/traces/{}", segment(&id))).await?;
+    let spans = match trace["spans"].take() {
+        Value::Array(spans) => readable(context, spans),
+        _ => Vec::new(),
+    };
+    match spans.as_slice() {
         [only] if context.printer.is_for_people() => context.printer.object(only),
         all => context.printer.rows(all, SPAN),
     }
@@ -96,7 +112,7 @@ async fn tail(context: &Context) -> Result<(), Error> {
     while let Some((name, value)) = events.next_json().await? {
         match name.as_str() {
             "missed" => eprintln!("{value} spans came faster than they were read"),
-            _ => context.printer.next(&value, &SUMMARY[..])?,
+            _ => readable(context, vec![value]).iter().try_for_each(|row| context.printer.next(row, SUMMARY))?,
         }
     }
     Ok(())
