@@ -223,11 +223,13 @@ fn limits(options: &ModelOptions, context: u32, threads: NonZeroUsize) -> std::r
     if context == 0 || options.chunk_tokens == 0 {
         return Err("context and chunk_tokens must be at least 1".into());
     }
-    let cache_tokens = options.cache_tokens.max(context);
+    let batch_tokens = BATCH_TOKENS.max(options.slots + options.chunk_tokens);
+    // llama.cpp cuts its batch to the cache and aborts the process when it gets a larger one.
+    let cache_tokens = options.cache_tokens.max(context).max(batch_tokens as u32);
     Ok(Limits {
         slots: options.slots,
         cache_tokens,
-        batch_tokens: BATCH_TOKENS.max(options.slots + options.chunk_tokens),
+        batch_tokens,
         chunk_tokens: options.chunk_tokens,
         idle_tokens: cache_tokens as usize / 2,
         threads: threads.get(),

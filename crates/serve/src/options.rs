@@ -57,7 +57,8 @@ pub struct ModelOptions {
     /// Requests that may wait for a slot; one more is refused with
     /// [`Error::QueueFull`](crate::Error::QueueFull).
     pub queue: usize,
-    /// Tokens that all slots together keep in the key-value cache. At least `context`.
+    /// Tokens that all slots together keep in the key-value cache. Never less than `context`, nor than one
+    /// step computes.
     pub cache_tokens: u32,
     /// Prompt tokens computed in one step while other requests are generating: a larger chunk fills
     /// prompts faster, a smaller one keeps the running streams smoother.

@@ -329,8 +329,8 @@ async fn a_client_that_leaves_frees_its_slot() {
 
 #[tokio::test]
 async fn a_full_cache_delays_and_loses_nothing() {
-    // Four answers of 120 tokens and their prompts need over 600 cells and there are 256, so some must go back.
-    let options = ModelOptions { context: Some(256), cache_tokens: 256, slots: 4, ..ModelOptions::default() };
+    // Four answers of 120 tokens and their prompts need over 600 cells and there are 512, so some must go back.
+    let options = ModelOptions { context: Some(256), cache_tokens: 512, slots: 4, ..ModelOptions::default() };
     let engine = engine(options).await;
     let more = json!({"max_tokens": 120, "ignore_eos": true});
     let prompts = ["Tell me of a cat.", "Tell me of a dog.", "Tell me of a cow.", "Tell me of a bee."];
