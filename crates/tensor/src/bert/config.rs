@@ -88,7 +88,7 @@ impl ModelFile {
         if self.position_embedding_type != "absolute" {
             return wrong("position_embedding_type", &self.position_embedding_type);
         }
-        if self.num_attention_heads == 0 || self.hidden_size % self.num_attention_heads != 0 {
+        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return wrong("num_attention_heads", &self.num_attention_heads.to_string());
         }
         // A text needs room for the token that begins it and the one that ends it.
