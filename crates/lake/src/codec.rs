@@ -15,7 +15,7 @@ use qd_base::TableName;
 
 use crate::Error;
 
-/// The fastest level of zstd; level 3 made blobs 8% smaller at 1.6 times the time.
+/// A staged blob lives for seconds, so the time to make it counts for more than its size.
 const LEVEL: i32 = 1;
 
 /// Compresses one batch.

@@ -78,9 +78,10 @@ pub(crate) fn start(
 
 impl Collector {
     async fn run(mut self, groups: mpsc::Sender<Group>) {
-        let mut started = Instant::now();
-        while let Some(pending) = self.next(started + self.interval).await {
-            started = Instant::now();
+        // Nothing has been committed yet, so the first group waits for nothing.
+        let mut next = Instant::now();
+        while let Some(pending) = self.next(next).await {
+            next = Instant::now() + self.interval;
             if let Some(group) = encode(pending, &self.tables).await
                 && groups.send(group).await.is_err()
             {

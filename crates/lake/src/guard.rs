@@ -5,12 +5,17 @@
 //! the query engine knows no file system but the folder of the segments, no function that reads files, and none
 //! whose answer can be many times larger than its arguments.
 
+use std::ops::ControlFlow;
+
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement, visit_relations};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::Error;
 
@@ -21,12 +26,20 @@ pub(crate) const ABSENT_FUNCTIONS: &[&str] = &["array_pad", "array_repeat", "arr
 /// Nesting of parentheses and subqueries that the parser follows.
 const MAX_NESTING: usize = 64;
 
+/// Operators and keywords in one statement.
+const MAX_LINKS: usize = 1000;
+
+/// Tables in one statement, each as often as it is named.
+const MAX_RELATIONS: usize = 32;
+
 /// Parses a statement and checks that it is one that reads.
 pub(crate) fn parse(sql: &str, limit_bytes: usize) -> Result<Statement, Error> {
     if sql.len() > limit_bytes {
         return Err(Error::SqlTooLong { bytes: sql.len(), limit_bytes });
     }
-    let mut parser = DFParserBuilder::new(sql).with_recursion_limit(MAX_NESTING).build().map_err(syntax)?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|cause| Error::Sql { message: cause.to_string() })?;
+    check_size(&tokens)?;
+    let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(MAX_NESTING).build().map_err(syntax)?;
     let mut statements = parser.parse_statements().map_err(syntax)?;
     let statement = statements.pop_front().ok_or_else(|| Error::Sql { message: "there is no statement".to_owned() })?;
     if !statements.is_empty() {
@@ -36,9 +49,31 @@ pub(crate) fn parse(sql: &str, limit_bytes: usize) -> Result<Statement, Error> {
     Ok(statement)
 }
 
+/// Refuses statements that would take very long to plan, which no time limit stops. Values and names are free:
+/// a list of ten thousand identifiers is planned in no time.
+fn check_size(tokens: &[TokenWithSpan]) -> Result<(), Error> {
+    let counts = |token: &&TokenWithSpan| match &token.token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Comma | Token::Period | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::EOF => false,
+        _ => true,
+    };
+    let links = tokens.iter().filter(counts).count();
+    if links > MAX_LINKS { Err(refused(&format!("{links} operators and keywords, more than {MAX_LINKS}"))) } else { Ok(()) }
+}
+
+/// Refuses joins of very many tables, for the same reason.
+fn check_relations(statement: &SqlStatement) -> Result<(), Error> {
+    let mut relations = 0;
+    let _ = visit_relations(statement, |_| {
+        relations += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    if relations > MAX_RELATIONS { Err(refused(&format!("{relations} tables, more than {MAX_RELATIONS}"))) } else { Ok(()) }
+}
+
 fn check(statement: &Statement) -> Result<(), Error> {
     match statement {
-        Statement::Statement(statement) => check_sql(statement),
+        Statement::Statement(statement) => check_relations(statement).and_then(|()| check_sql(statement)),
         Statement::Explain(explain) => check(&explain.statement),
         Statement::CopyTo(_) => Err(refused("COPY")),
         Statement::CreateExternalTable(_) => Err(refused("CREATE EXTERNAL TABLE")),

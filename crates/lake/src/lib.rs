@@ -11,7 +11,7 @@
 //!
 //! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
 //! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject`); how they
-//! are read (`guard` → [`query`] → `scan` → `engine`); all of it together (`core` → [`lake`] → [`health`]); and
+//! are read (`guard` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`]); and
 //! beside it, what is opaque: [`blob`].
 
 pub mod config;
@@ -33,6 +33,7 @@ mod engine;
 mod guard;
 pub mod query;
 mod scan;
+mod stop;
 
 mod core;
 pub mod health;

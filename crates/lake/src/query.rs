@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use crate::engine::Engine;
 use crate::guard::{check_plan, parse, syntax};
 use crate::scan::{SegmentsRead, TableScan};
+use crate::stop::{Signal, Stop, stoppable};
 use crate::tables::{Snapshot, TableSnapshot};
 use crate::{Error, LakeConfig, QueryLimits};
 
@@ -139,13 +140,14 @@ impl Queries {
     /// any more.
     pub async fn answer(&self, engine: &Engine, snapshot: &Snapshot, question: &Question<'_>, read: &SegmentsRead) -> Result<QueryOutput, Error> {
         let Question { sql, params, limits } = question.clone();
+        let stop = Stop::default();
         let run = async {
             let _permit = self.permits.acquire().await.map_err(|_| Error::Closed)?;
             let memory_bytes = limits.memory_bytes.min(self.memory_bytes);
             let scan = |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
             let tables = snapshot.iter().map(|(name, table)| (name.to_string(), scan(table)));
             let state = engine.session(memory_bytes, tables.collect()).map_err(syntax)?;
-            let work = Work { state, sql: sql.to_owned(), params, memory_bytes, max_rows: limits.max_rows, max_sql_bytes: self.max_sql_bytes };
+            let work = Work { state, sql: sql.to_owned(), params, memory_bytes, max_rows: limits.max_rows, max_sql_bytes: self.max_sql_bytes, signal: stop.signal() };
             engine.spawn(work.run()).await.map_err(|_| Error::Broken { operation: "running a query" })?
         };
         let limit_ms = u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX);
@@ -161,6 +163,7 @@ struct Work {
     memory_bytes: usize,
     max_rows: usize,
     max_sql_bytes: usize,
+    signal: Signal,
 }
 
 impl Work {
@@ -177,7 +180,8 @@ impl Work {
         // Without parameters, `$1` stays and is reported as missing by the planner.
         let plan = if params.is_empty() { plan } else { plan.with_param_values(ParamValues::from(params)).map_err(syntax)? };
         let plan = self.state.create_physical_plan(&plan).await.map_err(|cause| self.failed(cause))?;
-        execute_stream(plan, self.state.task_ctx()).map_err(|cause| self.failed(cause))
+        let stream = stoppable(plan, &self.signal).and_then(|plan| execute_stream(plan, self.state.task_ctx()));
+        stream.map_err(|cause| self.failed(cause))
     }
 
     async fn collect(&self, mut rows: SendableRecordBatchStream) -> Result<QueryOutput, Error> {

@@ -32,6 +32,25 @@ pub(crate) struct Made {
     pub tombstones_through: Option<TombstoneId>,
 }
 
+/// The first and last time among the rows of a segment; none while there are no rows.
+#[derive(Debug, Default)]
+struct TimeBounds {
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+impl TimeBounds {
+    fn note(&mut self, spec: &TableSpec, batch: &Result<RecordBatch, DataFusionError>) {
+        if let Ok(batch) = batch
+            && batch.num_rows() > 0
+        {
+            let (first, last) = spec.time_bounds(batch);
+            self.first = Some(self.first.map_or(first, |known| known.min(first)));
+            self.last = self.last.max(Some(last));
+        }
+    }
+}
+
 impl Core {
     /// Seals the oldest staged rows of a table, and returns how many batches that were.
     pub async fn seal_table(&self, table: &TableName) -> Result<usize, Error> {
@@ -82,27 +101,17 @@ impl Core {
         let temporary = self.folders.temporary.join(format!("{id}.parquet"));
         let disk = Arc::clone(&self.disk);
         let write = move || {
-            let mut bounds: Option<(Timestamp, Timestamp)> = None;
-            let noted = Arc::clone(&spec);
-            let rows = rows(&spec)?.inspect(|batch| {
-                if let Ok(batch) = batch
-                    && batch.num_rows() > 0
-                {
-                    let (first, last) = noted.time_bounds(batch);
-                    let (least, most) = bounds.unwrap_or((first, last));
-                    bounds = Some((least.min(first), most.max(last)));
-                }
-            });
-            let sealed = segment::write(&*disk, &spec, temporary, &path, rows)?;
-            let (min_time, max_time) = bounds.unwrap_or((Timestamp::MIN, Timestamp::MAX));
+            let mut times = TimeBounds::default();
+            let batches = rows(&spec)?.inspect(|batch| times.note(&spec, batch));
+            let sealed = segment::write(&*disk, &spec, temporary, &path, batches)?;
             let record = SegmentRecord {
                 id,
                 table: spec.name.clone(),
                 path: relative,
                 rows: sealed.rows,
                 bytes: sealed.written.bytes,
-                min_time,
-                max_time,
+                min_time: times.first.unwrap_or(Timestamp::MIN),
+                max_time: times.last.unwrap_or(Timestamp::MAX),
                 hash: sealed.written.sha256,
                 level: made.level,
                 tombstones_through: made.tombstones_through,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, Scalar, StringArray};
+use arrow::array::{Array, BooleanArray, RecordBatch, Scalar, StringArray};
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::{cast, filter_record_batch, not, or, prep_null_mask_filter};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -31,7 +31,8 @@ pub(crate) fn without_subjects(spec: &TableSpec, id: StagedId, batch: &RecordBat
         for tombstone in holding {
             let theirs = eq(&subjects, &Scalar::new(StringArray::from(vec![tombstone.subject.as_str()])))?;
             // A row without a subject is nobody's, so it stays.
-            hidden = or(&hidden, &prep_null_mask_filter(&theirs))?;
+            let theirs = if theirs.null_count() > 0 { prep_null_mask_filter(&theirs) } else { theirs };
+            hidden = or(&hidden, &theirs)?;
         }
         filter_record_batch(batch, &not(&hidden)?)
     };
