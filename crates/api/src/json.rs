@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 /// field's path for a missing field or a wrong type.
 pub(crate) fn read<'de, T: Deserialize<'de>>(body: &'de [u8], depth: usize) -> Result<T> {
     check_depth(body, depth)?;
+    check_root(body)?;
     // Noting the path of every field costs, so it is done only when there is an error to tell.
     serde_json::from_slice(body).or_else(|plain| match plain.classify() {
         Category::Data => {
@@ -25,6 +26,15 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(body: &'de [u8], depth: usize) -> R
 /// Reads a value that owns its parts.
 pub(crate) fn read_owned<T: DeserializeOwned>(body: &[u8], depth: usize) -> Result<T> {
     read(body, depth)
+}
+
+/// Refuses an array in the place of the request: serde would take its items for the fields of an object, in their order.
+fn check_root(body: &[u8]) -> Result<()> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    match first {
+        Some(b'[') => Err(wrong_type(None, "an array", "an object")),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses JSON that nests too deeply, before any parser builds a tree of it. One pass, nothing allocated.
@@ -56,6 +66,9 @@ fn wrong(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
     if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return missing(path, field);
     }
+    if let Some(field) = text.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+        return twice(path, field);
+    }
     if let Some((got, expected)) = text.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
         return wrong_type(path, kind_of(got), &in_words(expected));
     }
@@ -67,11 +80,18 @@ fn wrong(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
 }
 
 fn missing(parent: Option<String>, field: &str) -> Error {
-    let path = match parent {
-        Some(parent) => format!("{parent}.{field}"),
-        None => field.to_owned(),
-    };
+    let path = below(parent, field);
     Error::parameter(path.clone(), "missing_required_parameter", format!("Missing required parameter: '{path}'."))
+}
+
+/// Two readers of the same bytes could take a different one of the two.
+fn twice(parent: Option<String>, field: &str) -> Error {
+    let path = below(parent, field);
+    Error::parameter(path.clone(), "invalid_value", format!("Duplicate parameter: '{path}'."))
+}
+
+fn below(parent: Option<String>, field: &str) -> String {
+    parent.map_or_else(|| field.to_owned(), |parent| format!("{parent}.{field}"))
 }
 
 fn wrong_type(path: Option<String>, got: &str, expected: &str) -> Error {
@@ -165,7 +185,7 @@ mod tests {
             message(r#"{"model":"m","items":[{"size":"7"}]}"#),
             "Invalid type for 'items[0].size': expected an integer, but got a string instead."
         );
-        assert_eq!(message("[]"), "Missing required parameter: 'model'.");
+        assert_eq!(message("[]"), "Invalid type for the request: expected an object, but got an array instead.");
         assert_eq!(message("7"), "Invalid type for the request: expected an object, but got an integer instead.");
     }
 

@@ -207,7 +207,7 @@ mod tests {
         }
         check(r#""prompt":[]"#, Some("prompt"));
         check(r#""prompt":{"a":1}"#, Some("prompt"));
-        check(r#""prompt":["a",1]"#, Some("prompt[1]"));
+        check(r#""prompt":["a",1]"#, Some("prompt"));
     }
 
     #[test]

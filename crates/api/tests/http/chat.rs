@@ -174,11 +174,13 @@ async fn a_long_wait_for_a_stream_is_filled_with_comments() {
 
 #[tokio::test]
 async fn what_fails_after_the_status_was_sent_is_an_event() {
-    let house = House::with(|config| config.limits.keep_alive_ms = 1).await;
+    let house = House::with(|config| config.limits.keep_alive_ms = 20).await;
     let key = house.key(&[Scope::Infer]).await;
-    let mut sent = body("stub/broken");
+    let mut sent = body("stub/held-broken");
     sent["stream"] = true.into();
     let mut events = Events::of(house.send(request(Method::POST, PATH, Some(&key), Some(sent.to_string()))).await);
+    assert_eq!(events.next().await.unwrap(), ": waiting for the model");
+    house.stub.shared.held.add_permits(1);
     let event = events.data().await.unwrap();
     let error: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(error["error"]["code"], "of_the_upstream");

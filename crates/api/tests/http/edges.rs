@@ -34,6 +34,7 @@ async fn bodies_that_are_not_json() {
     post_raw(&house, "application/json", "{\"model\":").await.refused(400, "invalid_json");
     post_raw(&house, "application/json", "").await.refused(400, "invalid_json");
     post_raw(&house, "application/json", "[".repeat(100_000)).await.refused(400, "json_too_deep");
+    post_raw(&house, "application/json", "[\"m\", []]").await.refused(400, "invalid_type");
     post_raw(&house, "text/plain", "{}").await.refused(415, "unsupported_content_type");
     post_raw(&house, "", "{}").await.refused(415, "unsupported_content_type");
     post_raw(&house, "application/json; charset=utf-8", "{}").await.refused(400, "missing_required_parameter");

@@ -27,7 +27,7 @@ pub struct Stub {
 pub struct Shared {
     /// The last request: its headers as text and its body.
     pub last: parking::Slot,
-    /// Requests for the model `held` wait for one permit each, before they answer or between two events.
+    /// Requests for models `held…` wait for one permit each, before they answer or between two events.
     pub held: Semaphore,
     /// How many requests for `held` are waiting.
     pub waiting: watch::Sender<usize>,
@@ -104,12 +104,12 @@ async fn wait(shared: &Shared) {
 async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
     let request = read(&shared, &headers, &body);
     let model = request["model"].as_str().unwrap();
-    if model == "held" {
+    if model.starts_with("held") {
         wait(&shared).await;
     }
     match model {
         "limited" => refuse(StatusCode::TOO_MANY_REQUESTS, "slow down"),
-        "broken" => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the upstream is broken"),
+        "broken" | "held-broken" => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the upstream is broken"),
         "locked" => refuse(StatusCode::UNAUTHORIZED, "bad key"),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
