@@ -1,6 +1,7 @@
 //! Measures the lake: durable rows a second, bytes a span, and two queries over all spans.
 //!
-//! `bench_lake ROWS DIR` prints one JSON object. `bench/lake/bench.py` builds and runs it.
+//! `bench_lake ROWS DIR [INTERVAL_MS GROUP_BYTES]` prints one JSON object. `bench/lake/bench.py` builds and runs it; the
+//! last two arguments change the group commit, to see what it is worth.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,16 +34,22 @@ async fn main() -> Result<(), Failure> {
     let rows: usize = arguments.next().ok_or("usage: bench_lake ROWS DIR")?.parse()?;
     let dir = arguments.next().ok_or("usage: bench_lake ROWS DIR")?;
     let dir = Path::new(&dir);
-    let templates: Vec<_> = (0..TEMPLATES).map(|seed| Arc::new(spans::Template::new(seed as u64, BATCH_ROWS))).collect();
+    let mut config = LakeConfig::new(dir.join("lake"));
+    if let (Some(interval_ms), Some(group_bytes)) = (arguments.next(), arguments.next()) {
+        config.commit_interval_ms = interval_ms.parse()?;
+        config.commit_bytes = group_bytes.parse()?;
+    }
+    let templates: Vec<_> =
+        (0..TEMPLATES).map(|seed| Arc::new(spans::Template::new(seed as u64, BATCH_ROWS))).collect();
     let raw_bytes = templates.iter().map(|template| template.bytes()).sum::<usize>() / (TEMPLATES * BATCH_ROWS);
 
-    let scene = Scene::open(dir).await?;
+    let scene = Scene::open(dir, config.clone()).await?;
     let append = scene.append(rows, &templates).await?;
     let sealed = scene.seal().await?;
     let lookup = scene.lookups(rows, &templates).await?;
     let percentile = scene.percentiles(rows).await?;
     let (extra, staged) = scene.query_while_staged(rows, &templates).await?;
-    let reopen_ms = scene.reopen(dir).await?;
+    let reopen_ms = scene.reopen(dir, config).await?;
     let disk_bytes = disk_bytes(dir)?;
 
     let result = serde_json::json!({
@@ -60,10 +67,10 @@ struct Scene {
 }
 
 impl Scene {
-    async fn open(dir: &Path) -> Result<Self, Failure> {
+    async fn open(dir: &Path, config: LakeConfig) -> Result<Self, Failure> {
         let key: MasterKey = "07".repeat(32).parse()?;
         let catalog = Catalog::open(dir, key).await?;
-        let lake = Lake::open(LakeConfig::new(dir.join("lake")), catalog.clone(), vec![spans::table()]).await?;
+        let lake = Lake::open(config, catalog.clone(), vec![spans::table()]).await?;
         Ok(Self { catalog, lake })
     }
 
@@ -118,7 +125,8 @@ impl Scene {
     }
 
     async fn percentiles(&self, rows: usize) -> Result<serde_json::Value, Failure> {
-        let sql = "SELECT model, count(*), approx_percentile_cont(latency_ms, 0.99) FROM spans GROUP BY model ORDER BY model";
+        let sql =
+            "SELECT model, count(*), approx_percentile_cont(latency_ms, 0.99) FROM spans GROUP BY model ORDER BY model";
         let mut times = Vec::new();
         for _ in 0..REPEATS {
             let (models, time) = self.ask(sql, vec![]).await?;
@@ -129,11 +137,16 @@ impl Scene {
     }
 
     /// The same query while the newest rows are not sealed yet.
-    async fn query_while_staged(&self, rows: usize, templates: &[Arc<spans::Template>]) -> Result<(usize, serde_json::Value), Failure> {
+    async fn query_while_staged(
+        &self,
+        rows: usize,
+        templates: &[Arc<spans::Template>],
+    ) -> Result<(usize, serde_json::Value), Failure> {
         let batches = rows / BATCH_ROWS;
         let extra = (batches / 20).clamp(1, 500);
         write(&self.lake, templates, batches..batches + extra).await?;
-        let sql = "SELECT model, count(*), approx_percentile_cont(latency_ms, 0.99) FROM spans GROUP BY model ORDER BY model";
+        let sql =
+            "SELECT model, count(*), approx_percentile_cont(latency_ms, 0.99) FROM spans GROUP BY model ORDER BY model";
         let mut times = Vec::new();
         for _ in 0..REPEATS {
             times.push(self.ask(sql, vec![]).await?.1);
@@ -148,13 +161,13 @@ impl Scene {
     }
 
     /// How long the lake takes to open again, with staged rows to read back.
-    async fn reopen(self, dir: &Path) -> Result<f64, Failure> {
+    async fn reopen(self, dir: &Path, config: LakeConfig) -> Result<f64, Failure> {
         self.lake.close().await;
         let Self { catalog, lake } = self;
         drop(lake);
         catalog.close().await;
         let start = Instant::now();
-        let scene = Self::open(dir).await?;
+        let scene = Self::open(dir, config).await?;
         let reopen_ms = start.elapsed().as_secs_f64() * 1e3;
         // The extra rows are sealed too, so that the bytes on disk are those of segments.
         scene.lake.seal().await?;
@@ -165,7 +178,11 @@ impl Scene {
 }
 
 /// Appends these batches one after another, trying again when the lake is full.
-async fn write(lake: &Lake, templates: &[Arc<spans::Template>], batches: impl Iterator<Item = usize>) -> Result<(Vec<Duration>, usize), Failure> {
+async fn write(
+    lake: &Lake,
+    templates: &[Arc<spans::Template>],
+    batches: impl Iterator<Item = usize>,
+) -> Result<(Vec<Duration>, usize), Failure> {
     let mut waited = Vec::new();
     let mut refused = 0;
     for number in batches {

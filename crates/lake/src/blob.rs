@@ -100,7 +100,11 @@ impl BlobStore {
                 _ => Error::disk("reading blob", &path)(cause),
             })?;
             let found = Sha256Hex::of(&bytes);
-            if found == sha256 { Ok(Bytes::from(bytes)) } else { Err(Error::Checksum { path, expected: sha256, found }) }
+            if found == sha256 {
+                Ok(Bytes::from(bytes))
+            } else {
+                Err(Error::Checksum { path, expected: sha256, found })
+            }
         })
         .await
     }
@@ -143,11 +147,15 @@ impl BlobStore {
     }
 
     fn sync_folder_of(&self, path: &Path) -> Result<(), Error> {
-        path.parent().map_or(Ok(()), |folder| self.disk.sync_folder(folder).map_err(Error::disk("syncing folder", folder)))
+        path.parent()
+            .map_or(Ok(()), |folder| self.disk.sync_folder(folder).map_err(Error::disk("syncing folder", folder)))
     }
 }
 
-async fn blocking<T: Send + 'static>(operation: &'static str, work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { operation })?
 }
 

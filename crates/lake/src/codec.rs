@@ -20,7 +20,8 @@ const LEVEL: i32 = 1;
 
 /// Compresses one batch.
 pub(crate) fn encode(table: &TableName, batch: &RecordBatch) -> Result<Vec<u8>, Error> {
-    let mut writer = StreamWriter::try_new(Vec::new(), batch.schema_ref()).map_err(Error::arrow("encoding rows", table))?;
+    let mut writer =
+        StreamWriter::try_new(Vec::new(), batch.schema_ref()).map_err(Error::arrow("encoding rows", table))?;
     writer.write(batch).map_err(Error::arrow("encoding rows", table))?;
     let plain = writer.into_inner().map_err(Error::arrow("encoding rows", table))?;
     compress(&plain).map_err(|cause| Error::arrow("compressing rows", table)(cause.into()))

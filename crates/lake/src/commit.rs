@@ -72,7 +72,13 @@ pub(crate) fn start(
     let (sender, groups) = mpsc::channel(1);
     let interval = Duration::from_millis(config.commit_interval_ms);
     let collector = Collector { batches, tables: Arc::clone(tables), interval, group_bytes: config.commit_bytes };
-    let committer = Committer { groups, catalog, tables: Arc::clone(tables), health: Arc::clone(health), committed: Arc::clone(committed) };
+    let committer = Committer {
+        groups,
+        catalog,
+        tables: Arc::clone(tables),
+        health: Arc::clone(health),
+        committed: Arc::clone(committed),
+    };
     [tokio::spawn(collector.run(sender)), tokio::spawn(committer.run())]
 }
 
@@ -128,7 +134,8 @@ fn encode_now(pending: Vec<Pending>, tables: &Tables) -> Option<Group> {
         waiting.push(Waiting { ack, rows: batch.num_rows(), _room: room });
         batches.entry(table).or_default().push(batch);
     }
-    let parts = batches.into_iter().map(|(table, batches)| encode_part(table, &batches, tables)).collect::<Result<Vec<_>, _>>();
+    let parts =
+        batches.into_iter().map(|(table, batches)| encode_part(table, &batches, tables)).collect::<Result<Vec<_>, _>>();
     match parts {
         Ok(parts) => Some(Group { parts, waiting }),
         Err(error) => {
@@ -143,7 +150,14 @@ fn encode_part(table: TableName, batches: &[RecordBatch], tables: &Tables) -> Re
     let batch = concat_batches(&spec.schema, batches).map_err(Error::arrow("joining rows", &table))?;
     let (min_time, max_time) = spec.time_bounds(&batch);
     let blob = codec::encode(&table, &batch)?;
-    let staged = NewStaged { table: table.clone(), rows: batch.num_rows() as u64, bytes: batch.get_array_memory_size() as u64, min_time, max_time, blob };
+    let staged = NewStaged {
+        table: table.clone(),
+        rows: batch.num_rows() as u64,
+        bytes: batch.get_array_memory_size() as u64,
+        min_time,
+        max_time,
+        blob,
+    };
     Ok(Part { table, batch, staged })
 }
 

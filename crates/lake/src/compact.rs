@@ -88,7 +88,12 @@ impl Core {
         let table = &snapshot.spec.name;
         let made = Made {
             level: segments.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0),
-            tombstones_through: segments.iter().map(|segment| segment.record.tombstones_through).max().flatten().max(last(&snapshot.tombstones)),
+            tombstones_through: segments
+                .iter()
+                .map(|segment| segment.record.tombstones_through)
+                .max()
+                .flatten()
+                .max(last(&snapshot.tombstones)),
         };
         let old: Vec<_> = segments.iter().map(|segment| segment.record.id).collect();
         let merged = self.merge(snapshot, &segments, made).await?;
@@ -98,16 +103,24 @@ impl Core {
         self.tables.rewritten(table.as_str(), &old, merged.into_iter().collect())
     }
 
-    async fn merge(&self, snapshot: &TableSnapshot, segments: &[Arc<Segment>], made: Made) -> Result<Arc<Segment>, Error> {
+    async fn merge(
+        &self,
+        snapshot: &TableSnapshot,
+        segments: &[Arc<Segment>],
+        made: Made,
+    ) -> Result<Arc<Segment>, Error> {
         let table = &snapshot.spec.name;
-        let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new()).map_err(Error::segment("preparing a merge", table))?;
+        let state =
+            self.engine.session(MERGE_MEMORY_BYTES, Vec::new()).map_err(Error::segment("preparing a merge", table))?;
         let rows = merge_plan(&state, &snapshot.spec, segments, &snapshot.tombstones)
             .and_then(|plan| execute_stream(plan, state.task_ctx()))
             .map_err(Error::segment("preparing a merge", table))?;
         let (sender, mut batches) = mpsc::channel(MERGE_AHEAD);
         let reader = self.engine.spawn(pump(rows, sender));
         let segment = self
-            .write_segment(Arc::clone(&snapshot.spec), made, move |_| Ok(std::iter::from_fn(move || batches.blocking_recv())))
+            .write_segment(Arc::clone(&snapshot.spec), made, move |_| {
+                Ok(std::iter::from_fn(move || batches.blocking_recv()))
+            })
             .await?;
         reader.await.map_err(|_| Error::Broken { operation: "merging segments" })?;
         if segment.record.rows == 0 {
@@ -189,11 +202,17 @@ fn choose(segments: &[Arc<Segment>], fan_in: usize, most_bytes: u64) -> Vec<Arc<
 }
 
 /// The visible rows of sorted segments, in order, in the plain types of the table.
-fn merge_plan(state: &SessionState, spec: &TableSpec, segments: &[Arc<Segment>], tombstones: &[Tombstone]) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+fn merge_plan(
+    state: &SessionState,
+    spec: &TableSpec,
+    segments: &[Arc<Segment>],
+    tombstones: &[Tombstone],
+) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
     let unknown = Arc::new(Statistics::new_unknown(&spec.schema));
     let mut parts = Vec::<Arc<dyn ExecutionPlan>>::new();
     for (pending, segments) in by_tombstones(segments.to_vec(), tombstones) {
-        let groups = segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
+        let groups =
+            segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
         let scan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
         parts.push(match visible(spec, &spec.schema, &pending)? {
             Some(visible) => Arc::new(FilterExec::try_new(visible, scan)?),
@@ -202,8 +221,13 @@ fn merge_plan(state: &SessionState, spec: &TableSpec, segments: &[Arc<Segment>],
     }
     let plan = UnionExec::try_new(parts)?;
     let options = SortOptions { descending: false, nulls_first: true };
-    let order = spec.sort.iter().map(|column| Ok(PhysicalSortExpr::new(col(column, &spec.schema)?, options))).collect::<DataFusionResult<Vec<_>>>()?;
-    let order = LexOrdering::new(order).ok_or_else(|| DataFusionError::Plan("a table needs a sort column".to_owned()))?;
+    let order = spec
+        .sort
+        .iter()
+        .map(|column| Ok(PhysicalSortExpr::new(col(column, &spec.schema)?, options)))
+        .collect::<DataFusionResult<Vec<_>>>()?;
+    let order =
+        LexOrdering::new(order).ok_or_else(|| DataFusionError::Plan("a table needs a sort column".to_owned()))?;
     Ok(Arc::new(SortPreservingMergeExec::new(order, plan)))
 }
 

@@ -74,8 +74,15 @@ pub(crate) struct Folders {
 
 impl Folders {
     fn create(dir: &Path, tables: &[TableSpec]) -> Result<Self, Error> {
-        let folders = Self { segments: dir.join("segments"), temporary: dir.join("tmp"), quarantine: dir.join("quarantine"), spill: dir.join("spill") };
-        let of_tables = tables.iter().flat_map(|table| [folders.segments.join(table.name.as_str()), folders.quarantine.join(table.name.as_str())]);
+        let folders = Self {
+            segments: dir.join("segments"),
+            temporary: dir.join("tmp"),
+            quarantine: dir.join("quarantine"),
+            spill: dir.join("spill"),
+        };
+        let of_tables = tables.iter().flat_map(|table| {
+            [folders.segments.join(table.name.as_str()), folders.quarantine.join(table.name.as_str())]
+        });
         for folder in of_tables.chain([folders.temporary.clone(), folders.spill.clone()]) {
             std::fs::create_dir_all(&folder).map_err(Error::disk("creating folder", &folder))?;
         }
@@ -93,10 +100,16 @@ impl Folders {
 
 impl Core {
     /// Opens the folders and reads back every table.
-    pub async fn open(config: LakeConfig, catalog: Catalog, tables: Vec<TableSpec>, disk: Arc<dyn Disk>) -> Result<Self, Error> {
+    pub async fn open(
+        config: LakeConfig,
+        catalog: Catalog,
+        tables: Vec<TableSpec>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, Error> {
         tables.iter().try_for_each(TableSpec::check)?;
         let folders = Folders::create(&config.dir, &tables)?;
-        let engine = Engine::new(&config, &folders.segments, &folders.spill).map_err(|cause| Error::Query { cause: Arc::new(cause) })?;
+        let engine = Engine::new(&config, &folders.segments, &folders.spill)
+            .map_err(|cause| Error::Query { cause: Arc::new(cause) })?;
         let core = Self {
             queries: Queries::new(&config),
             catalog: CatalogHandle(catalog),
@@ -144,7 +157,8 @@ impl Core {
     pub async fn open_segments(&self, table: &TableName, known: &[Arc<Segment>]) -> Result<Vec<Arc<Segment>>, Error> {
         let spec = self.tables.spec(table.as_str())?;
         let records = self.catalog.segments(table).await.map_err(Error::catalog("listing segments"))?;
-        self.sweep_orphans(table, &records).map_err(Error::disk("sweeping folder", self.folders.segments.join(table.as_str())))?;
+        self.sweep_orphans(table, &records)
+            .map_err(Error::disk("sweeping folder", self.folders.segments.join(table.as_str())))?;
         let mut segments = Vec::with_capacity(records.len());
         for record in records {
             if let Some(segment) = known.iter().find(|segment| segment.record.id == record.id) {
@@ -183,7 +197,10 @@ impl Core {
         let place = if moved.is_ok() { format!("; it is now {}", aside.display()) } else { String::new() };
         let unrecorded = recorded.err().map(|cause| format!("; recording that failed: {cause}")).unwrap_or_default();
         let rows = record.rows;
-        self.health.quarantined(format!("segment {}", record.path), format!("{reason}; its {rows} rows are not served{place}{unrecorded}"));
+        self.health.quarantined(
+            format!("segment {}", record.path),
+            format!("{reason}; its {rows} rows are not served{place}{unrecorded}"),
+        );
     }
 
     /// Checks these segments in full and sets damaged ones aside. Returns how many there were.
@@ -191,7 +208,11 @@ impl Core {
         let mut damaged = 0;
         for segment in suspects {
             let checked = Arc::clone(&segment);
-            let verdict = self.engine.spawn_blocking(move || checked.verify()).await.map_err(|_| Error::Broken { operation: "checking a segment" })?;
+            let verdict = self
+                .engine
+                .spawn_blocking(move || checked.verify())
+                .await
+                .map_err(|_| Error::Broken { operation: "checking a segment" })?;
             if let Err(Unreadable::Damaged(reason)) = verdict {
                 damaged += 1;
                 // Another query may have been first.
@@ -228,7 +249,11 @@ impl Core {
         let _rewriting = self.rewriting.lock().await;
         self.settle(table).await?;
         let segments = self.tables.table(table.as_str())?.segments;
-        let old: Vec<_> = segments.iter().filter(|segment| segment.record.max_time < before).map(|segment| segment.record.id).collect();
+        let old: Vec<_> = segments
+            .iter()
+            .filter(|segment| segment.record.max_time < before)
+            .map(|segment| segment.record.id)
+            .collect();
         if !old.is_empty() {
             self.swap(table, &[], &old, &[]).await?;
             self.tables.rewritten(table.as_str(), &old, Vec::new())?;
@@ -237,7 +262,13 @@ impl Core {
     }
 
     /// Changes the segments of a table in the catalog; when that fails, the table is in doubt.
-    pub async fn swap(&self, table: &TableName, add: &[SegmentRecord], remove: &[qd_base::SegmentId], unstage: &[qd_catalog::StagedId]) -> Result<(), Error> {
+    pub async fn swap(
+        &self,
+        table: &TableName,
+        add: &[SegmentRecord],
+        remove: &[qd_base::SegmentId],
+        unstage: &[qd_catalog::StagedId],
+    ) -> Result<(), Error> {
         let swapped = self.catalog.swap_segments(add, remove, unstage).await;
         swapped.map_err(|cause| {
             self.doubt(table);

@@ -6,8 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::catalog::CatalogProviderList;
+use datafusion::catalog::{
+    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider, SchemaProvider,
+    TableProvider,
+};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -73,7 +76,8 @@ impl Engine {
     pub fn session(&self, memory_bytes: usize, tables: Vec<(String, Arc<dyn TableProvider>)>) -> Result<SessionState> {
         let pool = QueryPool { pool: FairSpillPool::new(memory_bytes), _running: Running::start(&self.running) };
         let environment = RuntimeEnv { memory_pool: Arc::new(pool), ..self.environment.clone() };
-        let builder = SessionStateBuilder::new_from_existing(self.state.clone()).with_runtime_env(Arc::new(environment));
+        let builder =
+            SessionStateBuilder::new_from_existing(self.state.clone()).with_runtime_env(Arc::new(environment));
         Ok(builder.with_catalog_list(catalog(tables)?).build())
     }
 
@@ -123,7 +127,12 @@ struct Workers(Option<Runtime>);
 
 impl Workers {
     fn start(threads: usize) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads.max(1)).thread_name("lake").thread_stack_size(STACK_BYTES).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("lake")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()?;
         Ok(Self(Some(runtime)))
     }
 

@@ -31,19 +31,41 @@ pub enum Error {
     Closed,
     /// The group commit that held these rows failed: they may or may not be kept, and were not acknowledged.
     #[error("committing rows to the staging table")]
-    Commit { #[source] cause: Arc<qd_catalog::Error> },
+    Commit {
+        #[source]
+        cause: Arc<qd_catalog::Error>,
+    },
     /// The catalog failed at something else.
     #[error("{operation} in the catalog")]
-    Catalog { operation: &'static str, #[source] cause: Arc<qd_catalog::Error> },
+    Catalog {
+        operation: &'static str,
+        #[source]
+        cause: Arc<qd_catalog::Error>,
+    },
     /// The disk failed.
     #[error("{operation} {}", path.display())]
-    Disk { operation: &'static str, path: PathBuf, #[source] cause: Arc<io::Error> },
+    Disk {
+        operation: &'static str,
+        path: PathBuf,
+        #[source]
+        cause: Arc<io::Error>,
+    },
     /// Arrow data could not be built, encoded or decoded.
     #[error("{operation} of table {table}")]
-    Arrow { operation: &'static str, table: TableName, #[source] cause: Arc<ArrowError> },
+    Arrow {
+        operation: &'static str,
+        table: TableName,
+        #[source]
+        cause: Arc<ArrowError>,
+    },
     /// A segment could not be merged or written.
     #[error("{operation} of table {table}")]
-    Segment { operation: &'static str, table: TableName, #[source] cause: Arc<DataFusionError> },
+    Segment {
+        operation: &'static str,
+        table: TableName,
+        #[source]
+        cause: Arc<DataFusionError>,
+    },
     /// A background task ended unexpectedly.
     #[error("the task that was {operation} broke off")]
     Broken { operation: &'static str },
@@ -64,7 +86,10 @@ pub enum Error {
     Memory { limit_bytes: usize, message: String },
     /// A query that failed while it ran.
     #[error("running the query")]
-    Query { #[source] cause: Arc<DataFusionError> },
+    Query {
+        #[source]
+        cause: Arc<DataFusionError>,
+    },
     /// A blob that is not kept here.
     #[error("there is no blob {sha256}")]
     NoBlob { sha256: Sha256Hex },
@@ -88,7 +113,10 @@ impl Error {
         move |cause| Self::Arrow { operation, table, cause: Arc::new(cause) }
     }
 
-    pub(crate) fn segment<E: Into<DataFusionError>>(operation: &'static str, table: &TableName) -> impl FnOnce(E) -> Self {
+    pub(crate) fn segment<E: Into<DataFusionError>>(
+        operation: &'static str,
+        table: &TableName,
+    ) -> impl FnOnce(E) -> Self {
         let table = table.clone();
         move |cause| Self::Segment { operation, table, cause: Arc::new(cause.into()) }
     }

@@ -103,7 +103,8 @@ impl<'a> NewFile<'a> {
     /// taken as not written.
     pub fn finish(mut self, path: &Path) -> io::Result<Written> {
         let mut file = self.file.take().ok_or_else(|| io::Error::other("the file is finished already"))?;
-        let named = file.sync().and_then(|()| self.disk.rename(&self.temporary, path)).and_then(|()| self.sync_folder_of(path));
+        let named =
+            file.sync().and_then(|()| self.disk.rename(&self.temporary, path)).and_then(|()| self.sync_folder_of(path));
         if named.is_err() {
             let _ = self.disk.remove(&self.temporary);
         }
@@ -166,7 +167,8 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

@@ -21,7 +21,19 @@ use crate::Error;
 
 /// Functions that are taken out: a short statement could make each fill the memory within one call, where no
 /// memory limit and no time limit sees it.
-pub(crate) const ABSENT_FUNCTIONS: &[&str] = &["array_pad", "array_repeat", "array_resize", "generate_series", "list_pad", "list_repeat", "list_resize", "lpad", "range", "repeat", "rpad"];
+pub(crate) const ABSENT_FUNCTIONS: &[&str] = &[
+    "array_pad",
+    "array_repeat",
+    "array_resize",
+    "generate_series",
+    "list_pad",
+    "list_repeat",
+    "list_resize",
+    "lpad",
+    "range",
+    "repeat",
+    "rpad",
+];
 
 /// Nesting of parentheses and subqueries that the parser follows.
 const MAX_NESTING: usize = 64;
@@ -37,7 +49,9 @@ pub(crate) fn parse(sql: &str, limit_bytes: usize) -> Result<Statement, Error> {
     if sql.len() > limit_bytes {
         return Err(Error::SqlTooLong { bytes: sql.len(), limit_bytes });
     }
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().map_err(|cause| Error::Sql { message: cause.to_string() })?;
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|cause| Error::Sql { message: cause.to_string() })?;
     check_size(&tokens)?;
     let mut parser = DFParserBuilder::new(tokens).with_recursion_limit(MAX_NESTING).build().map_err(syntax)?;
     let mut statements = parser.parse_statements().map_err(syntax)?;
@@ -54,11 +68,22 @@ pub(crate) fn parse(sql: &str, limit_bytes: usize) -> Result<Statement, Error> {
 fn check_size(tokens: &[TokenWithSpan]) -> Result<(), Error> {
     let counts = |token: &&TokenWithSpan| match &token.token {
         Token::Word(word) => word.keyword != Keyword::NoKeyword,
-        Token::Comma | Token::Period | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::EOF => false,
+        Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::EOF => false,
         _ => true,
     };
     let links = tokens.iter().filter(counts).count();
-    if links > MAX_LINKS { Err(refused(&format!("{links} operators and keywords, more than {MAX_LINKS}"))) } else { Ok(()) }
+    if links > MAX_LINKS {
+        Err(refused(&format!("{links} operators and keywords, more than {MAX_LINKS}")))
+    } else {
+        Ok(())
+    }
 }
 
 /// Refuses joins of very many tables, for the same reason.
@@ -68,7 +93,11 @@ fn check_relations(statement: &SqlStatement) -> Result<(), Error> {
         relations += 1;
         ControlFlow::<()>::Continue(())
     });
-    if relations > MAX_RELATIONS { Err(refused(&format!("{relations} tables, more than {MAX_RELATIONS}"))) } else { Ok(()) }
+    if relations > MAX_RELATIONS {
+        Err(refused(&format!("{relations} tables, more than {MAX_RELATIONS}")))
+    } else {
+        Ok(())
+    }
 }
 
 fn check(statement: &Statement) -> Result<(), Error> {
@@ -97,7 +126,9 @@ fn check_sql(statement: &SqlStatement) -> Result<(), Error> {
 /// `WITH … INSERT` and the like are queries to the parser.
 fn check_body(body: &SetExpr) -> Result<(), Error> {
     match body {
-        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => Err(refused("changing data")),
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+            Err(refused("changing data"))
+        }
         _ => Ok(()),
     }
 }

@@ -58,11 +58,17 @@ impl Lake {
     ///
     /// # Errors
     /// As there.
-    pub async fn open_on(disk: Arc<dyn Disk>, config: LakeConfig, catalog: Catalog, tables: Vec<TableSpec>) -> Result<Self, Error> {
+    pub async fn open_on(
+        disk: Arc<dyn Disk>,
+        config: LakeConfig,
+        catalog: Catalog,
+        tables: Vec<TableSpec>,
+    ) -> Result<Self, Error> {
         let core = Arc::new(Core::open(config, catalog.clone(), tables, disk).await?);
         let (queue, batches) = Queue::new(core.config.queue_bytes);
         let (stop, stopped) = watch::channel(());
-        let mut tasks = Vec::from(commit::start(&core.config, batches, catalog, &core.tables, &core.health, &core.committed));
+        let mut tasks =
+            Vec::from(commit::start(&core.config, batches, catalog, &core.tables, &core.health, &core.committed));
         let (sealer, stop_sealer) = (Arc::clone(&core), stopped.clone());
         tasks.push(tokio::spawn(async move { sealer.keep_sealing(stop_sealer).await }));
         let compactor = Arc::clone(&core);
@@ -86,11 +92,16 @@ impl Lake {
     /// # Errors
     /// [`Error::Full`] when the queue or the memory for unsealed rows is full, [`Error::TooLarge`] for a batch
     /// that is larger than the queue, [`Error::UnknownTable`], [`Error::Schema`] and [`Error::Closed`].
-    pub fn enqueue(&self, table: &str, batch: RecordBatch) -> Result<impl Future<Output = Result<Ack, Error>> + Send + 'static, Error> {
+    pub fn enqueue(
+        &self,
+        table: &str,
+        batch: RecordBatch,
+    ) -> Result<impl Future<Output = Result<Ack, Error>> + Send + 'static, Error> {
         let core = &self.open.core;
         let spec = core.tables.spec(table)?;
         spec.admit(&batch)?;
-        let queued = self.admit().and_then(|()| self.open.queue.push(spec.name.clone(), batch.clone(), batch_bytes(&batch)));
+        let queued =
+            self.admit().and_then(|()| self.open.queue.push(spec.name.clone(), batch.clone(), batch_bytes(&batch)));
         if matches!(queued, Err(Error::Full { .. })) {
             core.health.refused();
         }
@@ -100,7 +111,11 @@ impl Lake {
 
     fn admit(&self) -> Result<(), Error> {
         let core = &self.open.core;
-        if core.tables.staged_bytes() >= core.config.staged_bytes { Err(Error::Full { retry_after_ms: STAGED_RETRY_AFTER_MS }) } else { Ok(()) }
+        if core.tables.staged_bytes() >= core.config.staged_bytes {
+            Err(Error::Full { retry_after_ms: STAGED_RETRY_AFTER_MS })
+        } else {
+            Ok(())
+        }
     }
 
     /// Answers one statement that reads, over all rows that were acknowledged when it began, each exactly once.
@@ -168,7 +183,8 @@ impl Lake {
         }
         let subject = subject.to_owned();
         let delete = move |core: Arc<Core>| async move {
-            let tombstone = core.catalog.add_tombstone(&spec.name, &subject).await.map_err(Error::catalog("deleting a subject"))?;
+            let tombstone =
+                core.catalog.add_tombstone(&spec.name, &subject).await.map_err(Error::catalog("deleting a subject"))?;
             core.tables.bury(spec.name.as_str(), tombstone)?;
             core.sealed.notify_one();
             Ok(())
@@ -182,7 +198,8 @@ impl Lake {
     /// [`Error::Broken`] when the check itself broke off.
     pub async fn verify(&self) -> Result<usize, Error> {
         let segments = |core: &Core| core.tables.snapshot().into_values().flat_map(|table| table.segments).collect();
-        self.detached("checking segments", move |core| async move { core.set_aside_damaged(segments(&core)).await }).await
+        self.detached("checking segments", move |core| async move { core.set_aside_damaged(segments(&core)).await })
+            .await
     }
 
     /// What the lake holds and how it fares.

@@ -133,21 +133,40 @@ pub(crate) struct Queries {
 impl Queries {
     pub fn new(config: &LakeConfig) -> Self {
         let concurrency = config.query_concurrency.max(1);
-        Self { permits: Semaphore::new(concurrency), memory_bytes: config.memory_limit_bytes / concurrency, max_sql_bytes: config.max_sql_bytes }
+        Self {
+            permits: Semaphore::new(concurrency),
+            memory_bytes: config.memory_limit_bytes / concurrency,
+            max_sql_bytes: config.max_sql_bytes,
+        }
     }
 
     /// Answers one statement over one snapshot. The work stops when the time is up, or the answer is not awaited
     /// any more.
-    pub async fn answer(&self, engine: &Engine, snapshot: &Snapshot, question: &Question<'_>, read: &SegmentsRead) -> Result<QueryOutput, Error> {
+    pub async fn answer(
+        &self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        question: &Question<'_>,
+        read: &SegmentsRead,
+    ) -> Result<QueryOutput, Error> {
         let Question { sql, params, limits } = question.clone();
         let stop = Stop::default();
         let run = async {
             let _permit = self.permits.acquire().await.map_err(|_| Error::Closed)?;
             let memory_bytes = limits.memory_bytes.min(self.memory_bytes);
-            let scan = |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
+            let scan =
+                |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
             let tables = snapshot.iter().map(|(name, table)| (name.to_string(), scan(table)));
             let state = engine.session(memory_bytes, tables.collect()).map_err(syntax)?;
-            let work = Work { state, sql: sql.to_owned(), params, memory_bytes, max_rows: limits.max_rows, max_sql_bytes: self.max_sql_bytes, signal: stop.signal() };
+            let work = Work {
+                state,
+                sql: sql.to_owned(),
+                params,
+                memory_bytes,
+                max_rows: limits.max_rows,
+                max_sql_bytes: self.max_sql_bytes,
+                signal: stop.signal(),
+            };
             engine.spawn(work.run()).await.map_err(|_| Error::Broken { operation: "running a query" })?
         };
         let limit_ms = u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX);
@@ -178,7 +197,8 @@ impl Work {
         check_plan(&plan)?;
         let params = self.params.iter().cloned().map(ScalarValue::from).collect::<Vec<_>>();
         // Without parameters, `$1` stays and is reported as missing by the planner.
-        let plan = if params.is_empty() { plan } else { plan.with_param_values(ParamValues::from(params)).map_err(syntax)? };
+        let plan =
+            if params.is_empty() { plan } else { plan.with_param_values(ParamValues::from(params)).map_err(syntax)? };
         let plan = self.state.create_physical_plan(&plan).await.map_err(|cause| self.failed(cause))?;
         let stream = stoppable(plan, &self.signal).and_then(|plan| execute_stream(plan, self.state.task_ctx()));
         stream.map_err(|cause| self.failed(cause))
@@ -191,7 +211,8 @@ impl Work {
         let mut left = self.max_rows;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|cause| self.failed(cause))?;
-            let taken = plain(&batch.slice(0, batch.num_rows().min(left)), &schema).map_err(|cause| self.failed(cause.into()))?;
+            let taken = plain(&batch.slice(0, batch.num_rows().min(left)), &schema)
+                .map_err(|cause| self.failed(cause.into()))?;
             answer.try_grow(taken.get_array_memory_size()).map_err(|cause| self.failed(cause))?;
             let truncated = batch.num_rows() > left;
             left -= taken.num_rows();
@@ -206,7 +227,9 @@ impl Work {
     /// Tells a query that asks too much, or for what cannot be, from a lake that cannot be read.
     fn failed(&self, cause: DataFusionError) -> Error {
         match cause.find_root() {
-            DataFusionError::ResourcesExhausted(message) => Error::Memory { limit_bytes: self.memory_bytes, message: message.clone() },
+            DataFusionError::ResourcesExhausted(message) => {
+                Error::Memory { limit_bytes: self.memory_bytes, message: message.clone() }
+            }
             DataFusionError::ArrowError(root, _) if !is_read_error(root) => syntax(cause),
             DataFusionError::ArrowError(..)
             | DataFusionError::ParquetError(_)
@@ -221,7 +244,10 @@ impl Work {
 }
 
 fn is_read_error(error: &ArrowError) -> bool {
-    matches!(error, ArrowError::ExternalError(_) | ArrowError::IoError(..) | ArrowError::IpcError(_) | ArrowError::ParquetError(_))
+    matches!(
+        error,
+        ArrowError::ExternalError(_) | ArrowError::IoError(..) | ArrowError::IpcError(_) | ArrowError::ParquetError(_)
+    )
 }
 
 /// The schema of an answer, with plain types in place of those that only make queries faster.
@@ -239,7 +265,9 @@ fn plain_type(data_type: &DataType) -> DataType {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
         DataType::Dictionary(_, value) => plain_type(value),
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => DataType::List(Arc::new(plain_field(item))),
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+            DataType::List(Arc::new(plain_field(item)))
+        }
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| plain_field(field)).collect()),
         other => other.clone(),
     }

@@ -47,12 +47,19 @@ impl Queue {
     }
 
     /// Queues a batch, or says at once why not.
-    pub fn push(&self, table: TableName, batch: RecordBatch, bytes: usize) -> Result<oneshot::Receiver<Result<Ack, Error>>, Error> {
+    pub fn push(
+        &self,
+        table: TableName,
+        batch: RecordBatch,
+        bytes: usize,
+    ) -> Result<oneshot::Receiver<Result<Ack, Error>>, Error> {
         let permits = u32::try_from(bytes).ok().filter(|_| bytes <= self.limit_bytes);
         let permits = permits.ok_or(Error::TooLarge { bytes, limit_bytes: self.limit_bytes })?;
         let sender = self.sender.lock();
         let sender = sender.as_ref().ok_or(Error::Closed)?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(permits).map_err(|_| Error::Full { retry_after_ms: RETRY_AFTER_MS })?;
+        let room = Arc::clone(&self.room)
+            .try_acquire_many_owned(permits)
+            .map_err(|_| Error::Full { retry_after_ms: RETRY_AFTER_MS })?;
         let (ack, acked) = oneshot::channel();
         sender.send(Pending { table, batch, bytes, ack, room }).map_err(|_| Error::Closed)?;
         Ok(acked)

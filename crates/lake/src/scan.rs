@@ -68,7 +68,13 @@ impl TableProvider for TableScan {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let segments = self.prune(state, filters)?;
         self.read.lock().extend(segments.iter().cloned());
         // With a filter above, the first rows of a scan may not be the first that pass.
@@ -94,7 +100,9 @@ impl TableScan {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(segments) };
         let schema = &self.snapshot.scan_schema;
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(schema))?)?;
-        let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(filter) else { return Ok(segments) };
+        let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(filter) else {
+            return Ok(segments);
+        };
         let statistics = segments.iter().map(|segment| Arc::clone(&segment.statistics)).collect();
         let keep = predicate.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?;
         Ok(segments.into_iter().zip(keep).filter_map(|(segment, keep)| keep.then_some(segment)).collect())
@@ -122,14 +130,18 @@ impl TableScan {
     fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(&self.snapshot.scan_schema, projection)?;
         let staged = self.snapshot.staged.iter().filter(|batch| batch.num_rows() > 0);
-        let batches = staged.map(|batch| self.snapshot.spec.conform(batch, &schema)).collect::<std::result::Result<Vec<_>, _>>();
+        let batches =
+            staged.map(|batch| self.snapshot.spec.conform(batch, &schema)).collect::<std::result::Result<Vec<_>, _>>();
         let batches = batches.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
         Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
     }
 }
 
 /// Segments by the tombstones that are still to be applied to them; most often there are none.
-pub(crate) fn by_tombstones(segments: Vec<Arc<Segment>>, tombstones: &[Tombstone]) -> Vec<(Vec<Tombstone>, Vec<Arc<Segment>>)> {
+pub(crate) fn by_tombstones(
+    segments: Vec<Arc<Segment>>,
+    tombstones: &[Tombstone],
+) -> Vec<(Vec<Tombstone>, Vec<Arc<Segment>>)> {
     let mut groups = Vec::<(Vec<Tombstone>, Vec<Arc<Segment>>)>::new();
     for segment in segments {
         let pending = pending(&segment.record, tombstones);
@@ -184,8 +196,10 @@ pub(crate) fn parquet_scan(
     let source = ParquetSource::new(Arc::clone(schema))
         .with_table_parquet_options(state.default_table_options().parquet)
         .with_parquet_file_reader_factory(readers);
-    let files = groups.iter().flat_map(FileGroup::iter).map(|file| file.statistics.as_deref()).collect::<Option<Vec<_>>>();
-    let statistics = files.map_or(Ok(Statistics::new_unknown(schema)), |files| Statistics::try_merge_iter(files, schema))?;
+    let files =
+        groups.iter().flat_map(FileGroup::iter).map(|file| file.statistics.as_deref()).collect::<Option<Vec<_>>>();
+    let statistics =
+        files.map_or(Ok(Statistics::new_unknown(schema)), |files| Statistics::try_merge_iter(files, schema))?;
     let config = FileScanConfigBuilder::new(url, Arc::new(source))
         .with_statistics(statistics)
         .with_file_groups(groups)

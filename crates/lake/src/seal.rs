@@ -91,7 +91,12 @@ impl Core {
     }
 
     /// Writes a segment of the batches that `rows` gives, in the order of the table. It is not in the catalog yet.
-    pub async fn write_segment<I>(&self, spec: Arc<TableSpec>, made: Made, rows: impl FnOnce(&TableSpec) -> Result<I, Error> + Send + 'static) -> Result<Arc<Segment>, Error>
+    pub async fn write_segment<I>(
+        &self,
+        spec: Arc<TableSpec>,
+        made: Made,
+        rows: impl FnOnce(&TableSpec) -> Result<I, Error> + Send + 'static,
+    ) -> Result<Arc<Segment>, Error>
     where
         I: Iterator<Item = Result<RecordBatch, DataFusionError>>,
     {
@@ -117,7 +122,9 @@ impl Core {
                 tombstones_through: made.tombstones_through,
                 created: Timestamp::now(),
             };
-            Segment::new(disk, &spec, record, path, &sealed.metadata).map(Arc::new).map_err(Error::segment("reading back a segment", &spec.name))
+            Segment::new(disk, &spec, record, path, &sealed.metadata)
+                .map(Arc::new)
+                .map_err(Error::segment("reading back a segment", &spec.name))
         };
         self.engine.spawn_blocking(write).await.map_err(|_| Error::Broken { operation: "writing a segment" })?
     }
@@ -179,7 +186,10 @@ impl Core {
 }
 
 /// The rows of these batches in the order of the table, a chunk at a time.
-pub(crate) fn sorted(spec: &TableSpec, batches: Vec<RecordBatch>) -> Result<impl Iterator<Item = Result<RecordBatch, DataFusionError>> + use<>, Error> {
+pub(crate) fn sorted(
+    spec: &TableSpec,
+    batches: Vec<RecordBatch>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, DataFusionError>> + use<>, Error> {
     let order = order(spec, &batches).map_err(Error::arrow("sorting rows", &spec.name))?;
     let chunks = order.len().div_ceil(CHUNK_ROWS);
     Ok((0..chunks).map(move |chunk| {
@@ -192,7 +202,11 @@ pub(crate) fn sorted(spec: &TableSpec, batches: Vec<RecordBatch>) -> Result<impl
 /// For each row in the order of the table, its batch and its place there.
 fn order(spec: &TableSpec, batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>, ArrowError> {
     let sort = spec.sort.iter().map(|column| sort_column(batches, column)).collect::<Result<Vec<_>, _>>()?;
-    let places: Vec<_> = batches.iter().enumerate().flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row))).collect();
+    let places: Vec<_> = batches
+        .iter()
+        .enumerate()
+        .flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)))
+        .collect();
     Ok(lexsort_to_indices(&sort, None)?.values().iter().map(|&place| places[place as usize]).collect())
 }
 

@@ -85,7 +85,9 @@ impl From<io::Error> for Unreadable {
     fn from(cause: io::Error) -> Self {
         const EIO: i32 = 5;
         match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Self::Damaged(format!("it cannot be read: {cause}")),
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+                Self::Damaged(format!("it cannot be read: {cause}"))
+            }
             _ if cause.raw_os_error() == Some(EIO) => Self::Damaged(format!("it cannot be read: {cause}")),
             _ => Self::Now(cause),
         }
@@ -94,7 +96,12 @@ impl From<io::Error> for Unreadable {
 
 impl Segment {
     /// Opens a segment by its footer.
-    pub fn open(disk: Arc<dyn Disk>, spec: &TableSpec, record: SegmentRecord, path: PathBuf) -> Result<Self, Unreadable> {
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        spec: &TableSpec,
+        record: SegmentRecord,
+        path: PathBuf,
+    ) -> Result<Self, Unreadable> {
         let file = std::fs::File::open(&path)?;
         check_length(file.metadata()?.len(), &record)?;
         let damaged = |cause: DataFusionError| Unreadable::Damaged(format!("its footer is damaged: {cause}"));
@@ -103,7 +110,13 @@ impl Segment {
     }
 
     /// A segment whose footer is known.
-    pub fn new(disk: Arc<dyn Disk>, spec: &TableSpec, record: SegmentRecord, path: PathBuf, metadata: &ParquetMetaData) -> Result<Self, DataFusionError> {
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        spec: &TableSpec,
+        record: SegmentRecord,
+        path: PathBuf,
+        metadata: &ParquetMetaData,
+    ) -> Result<Self, DataFusionError> {
         let statistics = Arc::new(sort_statistics(spec, metadata)?);
         Ok(Self { record, file: SegmentFile::new(disk, path), statistics })
     }
@@ -121,7 +134,11 @@ impl Segment {
 }
 
 fn check_length(found: u64, record: &SegmentRecord) -> Result<(), Unreadable> {
-    if found == record.bytes { Ok(()) } else { Err(Unreadable::Damaged(format!("it has {found} bytes, {} were written", record.bytes))) }
+    if found == record.bytes {
+        Ok(())
+    } else {
+        Err(Unreadable::Damaged(format!("it has {found} bytes, {} were written", record.bytes)))
+    }
 }
 
 /// Statistics of the sort columns and the time column only: those of all columns of thousands of segments
@@ -173,7 +190,8 @@ fn write_named(
     // Pages come in pieces of some 100 KB; this spares system calls and keeps the digest in the cache.
     let mut buffered = io::BufWriter::with_capacity(256 << 10, file);
     let options = ArrowWriterOptions::new().with_properties(properties(spec)).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(&mut buffered, Arc::clone(&spec.schema), options).map_err(write_error(&spec.name, path))?;
+    let mut writer = ArrowWriter::try_new_with_options(&mut buffered, Arc::clone(&spec.schema), options)
+        .map_err(write_error(&spec.name, path))?;
     let mut rows = 0;
     for batch in batches {
         let batch = batch.map_err(Error::segment("reading rows", &spec.name))?;
@@ -202,7 +220,8 @@ fn write_error(table: &TableName, path: &Path) -> impl FnOnce(parquet::errors::P
 
 fn properties(spec: &TableSpec) -> WriterProperties {
     let sorting = spec.sort.iter().filter_map(|column| Some(leaf(&spec.schema, column)?));
-    let sorting = sorting.map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true }).collect();
+    let sorting =
+        sorting.map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true }).collect();
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -214,11 +233,13 @@ fn properties(spec: &TableSpec) -> WriterProperties {
         let column = ColumnPath::from(field.name().as_str());
         builder = match field.data_type() {
             // Sorted times differ by little; their differences take a third of the bytes.
-            DataType::Timestamp(..) => builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+            DataType::Timestamp(..) => builder
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
             // Measured values hardly repeat, but the high bytes of neighbours do.
-            DataType::Float32 | DataType::Float64 => {
-                builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT)
-            }
+            DataType::Float32 | DataType::Float64 => builder
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT),
             _ => builder,
         };
     }

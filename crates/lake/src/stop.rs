@@ -63,7 +63,9 @@ fn watched_join(join: &NestedLoopJoinExec, signal: &Signal) -> Result<Arc<dyn Ex
         JoinFilter::new(Arc::new(expression), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
     };
     let builder = NestedLoopJoinExecBuilder::new(Arc::clone(join.left()), Arc::clone(join.right()), *join.join_type());
-    Ok(Arc::new(builder.with_projection_ref(join.projection().clone()).with_filter(join.filter().map(watched)).build()?))
+    Ok(Arc::new(
+        builder.with_projection_ref(join.projection().clone()).with_filter(join.filter().map(watched)).build()?,
+    ))
 }
 
 /// An expression that fails once its query is to stop.

@@ -21,11 +21,18 @@ use qd_catalog::{SegmentRecord, StagedId, Tombstone};
 use crate::{Error, TableSpec};
 
 /// The rows of a staged batch that no tombstone hides.
-pub(crate) fn without_subjects(spec: &TableSpec, id: StagedId, batch: &RecordBatch, tombstones: &[Tombstone]) -> Result<RecordBatch, Error> {
+pub(crate) fn without_subjects(
+    spec: &TableSpec,
+    id: StagedId,
+    batch: &RecordBatch,
+    tombstones: &[Tombstone],
+) -> Result<RecordBatch, Error> {
     let mut holding = tombstones.iter().filter(|tombstone| id <= tombstone.staged_through).peekable();
     let Some(subject) = spec.subject_column.filter(|_| holding.peek().is_some()) else { return Ok(batch.clone()) };
     let filter = || -> Result<RecordBatch, ArrowError> {
-        let column = batch.column_by_name(subject).ok_or_else(|| ArrowError::SchemaError(format!("column {subject:?} is missing")))?;
+        let column = batch
+            .column_by_name(subject)
+            .ok_or_else(|| ArrowError::SchemaError(format!("column {subject:?} is missing")))?;
         let subjects = cast(column, &DataType::Utf8)?;
         let mut hidden = BooleanArray::from(vec![false; batch.num_rows()]);
         for tombstone in holding {
@@ -41,11 +48,19 @@ pub(crate) fn without_subjects(spec: &TableSpec, id: StagedId, batch: &RecordBat
 
 /// The tombstones that have not been applied to the rows of a segment.
 pub(crate) fn pending(segment: &SegmentRecord, tombstones: &[Tombstone]) -> Vec<Tombstone> {
-    tombstones.iter().filter(|tombstone| segment.tombstones_through.is_none_or(|through| tombstone.id > through)).cloned().collect()
+    tombstones
+        .iter()
+        .filter(|tombstone| segment.tombstones_through.is_none_or(|through| tombstone.id > through))
+        .cloned()
+        .collect()
 }
 
 /// A filter over the columns of a segment: true for rows that none of these tombstones hides.
-pub(crate) fn visible(spec: &TableSpec, schema: &SchemaRef, tombstones: &[Tombstone]) -> Result<Option<Arc<dyn PhysicalExpr>>, DataFusionError> {
+pub(crate) fn visible(
+    spec: &TableSpec,
+    schema: &SchemaRef,
+    tombstones: &[Tombstone],
+) -> Result<Option<Arc<dyn PhysicalExpr>>, DataFusionError> {
     let Some(subject) = spec.subject_column.filter(|_| !tombstones.is_empty()) else { return Ok(None) };
     let subject = col(subject, schema)?;
     let subject_type = subject.data_type(schema)?;

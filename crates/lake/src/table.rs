@@ -38,7 +38,9 @@ impl TableSpec {
         }
         let time = self.schema.field_with_name(self.time_column).map_err(|cause| self.wrong(cause.to_string()))?;
         if !matches!(time.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _)) || time.is_nullable() {
-            return Err(self.wrong(format!("column {:?} must be a timestamp in nanoseconds and not null", self.time_column)));
+            return Err(
+                self.wrong(format!("column {:?} must be a timestamp in nanoseconds and not null", self.time_column))
+            );
         }
         if self.sort.is_empty() {
             return Err(self.wrong("it needs at least one column to sort by".to_owned()));
@@ -67,7 +69,10 @@ impl TableSpec {
         }
         for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
             if !field.is_nullable() && column.null_count() > 0 {
-                return Err(Error::Schema { table: self.name.clone(), reason: format!("column {:?} may not hold null", field.name()) });
+                return Err(Error::Schema {
+                    table: self.name.clone(),
+                    reason: format!("column {:?} may not hold null", field.name()),
+                });
             }
         }
         Ok(())
@@ -94,20 +99,27 @@ impl TableSpec {
         let column = |field: &Arc<Field>| -> Result<ArrayRef, Error> {
             match batch.column_by_name(field.name()) {
                 Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-                Some(column) => cast(column, field.data_type()).map_err(Error::arrow("converting a column", &self.name)),
+                Some(column) => {
+                    cast(column, field.data_type()).map_err(Error::arrow("converting a column", &self.name))
+                }
                 None => Ok(new_null_array(field.data_type(), batch.num_rows())),
             }
         };
         let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(Error::arrow("converting a batch", &self.name))
+        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+            .map_err(Error::arrow("converting a batch", &self.name))
     }
 
     /// The first and last time in a batch that has rows; all time when the column is missing.
     pub(crate) fn time_bounds(&self, batch: &RecordBatch) -> (Timestamp, Timestamp) {
-        let times = batch.column_by_name(self.time_column).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+        let times = batch
+            .column_by_name(self.time_column)
+            .and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
         let bounds = times.and_then(|times| Some((min(times)?, max(times)?)));
-        bounds.map_or((Timestamp::MIN, Timestamp::MAX), |(first, last)| (Timestamp::from_nanos(first), Timestamp::from_nanos(last)))
+        bounds.map_or((Timestamp::MIN, Timestamp::MAX), |(first, last)| {
+            (Timestamp::from_nanos(first), Timestamp::from_nanos(last))
+        })
     }
 }
 
@@ -126,7 +138,11 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
     let bytes = |column: &ArrayRef| {
         let data = column.to_data();
         // Views count only themselves there; their text is in the buffers.
-        let text: usize = if column.data_type().is_string() || column.data_type() == &DataType::BinaryView { view_bytes(column) } else { 0 };
+        let text: usize = if column.data_type().is_string() || column.data_type() == &DataType::BinaryView {
+            view_bytes(column)
+        } else {
+            0
+        };
         data.get_slice_memory_size().unwrap_or(0) + text + ARRAY_OVERHEAD_BYTES
     };
     batch.columns().iter().map(bytes).sum()

@@ -119,7 +119,13 @@ impl Tables {
     }
 
     /// Fills a table with what the catalog held when the lake was opened.
-    pub fn load(&self, name: &str, segments: Vec<Arc<Segment>>, staged: Vec<(StagedId, RecordBatch)>, tombstones: Vec<Tombstone>) -> Result<(), Error> {
+    pub fn load(
+        &self,
+        name: &str,
+        segments: Vec<Arc<Segment>>,
+        staged: Vec<(StagedId, RecordBatch)>,
+        tombstones: Vec<Tombstone>,
+    ) -> Result<(), Error> {
         self.with(name, |table| {
             table.segments = segments;
             table.tombstones = tombstones.into();
@@ -188,7 +194,10 @@ impl Tables {
 
     /// Forgets tombstones that have been applied everywhere.
     pub fn lift(&self, name: &str, applied: &[TombstoneId]) -> Result<(), Error> {
-        self.with(name, |table| table.tombstones = table.tombstones.iter().filter(|tombstone| !applied.contains(&tombstone.id)).cloned().collect())
+        self.with(name, |table| {
+            table.tombstones =
+                table.tombstones.iter().filter(|tombstone| !applied.contains(&tombstone.id)).cloned().collect()
+        })
     }
 
     fn with<T>(&self, name: &str, act: impl FnOnce(&mut Table) -> T) -> Result<T, Error> {
@@ -203,7 +212,14 @@ impl Tables {
 impl Table {
     fn new(spec: TableSpec) -> Self {
         let scan_schema = spec.scan_schema();
-        Self { spec: Arc::new(spec), scan_schema, segments: Vec::new(), staged: Vec::new(), tombstones: Arc::new([]), sealing_through: None }
+        Self {
+            spec: Arc::new(spec),
+            scan_schema,
+            segments: Vec::new(),
+            staged: Vec::new(),
+            tombstones: Arc::new([]),
+            sealing_through: None,
+        }
     }
 
     fn snapshot(&self) -> TableSnapshot {
@@ -243,8 +259,14 @@ impl Table {
             if before.batch.num_rows() > last.batch.num_rows() || rows > MERGED_ROWS || !self.may_merge(before, last) {
                 break;
             }
-            let batch = concat_batches(&self.spec.schema, [&before.batch, &last.batch]).map_err(Error::arrow("merging staged rows", &self.spec.name))?;
-            let merged = StagedRows { ids: [before.ids.as_slice(), &last.ids].concat(), bytes: batch_bytes(&batch), batch, since: before.since };
+            let batch = concat_batches(&self.spec.schema, [&before.batch, &last.batch])
+                .map_err(Error::arrow("merging staged rows", &self.spec.name))?;
+            let merged = StagedRows {
+                ids: [before.ids.as_slice(), &last.ids].concat(),
+                bytes: batch_bytes(&batch),
+                batch,
+                since: before.since,
+            };
             self.staged.truncate(self.staged.len() - 2);
             self.staged.push(merged);
         }
@@ -274,7 +296,8 @@ impl Table {
     }
 
     fn take_segments(&mut self, ids: &[SegmentId]) -> Vec<Arc<Segment>> {
-        let (gone, kept) = std::mem::take(&mut self.segments).into_iter().partition(|segment| ids.contains(&segment.record.id));
+        let (gone, kept) =
+            std::mem::take(&mut self.segments).into_iter().partition(|segment| ids.contains(&segment.record.id));
         self.segments = kept;
         gone
     }

@@ -53,7 +53,13 @@ pub(crate) fn events(numbers: Range<i64>) -> RecordBatch {
         events_table().schema,
         vec![
             text(&|n| Some(format!("project-{}", n % 3))),
-            Arc::new(numbers.iter().map(|n| Some(n * 1_000_000_000)).collect::<TimestampNanosecondArray>().with_timezone("UTC")),
+            Arc::new(
+                numbers
+                    .iter()
+                    .map(|n| Some(n * 1_000_000_000))
+                    .collect::<TimestampNanosecondArray>()
+                    .with_timezone("UTC"),
+            ),
             text(&|n| Some(id(n))),
             text(&|n| (n % 5 != 0).then(|| format!("user-{}", n % 4))),
             text(&|n| Some(["alpha", "beta"][n as usize % 2].to_owned())),
@@ -86,7 +92,12 @@ impl Scene {
 
     pub async fn with(configure: impl FnOnce(&mut LakeConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = LakeConfig { seal_age_ms: 3_600_000, compact_fan_in: 1000, threads: 2, ..LakeConfig::new(dir.path().join("lake")) };
+        let mut config = LakeConfig {
+            seal_age_ms: 3_600_000,
+            compact_fan_in: 1000,
+            threads: 2,
+            ..LakeConfig::new(dir.path().join("lake"))
+        };
         configure(&mut config);
         Self::open(dir, FailingDisk::new(), config).await
     }
@@ -94,7 +105,8 @@ impl Scene {
     async fn open(dir: TempDir, disk: FailingDisk, config: LakeConfig) -> Self {
         let key: MasterKey = "07".repeat(32).parse().unwrap();
         let catalog = Catalog::open(dir.path(), key).await.unwrap();
-        let lake = Lake::open_on(Arc::new(disk.clone()), config.clone(), catalog.clone(), vec![events_table()]).await.unwrap();
+        let lake =
+            Lake::open_on(Arc::new(disk.clone()), config.clone(), catalog.clone(), vec![events_table()]).await.unwrap();
         Self { dir, disk, config, catalog, lake }
     }
 
@@ -140,7 +152,13 @@ pub(crate) fn numbers_of(output: &QueryOutput) -> Vec<i64> {
 
 /// The first column of an answer, as text.
 pub(crate) fn texts_of(output: &QueryOutput) -> Vec<String> {
-    output.batches.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter().map(|text| text.unwrap_or("null").to_owned()).collect::<Vec<_>>()).collect()
+    output
+        .batches
+        .iter()
+        .flat_map(|batch| {
+            batch.column(0).as_string::<i32>().iter().map(|text| text.unwrap_or("null").to_owned()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Waits until a condition holds; fails when it never does.

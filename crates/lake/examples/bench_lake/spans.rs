@@ -6,14 +6,24 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use qd_lake::TableSpec;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-pub const MODELS: [&str; 8] =
-    ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4", "claude-haiku-3.5", "smollm2-135m-instruct", "gemma-3-270m-it", "llama-3.3-70b-instruct", "text-embedding-3-small"];
+pub const MODELS: [&str; 8] = [
+    "gpt-4o",
+    "gpt-4o-mini",
+    "claude-sonnet-4",
+    "claude-haiku-3.5",
+    "smollm2-135m-instruct",
+    "gemma-3-270m-it",
+    "llama-3.3-70b-instruct",
+    "text-embedding-3-small",
+];
 const PROVIDERS: [&str; 4] = ["openai", "anthropic", "local", "vllm"];
 const VOCABULARY: usize = 6000;
 /// 2026-01-01T00:00:00Z.
@@ -39,11 +49,31 @@ fn schema() -> SchemaRef {
     let time = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false);
     let number = |name: &str| Field::new(name, DataType::Int64, true);
     let mut fields: Vec<Field> = ["project", "trace_id", "span_id", "parent_id", "kind", "name"].map(text).into();
-    fields.extend([time("start_time"), time("end_time"), Field::new("latency_ms", DataType::Float64, false), Field::new("ttft_ms", DataType::Float64, true)]);
+    fields.extend([
+        time("start_time"),
+        time("end_time"),
+        Field::new("latency_ms", DataType::Float64, false),
+        Field::new("ttft_ms", DataType::Float64, true),
+    ]);
     fields.extend(["status", "status_message", "session_id", "user_id"].map(text));
     fields.push(Field::new_list("tags", Field::new_list_field(DataType::Utf8, true), false));
-    fields.extend(["environment", "release", "provider", "model_requested", "model", "parameters", "input", "output", "input_blob", "output_blob"].map(text));
-    fields.extend(["input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_picodollars"].map(number));
+    fields.extend(
+        [
+            "environment",
+            "release",
+            "provider",
+            "model_requested",
+            "model",
+            "parameters",
+            "input",
+            "output",
+            "input_blob",
+            "output_blob",
+        ]
+        .map(text),
+    );
+    fields
+        .extend(["input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_picodollars"].map(number));
     fields.extend([text("prompt_name"), number("prompt_version"), text("arm"), text("attributes")]);
     Arc::new(Schema::new(fields))
 }
@@ -80,16 +110,34 @@ impl Template {
         let mut random = StdRng::seed_from_u64(self.seed ^ ((number as u64 + 1) << 20));
         let traces: Vec<u128> = (0..self.rows.div_ceil(SPANS_PER_TRACE)).map(|_| random.random()).collect();
         let spans: Vec<u64> = (0..self.rows).map(|_| random.random()).collect();
-        let starts: Vec<i64> = (0..self.rows).map(|row| START_NS + ((number * self.rows + row) as i64) * STEP_NS + random.random_range(0..STEP_NS)).collect();
+        let starts: Vec<i64> = (0..self.rows)
+            .map(|row| START_NS + ((number * self.rows + row) as i64) * STEP_NS + random.random_range(0..STEP_NS))
+            .collect();
         let latencies: Vec<f64> = (0..self.rows).map(|_| 80.0 * (1.1 * normal(&mut random)).exp()).collect();
         let ends = starts.iter().zip(&latencies).map(|(start, latency)| start + (latency * 1e6) as i64);
         let mut columns = self.fixed.columns().to_vec();
-        let mut set = |name: &str, column: ArrayRef| columns[self.fixed.schema().index_of(name).expect("the column is there")] = column;
-        set("trace_id", Arc::new((0..self.rows).map(|row| Some(format!("{:032x}", traces[row / SPANS_PER_TRACE]))).collect::<StringArray>()));
+        let mut set = |name: &str, column: ArrayRef| {
+            columns[self.fixed.schema().index_of(name).expect("the column is there")] = column
+        };
+        set(
+            "trace_id",
+            Arc::new(
+                (0..self.rows)
+                    .map(|row| Some(format!("{:032x}", traces[row / SPANS_PER_TRACE])))
+                    .collect::<StringArray>(),
+            ),
+        );
         set("span_id", Arc::new(spans.iter().map(|id| Some(format!("{id:016x}"))).collect::<StringArray>()));
         let parent = |row: usize| (row % SPANS_PER_TRACE != 0).then(|| format!("{:016x}", spans[row - 1]));
         set("parent_id", Arc::new((0..self.rows).map(parent).collect::<StringArray>()));
-        set("session_id", Arc::new((0..self.rows).map(|row| Some(format!("session-{:012x}", traces[row / SPANS_PER_TRACE] >> 84))).collect::<StringArray>()));
+        set(
+            "session_id",
+            Arc::new(
+                (0..self.rows)
+                    .map(|row| Some(format!("session-{:012x}", traces[row / SPANS_PER_TRACE] >> 84)))
+                    .collect::<StringArray>(),
+            ),
+        );
         set("end_time", Arc::new(ends.map(Some).collect::<TimestampNanosecondArray>().with_timezone("UTC")));
         set("start_time", Arc::new(TimestampNanosecondArray::from(starts.clone()).with_timezone("UTC")));
         set("ttft_ms", Arc::new(latencies.iter().map(|latency| Some(latency * 0.3)).collect::<Float64Array>()));
@@ -132,7 +180,8 @@ impl Span {
 }
 
 fn batch_of(spans: &[Span], random: &mut StdRng) -> RecordBatch {
-    let text = |of: &dyn Fn(&Span) -> Option<String>| Arc::new(spans.iter().map(of).collect::<StringArray>()) as ArrayRef;
+    let text =
+        |of: &dyn Fn(&Span) -> Option<String>| Arc::new(spans.iter().map(of).collect::<StringArray>()) as ArrayRef;
     let number = |of: &dyn Fn(&Span) -> Option<i64>| Arc::new(spans.iter().map(of).collect::<Int64Array>()) as ArrayRef;
     let mut tags = ListBuilder::new(StringBuilder::new());
     spans.iter().for_each(|_| {
@@ -146,7 +195,9 @@ fn batch_of(spans: &[Span], random: &mut StdRng) -> RecordBatch {
         "trace_id" | "span_id" | "session_id" => text(&|_| Some("0".repeat(20))),
         "kind" => text(&|_| Some("llm".to_owned())),
         "name" => text(&|_| Some("chat.completions".to_owned())),
-        "start_time" | "end_time" => Arc::new(TimestampNanosecondArray::from(vec![START_NS; spans.len()]).with_timezone("UTC")),
+        "start_time" | "end_time" => {
+            Arc::new(TimestampNanosecondArray::from(vec![START_NS; spans.len()]).with_timezone("UTC"))
+        }
         "latency_ms" | "ttft_ms" => Arc::new(Float64Array::from(vec![1.0; spans.len()])),
         "status" => text(&|span| Some(if span.failed { "error" } else { "ok" }.to_owned())),
         "status_message" => text(&|span| span.failed.then(|| "upstream answered 503: overloaded".to_owned())),
@@ -156,7 +207,9 @@ fn batch_of(spans: &[Span], random: &mut StdRng) -> RecordBatch {
         "release" => text(&|_| Some("2026.1.3".to_owned())),
         "provider" => text(&|span| Some(PROVIDERS[span.model / 2].to_owned())),
         "model" | "model_requested" => text(&|span| Some(MODELS[span.model].to_owned())),
-        "parameters" => text(&|span| Some(format!(r#"{{"temperature":0.{},"max_tokens":512,"stream":true}}"#, span.user % 10))),
+        "parameters" => {
+            text(&|span| Some(format!(r#"{{"temperature":0.{},"max_tokens":512,"stream":true}}"#, span.user % 10)))
+        }
         "input" => text(&|span| Some(span.input.clone())),
         "output" => text(&|span| Some(span.output.clone())),
         "input_tokens" => number(&|span| Some(span.input_tokens)),
@@ -165,7 +218,13 @@ fn batch_of(spans: &[Span], random: &mut StdRng) -> RecordBatch {
         "cost_picodollars" => number(&|span| Some(span.input_tokens * 150_000 + span.output_tokens * 600_000)),
         "prompt_name" => text(&|span| (span.project == 0).then(|| "support-answer".to_owned())),
         "prompt_version" => number(&|span| (span.project == 0).then_some(7)),
-        "attributes" => text(&|span| Some(format!(r#"{{"http.user_agent":"openai-python/1.{}","region":"eu-{}"}}"#, span.user % 40, span.user % 3))),
+        "attributes" => text(&|span| {
+            Some(format!(
+                r#"{{"http.user_agent":"openai-python/1.{}","region":"eu-{}"}}"#,
+                span.user % 40,
+                span.user % 3
+            ))
+        }),
         "parent_id" | "input_blob" | "output_blob" | "arm" => text(&|_| None),
         other => unreachable!("column {other}"),
     });
@@ -178,7 +237,9 @@ fn vocabulary() -> Vec<String> {
     const ONSETS: [&str; 16] = ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr"];
     const RHYMES: [&str; 14] = ["a", "e", "i", "o", "u", "an", "er", "in", "on", "us", "at", "ing", "al", "es"];
     let mut random = StdRng::seed_from_u64(1);
-    let syllable = |random: &mut StdRng| format!("{}{}", ONSETS[random.random_range(0..ONSETS.len())], RHYMES[random.random_range(0..RHYMES.len())]);
+    let syllable = |random: &mut StdRng| {
+        format!("{}{}", ONSETS[random.random_range(0..ONSETS.len())], RHYMES[random.random_range(0..RHYMES.len())])
+    };
     (0..VOCABULARY).map(|rank| (0..1 + (rank + 2).ilog10()).map(|_| syllable(&mut random)).collect()).collect()
 }
 

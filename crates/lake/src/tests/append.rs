@@ -77,7 +77,12 @@ async fn a_batch_of_another_table_is_refused() {
     assert!(matches!(&refused, Error::Schema { reason, .. } if reason.contains("user_id")), "{refused}");
     let mut columns = events(0..1).columns().to_vec();
     columns[0] = arrow::array::new_null_array(&DataType::Utf8, 1);
-    let fields = events_table().schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+    let fields = events_table()
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect::<Vec<_>>();
     let nulls = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     assert!(matches!(scene.lake.append(EVENTS, nulls).await, Err(Error::Schema { .. })));
 }

@@ -30,7 +30,13 @@ async fn a_merged_segment_is_sorted() {
     sealed(&scene, 2).await;
     scene.lake.compact().await.unwrap();
     let file = std::fs::File::open(&scene.files("segments")[0]).unwrap();
-    let batch = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().next().unwrap().unwrap();
+    let batch = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     let expected: Vec<i64> = (0..3).flat_map(|project| (project..200).step_by(3)).collect();
     assert_eq!(batch.column_by_name("n").unwrap().as_primitive::<Int64Type>().values(), expected.as_slice());
 }

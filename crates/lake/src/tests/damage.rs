@@ -38,7 +38,10 @@ async fn scene() -> (Scene, PathBuf) {
 fn check_alarm(scene: &Scene, damage: &str) {
     let stats = scene.lake.stats();
     assert_eq!(stats.quarantined, 1, "{damage}: {stats:?}");
-    assert!(stats.alarms[0].subject.contains("events/") && stats.alarms[0].message.contains("100 rows"), "{damage}: {stats:?}");
+    assert!(
+        stats.alarms[0].subject.contains("events/") && stats.alarms[0].message.contains("100 rows"),
+        "{damage}: {stats:?}"
+    );
     assert_eq!(stats.tables[0].segments, 1);
     assert_eq!(scene.files("quarantine").len(), usize::from(damage != "missing"));
 }
@@ -93,7 +96,8 @@ async fn a_damaged_staged_batch_is_left_aside_and_the_rest_served() {
     let scene = Scene::new().await;
     scene.append(0..10).await;
     scene.append(10..20).await;
-    sql(&scene, "UPDATE staged SET blob = substr(blob, 1, length(blob) - 10) WHERE id = (SELECT min(id) FROM staged)").await;
+    sql(&scene, "UPDATE staged SET blob = substr(blob, 1, length(blob) - 10) WHERE id = (SELECT min(id) FROM staged)")
+        .await;
     let scene = scene.reopen().await;
     scene.check(10..20).await;
     let stats = scene.lake.stats();

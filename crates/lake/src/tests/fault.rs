@@ -3,11 +3,14 @@ use crate::Error;
 use crate::file::failing::{Fault, Operation};
 use crate::seal::{Made, sorted};
 
-const OPERATIONS: [Operation; 5] = [Operation::Create, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncFolder];
+const OPERATIONS: [Operation; 5] =
+    [Operation::Create, Operation::Write, Operation::Sync, Operation::Rename, Operation::SyncFolder];
 
 #[tokio::test]
 async fn a_disk_that_fails_costs_no_row_and_sealing_goes_on_when_it_is_back() {
-    for (operation, fault) in OPERATIONS.into_iter().flat_map(|operation| [(operation, Fault::NoSpace), (operation, Fault::Device)]) {
+    for (operation, fault) in
+        OPERATIONS.into_iter().flat_map(|operation| [(operation, Fault::NoSpace), (operation, Fault::Device)])
+    {
         let scene = Scene::with(|config| config.seal_rows = 100).await;
         scene.disk.break_down(operation, fault);
         scene.append(0..100).await;
@@ -48,7 +51,11 @@ async fn a_seal_that_fails_at_any_step_leaves_every_row_once() {
 async fn a_crash_between_writing_and_recording_a_segment_leaves_every_row_once() {
     let scene = Scene::new().await;
     scene.append(0..100).await;
-    std::fs::write(scene.config.dir.join("segments/events/00000000-0000-7000-8000-000000000000.parquet"), "half a segment").unwrap();
+    std::fs::write(
+        scene.config.dir.join("segments/events/00000000-0000-7000-8000-000000000000.parquet"),
+        "half a segment",
+    )
+    .unwrap();
     std::fs::write(scene.config.dir.join("tmp/00000000-0000-7000-8000-000000000000.parquet"), "less").unwrap();
     let scene = scene.reopen().await;
     scene.check(0..100).await;
@@ -65,7 +72,8 @@ async fn a_change_whose_outcome_is_unknown_is_settled_by_asking_the_catalog() {
     let table = events_table();
     let work = core.tables.to_seal(EVENTS, usize::MAX).unwrap().unwrap();
     let made = Made { level: 0, tombstones_through: None };
-    let segment = core.write_segment(Arc::new(table.clone()), made, move |spec| sorted(spec, work.batches)).await.unwrap();
+    let segment =
+        core.write_segment(Arc::new(table.clone()), made, move |spec| sorted(spec, work.batches)).await.unwrap();
     core.catalog.swap_segments(&[segment.record.clone()], &[], &work.ids).await.unwrap();
     core.doubt(&table.name);
     scene.check(0..100).await;

@@ -37,30 +37,42 @@ async fn an_identifier_is_found_wherever_its_row_is() {
 async fn values_of_parameters_are_values_and_not_sql() {
     let scene = scene().await;
     let sql = "SELECT n FROM events WHERE project = $1 AND time >= $2 AND time < $3 AND latency_ms > $4 AND n <> $5 ORDER BY n";
-    let params = vec!["project-1".into(), Timestamp::from_secs(10).into(), Timestamp::from_secs(20).into(), 5.0.into(), 13.into()];
+    let params = vec![
+        "project-1".into(),
+        Timestamp::from_secs(10).into(),
+        Timestamp::from_secs(20).into(),
+        5.0.into(),
+        13.into(),
+    ];
     // Of 10 to 19, those with n % 3 = 1 are 10, 13, 16 and 19; half of 10 is not above 5.
     assert_eq!(numbers_of(&scene.query(sql, params).await), [16, 19]);
     let quoted = scene.query("SELECT n FROM events WHERE id = $1", vec!["' OR 1 = 1 --".into()]).await;
     assert_eq!(quoted.rows(), 0);
-    assert!(matches!(scene.lake.query("SELECT n FROM events WHERE id = $1", vec![], QueryLimits::default()).await, Err(Error::Sql { .. })));
+    assert!(matches!(
+        scene.lake.query("SELECT n FROM events WHERE id = $1", vec![], QueryLimits::default()).await,
+        Err(Error::Sql { .. })
+    ));
 }
 
 #[tokio::test]
 async fn aggregates_are_those_of_all_rows() {
     let scene = scene().await;
-    let output = scene.query("SELECT count(*), sum(n), min(n), max(n) FROM events GROUP BY model ORDER BY model", vec![]).await;
+    let output =
+        scene.query("SELECT count(*), sum(n), min(n), max(n) FROM events GROUP BY model ORDER BY model", vec![]).await;
     let column = |at: usize| output.batches[0].column(at).as_primitive::<Int64Type>().values().to_vec();
     // The even numbers below 2100 are alpha, the odd ones beta: 1050 each, with sums 1050 · 1049 and 1050².
     assert_eq!((column(0), column(1)), (vec![1050, 1050], vec![1050 * 1049, 1050 * 1050]));
     assert_eq!((column(2), column(3)), (vec![0, 1], vec![2098, 2099]));
-    let median = scene.query("SELECT CAST(round(approx_percentile_cont(latency_ms, 0.5)) AS BIGINT) FROM events", vec![]).await;
+    let median =
+        scene.query("SELECT CAST(round(approx_percentile_cont(latency_ms, 0.5)) AS BIGINT) FROM events", vec![]).await;
     assert!((numbers_of(&median)[0] - 525).abs() <= 5, "the median of n / 2 below 2100 is about 525");
 }
 
 #[tokio::test]
 async fn segments_that_cannot_hold_what_is_asked_are_not_read() {
     let scene = scene().await;
-    let plan = scene.query("EXPLAIN SELECT n FROM events WHERE time >= $1", vec![Timestamp::from_secs(1500).into()]).await;
+    let plan =
+        scene.query("EXPLAIN SELECT n FROM events WHERE time >= $1", vec![Timestamp::from_secs(1500).into()]).await;
     let text = plan.batches[0].column(1).as_string::<i32>().iter().flatten().collect::<Vec<_>>().join("\n");
     assert_eq!(text.matches(".parquet").count(), 1, "{text}");
 }
@@ -68,7 +80,9 @@ async fn segments_that_cannot_hold_what_is_asked_are_not_read() {
 #[tokio::test]
 async fn text_in_an_answer_is_plain() {
     let scene = scene().await;
-    let output = scene.query("SELECT id, upper(model), array_agg(project) AS projects FROM events WHERE n < 2 GROUP BY 1, 2", vec![]).await;
+    let output = scene
+        .query("SELECT id, upper(model), array_agg(project) AS projects FROM events WHERE n < 2 GROUP BY 1, 2", vec![])
+        .await;
     let types: Vec<_> = output.schema.fields().iter().map(|field| field.data_type().clone()).collect();
     assert_eq!(types[..2], [DataType::Utf8, DataType::Utf8]);
     assert!(matches!(&types[2], DataType::List(item) if item.data_type() == &DataType::Utf8));
@@ -77,7 +91,13 @@ async fn text_in_an_answer_is_plain() {
 #[tokio::test]
 async fn tables_can_be_listed_and_described() {
     let scene = scene().await;
-    assert_eq!(scene.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'", vec![]).await.rows(), 1);
+    assert_eq!(
+        scene
+            .query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'", vec![])
+            .await
+            .rows(),
+        1
+    );
     let columns = scene.query("DESCRIBE events", vec![]).await;
     assert_eq!(texts_of(&columns), ["project", "time", "id", "user_id", "model", "latency_ms", "n"]);
     assert!(scene.query("SHOW TABLES", vec![]).await.rows() > 0);
@@ -87,7 +107,11 @@ async fn tables_can_be_listed_and_described() {
 async fn rows_beyond_the_limit_are_cut_off_and_the_answer_says_so() {
     let scene = scene().await;
     for (max_rows, rows, truncated) in [(10, 10, true), (2099, 2099, true), (2100, 2100, false), (0, 0, true)] {
-        let output = scene.lake.query("SELECT n FROM events", vec![], QueryLimits { max_rows, ..QueryLimits::default() }).await.unwrap();
+        let output = scene
+            .lake
+            .query("SELECT n FROM events", vec![], QueryLimits { max_rows, ..QueryLimits::default() })
+            .await
+            .unwrap();
         assert_eq!((output.rows(), output.truncated), (rows, truncated), "at most {max_rows}");
     }
 }
@@ -114,7 +138,9 @@ async fn a_query_that_takes_too_long_is_stopped_and_its_work_too() {
 async fn a_query_that_nobody_waits_for_is_stopped() {
     let scene = scene().await;
     let lake = scene.lake.clone();
-    let asking = tokio::spawn(async move { lake.query("SELECT count(*) FROM generate_series(1, 1000000000000)", vec![], QueryLimits::default()).await });
+    let asking = tokio::spawn(async move {
+        lake.query("SELECT count(*) FROM generate_series(1, 1000000000000)", vec![], QueryLimits::default()).await
+    });
     until("the query runs", async || scene.lake.stats().queries_running == 1).await;
     asking.abort();
     until("the work is stopped", async || scene.lake.stats().queries_running == 0).await;
@@ -134,7 +160,15 @@ async fn a_query_that_needs_too_much_memory_is_refused_it() {
     ] {
         assert!(matches!(fails(&scene, sql, limits).await, Error::Memory { .. }), "{sql}");
     }
-    assert_eq!(std::fs::read_dir(scene.config.dir.join("spill")).unwrap().flatten().flat_map(|dir| std::fs::read_dir(dir.path()).unwrap()).count(), 0, "spilled files are gone");
+    assert_eq!(
+        std::fs::read_dir(scene.config.dir.join("spill"))
+            .unwrap()
+            .flatten()
+            .flat_map(|dir| std::fs::read_dir(dir.path()).unwrap())
+            .count(),
+        0,
+        "spilled files are gone"
+    );
     scene.check(0..10).await;
 }
 
@@ -173,7 +207,9 @@ async fn nothing_but_the_tables_can_be_reached() {
 #[tokio::test]
 async fn statements_made_to_exhaust_the_stack_do_no_harm() {
     let scene = scene().await;
-    let chain = |first: &str, link: &str| format!("SELECT {first}{} FROM events", link.repeat((60_000 - first.len()) / link.len()));
+    let chain = |first: &str, link: &str| {
+        format!("SELECT {first}{} FROM events", link.repeat((60_000 - first.len()) / link.len()))
+    };
     let limits = QueryLimits { timeout: Duration::from_secs(20), ..QueryLimits::default() };
     for sql in [
         chain("1", "+1"),

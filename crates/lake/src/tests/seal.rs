@@ -98,11 +98,18 @@ async fn a_column_that_is_new_is_null_in_what_is_old() {
     let Scene { dir, config, catalog, lake, .. } = scene;
     lake.close().await;
     let mut table = events_table();
-    let fields = table.schema.fields().iter().map(|field| field.as_ref().clone()).chain([Field::new("note", DataType::Utf8, true)]);
+    let fields = table.schema.fields().iter().map(|field| field.as_ref().clone()).chain([Field::new(
+        "note",
+        DataType::Utf8,
+        true,
+    )]);
     table.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let lake = Lake::open(config, catalog, vec![table]).await.unwrap();
     let output = lake.query("SELECT count(*), count(note) FROM events", vec![], QueryLimits::default()).await.unwrap();
     let batch = &output.batches[0];
-    assert_eq!((batch.column(0).as_primitive::<Int64Type>().value(0), batch.column(1).as_primitive::<Int64Type>().value(0)), (20, 0));
+    assert_eq!(
+        (batch.column(0).as_primitive::<Int64Type>().value(0), batch.column(1).as_primitive::<Int64Type>().value(0)),
+        (20, 0)
+    );
     drop(dir);
 }
