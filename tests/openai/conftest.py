@@ -41,7 +41,8 @@ class Server:
         (folder / "quarterdeck.toml").write_text(config)
         self.folder, self.log = folder, folder / "server.log"
         outside = {name: value for name, value in os.environ.items() if not name.startswith("QUARTERDECK_")}
-        self.environment = {**outside, "STUB_KEY": "sk-upstream"}
+        # Threads that spin while they wait for each other starve when other programs need the cores too.
+        self.environment = {**outside, "STUB_KEY": "sk-upstream", "OMP_WAIT_POLICY": "passive"}
         command = [BINARY, "serve", "--data", folder / "data", "--config", folder / "quarterdeck.toml"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.log.open("w"), text=True, env=self.environment

@@ -46,7 +46,8 @@ impl Place {
             command.env_remove(name);
         }
         command.args(arguments).current_dir(self.path()).env("QUARTERDECK_DATA", self.data()).env("HOME", self.path());
-        command.stdin(Stdio::null());
+        // Threads that spin while they wait for each other starve when other programs need the cores too.
+        command.env("OMP_WAIT_POLICY", "passive").stdin(Stdio::null());
         command
     }
 
