@@ -137,6 +137,8 @@ impl<'m> Scheduler<'m> {
 
     fn serve(&mut self, commands: &Receiver<Command>) {
         loop {
+            // Before waiting too: then the last step has just emptied its slots.
+            self.publish();
             self.listen(commands);
             self.drop_cancelled();
             self.admit();
