@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 
@@ -29,7 +30,7 @@ pub enum Error {
         #[label("here")]
         span: SourceSpan,
         #[source_code]
-        text: NamedSource<String>,
+        text: Arc<NamedSource<String>>,
     },
 
     #[error("the setting {key} from {origin} cannot be used: {why}")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::{NamedSource, SourceSpan};
 use toml::Value;
@@ -27,7 +28,7 @@ pub(super) fn read(path: &Path) -> Result<File, Error> {
         path: path.to_owned(),
         why: cause.message().to_owned(),
         span: SourceSpan::from(cause.span().unwrap_or(0..0)),
-        text: NamedSource::new(path.display().to_string(), text.clone()).with_language("TOML"),
+        text: Arc::new(NamedSource::new(path.display().to_string(), text.clone()).with_language("TOML")),
     };
     let config: Config = toml::from_str(&text).map_err(refuse)?;
     let lines = lines(&text, DeTable::parse(&text).map_err(refuse)?.get_ref());
