@@ -203,7 +203,7 @@ pub struct Limits {
     pub sql_timeout_ms: u64,
     /// Memory that all SQL queries together may take.
     pub sql_memory_bytes: usize,
-    /// Most rows that a SQL query may return.
+    /// Most rows that a SQL query may ask for; 10,000 are returned when it does not say.
     pub sql_rows: usize,
 }
 
@@ -214,7 +214,7 @@ impl Default for Limits {
             request_timeout_ms: 120_000,
             sql_timeout_ms: 30_000,
             sql_memory_bytes: 1 << 30,
-            sql_rows: 10_000,
+            sql_rows: 100_000,
         }
     }
 }
