@@ -172,30 +172,26 @@ def quarterdeck(upstream, folder):
     base = f"http://127.0.0.1:{port}"
     with process.server([*common, "serve"], folder / "quarterdeck.log", f"{base}/health") as server:
         key = command_json(common, "key", "create", "bench", "--scope", "infer", "--scope", "read")["key"]
-        yield Quarterdeck(f"{base}/v1/chat/completions", [f"authorization: Bearer {key}"], "fast", server.pid, base, key)
+        yield Quarterdeck(f"{base}/v1/chat/completions", [f"authorization: Bearer {key}"], "fast", server.pid, common)
 
 
 @dataclasses.dataclass
 class Quarterdeck(Running):
     """Ours can also be asked what it has recorded."""
 
-    base: str
-    key: str
+    common: list
 
     def recorded(self):
         """How many calls have a trace row, and what they cost in all."""
-        sql = "SELECT count(*) AS n, sum(cost_picodollars) AS cost FROM spans"
-        return self.ask("/api/v1/sql", json.dumps({"sql": sql}).encode())["rows"][0]
+        return command_json(self.common, "sql", "SELECT count(*) AS n, sum(cost_picodollars) AS cost FROM spans")[0]
 
     def lost(self):
         """Calls that left no row, by its own count."""
-        status = self.ask("/api/v1/status")
+        base, key = self.url.removesuffix("/v1/chat/completions"), self.headers[0].split(": ")[1]
+        request = urllib.request.Request(f"{base}/api/v1/status", headers={"authorization": key})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            status = json.load(response)
         return status["unrecorded_calls"] + status["recorder"]["dropped"] + status["recorder"]["failed"]
-
-    def ask(self, path, body=None):
-        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        with urllib.request.urlopen(urllib.request.Request(self.base + path, body, headers), timeout=60) as response:
-            return json.load(response)
 
 
 def command_json(common, *words):
