@@ -64,6 +64,12 @@ async fn heads_that_are_too_large() {
     let mut call = request(Method::GET, "/health", None, None);
     call.headers_mut().insert("x-long", "x".repeat(2000).parse().unwrap());
     house.call(call).await.refused(431, "headers_too_large");
+    let house = House::with(|config| config.limits.header_count = 2).await;
+    let mut call = request(Method::GET, "/health", None, None);
+    for name in ["x-one", "x-two", "x-three"] {
+        call.headers_mut().insert(name, "1".parse().unwrap());
+    }
+    house.call(call).await.refused(431, "headers_too_large");
 }
 
 #[tokio::test]
