@@ -1,3 +1,5 @@
+//! Appending: acknowledged means durable, full means refused at once.
+
 use std::time::Instant;
 
 use super::*;

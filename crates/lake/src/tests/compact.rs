@@ -1,3 +1,5 @@
+//! Compaction changes files and nothing that a query sees.
+
 use super::*;
 use crate::Error;
 use crate::file::failing::{Fault, Operation};

@@ -1,3 +1,5 @@
+//! Damaged files and batches are set aside, and the rest is served.
+
 use std::path::Path;
 
 use super::fault::sql;

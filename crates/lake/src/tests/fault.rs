@@ -1,3 +1,5 @@
+//! A disk or catalog that fails costs nothing that was acknowledged.
+
 use super::*;
 use crate::Error;
 use crate::file::failing::{Fault, Operation};

@@ -1,3 +1,5 @@
+//! Queries: right answers, within their limits, and to the tables only.
+
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use qd_base::Timestamp;

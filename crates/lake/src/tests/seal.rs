@@ -1,3 +1,5 @@
+//! Sealing and retention, by what is in the files and what queries see.
+
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use qd_base::Timestamp;
 

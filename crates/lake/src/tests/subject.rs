@@ -1,3 +1,5 @@
+//! Deleting a subject: hidden at once, gone after compaction, welcome back later.
+
 use super::*;
 
 /// Users are `user-0` to `user-3` by `n % 4`, and nobody when `n % 5` is 0.
