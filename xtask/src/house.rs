@@ -61,7 +61,11 @@ fn source_files(folder: &Path) -> Vec<SourceFile> {
 impl Room {
     /// The crates that the product itself needs; those of tests alone are not among them.
     pub fn dependencies(&self) -> impl Iterator<Item = &str> {
-        self.manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(|table| table.keys().map(String::as_str))
+        self.manifest
+            .get("dependencies")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flat_map(|table| table.keys().map(String::as_str))
     }
 }
 
@@ -81,7 +85,9 @@ impl SourceFile {
             if !is_function(code) {
                 continue;
             }
-            let end = lines[start..].iter().position(|l| l.strip_prefix(indent).is_some_and(|rest| rest == "}" || rest == ";"));
+            let end = lines[start..]
+                .iter()
+                .position(|l| l.strip_prefix(indent).is_some_and(|rest| rest == "}" || rest == ";"));
             if let Some(length) = end {
                 found.push((start + 1, length + 1));
             }
@@ -96,5 +102,7 @@ fn is_function(code: &str) -> bool {
         matches!(*word, "pub" | "async" | "const" | "unsafe" | "extern" | "\"C\"") || word.starts_with("pub(")
     });
     // A body on the same line ends there and is short.
-    (head.starts_with("pub(") && code.contains(" fn ") || words.next() == Some("fn")) && !code.ends_with('}') && !code.ends_with(';')
+    (head.starts_with("pub(") && code.contains(" fn ") || words.next() == Some("fn"))
+        && !code.ends_with('}')
+        && !code.ends_with(';')
 }

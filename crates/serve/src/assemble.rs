@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
-use qd_base::chat::{
-    ChatChunk, ChunkChoice, Delta, FinishReason, LogProbs, Role, TokenLogProb, TopLogProb,
-};
+use qd_base::chat::{ChatChunk, ChunkChoice, Delta, FinishReason, LogProbs, Role, TokenLogProb, TopLogProb};
 use qd_base::completion::{CompletionChoice, CompletionLogProbs, CompletionResponse};
 use qd_base::{Extra, RequestId, Timestamp, Usage};
 
@@ -65,7 +63,8 @@ impl Tally {
     fn timings(&self) -> Timings {
         // The choices of one prompt share it, so it counts once, with what its first choice found cached.
         let first_choices = || self.ends.iter().filter(|(index, _)| index % self.choices_per_prompt == 0);
-        let earliest = |time: fn(&End) -> Duration| self.ends.iter().map(|(_, end)| time(end)).min().unwrap_or_default();
+        let earliest =
+            |time: fn(&End) -> Duration| self.ends.iter().map(|(_, end)| time(end)).min().unwrap_or_default();
         let latest = self.ends.iter().map(|(_, end)| end.last_token - end.submitted).max().unwrap_or_default();
         Timings {
             queue_ms: milliseconds(earliest(|end| end.started.saturating_duration_since(end.submitted))),
@@ -80,7 +79,8 @@ impl Tally {
 
     fn time_per_token_ms(&self) -> f64 {
         let after_first: usize = self.ends.iter().map(|(_, end)| end.completion_tokens.saturating_sub(1)).sum();
-        let time: Duration = self.ends.iter().map(|(_, end)| end.last_token.saturating_duration_since(end.first_token)).sum();
+        let time: Duration =
+            self.ends.iter().map(|(_, end)| end.last_token.saturating_duration_since(end.first_token)).sum();
         if after_first == 0 { 0.0 } else { milliseconds(time) / after_first as f64 }
     }
 }
@@ -136,7 +136,13 @@ impl ChatAssembler {
         said
     }
 
-    fn chunk(&self, index: u32, delta: Delta, logprobs: Option<LogProbs>, finish_reason: Option<FinishReason>) -> Event<ChatChunk> {
+    fn chunk(
+        &self,
+        index: u32,
+        delta: Delta,
+        logprobs: Option<LogProbs>,
+        finish_reason: Option<FinishReason>,
+    ) -> Event<ChatChunk> {
         let choice = ChunkChoice { index, delta, logprobs, finish_reason, extra: Extra::new() };
         Event::Chunk(self.chunk_of(vec![choice], None))
     }

@@ -166,16 +166,21 @@ impl ChatHandle {
     fn submit(&self, plan: &Plan) -> Result<UnboundedReceiver<Result<Piece>>> {
         let count = plan.prompts.len() * plan.choices as usize;
         if count > self.seats.capacity() {
-            let message = format!("{count} answers at once are more than the {} this model takes", self.seats.capacity());
+            let message =
+                format!("{count} answers at once are more than the {} this model takes", self.seats.capacity());
             return Err(Error::invalid("n", message));
         }
         let Some(seats) = self.seats.take(count) else {
-            return Err(Error::QueueFull { retry_after_ms: self.counters.retry_after_ms(self.seats.taken(), self.slots) });
+            return Err(Error::QueueFull {
+                retry_after_ms: self.counters.retry_after_ms(self.seats.taken(), self.slots),
+            });
         };
         let (replies, receiver) = unbounded_channel();
         let submitted = Instant::now();
         let mut works = Vec::with_capacity(count);
-        for ((index, seat), place) in (0..).zip(seats).zip((0..plan.prompts.len()).flat_map(|place| (0..plan.choices).map(move |_| place))) {
+        for ((index, seat), place) in
+            (0..).zip(seats).zip((0..plan.prompts.len()).flat_map(|place| (0..plan.choices).map(move |_| place)))
+        {
             works.push(Work {
                 index,
                 prompt: plan.prompts[place].clone(),

@@ -97,7 +97,8 @@ impl Engine {
         }
         self.check_room(&name, &files)?;
         let (threads, opened_name, opened_files) = (self.inner.config.threads, name.clone(), files.clone());
-        let handle = run_blocking("loading a model", move || open(&opened_name, &opened_files, &options, threads)).await?;
+        let handle =
+            run_blocking("loading a model", move || open(&opened_name, &opened_files, &options, threads)).await?;
         self.inner.models.write().insert(name, Loaded { files, handle });
         Ok(())
     }

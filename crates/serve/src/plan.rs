@@ -112,7 +112,8 @@ pub(crate) fn completion(request: &CompletionRequest, prompts: Vec<Vec<LlamaToke
     let top = request.logprobs.map(|top| at_most("logprobs", top, MAX_TOP_LOGPROBS)).transpose()?;
     let wanted = request.max_tokens.map_or(DEFAULT_COMPLETION_TOKENS, |tokens| tokens as usize);
     let echo = request.echo.unwrap_or(false);
-    let max_tokens: Result<_> = prompts.iter().map(|prompt| completion_limit(prompt.len(), wanted, echo, room)).collect();
+    let max_tokens: Result<_> =
+        prompts.iter().map(|prompt| completion_limit(prompt.len(), wanted, echo, room)).collect();
     Ok(Plan {
         prompts: prompts.into_iter().map(Into::into).collect(),
         choices: choices(request.n)?,

@@ -99,10 +99,7 @@ impl Sampler {
 
     fn adjusts(&self) -> bool {
         let sampling = &self.sampling;
-        sampling.presence != 0.0
-            || sampling.frequency != 0.0
-            || sampling.repetition != 1.0
-            || !sampling.bias.is_empty()
+        sampling.presence != 0.0 || sampling.frequency != 0.0 || sampling.repetition != 1.0 || !sampling.bias.is_empty()
     }
 
     fn adjust<'a>(&self, logits: &[f32], adjusted: &'a mut Vec<f32>) -> &'a [f32] {
@@ -378,10 +375,9 @@ mod tests {
     fn the_generator_is_the_published_one() {
         // The first outputs for the seed 1234567, from the reference implementation in C by Vigna.
         let mut random = SplitMix64(1_234_567);
-        assert_eq!([random.next(), random.next(), random.next()], [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423
-        ]);
+        assert_eq!(
+            [random.next(), random.next(), random.next()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
     }
 }

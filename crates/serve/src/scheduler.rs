@@ -381,7 +381,8 @@ impl<'m> Scheduler<'m> {
         if self.forget_oldest() {
             return;
         }
-        let running = self.slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.task.as_ref()?.admitted)));
+        let running =
+            self.slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.task.as_ref()?.admitted)));
         let Some((newest, _)) = running.max_by_key(|(_, admitted)| *admitted) else { return };
         let alone = self.busy() == 1;
         if let Some(task) = self.slots[newest].task.take() {

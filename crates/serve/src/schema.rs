@@ -86,8 +86,19 @@ struct Compiler<'a> {
 
 /// Keywords that describe and do not restrict.
 const ANNOTATIONS: &[&str] = &[
-    "title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions",
-    "deprecated", "readOnly", "writeOnly",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "example",
+    "$schema",
+    "$id",
+    "$comment",
+    "$defs",
+    "definitions",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
 ];
 
 /// Keywords that restrict values of one type and say nothing about others.

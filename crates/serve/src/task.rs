@@ -42,7 +42,10 @@ pub(crate) enum Form {
     /// The whole answer matches a grammar.
     Whole(Constraint),
     /// The answer is free until it contains `trigger`; what follows matches the grammar.
-    After { trigger: &'static str, constraint: Constraint },
+    After {
+        trigger: &'static str,
+        constraint: Constraint,
+    },
 }
 
 /// What a sequence reports after a token.

@@ -107,10 +107,19 @@ fn define_call(grammar: &mut Grammar, tools: &[Tool]) -> Result<()> {
         let parameters = function.parameters.as_ref().unwrap_or(&any);
         let arguments = schema::add(grammar, &format!("t{place}-"), parameters, &param)?;
         let name = Value::String(function.name.clone()).to_string();
-        bodies.push(Expr::sequence([Expr::literal(format!("{name},")), space(), Expr::literal("\"arguments\":"), space(), arguments]));
+        bodies.push(Expr::sequence([
+            Expr::literal(format!("{name},")),
+            space(),
+            Expr::literal("\"arguments\":"),
+            space(),
+            arguments,
+        ]));
     }
     let head = [Expr::literal("{"), space(), Expr::literal("\"name\":"), space()];
-    grammar.define("call-body", Expr::sequence([head.to_vec(), vec![Expr::choice(bodies), space(), Expr::literal("}")]].concat()));
+    grammar.define(
+        "call-body",
+        Expr::sequence([head.to_vec(), vec![Expr::choice(bodies), space(), Expr::literal("}")]].concat()),
+    );
     grammar.define("call-rest", Expr::sequence([space(), Expr::rule("call-body"), space(), Expr::literal(CLOSE)]));
     grammar.define("call", Expr::sequence([Expr::literal(OPEN), Expr::rule("call-rest")]));
     Ok(())
@@ -357,7 +366,8 @@ mod tests {
 
     #[test]
     fn a_choice_must_name_a_tool_that_is_there() {
-        let tools: Vec<Tool> = serde_json::from_value(json!([{"type": "function", "function": {"name": "f"}}])).unwrap();
+        let tools: Vec<Tool> =
+            serde_json::from_value(json!([{"type": "function", "function": {"name": "f"}}])).unwrap();
         let choice = |value: Value| serde_json::from_value::<ToolChoice>(value).unwrap();
         let g = choice(json!({"type": "function", "function": {"name": "g"}}));
         assert!(matches!(Calls::of(Some(&tools), Some(&g)), Err(Error::Invalid { .. })));

@@ -143,7 +143,8 @@ async fn a_stop_string_is_cut_off() {
 #[tokio::test]
 async fn a_seed_repeats_a_draw() {
     let engine = engine(ModelOptions::default()).await;
-    let draw = async |seed| text(&answer(&engine, STORY, json!({"temperature": 1.5, "seed": seed, "max_tokens": 8})).await.0);
+    let draw =
+        async |seed| text(&answer(&engine, STORY, json!({"temperature": 1.5, "seed": seed, "max_tokens": 8})).await.0);
     assert_eq!(draw(1).await, draw(1).await);
     assert_ne!(draw(1).await, draw(2).await);
 }
@@ -155,7 +156,8 @@ async fn several_choices_share_their_prompt() {
     let (response, timings) = answer(&engine, STORY, more).await;
     let indexes: Vec<_> = response.choices.iter().map(|choice| choice.index).collect();
     assert_eq!(indexes, [0, 1, 2]);
-    let texts: std::collections::HashSet<_> = response.choices.iter().map(|choice| format!("{:?}", choice.message.content)).collect();
+    let texts: std::collections::HashSet<_> =
+        response.choices.iter().map(|choice| format!("{:?}", choice.message.content)).collect();
     assert!(texts.len() > 1, "{texts:?}");
     // The prompt counts once; the other two choices found it computed.
     let stats = until_idle(&engine).await;
@@ -241,7 +243,9 @@ fn check_person(text: &str) {
     assert!((1..=12).contains(&person["name"].as_str().unwrap().chars().count()), "{text}");
     assert!((18..=99).contains(&person["age"].as_i64().unwrap()), "{text}");
     let tags = person["tags"].as_array().unwrap();
-    let lower = |tag: &Value| tag.as_str().is_some_and(|tag| (1..=6).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_lowercase()));
+    let lower = |tag: &Value| {
+        tag.as_str().is_some_and(|tag| (1..=6).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_lowercase()))
+    };
     assert!((1..=3).contains(&tags.len()) && tags.iter().all(lower), "{text}");
     assert!(person["mood"].is_null() || ["good", "bad"].contains(&person["mood"].as_str().unwrap()), "{text}");
     let born: Vec<u32> = person["born"].as_str().unwrap().split('-').map(|part| part.parse().unwrap()).collect();
@@ -273,7 +277,9 @@ async fn a_required_tool_is_called_with_arguments_that_fit() {
         assert_eq!((calls.len(), calls[0].function.name.as_str(), &message.content), (1, "get_weather", &None));
         assert!(calls[0].id.starts_with("call_"));
         let arguments: Value = serde_json::from_str(&calls[0].function.arguments).unwrap();
-        assert!(arguments["city"].is_string() && ["celsius", "fahrenheit"].contains(&arguments["unit"].as_str().unwrap()));
+        assert!(
+            arguments["city"].is_string() && ["celsius", "fahrenheit"].contains(&arguments["unit"].as_str().unwrap())
+        );
     }
 }
 
@@ -304,7 +310,8 @@ async fn an_overflow_is_refused_with_its_numbers() {
 #[tokio::test]
 async fn a_full_queue_is_told_at_once() {
     let engine = engine(ModelOptions { slots: 1, queue: 1, ..ModelOptions::default() }).await;
-    let long = async || engine.chat(&model(), request(STORY, json!({"max_tokens": 2000, "ignore_eos": true}))).await.unwrap();
+    let long =
+        async || engine.chat(&model(), request(STORY, json!({"max_tokens": 2000, "ignore_eos": true}))).await.unwrap();
     let (running, waiting) = (long().await, long().await);
     match refusal(&engine, STORY, json!({})).await {
         Error::QueueFull { retry_after_ms } => assert!(retry_after_ms >= 100),
@@ -386,7 +393,8 @@ async fn a_completion_continues_each_prompt() {
 
 #[tokio::test]
 async fn a_text_is_scored_by_echoing_it() {
-    let request = json!({"model": "smollm2", "prompt": "The sky is blue", "max_tokens": 0, "echo": true, "logprobs": 1});
+    let request =
+        json!({"model": "smollm2", "prompt": "The sky is blue", "max_tokens": 0, "echo": true, "logprobs": 1});
     let (chunks, timings) = completion(shared().await, request).await;
     let choice = &chunks[0].choices[0];
     assert_eq!((choice.text.as_str(), timings.completion_tokens), ("The sky is blue", 0));
@@ -394,7 +402,8 @@ async fn a_text_is_scored_by_echoing_it() {
     assert_eq!(logprobs.tokens.concat(), "The sky is blue");
     assert_eq!((logprobs.token_logprobs[0], logprobs.text_offset.as_slice()), (None, &[0, 3, 7, 10][..]));
     // "is" after "The sky" and "blue" after "is" are likely; the same words in another order are not.
-    let shuffled = json!({"model": "smollm2", "prompt": "sky blue is The", "max_tokens": 0, "echo": true, "logprobs": 1});
+    let shuffled =
+        json!({"model": "smollm2", "prompt": "sky blue is The", "max_tokens": 0, "echo": true, "logprobs": 1});
     let (other, _) = completion(shared().await, shuffled).await;
     let total = |response: &CompletionResponse| -> f32 {
         response.choices[0].logprobs.as_ref().unwrap().token_logprobs.iter().flatten().sum()

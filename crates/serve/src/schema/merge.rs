@@ -85,7 +85,9 @@ impl Compiler<'_> {
             let both = match a.get(&name) {
                 None => schema,
                 Some(Value::Object(first)) => Value::Object(self.merge_two(first, &schema, path)?),
-                Some(_) => return Err(self.error(path, &format!("`{name}` differs between schemas that must all hold"))),
+                Some(_) => {
+                    return Err(self.error(path, &format!("`{name}` differs between schemas that must all hold")));
+                }
             };
             a.insert(name, both);
         }

@@ -60,8 +60,9 @@ impl Compiler<'_> {
     fn required(&self, map: &Map<String, Value>, path: &str) -> Result<Vec<String>> {
         match map.get("required") {
             None => Ok(Vec::new()),
-            Some(names) => serde_json::from_value(names.clone())
-                .map_err(|_| self.error(path, "`required` is a list of names")),
+            Some(names) => {
+                serde_json::from_value(names.clone()).map_err(|_| self.error(path, "`required` is a list of names"))
+            }
         }
     }
 
@@ -75,7 +76,8 @@ impl Compiler<'_> {
             return Ok(Some(self.pair(Expr::rule("string"), value)));
         }
         if names.iter().any(|name| name.chars().any(|c| c.is_control() || c == '"' || c == '\\')) {
-            let message = "`additionalProperties` beside names with quotes, backslashes or control characters is not supported";
+            let message =
+                "`additionalProperties` beside names with quotes, backslashes or control characters is not supported";
             return Err(self.error(path, message));
         }
         let key = self.other_name(names.iter().map(|name| name.chars().collect::<Vec<_>>()).collect());
@@ -135,4 +137,3 @@ impl Compiler<'_> {
         (more, first)
     }
 }
-

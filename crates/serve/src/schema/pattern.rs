@@ -245,9 +245,8 @@ fn complement(ranges: &[(u32, u32)]) -> Ranges {
 /// How JSON writes one character of these ranges: most as themselves, a few escaped. Control characters
 /// without a short escape are left out, and so are surrogates, which are no characters.
 fn escaped(ranges: &[(u32, u32)]) -> Parsed<Expr> {
-    const SHORT: &[(u32, &str)] = &[
-        (0x22, "\\\""), (0x5C, "\\\\"), (0x08, "\\b"), (0x09, "\\t"), (0x0A, "\\n"), (0x0C, "\\f"), (0x0D, "\\r"),
-    ];
+    const SHORT: &[(u32, &str)] =
+        &[(0x22, "\\\""), (0x5C, "\\\\"), (0x08, "\\b"), (0x09, "\\t"), (0x0A, "\\n"), (0x0C, "\\f"), (0x0D, "\\r")];
     const NOT_PLAIN: &[(u32, u32)] = &[(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C), (0x7F, 0x7F), (0xD800, 0xDFFF)];
     let within = |point: u32| ranges.iter().any(|(first, last)| (*first..=*last).contains(&point));
     let plain: Vec<(char, char)> = intersection(ranges, &complement(NOT_PLAIN))

@@ -59,7 +59,11 @@ fn whole_numbers_between_bounds() {
     let range = |min: i64, max: i64| json!({"type": "integer", "minimum": min, "maximum": max});
     for (min, max) in [(0, 9), (0, 255), (-12, 7), (7, 7), (98, 1203), (-250, -99), (999, 1000)] {
         for number in (min - 15)..=(max + 15) {
-            assert_eq!(matches(&range(min, max), &number.to_string()), (min..=max).contains(&number), "{number} in {min}..={max}");
+            assert_eq!(
+                matches(&range(min, max), &number.to_string()),
+                (min..=max).contains(&number),
+                "{number} in {min}..={max}"
+            );
         }
     }
     check(json!({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 3}), &["1", "2"], &["0", "3"]);
@@ -81,7 +85,11 @@ fn decimals_between_whole_bounds() {
 
 #[test]
 fn strings_of_a_length() {
-    check(json!({"type": "string", "minLength": 2, "maxLength": 3}), &[r#""ab""#, r#""é\n😀""#], &[r#""a""#, r#""abcd""#]);
+    check(
+        json!({"type": "string", "minLength": 2, "maxLength": 3}),
+        &[r#""ab""#, r#""é\n😀""#],
+        &[r#""a""#, r#""abcd""#],
+    );
     check(json!({"minLength": 1}), &[r#""a""#], &[r#""""#, "1"]);
     refused(json!({"type": "string", "maxLength": 2001}), &["maxLength", "2000"]);
     refused(json!({"type": "string", "minLength": 3, "maxLength": 2}), &["maxLength"]);
@@ -89,7 +97,11 @@ fn strings_of_a_length() {
 
 #[test]
 fn formats() {
-    check(json!({"format": "date"}), &[r#""2024-12-31""#, r#""2023-02-28""#], &[r#""2024-13-01""#, r#""2023-02-30""#, r#""24-1-1""#]);
+    check(
+        json!({"format": "date"}),
+        &[r#""2024-12-31""#, r#""2023-02-28""#],
+        &[r#""2024-13-01""#, r#""2023-02-30""#, r#""24-1-1""#],
+    );
     check(
         json!({"type": "string", "format": "date-time"}),
         &[r#""2024-12-31T23:59:59Z""#, r#""2024-01-01T00:00:00.5+02:00""#],
@@ -97,14 +109,22 @@ fn formats() {
     );
     check(json!({"format": "uuid"}), &[r#""123e4567-e89b-12d3-a456-426614174000""#], &[r#""123e4567""#]);
     check(json!({"format": "email"}), &[r#""a.b@example.org""#], &[r#""a@b""#, r#""@example.org""#]);
-    check(json!({"format": "ipv4"}), &[r#""192.168.0.1""#, r#""255.255.255.255""#], &[r#""256.1.1.1""#, r#""01.1.1.1""#]);
+    check(
+        json!({"format": "ipv4"}),
+        &[r#""192.168.0.1""#, r#""255.255.255.255""#],
+        &[r#""256.1.1.1""#, r#""01.1.1.1""#],
+    );
     refused(json!({"type": "string", "format": "hostname"}), &["format", "hostname"]);
 }
 
 #[test]
 fn patterns() {
     let pattern = |source: &str| json!({"type": "string", "pattern": source});
-    check(pattern("^[A-Z]{2}-\\d{3,4}$"), &[r#""AB-123""#, r#""AB-1234""#], &[r#""AB-12""#, r#""xAB-123""#, r#""AB-12345""#]);
+    check(
+        pattern("^[A-Z]{2}-\\d{3,4}$"),
+        &[r#""AB-123""#, r#""AB-1234""#],
+        &[r#""AB-12""#, r#""xAB-123""#, r#""AB-12345""#],
+    );
     check(pattern("^(foo|ba[rz])+$"), &[r#""foobar""#, r#""baz""#], &[r#""ba""#, r#""""#]);
     check(pattern("[A-Z]"), &[r#""xAy""#, r#""A""#], &[r#""x""#]);
     check(pattern("^a|b$"), &[r#""axx""#, r#""xxb""#], &[r#""xax""#]);
@@ -114,8 +134,16 @@ fn patterns() {
     check(pattern("^\\u0041\\x42\\.$"), &[r#""AB.""#], &[r#""ABC""#]);
     check(pattern("^$"), &[r#""""#], &[r#""a""#]);
     for (source, why) in [
-        ("(?=a)", "look-around"), ("a+?", "lazy"), ("\\bword", "\\b"), ("(a)\\1", "\\1"), ("a{9999}", "2000"),
-        ("(a", "not closed"), ("[a", "not closed"), ("*a", "nothing to repeat"), ("a)", "unexpected"), ("x^y", "start"),
+        ("(?=a)", "look-around"),
+        ("a+?", "lazy"),
+        ("\\bword", "\\b"),
+        ("(a)\\1", "\\1"),
+        ("a{9999}", "2000"),
+        ("(a", "not closed"),
+        ("[a", "not closed"),
+        ("*a", "nothing to repeat"),
+        ("a)", "unexpected"),
+        ("x^y", "start"),
     ] {
         refused(pattern(source), &["pattern", why]);
     }
@@ -142,8 +170,16 @@ fn other_properties_follow_when_they_are_allowed() {
     );
     check(json!({"type": "object"}), &["{}", "{\"a\":[1]}"], &["[]"]);
     check(json!({"type": "object", "properties": {"a": {}}}), &["{}", "{\"a\":1}"], &["{\"b\":1}"]);
-    check(json!({"type": "object", "additionalProperties": {"type": "integer"}}), &["{\"k\":1,\"l\":2}"], &["{\"k\":\"\"}"]);
-    check(json!({"required": ["z"], "properties": {"a": {"type": "null"}}}), &["{\"z\":[]}", "{\"a\":null,\"z\":1}"], &["{\"a\":null}"]);
+    check(
+        json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+        &["{\"k\":1,\"l\":2}"],
+        &["{\"k\":\"\"}"],
+    );
+    check(
+        json!({"required": ["z"], "properties": {"a": {"type": "null"}}}),
+        &["{\"z\":[]}", "{\"a\":null,\"z\":1}"],
+        &["{\"a\":null}"],
+    );
 }
 
 #[test]
@@ -152,7 +188,11 @@ fn arrays() {
     let bounded = json!({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3});
     check(bounded, &["[1]", "[1, 2,3]"], &["[]", "[1,2,3,4]", "[\"a\"]"]);
     check(json!({"type": "array", "items": {}, "maxItems": 0}), &["[]", "[ ]"], &["[1]"]);
-    check(json!({"type": "array", "items": {"type": "null"}, "minItems": 2}), &["[null,null]", "[null,null,null]"], &["[null]"]);
+    check(
+        json!({"type": "array", "items": {"type": "null"}, "minItems": 2}),
+        &["[null,null]", "[null,null,null]"],
+        &["[null]"],
+    );
     let tuple = json!({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]});
     check(tuple, &["[1, \"a\"]"], &["[1]", "[\"a\", 1]"]);
 }
@@ -191,7 +231,15 @@ fn references_may_recurse() {
 
 #[test]
 fn what_is_not_supported_is_named_with_its_place() {
-    for keyword in ["not", "if", "patternProperties", "propertyNames", "dependentRequired", "minProperties", "unevaluatedProperties"] {
+    for keyword in [
+        "not",
+        "if",
+        "patternProperties",
+        "propertyNames",
+        "dependentRequired",
+        "minProperties",
+        "unevaluatedProperties",
+    ] {
         let mut inner = json!({"type": "object"});
         inner[keyword] = json!({});
         refused(json!({"type": "object", "properties": {"p": inner}}), &[keyword, "#/properties/p"]);
@@ -214,7 +262,11 @@ fn case() -> impl Strategy<Value = (Value, Value, Value)> {
         }),
         "[a-zé\"\\\\\n]{0,6}".prop_map(|text| {
             let length = text.chars().count();
-            (json!({"type": "string", "minLength": length, "maxLength": length}), json!(text), json!(text.clone() + "x"))
+            (
+                json!({"type": "string", "minLength": length, "maxLength": length}),
+                json!(text),
+                json!(text.clone() + "x"),
+            )
         }),
         "[a-z\"]{1,4}".prop_map(|text| (json!({"enum": [text, 7, null]}), json!(text), json!(text.clone() + "x"))),
         any::<bool>().prop_map(|truth| (json!({"type": "boolean"}), json!(truth), json!("true"))),
