@@ -119,7 +119,8 @@ async fn fetch(context: &Context, door: &Door, names: &[String]) {
     }
 }
 
-/// Makes the first key and prints it, this once, with a line that works.
+/// Makes the first key and prints it, this once, with a line that works. The answer's length is limited: a small model
+/// that does not stop by itself would fill its whole context.
 async fn introduce(door: &Door, address: SocketAddr, models: &[String]) -> Result<(), Error> {
     let made = door.post("/api/v1/keys", &json!({"name": "first", "scopes": ["admin"]})).await?;
     let key = made["key"].as_str().unwrap_or_default();
@@ -127,6 +128,6 @@ async fn introduce(door: &Door, address: SocketAddr, models: &[String]) -> Resul
     output::line(&format!(
         "\n  API key (shown this once): {key}\n\n  \
          curl http://{address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
-         -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}'\n"
+         -d '{{\"model\": \"{model}\", \"max_tokens\": 64, \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}'\n"
     ))
 }
