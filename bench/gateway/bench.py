@@ -5,9 +5,7 @@ Everything runs on this machine: a stub upstream with a fixed delay, one gateway
 
 import argparse
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -15,6 +13,8 @@ import time
 
 import peers
 import process
+import product
+from report import figure, finish, machine, say
 
 DELAY_MS = 20
 # Of the highest rate; latencies at saturation say nothing but the length of the queue.
@@ -37,16 +37,11 @@ class Plan:
         self.latency_seconds = 8 if quick else 20
 
 
-def build():
-    command = ["cargo", "build", "--release", "--quiet", "-p", "qd-cli", "-p", "qd-bench"]
-    subprocess.run(command, cwd=peers.ROOT, check=True)
-
-
 def load(target, connections, seconds, warm_up, rate=0):
     """One run of the load generator."""
     options = {"--connections": connections, "--seconds": seconds, "--warm-up": warm_up, "--rate": rate}
     words = [str(word) for option in options.items() for word in option]
-    command = [peers.ROOT / "target/release/qd-bench", "load", *target.load_arguments(), *words]
+    command = [product.binary("qd-bench"), "load", *target.load_arguments(), *words]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
@@ -108,27 +103,14 @@ def latency(target, rate, plan):
     return run["latency_us"]
 
 
-def figure(name, unit, ours, aim, better, peer=None, theirs=None):
-    ratio = None if theirs is None else ours / theirs
-    compared = ours if ratio is None else ratio
-    met = None if aim is None else (compared >= aim if better == "higher" else compared <= aim)
-    values = {"ours": ours, "peer": peer, "theirs": theirs, "ratio": ratio}
-    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
-    return {"name": name, "unit": unit, **rounded, "aim": aim, "better": better, "met": met}
-
-
 def added_ms(ours, direct, quantile):
     return (ours[quantile] - direct[quantile]) / 1000
-
-
-def say(text):
-    print(text, flush=True)
 
 
 def run(plan, folder):
     port = process.free_port()
     upstream = f"http://127.0.0.1:{port}/v1"
-    stub_command = [peers.ROOT / "target/release/qd-bench", "stub", "--port", str(port), "--delay-ms", str(DELAY_MS)]
+    stub_command = [product.binary("qd-bench"), "stub", "--port", str(port), "--delay-ms", str(DELAY_MS)]
     with process.server(stub_command, folder / "stub.log", f"{upstream}/models"):
         return figures(upstream, folder, plan)
 
@@ -161,19 +143,15 @@ def figures(upstream, folder, plan):
     ]
 
 
-def machine():
-    model = next((line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
-    return f"{os.cpu_count()} x {model or platform.machine()}, {platform.system()} {platform.release()}"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under three minutes once the peers are installed")
     plan = Plan(parser.parse_args().quick)
-    build()
+    product.build("--bin", "quarterdeck", "--bin", "qd-bench")
+    on = machine()
     with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
         results = run(plan, pathlib.Path(folder))
-    print(json.dumps({"bench": "gateway", "figures": results, "machine": machine(), "versions": peers.versions()}))
+    finish("gateway", results, on, peers.versions())
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ import sys
 import urllib.request
 
 import process
+import product
 
-BENCH = pathlib.Path(__file__).resolve().parent.parent
-ROOT = BENCH.parent
-VENV = BENCH / ".venv"
+VENV = product.ROOT / "bench/.venv"
 
 LITELLM = "1.102.4"
 PORTKEY = "1.15.2"
@@ -158,17 +157,13 @@ targets = [{{ provider = "openai", model = "gpt-4o-mini" }}]
 """
 
 
-def quarterdeck_binary():
-    return ROOT / "target/release/quarterdeck"
-
-
 @contextlib.contextmanager
 def quarterdeck(upstream, folder):
     """Our gateway: key check, cost and durable tracing on."""
     data, config = folder / "quarterdeck", folder / "quarterdeck.toml"
     port = process.free_port()
     config.write_text(QUARTERDECK_CONFIG.format(port=port, upstream=upstream))
-    common = [quarterdeck_binary(), "--config", config, "--data", data]
+    common = [product.binary(), "--config", config, "--data", data]
     base = f"http://127.0.0.1:{port}"
     with process.server([*common, "serve"], folder / "quarterdeck.log", f"{base}/health") as server:
         key = command_json(common, "key", "create", "bench", "--scope", "infer", "--scope", "read")["key"]
@@ -200,5 +195,5 @@ def command_json(common, *words):
 
 
 def versions():
-    ours = subprocess.run([quarterdeck_binary(), "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    ours = subprocess.run([product.binary(), "--version"], check=True, capture_output=True, text=True).stdout.strip()
     return {"quarterdeck": ours.split()[-1], "litellm": LITELLM, "portkey": PORTKEY, "tensorzero": TENSORZERO}

@@ -5,36 +5,22 @@ There is no peer: the aims are absolute. See README.md for what is measured and 
 
 import argparse
 import json
-import os
-import pathlib
-import platform
 import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import product
+from report import figure, finish, machine
+
 ROWS = 1_000_000
 QUICK_ROWS = 300_000
 
 
-def build():
-    """Builds the measuring program in release; the first time takes as long as the query engine does."""
-    command = ["cargo", "build", "--release", "--quiet", "-p", "qd-lake", "--example", "bench_lake"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    return ROOT / "target/release/examples/bench_lake"
-
-
 def measure(program, rows):
     """One run in a fresh folder beside the build, so that it is on a real disk and not in memory."""
-    with tempfile.TemporaryDirectory(prefix="bench-lake-", dir=ROOT / "target") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-lake-", dir=product.target()) as folder:
         done = subprocess.run([program, str(rows), folder], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def figure(name, unit, ours, aim, better):
-    met = None if aim is None else (ours >= aim if better == "higher" else ours <= aim)
-    nulls = {"peer": None, "theirs": None, "ratio": None}
-    return {"name": name, "unit": unit, "ours": round(ours, 2), **nulls, "aim": aim, "better": better, "met": met}
 
 
 def figures(run, rows):
@@ -55,24 +41,18 @@ def figures(run, rows):
     ]
 
 
-def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release()}, load {load:.1f} before the run"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rows, under 3 minutes")
     arguments = parser.parse_args()
     rows = QUICK_ROWS if arguments.quick else ROWS
-    program = build()
+    # The first time takes as long as the query engine does.
+    product.build("--example", "bench_lake")
     on = machine()
-    run = measure(program, rows)
+    run = measure(product.binary("examples/bench_lake"), rows)
     print(json.dumps(run, indent=1), file=sys.stderr)
     rust = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    result = {"bench": "lake", "figures": figures(run, rows), "machine": on, "versions": {"rustc": rust, "rows": rows}}
-    print(json.dumps(result))
+    finish("lake", figures(run, rows), on, {"rustc": rust})
 
 
 if __name__ == "__main__":

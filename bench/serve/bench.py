@@ -4,15 +4,14 @@ Both serve OpenAI's API over HTTP and are asked by turns on this machine. See RE
 """
 
 import argparse
-import json
 import pathlib
-import platform
 import statistics
-import sys
 import tempfile
 
 import load
+import product
 import servers
+from report import figure, finish, machine, say
 
 PREFIX_WORDS = 512
 STREAMS = (1, 4, 8, 16)
@@ -108,35 +107,15 @@ AIMS = {"decode_tok_s": 0.95, "streams_1_tok_s": 0.95, "streams_16_tok_s": 1.5}
 
 def figures(medians):
     ours, theirs = medians["ours"], medians["theirs"]
-    listed = [figure(name, ours[name], theirs[name]) for name in ours]
-    for name, side in (("cached_prefix_ttft_share", ours), ("peer_cached_prefix_ttft_share", theirs)):
-        share = side["ttft_cached_ms"] / side["ttft_cold_ms"]
-        aim = 0.15 if side is ours else None
-        listed.append(absolute(name, share, aim))
+    listed = [beside(name, ours[name], theirs[name]) for name in ours]
+    for name, side, aim in (("cached_prefix_ttft_share", ours, 0.15), ("peer_cached_prefix_ttft_share", theirs, None)):
+        listed.append(figure(name, "of cold", side["ttft_cached_ms"] / side["ttft_cold_ms"], aim, "lower"))
     return listed
 
 
-def figure(name, ours, theirs):
+def beside(name, ours, theirs):
     unit, better = ("ms", "lower") if name.endswith("_ms") else ("tok/s", "higher")
-    ratio, aim = ours / theirs, AIMS.get(name)
-    met = None if aim is None else ratio >= aim
-    return {"name": name, "unit": unit, "ours": round(ours, 2), "peer": "llama-cpp-python", "theirs": round(theirs, 2),
-            "ratio": round(ratio, 3), "aim": aim, "better": better, "met": met}
-
-
-def absolute(name, value, aim):
-    return {"name": name, "unit": "of cold", "ours": round(value, 4), "peer": None, "theirs": None, "ratio": None,
-            "aim": aim, "better": "lower", "met": None if aim is None else value <= aim}
-
-
-def machine():
-    info = pathlib.Path("/proc/cpuinfo").read_text()
-    names = [line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")]
-    return {"cpu": names[0] if names else platform.processor(), "threads": servers.threads(), "system": platform.platform()}
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
+    return figure(name, unit, ours, AIMS.get(name), better, "llama-cpp-python", theirs)
 
 
 def main():
@@ -144,11 +123,11 @@ def main():
     parser.add_argument("--quick", action="store_true", help="under three minutes once installed")
     plan = Plan(parser.parse_args().quick)
     python = servers.install_peer()
-    servers.build()
+    product.build("--bin", "quarterdeck")
+    on = {**machine(), "threads": servers.threads()}
     with tempfile.TemporaryDirectory() as folder:
         medians = run(plan, pathlib.Path(folder), python)
-    result = {"bench": "serve", "figures": figures(medians), "machine": machine(), "versions": servers.versions(python)}
-    print(json.dumps(result))
+    finish("serve", figures(medians), on, servers.versions(python))
 
 
 if __name__ == "__main__":

@@ -5,24 +5,21 @@ import dataclasses
 import json
 import os
 import pathlib
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 import venv
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import process
+import product
+
 MODEL = "smollm2-135m-instruct"
 # The release of July 2026 and later bundle a llama.cpp of the same months as llama-cpp-2 0.1.160.
 PEER = "0.3.36"
 # The processor features that our build script gives llama.cpp: AVX2, FMA, F16C and BMI2, whatever the machine.
 PEER_CMAKE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF"
 CONTEXT_TOKENS = 8192
-START_LIMIT_S = 180
-STOP_LIMIT_S = 30
 
 CONFIG = """
 [server]
@@ -60,21 +57,13 @@ def models_folder():
 def weights():
     path = models_folder() / "smollm2-135m-instruct-q4_1.gguf"
     if not path.exists():
-        subprocess.run([ROOT / "scripts/fetch-test-models"], check=True, stdout=sys.stderr)
+        subprocess.run([product.ROOT / "scripts/fetch-test-models"], check=True, stdout=sys.stderr)
     return path
-
-
-def binary():
-    return ROOT / "target/release/quarterdeck"
-
-
-def build():
-    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "qd-cli"], cwd=ROOT, check=True, stdout=sys.stderr)
 
 
 def install_peer():
     """The peer in its own virtual environment; built from source the first time, which takes some minutes."""
-    folder = ROOT / "bench/.venv/serve"
+    folder = product.ROOT / "bench/.venv/serve"
     python = folder / "bin/python"
     if not python.exists():
         venv.create(folder, with_pip=True)
@@ -95,15 +84,14 @@ def version_of(python, package):
 @contextlib.contextmanager
 def ours(folder):
     """`quarterdeck serve` as a user starts it: key check and tracing on."""
-    port = free_port()
+    port = process.free_port()
     config = folder / "quarterdeck.toml"
     mirror = weights().parent
     config.write_text(CONFIG.format(port=port, threads=threads(), context=CONTEXT_TOKENS, model=MODEL, mirror=mirror))
-    common = [binary(), "--config", config, "--data", folder / "data"]
-    with running([*common, "serve"], folder / "ours.log") as process:
-        wait(process, f"http://127.0.0.1:{port}/health", folder / "ours.log")
+    common = [product.binary(), "--config", config, "--data", folder / "data"]
+    with process.server([*common, "serve"], folder / "ours.log", f"http://127.0.0.1:{port}/health") as started:
         made = subprocess.run([*common, "--output", "json", "key", "create", "bench", "--scope", "infer"], check=True, capture_output=True, text=True)
-        server = Server("ours", port, {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}, process.pid)
+        server = Server("ours", port, {"Authorization": f"Bearer {json.loads(made.stdout)['key']}"}, started.pid)
         wait_for_model(server)
         yield server
 
@@ -111,36 +99,17 @@ def ours(folder):
 @contextlib.contextmanager
 def theirs(folder, python):
     """llama-cpp-python's OpenAI server. Left to itself it would cut a stream off when another request comes."""
-    port = free_port()
+    port = process.free_port()
     options = {
         "--model": weights(), "--model_alias": MODEL, "--n_ctx": CONTEXT_TOKENS, "--n_threads": threads(),
         "--n_threads_batch": threads(), "--interrupt_requests": "False", "--host": "127.0.0.1", "--port": port,
     }
     words = [str(word) for option in options.items() for word in option]
-    with running([python, "-m", "llama_cpp.server", *words], folder / "theirs.log") as process:
-        wait(process, f"http://127.0.0.1:{port}/v1/models", folder / "theirs.log")
-        server = Server("theirs", port, {}, process.pid)
+    command = [python, "-m", "llama_cpp.server", *words]
+    with process.server(command, folder / "theirs.log", f"http://127.0.0.1:{port}/v1/models") as started:
+        server = Server("theirs", port, {}, started.pid)
         wait_for_model(server)
         yield server
-
-
-@contextlib.contextmanager
-def running(command, log):
-    with log.open("wb") as out:
-        process = subprocess.Popen([str(word) for word in command], stdout=out, stderr=out)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait(process, url, log):
-    until(lambda: answers(url), lambda: process.poll() is not None, log)
 
 
 def wait_for_model(server):
@@ -148,34 +117,23 @@ def wait_for_model(server):
     body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}).encode()
     headers = {"Content-Type": "application/json", **server.headers}
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/v1/chat/completions", body, headers)
-    until(lambda: answers(request), lambda: False, None)
-
-
-def until(ready, dead, log):
-    give_up = time.monotonic() + START_LIMIT_S
-    while not ready():
-        if dead() or time.monotonic() > give_up:
-            tail = log.read_text(errors="replace")[-2000:] if log else ""
-            raise RuntimeError(f"a server did not start:\n{tail}")
+    give_up = time.monotonic() + process.START_LIMIT_S
+    while not accepts(request):
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"{server.name} does not answer for {MODEL}")
         time.sleep(0.1)
 
 
-def answers(request):
+def accepts(request):
     try:
         urllib.request.urlopen(request, timeout=60).close()
         return True
-    except (urllib.error.HTTPError, OSError):
+    except OSError:
         return False
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def versions(python):
-    told = subprocess.run([binary(), "--version"], check=True, capture_output=True, text=True).stdout.split()
+    told = subprocess.run([product.binary(), "--version"], check=True, capture_output=True, text=True).stdout.split()
     return {"quarterdeck": told[-1], "llama-cpp-2": "0.1.160", "llama-cpp-python": PEER, "python": version_of_python(python)}
 
 

@@ -30,10 +30,6 @@ use crate::args::{Arguments, Command};
 use crate::context::Context;
 pub use crate::error::Error;
 
-/// Bursts of small allocations, as parsing and streaming make, are faster here than in the system's allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logging::start(matches!(arguments.command, Command::Serve(_)));

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
-START_LIMIT_S = 90
+START_LIMIT_S = 120
 STOP_LIMIT_S = 20
 
 
