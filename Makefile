@@ -1,4 +1,5 @@
-# Everything builds in release: one profile, one target folder, so nothing is compiled twice.
+# Everything builds in release, in one target folder, and always the whole workspace: cargo unifies features over the
+# packages it is told, so with one package alone the query engine would be compiled a second time.
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PYTHON := .venv/bin/python
@@ -14,7 +15,8 @@ setup: ## Install what the build needs, or say in one line what to install
 	@scripts/setup
 
 run: setup ## Build, fetch the default models on the first start, and serve on 127.0.0.1:4100
-	$(CARGO) run --release --package qd-cli -- serve
+	$(CARGO) build --release --workspace
+	$(TARGET)/release/quarterdeck serve
 
 models: .venv/ready ## Put the models that tests need into ~/.cache/quarterdeck/test-models
 	@$(PYTHON) scripts/fetch-test-models
@@ -34,7 +36,8 @@ parity: models ## Make the reference outputs in parity/ anew, from independent i
 	parity/run
 
 openapi: setup ## Write docs/openapi.json anew from the code
-	$(CARGO) run --release --package qd-cli --quiet -- openapi > docs/openapi.json.part
+	$(CARGO) build --release --workspace --quiet
+	$(TARGET)/release/quarterdeck openapi > docs/openapi.json.part
 	mv docs/openapi.json.part docs/openapi.json
 
 .venv/ready: tests/openai/requirements.txt | setup

@@ -140,7 +140,7 @@ impl Default for Lake {
             commit_bytes: 1 << 20,
             queue_bytes: 64 << 20,
             seal_rows: 131_072,
-            seal_bytes: 128 << 20,
+            seal_bytes: 16 << 20,
             seal_age_ms: 60_000,
             retain_days: 0,
         }

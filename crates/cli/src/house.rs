@@ -1,5 +1,6 @@
 //! The rooms, wired: settings in, an application that answers out.
 
+mod bookkeeping;
 mod mirror;
 mod retention;
 
@@ -28,6 +29,7 @@ use crate::Error;
 use crate::config::{Config, TraceMode};
 use crate::door::Answer;
 use crate::error::Cause;
+use crate::house::bookkeeping::Bookkeeping;
 use crate::house::retention::Retention;
 use crate::lock::Lock;
 
@@ -47,6 +49,7 @@ pub struct Keep {
     catalog: Catalog,
     jobs: Running,
     retention: Option<Retention>,
+    bookkeeping: Bookkeeping,
     pub lock: Lock,
 }
 
@@ -58,13 +61,15 @@ impl House {
     pub async fn open(config: &Config, lock: Lock, token: Secret, bound: Option<IpAddr>) -> Result<Self, Error> {
         let dir = lock.dir();
         let catalog = open_catalog(dir).await?;
-        let lake = open_lake(config, dir, &catalog).await?;
+        let bookkeeping = Bookkeeping::start()?;
+        let lake = bookkeeping.host(open_lake(lake_config(config, dir), catalog.clone())).await?;
         let blobs = BlobStore::open(&dir.join("blobs")).map_err(failed("opening the blobs"))?;
         let registry = registry(config, dir)?;
         let net = client(config, &registry)?;
         let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
         let engine = Engine::new(engine_config(config));
-        let recorder = Recorder::new(lake.clone(), blobs.clone(), recorder_config(config));
+        let (lake_of_spans, payloads, recording) = (lake.clone(), blobs.clone(), recorder_config(config));
+        let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, payloads, recording) }).await;
         let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
         let parts = GatewayParts {
             engine: engine.clone(),
@@ -76,7 +81,7 @@ impl House {
             model_options: model_options(config),
             config: gateway_config(config),
         };
-        let gateway = Gateway::new(parts).await.map_err(failed("opening the gateway"))?;
+        let gateway = bookkeeping.host(Gateway::new(parts)).await.map_err(failed("opening the gateway"))?;
         let pulls = Arc::new(PullHandler::new(models.clone()));
         let jobs = Runner::new(catalog.clone(), [pulls as Arc<dyn qd_catalog::Handler>]).start();
         let keep = Keep {
@@ -86,6 +91,7 @@ impl House {
             catalog: catalog.clone(),
             jobs,
             retention: Retention::start(lake.clone(), config.lake.retain_days),
+            bookkeeping,
             lock,
         };
         let traces = Traces::new(lake.clone(), blobs);
@@ -103,6 +109,7 @@ impl Keep {
         self.recorder.drain().await;
         self.lake.close().await;
         self.catalog.close().await;
+        drop(self.bookkeeping);
         drop(self.lock);
     }
 }
@@ -161,9 +168,9 @@ async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
     Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
 }
 
-async fn open_lake(config: &Config, dir: &Path, catalog: &Catalog) -> Result<Lake, Error> {
+fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
     let settings = &config.lake;
-    let lake = LakeConfig {
+    LakeConfig {
         queue_bytes: settings.queue_bytes,
         commit_interval_ms: settings.commit_interval_ms,
         commit_bytes: settings.commit_bytes,
@@ -172,8 +179,11 @@ async fn open_lake(config: &Config, dir: &Path, catalog: &Catalog) -> Result<Lak
         seal_age_ms: settings.seal_age_ms,
         memory_limit_bytes: config.limits.sql_memory_bytes,
         ..LakeConfig::new(dir.join("lake"))
-    };
-    Lake::open(lake, catalog.clone(), vec![spans_table()]).await.map_err(failed("opening the lake"))
+    }
+}
+
+async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
+    Lake::open(config, catalog, vec![spans_table()]).await.map_err(failed("opening the lake"))
 }
 
 fn registry(config: &Config, dir: &Path) -> Result<ModelsConfig, Error> {

@@ -49,7 +49,7 @@ impl LakeConfig {
             commit_bytes: 1 << 20,
             staged_bytes: 512 << 20,
             seal_rows: 131_072,
-            seal_bytes: 128 << 20,
+            seal_bytes: 16 << 20,
             seal_age_ms: 60_000,
             compact_fan_in: 8,
             compact_bytes: 256 << 20,
