@@ -1,0 +1,116 @@
+/** What stands around every page: navigation, time range, who is signed in, keyboard. */
+
+import { ActionIcon, AppShell, Burger, Group, Menu, NavLink, ScrollArea, Text, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { Suspense, useEffect } from "react";
+import { Link, Route, Routes, useLocation, useSearchParams } from "react-router";
+import { type Page, PAGES } from "../pages";
+import { Empty, Waiting } from "../parts/states";
+import { RANGE_PARAMS } from "../lib/timeRange";
+import { useSession } from "../signin/session";
+import { Boundary } from "./Boundary";
+import { Help } from "./Help";
+import { useNavigationKeys } from "./keys";
+import { Palette } from "./Palette";
+import { TimeRangePicker } from "./TimeRangePicker";
+
+const GROUPS = ["Observe", "Try", "Operate"] as const;
+
+export function Shell() {
+  const [opened, { toggle, close }] = useDisclosure(false);
+  const [palette, { open: openPalette, close: closePalette }] = useDisclosure(false);
+  const [help, { open: openHelp, close: closeHelp }] = useDisclosure(false);
+  const { pathname } = useLocation();
+  const page = pageAt(pathname);
+  useNavigationKeys({ openHelp, openPalette });
+  useEffect(() => {
+    document.title = page ? `${page.title} · Quarterdeck` : "Quarterdeck";
+    close();
+  }, [page, close]);
+  return (
+    <AppShell header={{ height: 44 }} navbar={{ width: 176, breakpoint: "sm", collapsed: { mobile: !opened } }} padding="md">
+      <AppShell.Header px="sm">
+        <Group h="100%" justify="space-between" wrap="nowrap">
+          <Group gap="xs" wrap="nowrap">
+            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" />
+            <Text fw={650} visibleFrom="sm">Quarterdeck</Text>
+            <UnstyledButton onClick={openPalette} className="palette-button" visibleFrom="sm" aria-label="Open the command palette">
+              <Text size="xs" c="dimmed">Go to… <kbd>Ctrl K</kbd></Text>
+            </UnstyledButton>
+          </Group>
+          <Group gap="xs" wrap="nowrap">
+            {page?.timed && <TimeRangePicker />}
+            <ThemeSwitch />
+            <Tooltip label="Keyboard"><ActionIcon variant="subtle" color="gray" onClick={openHelp} aria-label="Keyboard shortcuts">?</ActionIcon></Tooltip>
+            <AccountMenu />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p={6}><Navigation current={page} /></AppShell.Navbar>
+      <AppShell.Main>
+        <Boundary key={pathname}>
+          <Suspense fallback={<Waiting what="Loading the page" />}>
+            <Routes>
+              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<known.view />} />))}
+              <Route path="*" element={<Empty title="There is no such page">The navigation on the left has all there are.</Empty>} />
+            </Routes>
+          </Suspense>
+        </Boundary>
+      </AppShell.Main>
+      <Palette opened={palette} close={closePalette} />
+      <Help opened={help} close={closeHelp} />
+    </AppShell>
+  );
+}
+
+function pageAt(pathname: string): Page | undefined {
+  return PAGES.find((page) => (page.path === "/" ? pathname === "/" : pathname === page.path || pathname.startsWith(page.path + "/")));
+}
+
+/** Links keep the time range. */
+function Navigation({ current }: { current: Page | undefined }) {
+  const { may } = useSession();
+  const [params] = useSearchParams();
+  const kept = new URLSearchParams(RANGE_PARAMS.flatMap((name) => (params.has(name) ? [[name, params.get(name)!]] : []))).toString();
+  return (
+    <ScrollArea component="nav" aria-label="Pages">
+      {GROUPS.map((group) => (
+        <div key={group}>
+          <Text size="xs" c="dimmed" fw={600} px="xs" pt="sm" pb={2}>{group}</Text>
+          {PAGES.filter((page) => page.group === group && may(page.scope)).map((page) => (
+            <NavLink
+              key={page.path} component={Link} to={{ pathname: page.path, search: page.timed ? kept : "" }} label={page.title}
+              active={page === current} aria-current={page === current ? "page" : undefined} py={5} px="xs"
+            />
+          ))}
+        </div>
+      ))}
+    </ScrollArea>
+  );
+}
+
+function ThemeSwitch() {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme("light");
+  const other = scheme === "dark" ? "light" : "dark";
+  return (
+    <Tooltip label={`Use the ${other} theme`}>
+      <ActionIcon variant="subtle" color="gray" onClick={() => setColorScheme(other)} aria-label={`Use the ${other} theme`}>{scheme === "dark" ? "☀" : "☾"}</ActionIcon>
+    </Tooltip>
+  );
+}
+
+function AccountMenu() {
+  const { signedIn, signOut } = useSession();
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <UnstyledButton aria-label="Account" className="clip" maw={160}><Text size="sm">{signedIn.account ?? "API key"} ▾</Text></UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{signedIn.role ?? signedIn.scopes.join(", ")} · project {signedIn.project}</Menu.Label>
+        <Menu.Item onClick={() => void signOut()}>Sign out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,26 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+
+// `npm run dev` serves the pages with a running server behind them: QUARTERDECK_URL, and QUARTERDECK_KEY to be signed in.
+const server = process.env.QUARTERDECK_URL ?? "http://127.0.0.1:4100";
+const key = process.env.QUARTERDECK_KEY;
+const proxy = { target: server, changeOrigin: true, headers: key ? { authorization: `Bearer ${key}` } : undefined };
+
+// With a key in the proxy nobody needs to sign in.
+const signedIn: Plugin = {
+  name: "signed-in-by-key",
+  configureServer(vite) {
+    if (!key) return;
+    const answer = { account: null, key_id: "dev", role: "admin", scopes: ["admin"], project: "default", csrf_token: "", expires: "2100-01-01T00:00:00Z" };
+    vite.middlewares.use("/api/v1/sign-in", (_request, response) => {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(answer));
+    });
+  },
+};
+
+export default defineConfig({
+  plugins: [react(), signedIn],
+  build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 900, assetsInlineLimit: 0 },
+  server: { port: Number(process.env.PORT ?? 5173), host: "127.0.0.1", proxy: { "/api": proxy, "/v1": proxy, "/openapi.json": proxy } },
+});
