@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 CARGO  := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run models test check fmt parity openapi
+.PHONY: help setup run web models test check fmt parity openapi browser screenshots
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -14,15 +14,28 @@ help: ## Show these targets
 setup: ## Install what the build needs, or say in one line what to install
 	@scripts/setup
 
-run: setup ## Build, fetch the default models on the first start, and serve on 127.0.0.1:4100
+run: setup web ## Build, fetch the default models on the first start, and serve on 127.0.0.1:4100
 	$(CARGO) build --release --workspace
 	$(TARGET)/release/quarterdeck serve
+
+web: web/dist/index.html ## Build the console into web/dist, from where the binary takes it
+
+web/node_modules/.package-lock.json: web/package-lock.json | setup
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+WEB_SOURCES := $(shell find web/src web/public -type f) web/index.html web/vite.config.ts web/tsconfig.json
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run --silent build
+	@touch $@
 
 models: .venv/ready ## Put the models that tests need into ~/.cache/quarterdeck/test-models
 	@$(PYTHON) scripts/fetch-test-models
 
-test: setup models ## Run every test
+test: setup browser web models ## Run every test
+	cd web && npm run --silent test && scripts/client-is-fresh
 	$(CARGO) test --release --workspace
+	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck npm --prefix web run --silent e2e
 	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest -p no:cacheprovider tests/openai
 
 check: setup ## Formatting and lints
@@ -39,6 +52,12 @@ openapi: setup ## Write docs/openapi.json anew from the code
 	$(CARGO) build --release --workspace --quiet
 	$(TARGET)/release/quarterdeck openapi > docs/openapi.json.part
 	mv docs/openapi.json.part docs/openapi.json
+
+browser: ## Install the browser that tests of the console drive, or say what to install
+	@scripts/setup browser
+
+screenshots: web browser ## Take docs/screenshots anew
+	cd web && node e2e/screenshots.mjs
 
 .venv/ready: tests/openai/requirements.txt | setup
 	python3 -m venv .venv

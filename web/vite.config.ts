@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
@@ -19,8 +22,17 @@ const signedIn: Plugin = {
   },
 };
 
+// The server sends files as they lie here, so they are compressed once, by the build.
+const compressed: Plugin = {
+  name: "compressed",
+  writeBundle({ dir }) {
+    const assets = join(dir ?? "dist", "assets");
+    for (const name of readdirSync(assets)) writeFileSync(join(assets, `${name}.gz`), gzipSync(readFileSync(join(assets, name)), { level: 9 }));
+  },
+};
+
 export default defineConfig({
-  plugins: [react(), signedIn],
+  plugins: [react(), signedIn, compressed],
   build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 900, assetsInlineLimit: 0 },
   server: { port: Number(process.env.PORT ?? 5173), host: "127.0.0.1", proxy: { "/api": proxy, "/v1": proxy, "/openapi.json": proxy } },
 });

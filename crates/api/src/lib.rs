@@ -5,7 +5,7 @@
 //! and the OpenAPI document cannot differ, and a route without a permission cannot be written.
 //!
 //! Reading order: [`config`] → [`app`](mod@app) → [`permission`] → [`route`] and `doc` → `gate` with `host` and `authentication` →
-//! [`error`] → `extract`, `json`, `reply` and `sse` → [`openai`] → [`noun`] → [`server`].
+//! [`error`] → `extract`, `json`, `reply` and `sse` → [`openai`] → [`noun`] → `console` → [`server`].
 //!
 //! What is deliberately absent: CORS, cookies and sessions. A page on the web cannot speak to this server, and nothing here
 //! is authenticated by anything that a browser would send by itself.
@@ -33,6 +33,8 @@ mod sse;
 
 pub mod noun;
 pub mod openai;
+
+mod console;
 
 pub mod server;
 

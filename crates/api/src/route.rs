@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
+use crate::console;
 use crate::doc::{Doc, Documented};
 use crate::error::Error;
 use crate::gate::{self, Rules};
@@ -163,8 +164,11 @@ impl<H: Handler<T, Shared>, T> Handler<T, Shared> for Gated<H> {
     }
 }
 
+/// What is no route may be a page of the console.
 async fn no_route(request: Request) -> Response {
-    Error::NoRoute { method: request.method().clone(), path: shown(request.uri().path()) }.into_response()
+    console::answer(&request).unwrap_or_else(|| {
+        Error::NoRoute { method: request.method().clone(), path: shown(request.uri().path()) }.into_response()
+    })
 }
 
 async fn wrong_method(request: Request) -> Response {

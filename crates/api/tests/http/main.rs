@@ -2,6 +2,7 @@
 
 mod chat;
 mod completions;
+mod console;
 mod edges;
 mod embeddings;
 mod house;
