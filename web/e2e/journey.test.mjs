@@ -1,0 +1,136 @@
+/** A person starts from nothing: signs in, chats with the embedded model, finds the trace, replays the session, makes and revokes a key. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { MODEL, openBrowser, openHouse, openPage, seed, signIn, violations, PATHS } from "./house.mjs";
+
+let house, browser;
+
+before(async () => {
+  house = await openHouse({ model: true });
+  browser = await openBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await house?.stop();
+});
+
+test("a wrong key is refused with what the server says", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await page.goto(house.url + "/traces");
+  await page.getByLabel("API key", { exact: true }).last().fill("qd-not-a-key");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").waitFor();
+  assert.deepEqual(await page.context().cookies(), []);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test("from nothing to a replayed session", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  const [cookie] = await page.context().cookies();
+  assert.ok(cookie.httpOnly && cookie.sameSite === "Strict", "the cookie is out of reach for scripts and other sites");
+  await page.getByText("base_url").first().waitFor();
+  await chat(page);
+  await findTrace(page);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+/** Chats in the playground; the answer comes in pieces. */
+async function chat(page) {
+  await page.getByRole("link", { name: "Playground" }).click();
+  await page.getByRole("textbox", { name: "Model" }).first().click();
+  await page.getByRole("option", { name: MODEL }).first().click();
+  await page.getByRole("textbox", { name: /user message/i }).first().fill("Say hello to the crew of the Quarterdeck.");
+  await page.getByRole("button", { name: /^Run/ }).first().click();
+  const answer = page.getByTestId("answer").first();
+  await page.waitForFunction((element) => element.textContent.trim().length > 0, await answer.elementHandle());
+  await page.getByRole("link", { name: /trace/i }).first().waitFor();
+}
+
+/** Finds the call among the traces by its words, and opens the waterfall. */
+async function findTrace(page) {
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Traces" }).click();
+  await page.keyboard.press("/");
+  await page.keyboard.type("crew of the Quarterdeck");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/text=/);
+  const row = page.getByRole("row").filter({ hasText: MODEL }).first();
+  await row.waitFor();
+  await page.keyboard.press("Escape");
+  const id = (await house.api("/api/v1/traces?text=crew%20of%20the%20Quarterdeck")).data[0].trace_id;
+  await page.goto(`${house.url}/traces/${id}`);
+  await page.getByTestId("waterfall").waitFor();
+  await page.getByText("Say hello to the crew of the Quarterdeck.").first().waitFor();
+}
+
+test("traces are filtered, a session is replayed", async () => {
+  await seed(house);
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.goto(`${house.url}/traces?status=error`);
+  const failed = await house.api("/api/v1/traces?status=error");
+  await page.getByRole("row").nth(failed.data.length).waitFor();
+  await page.goto(`${house.url}/sessions/conversation-3`);
+  await page.getByText("how far is the harbour?").first().waitFor();
+  await page.getByText("Steer:").first().waitFor();
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test("a key is made, shown once, works, and is void after it was revoked", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.getByRole("link", { name: "Keys" }).click();
+  await page.getByRole("button", { name: /(new|create) key/i }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/name/i).first().fill("journey");
+  await dialog.getByRole("button", { name: /create/i }).click();
+  const secret = (await page.getByText(/^qd-[\w-]{20,}/).first().textContent()).trim();
+  const status = async () => (await fetch(`${house.url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } })).status;
+  assert.equal(await status(), 200);
+  await page.keyboard.press("Escape");
+  await page.getByText(secret).waitFor({ state: "hidden" });
+  const row = page.getByRole("row").filter({ hasText: "journey" });
+  await row.getByRole("button", { name: /revoke/i }).click();
+  await page.getByRole("dialog").getByRole("button", { name: /revoke/i }).click();
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  assert.equal(await status(), 401);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test("signing out ends the session on the server too", async () => {
+  const { page } = await openPage(browser, house);
+  await signIn(page, house);
+  const [cookie] = await page.context().cookies();
+  await page.getByRole("button", { name: "Account" }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  const again = await fetch(`${house.url}/api/v1/sign-in`, { headers: { cookie: `${cookie.name}=${cookie.value}` } });
+  assert.equal(again.status, 401);
+  await page.context().close();
+});
+
+for (const theme of ["light", "dark"]) {
+  test(`axe finds nothing serious on any page, ${theme}`, async () => {
+    const { page, faults } = await openPage(browser, house, { theme });
+    await page.goto(house.url + "/");
+    await page.getByRole("button", { name: "Sign in" }).waitFor();
+    const found = { "sign-in": await violations(page) };
+    await signIn(page, house);
+    for (const path of [...PATHS, `/traces/${"1".padStart(32, "0")}`, "/sessions/conversation-3"]) {
+      await page.goto(house.url + path);
+      await page.getByRole("main").waitFor();
+      await page.waitForLoadState("networkidle");
+      found[path] = await violations(page);
+    }
+    const bad = Object.fromEntries(Object.entries(found).filter(([, lines]) => lines.length > 0));
+    assert.deepEqual(bad, {});
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+}
