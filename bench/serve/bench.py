@@ -26,11 +26,11 @@ class Plan:
 
     def __init__(self, quick):
         self.rounds = 1 if quick else 3
-        self.repeats = 2 if quick else 4
-        self.decode_tokens = 96 if quick else 192
-        self.prefill_words = 700 if quick else 1000
+        self.repeats = 1 if quick else 4
+        self.decode_tokens = 64 if quick else 192
+        self.prefill_words = 500 if quick else 1000
         # A part of the mixed lengths, so that a quick run stays quick.
-        self.share = 0.5 if quick else 1.0
+        self.share = 0.35 if quick else 1.0
 
 
 class Seeds:
