@@ -126,7 +126,7 @@ async fn introduce(door: &Door, address: SocketAddr, models: &[String]) -> Resul
     let key = made["key"].as_str().unwrap_or_default();
     let model = models.first().map_or("MODEL", String::as_str);
     output::line(&format!(
-        "\n  API key (shown this once): {key}\n\n  \
+        "\n  API key (shown this once): {key}\n  With it, sign in to the console: http://{address}/\n\n  \
          curl http://{address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
          -d '{{\"model\": \"{model}\", \"max_tokens\": 64, \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}'\n"
     ))
