@@ -23,7 +23,7 @@ pub use error::Error;
 pub use hash::Sha256Hex;
 pub use id::{JobId, KeyId, ProjectId, RequestId, SegmentId, SpanId, TraceId, VersionId};
 pub use money::Picodollars;
-pub use name::{ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
+pub use name::{AccountName, ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
 pub use secret::Secret;
 pub use time::{TimeRange, Timestamp};
 pub use usage::Usage;

@@ -127,6 +127,13 @@ name!(
     "use 1 to 256 characters, none of them a control character"
 );
 name!(
+    /// The name of a person who signs in: `ada`, `ada@example.org`.
+    AccountName,
+    "account name",
+    is_account,
+    "use 1 to 64 lower-case letters, digits, '-', '_', '.' and '@', with a letter or digit first"
+);
+name!(
     /// A table of the lake.
     TableName,
     "table name",
@@ -176,6 +183,10 @@ fn is_user(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= 256 && !text.chars().any(char::is_control)
 }
 
+fn is_account(text: &str) -> bool {
+    is_made_of(text, 64, lower_or_digit, |b| lower_or_digit(b) || b"-_.@".contains(&b))
+}
+
 fn is_table(text: &str) -> bool {
     is_made_of(text, 64, lower, |b| lower_or_digit(b) || b == b'_')
 }
@@ -214,6 +225,7 @@ mod tests {
         check::<ProjectName>(&["default", "team-7", "0"], &["", "Default", "a/b", "_x", "a b"]);
         check::<Label>(&["production", "champion", "v1.2"], &["latest", "1st", "Production", ""]);
         check::<TableName>(&["spans", "eval_results2"], &["Spans", "2x", "a-b", "a;drop"]);
+        check::<AccountName>(&["ada", "ada@example.org", "a.b-c_1"], &["", "Ada", "@ada", "a b", "a/b", "a:b"]);
         check::<UserId>(&["alice@example.org", "用户 7"], &["", "a\u{0}b", "a\nb"]);
     }
 

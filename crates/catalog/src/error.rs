@@ -58,6 +58,9 @@ pub enum Error {
     /// The lake's files changed since the caller looked: nothing was changed.
     #[error("the lake changed meanwhile: {missing} of the {noun} to be removed are gone; nothing was changed")]
     Stale { noun: &'static str, missing: u64 },
+    /// A password could not be hashed, or a stored hash is none.
+    #[error("hashing a password: {reason}")]
+    Hashing { reason: String },
     /// A stored secret cannot be decrypted: it was altered, or moved to another provider.
     #[error("the secret of provider {provider} cannot be decrypted; set it again")]
     Sealed { provider: String },

@@ -19,6 +19,7 @@ use sha2::Sha256;
 
 use crate::column::{self, Columns};
 use crate::database::{Database, Tx, commit};
+use crate::sign_in::Whose;
 use crate::{Catalog, Error, Result, limit, master};
 
 /// One catalog holds at most this many keys, revoked ones included.
@@ -251,7 +252,7 @@ impl Catalog {
         column::all(&rows, read)
     }
 
-    /// Makes a key void at once and for ever. Revoking it again changes nothing.
+    /// Makes a key void at once and for ever, and ends what was signed in with it. Revoking it again changes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such key, or it is another project's than the one given.
@@ -262,7 +263,7 @@ impl Catalog {
         self.note(&mut tx, "revoke", "key", &id.to_string(), json!({})).await?;
         // Before the commit: should the caller go away in between, the key is void here in either case.
         let entry = self.inner().keys.take(id);
-        let committed = commit(tx, OPERATION).await;
+        let committed = self.commit_ending(tx, OPERATION, Whose::Key(id)).await;
         if let (Err(_), Some((digest, entry))) = (&committed, entry) {
             self.inner().keys.insert(digest, entry);
         }
@@ -373,6 +374,11 @@ impl KeyRing {
     }
 
     fn find(&self, key: &str) -> Option<Principal> {
+        self.find_until(key).map(|(principal, _)| principal)
+    }
+
+    /// Who holds this key, and until when.
+    pub(crate) fn find_until(&self, key: &str) -> Option<(Principal, Option<Timestamp>)> {
         if key.len() != PREFIX.len() + ENCODED_LEN || !key.starts_with(PREFIX) {
             return None;
         }
@@ -380,7 +386,7 @@ impl KeyRing {
         let alive = self.alive.read().unwrap_or_else(PoisonError::into_inner);
         let entry = alive.get(&digest)?;
         let expired = entry.expires.is_some_and(|at| at <= Timestamp::now());
-        (!expired).then(|| entry.principal.clone())
+        (!expired).then(|| (entry.principal.clone(), entry.expires))
     }
 
     fn insert(&self, digest: Digest, entry: Entry) {

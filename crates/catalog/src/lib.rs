@@ -6,7 +6,7 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
-//! who may do what ([`key`] → [`provider`] → [`audit`]); [`setting`] and [`price`]; and where the lake's rows are
+//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`audit`]); [`setting`] and [`price`]; and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
 pub mod master;
@@ -23,9 +23,11 @@ pub mod queue;
 pub mod runner;
 pub mod watch;
 
+pub mod account;
 pub mod audit;
 pub mod key;
 pub mod provider;
+pub mod sign_in;
 
 pub mod price;
 pub mod setting;
@@ -38,9 +40,11 @@ mod column;
 mod database;
 mod error;
 mod limit;
+mod password;
 #[cfg(test)]
 mod testing;
 
+pub use account::{Account, AccountChange, Role};
 pub use artifact::{Artifact, ArtifactKind, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
 pub use error::Error;
@@ -57,6 +61,7 @@ pub use provider::{BaseUrl, NewProvider, Provider, ProviderKind, SecretChange};
 pub use queue::JobFilter;
 pub use runner::{Answer, Handler, JobContext, JobError, Runner, RunnerConfig, Running};
 pub use segment::{Quarantined, SegmentRecord};
+pub use sign_in::{Holder, NewSignIn, Person, SignIn};
 pub use staging::{NewStaged, Staged, StagedId};
 pub use tombstone::{Tombstone, TombstoneId};
 

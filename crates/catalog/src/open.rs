@@ -12,6 +12,8 @@ use crate::column::Columns;
 use crate::database::{Database, Tuning, Tx, commit};
 use crate::job::Signal;
 use crate::key::KeyRing;
+use crate::password::Passwords;
+use crate::sign_in::SignInRing;
 use crate::{Error, MasterKey, Project, Result, limit};
 
 static CATALOG_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/catalog");
@@ -39,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) db: Database,
     pub(crate) lake: Database,
     pub(crate) keys: KeyRing,
+    pub(crate) passwords: Passwords,
+    pub(crate) sign_ins: SignInRing,
     /// Encrypts the secrets of providers.
     pub(crate) sealing_key: [u8; 32],
     /// Signs the end of the audit log.
@@ -60,11 +64,14 @@ impl Catalog {
         check_master_key(&db, &master).await?;
         let default_project = ensure_default_project(&db).await?;
         let keys = KeyRing::load(&db, master.derive("api-keys")).await?;
+        let sign_ins = SignInRing::load(&db, master.derive("sign-ins")).await?;
         let lake = Database::open(dir.join("lake.db"), &LAKE_MIGRATIONS, &LAKE_TUNING).await?;
         let inner = Inner {
             db,
             lake,
             keys,
+            passwords: Passwords::new(),
+            sign_ins,
             sealing_key: master.derive("provider-secrets"),
             audit_key: master.derive("audit-head"),
             signals: broadcast::Sender::new(SIGNALS),
@@ -74,7 +81,7 @@ impl Catalog {
         Ok(Self { inner: Arc::new(inner), actor: None })
     }
 
-    /// The same catalog in the hands of `actor`: what is then changed about keys, providers, labels, artifacts,
+    /// The same catalog in the hands of `actor`: what is then changed about keys, accounts, providers, labels, artifacts,
     /// projects, prices and settings is written to the audit log in the same transaction.
     ///
     /// # Errors
