@@ -1,22 +1,60 @@
-//! Who calls: an API key, or this machine's own user by the local token.
+//! Who calls: an API key, this machine's own user by the local token, or a browser that is signed in.
+//!
+//! A browser sends its cookie by itself, also when another site's page made it ask. So with the cookie every request that
+//! may change something must carry a token in a header, which only our own pages know and no other site can send.
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use http::{HeaderMap, Method};
+use qd_catalog::SignIn;
 use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Result};
 use crate::permission::Caller;
 use crate::state::Surface;
 
+/// The cookie of a browser that is signed in.
+pub(crate) const SESSION: &str = "quarterdeck_session";
+/// The header that a change needs beside the cookie.
+pub(crate) const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 /// With it the operator names the project to act in; without it that is the default one.
 const PROJECT: &str = "x-quarterdeck-project";
 
-/// The caller that the request's bearer token stands for.
+/// The caller that the request's bearer token stands for, or else its cookie.
 ///
 /// # Errors
-/// [`Error::NoKey`] without a token, [`Error::WrongKey`] when nobody has it.
-pub(crate) async fn authenticate(surface: &Surface, headers: &HeaderMap) -> Result<Caller> {
-    let token = bearer(headers).ok_or(Error::NoKey)?;
+/// [`Error::NoKey`] without either, [`Error::WrongKey`] when nobody has the token; as [`signed_in`] for the cookie.
+pub(crate) async fn authenticate(surface: &Surface, method: &Method, headers: &HeaderMap) -> Result<Caller> {
+    match bearer(headers) {
+        Some(token) => by_token(surface, headers, token).await,
+        None if session(headers).is_none() => Err(Error::NoKey),
+        None => signed_in(surface, method, headers).await.map(|sign_in| sign_in.holder.into()),
+    }
+}
+
+/// The sign-in that the request's cookie stands for.
+///
+/// # Errors
+/// [`Error::NotSignedIn`] without one, [`Error::Csrf`] when the request may change something and lacks its token.
+pub(crate) async fn signed_in(surface: &Surface, method: &Method, headers: &HeaderMap) -> Result<SignIn> {
+    let token = session(headers).ok_or(Error::NotSignedIn)?;
+    let sign_in = surface.app.catalog.signed_in(token).await.ok_or(Error::NotSignedIn)?;
+    let only_reads = matches!(*method, Method::GET | Method::HEAD);
+    let sent = headers.get(CSRF_TOKEN).map_or(&b""[..], |value| value.as_bytes());
+    match only_reads || bool::from(sign_in.csrf_token.expose().as_bytes().ct_eq(sent)) {
+        true => Ok(sign_in),
+        false => Err(Error::Csrf),
+    }
+}
+
+/// The token in the cookie. HTTP/2 may send each cookie in a header of its own (RFC 9113, section 8.2.3).
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    let sent = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    sent.flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find_map(|(name, token)| (name == SESSION && !token.is_empty()).then_some(token))
+}
+
+async fn by_token(surface: &Surface, headers: &HeaderMap, token: &str) -> Result<Caller> {
     if let Some(principal) = surface.app.catalog.authenticate(token) {
         return Ok(Caller::Key(principal));
     }
@@ -46,4 +84,26 @@ async fn operator(surface: &Surface, headers: &HeaderMap) -> Result<Caller> {
         }
     };
     Ok(Caller::Operator { project: project.id, project_name: project.name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        let found = |sent: &[&str]| {
+            let headers: HeaderMap = sent.iter().map(|value| (COOKIE, value.parse().unwrap())).collect();
+            session(&headers).map(str::to_owned)
+        };
+        let token = Some("abc".to_owned());
+        assert_eq!(found(&["quarterdeck_session=abc"]), token);
+        assert_eq!(found(&["theme=dark; quarterdeck_session=abc;x=1"]), token);
+        assert_eq!(found(&["theme=dark", "quarterdeck_session=abc"]), token);
+        for nothing in
+            ["", "quarterdeck_session", "quarterdeck_session=", "xquarterdeck_session=abc", "a=quarterdeck_session=abc"]
+        {
+            assert_eq!(found(&[nothing]), None, "{nothing}");
+        }
+    }
 }

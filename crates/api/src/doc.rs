@@ -4,12 +4,13 @@ use http::Method;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder,
 };
 use utoipa::{IntoParams, ToSchema};
 
+use crate::authentication::SESSION;
 use crate::error::ErrorBody;
 use crate::permission::Permission;
 use crate::route::Route;
@@ -101,7 +102,11 @@ impl Doc {
         }
         let operation = match permission {
             Permission::Public => operation.securities(Some([])),
-            Permission::Scope(scope) => operation.security(SecurityRequirement::new("bearer", [scope.to_string()])),
+            Permission::SignedIn => operation.security(SecurityRequirement::new::<_, _, &str>("cookie", [])),
+            Permission::Scope(scope) => {
+                let by = |scheme: &str| SecurityRequirement::new(scheme, [scope.to_string()]);
+                operation.security(by("bearer")).security(by("cookie"))
+            }
         };
         Documented { operation: operation.build(), schemas: self.schemas }
     }
@@ -138,6 +143,7 @@ pub(crate) fn document(routes: &[Route]) -> OpenApi {
     let mut paths = Paths::new();
     let mut components = Components::new();
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION))));
     let mut schemas: Vec<_> = routes.iter().flat_map(|route| route.documented().schemas.clone()).collect();
     // Sorted, so that the committed document changes only where the surface does.
     schemas.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -156,7 +162,7 @@ fn info() -> utoipa::openapi::Info {
     InfoBuilder::new()
         .title("Quarterdeck")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("OpenAI's API under /v1, Quarterdeck's own under /api/v1. Scopes are listed with each operation's security requirement."))
+        .description(Some("OpenAI's API under /v1, Quarterdeck's own under /api/v1. Scopes are listed with each operation's security requirement. With the cookie, every request but GET and HEAD needs the header x-csrf-token."))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build()
 }

@@ -47,6 +47,21 @@ pub enum Error {
     /// The key is unknown, expired or revoked.
     #[error("Incorrect API key provided. `quarterdeck key list` shows the keys that exist.")]
     WrongKey,
+    /// There is no cookie of a sign-in, or the sign-in has ended.
+    #[error("You are not signed in, or your sign-in has ended. Sign in again.")]
+    NotSignedIn,
+    /// What was shown to sign in with opens nothing; which part of it is wrong is not told.
+    #[error("The account, its password or the key is wrong.")]
+    WrongCredentials,
+    /// Too many failures to sign in, one after another.
+    #[error("Too many attempts to sign in have failed. Wait {} s before the next.", .wait_ms.div_ceil(1000).max(1))]
+    Attempts {
+        /// How long the next one has to wait.
+        wait_ms: u64,
+    },
+    /// A change came with a cookie and without the token that only our own pages know.
+    #[error("With a cookie, this request needs the header x-csrf-token with the csrf_token of the sign-in.")]
+    Csrf,
     /// The key lacks a scope.
     #[error("You have insufficient permissions for this operation. Missing scopes: {}.", .needed)]
     MissingScope {
@@ -348,6 +363,12 @@ fn sort(error: &Error) -> Sort {
             Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("server_busy")).after(1_000)
         }
         Error::NoKey | Error::WrongKey => Sort::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key"),
+        Error::NotSignedIn => Sort::invalid(StatusCode::UNAUTHORIZED, "not_signed_in"),
+        Error::WrongCredentials => Sort::invalid(StatusCode::UNAUTHORIZED, "wrong_credentials"),
+        Error::Attempts { wait_ms } => {
+            Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("too_many_attempts")).after(*wait_ms)
+        }
+        Error::Csrf => Sort::invalid(StatusCode::FORBIDDEN, "csrf_token"),
         Error::MissingScope { .. } => Sort::invalid(StatusCode::FORBIDDEN, "missing_scope"),
         Error::OperatorOnly { .. } => Sort::invalid(StatusCode::FORBIDDEN, "operator_only"),
         Error::NoRoute { .. } => Sort::invalid(StatusCode::NOT_FOUND, "unknown_url"),

@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use qd_base::id::RequestId;
+use qd_catalog::SignIn;
 use serde::de::DeserializeOwned;
 
 use crate::config::Limits;
@@ -40,6 +41,30 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
     async fn from_request(request: Request, surface: &Shared) -> Result<Self> {
         let JsonBytes(body) = JsonBytes::from_request(request, surface).await?;
         json::read_owned(&body, surface.app.config.limits.json_depth).map(Self)
+    }
+}
+
+/// The most that a body may hold of somebody who is not known yet, and how long it may take to come.
+const SMALL_BODY_BYTES: usize = 16 << 10;
+const SMALL_BODY_MS: u64 = 5_000;
+
+/// A JSON body as a value, for routes that anybody may call.
+pub(crate) struct SmallJson<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for SmallJson<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, surface: &Shared) -> Result<Self> {
+        check_content_type(request.headers())?;
+        let usual = &surface.app.config.limits;
+        let limits = Limits {
+            body_bytes: usual.body_bytes.min(SMALL_BODY_BYTES),
+            body_ms: usual.body_ms.min(SMALL_BODY_MS),
+            ..usual.clone()
+        };
+        check_length(request.headers(), &limits)?;
+        let body = read_body(request.into_body(), &limits).await?;
+        json::read_owned(&body, limits.json_depth).map(Self)
     }
 }
 
@@ -138,6 +163,18 @@ impl FromRequestParts<Shared> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self> {
         // The gate puts it there for every route that needs a scope; a public route has no caller to ask for.
         parts.extensions.get::<Self>().cloned().ok_or(Error::NoKey)
+    }
+}
+
+/// The sign-in that the gate let through.
+#[derive(Clone)]
+pub(crate) struct ThisSignIn(pub SignIn);
+
+impl FromRequestParts<Shared> for ThisSignIn {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self> {
+        parts.extensions.get::<Self>().cloned().ok_or(Error::NotSignedIn)
     }
 }
 

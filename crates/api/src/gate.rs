@@ -20,8 +20,9 @@ use http::header::{HeaderMap, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http_body::{Body as _, Frame, SizeHint};
 use qd_base::id::RequestId;
 
-use crate::authentication::authenticate;
+use crate::authentication::{authenticate, signed_in};
 use crate::error::{Error, Result};
+use crate::extract::ThisSignIn;
 use crate::host;
 use crate::permission::Permission;
 use crate::state::{Shared, Slot};
@@ -66,15 +67,28 @@ async fn admit(surface: &Shared, rules: Rules, request: &mut Request, id: Reques
         true => None,
         false => Some(surface.take_slot()?),
     };
-    if let Permission::Scope(needed) = rules.permission {
-        let caller = authenticate(surface, request.headers()).await?;
-        if !caller.may(needed) {
-            return Err(Error::MissingScope { needed });
-        }
-        request.extensions_mut().insert(caller);
-    }
+    permit(surface, rules.permission, request).await?;
     request.extensions_mut().insert(id);
     Ok(slot)
+}
+
+/// Finds out who calls and whether they may, and notes it for the handler.
+async fn permit(surface: &Shared, permission: Permission, request: &mut Request) -> Result<()> {
+    match permission {
+        Permission::Public => {}
+        Permission::SignedIn => {
+            let sign_in = signed_in(surface, request.method(), request.headers()).await?;
+            request.extensions_mut().insert(ThisSignIn(sign_in));
+        }
+        Permission::Scope(needed) => {
+            let caller = authenticate(surface, request.method(), request.headers()).await?;
+            if !caller.may(needed) {
+                return Err(Error::MissingScope { needed });
+            }
+            request.extensions_mut().insert(caller);
+        }
+    }
+    Ok(())
 }
 
 fn check_head(surface: &Shared, request: &Request) -> Result<()> {

@@ -4,11 +4,12 @@
 //! puts it on one. Every route stands in one table with its permission, its description and its handler, so the router
 //! and the OpenAPI document cannot differ, and a route without a permission cannot be written.
 //!
-//! Reading order: [`config`] → [`app`](mod@app) → [`permission`] → [`route`] and `doc` → `gate` with `host` and `authentication` →
-//! [`error`] → `extract`, `json`, `reply` and `sse` → [`openai`] → [`noun`] → `console` → [`server`].
+//! Reading order: [`config`] → [`app`](mod@app) → [`permission`] → [`route`] and `doc` → `gate` with `host`,
+//! `authentication`, `peer` and `attempts` → [`error`] → `extract`, `json`, `reply` and `sse` → [`openai`] → [`noun`] →
+//! `console` → [`server`].
 //!
-//! What is deliberately absent: CORS, cookies and sessions. A page on the web cannot speak to this server, and nothing here
-//! is authenticated by anything that a browser would send by itself.
+//! What is deliberately absent: CORS. A page on the web cannot speak to this server; and what a browser sends by itself, its
+//! cookie, is never enough to change anything.
 
 pub mod config;
 
@@ -18,10 +19,12 @@ pub mod permission;
 pub mod route;
 pub mod routes;
 
+mod attempts;
 mod authentication;
 mod doc;
 mod gate;
 mod host;
+mod peer;
 mod state;
 
 pub mod error;

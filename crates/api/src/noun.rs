@@ -2,6 +2,7 @@
 //!
 //! A list is `{"data": […], "next_cursor": …}`; the cursor of a page asks for the next one and is null on the last.
 
+pub mod account;
 pub mod audit;
 pub mod health;
 pub mod job;
@@ -11,6 +12,7 @@ pub mod model_route;
 pub mod price;
 pub mod project;
 pub mod provider;
+pub mod sign_in;
 pub mod sql;
 pub mod status;
 pub mod trace;

@@ -2,22 +2,26 @@
 
 use qd_base::id::{KeyId, ProjectId};
 use qd_base::name::ProjectName;
-use qd_catalog::{Principal, Scope};
+use qd_catalog::{Holder, Person, Principal, Scope};
 
 /// What a route demands of its caller. Every route declares one; there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Anyone who can reach the server. Only for what tells nothing about anyone.
     Public,
-    /// A key, or the local token, that has this scope.
+    /// Whoever is signed in with a cookie, whatever their scopes.
+    SignedIn,
+    /// A key, the local token or a sign-in that has this scope.
     Scope(Scope),
 }
 
 /// Who makes a request that needed a scope.
 #[derive(Clone, Debug)]
 pub enum Caller {
-    /// An API key. It acts in its own project only, whatever its scopes.
+    /// An API key, by itself or signed in with. It acts in its own project only, whatever its scopes.
     Key(Principal),
+    /// A person who is signed in. They act in their own project only, whatever their role.
+    Account(Person),
     /// The user of this machine, by the local token: an administrator who may act in any project.
     Operator {
         /// The project acted in: the one named by the request, else the default one.
@@ -32,6 +36,7 @@ impl Caller {
     pub fn project(&self) -> ProjectId {
         match self {
             Self::Key(principal) => principal.project,
+            Self::Account(person) => person.project,
             Self::Operator { project, .. } => *project,
         }
     }
@@ -40,6 +45,7 @@ impl Caller {
     pub fn project_name(&self) -> &ProjectName {
         match self {
             Self::Key(principal) => &principal.project_name,
+            Self::Account(person) => &person.project_name,
             Self::Operator { project_name, .. } => project_name,
         }
     }
@@ -48,7 +54,7 @@ impl Caller {
     pub fn key(&self) -> Option<KeyId> {
         match self {
             Self::Key(principal) => Some(principal.key_id),
-            Self::Operator { .. } => None,
+            Self::Account(_) | Self::Operator { .. } => None,
         }
     }
 
@@ -56,6 +62,7 @@ impl Caller {
     pub fn actor(&self) -> String {
         match self {
             Self::Key(principal) => format!("key:{}", principal.key_id),
+            Self::Account(person) => format!("account:{}", person.account),
             Self::Operator { .. } => "operator".to_owned(),
         }
     }
@@ -64,6 +71,7 @@ impl Caller {
     pub fn may(&self, scope: Scope) -> bool {
         match self {
             Self::Key(principal) => principal.scopes.allow(scope),
+            Self::Account(person) => person.role.scopes().allow(scope),
             Self::Operator { .. } => true,
         }
     }
@@ -76,5 +84,14 @@ impl Caller {
     /// Whether the caller is the user of this machine.
     pub fn is_operator(&self) -> bool {
         matches!(self, Self::Operator { .. })
+    }
+}
+
+impl From<Holder> for Caller {
+    fn from(holder: Holder) -> Self {
+        match holder {
+            Holder::Account(person) => Self::Account(person),
+            Holder::Key(principal) => Self::Key(principal),
+        }
     }
 }

@@ -23,6 +23,8 @@ pub fn table() -> Vec<Route> {
         noun::job::routes(),
         noun::project::routes(),
         noun::key::routes(),
+        noun::account::routes(),
+        noun::sign_in::routes(),
         noun::audit::routes(),
         noun::status::routes(),
         noun::health::routes(),

@@ -1,10 +1,13 @@
 //! The server on a socket: accepting, limits on connections, and an end that drains.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -12,9 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::util::MapRequest;
 
 use crate::app::App;
 use crate::config::Limits;
+use crate::peer::Connected;
 use crate::routes;
 use crate::state::{Lifecycle, Surface};
 
@@ -69,12 +74,16 @@ impl Connections {
     }
 
     /// Serves one connection on a task of its own; its place is given back when it closes.
-    fn serve(&self, stream: TcpStream, place: tokio::sync::OwnedSemaphorePermit) {
+    fn serve(&self, stream: TcpStream, address: IpAddr, place: tokio::sync::OwnedSemaphorePermit) {
         // Small events of a stream must not wait for more to fill a packet.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let (builder, router) = (self.builder.clone(), self.router.clone());
+        let builder = self.builder.clone();
+        let router = MapRequest::new(self.router.clone(), move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Connected(address));
+            request
+        });
         let (stopping, closed) = (self.stopping.clone(), self.closed.clone());
         self.tasks.spawn(async move {
             let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
@@ -121,7 +130,7 @@ async fn accept(listener: &TcpListener, connections: &Connections, shutdown: imp
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => connections.serve(stream, place),
+            Ok((stream, address)) => connections.serve(stream, address.ip(), place),
             Err(error) => wait_out(&error).await,
         }
     }

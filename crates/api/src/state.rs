@@ -1,4 +1,4 @@
-//! What the surface itself keeps beside the rooms: whether it is stopping, and how much it is answering.
+//! What the surface itself keeps beside the rooms: whether it is stopping, how much it is answering, who tried to sign in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::attempts::Attempts;
 use crate::error::{Error, Result};
 
 /// The state of every handler; one pointer to clone.
@@ -16,6 +17,7 @@ pub(crate) type Shared = Arc<Surface>;
 pub(crate) struct Surface {
     pub app: App,
     pub lifecycle: Lifecycle,
+    pub attempts: Attempts,
     pub started: Instant,
     in_flight: AtomicUsize,
 }
@@ -31,7 +33,13 @@ pub(crate) struct Lifecycle {
 
 impl Surface {
     pub fn shared(app: App) -> Shared {
-        Arc::new(Self { app, lifecycle: Lifecycle::default(), started: Instant::now(), in_flight: AtomicUsize::new(0) })
+        Arc::new(Self {
+            app,
+            lifecycle: Lifecycle::default(),
+            attempts: Attempts::default(),
+            started: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+        })
     }
 
     /// Requests being answered now, streams included.

@@ -1,5 +1,6 @@
 //! The HTTP surface through `app()`: one file a noun, a temporary data directory, and a stub of an upstream.
 
+mod accounts;
 mod chat;
 mod completions;
 mod console;
@@ -16,6 +17,7 @@ mod projects;
 mod providers;
 mod routes;
 mod server;
+mod sign_in;
 mod sql;
 mod status;
 mod stub;
