@@ -1,4 +1,4 @@
-//! What versions, labels, lineage, jobs, keys, projects, audit entries exist?
+//! What versions, labels, lineage, jobs, keys, accounts, projects, audit entries exist?
 //!
 //! A [`Catalog`] is two SQLite files: `catalog.db` for what people and programs author, and `lake.db` for where
 //! the rows of the lake are, so that a group commit of the lake never waits for a key or a job, nor they for it.
