@@ -109,6 +109,9 @@ Examples:
     /// API keys
     #[command(subcommand)]
     Key(Key),
+    /// People who sign in to the console
+    #[command(subcommand)]
+    Account(Account),
     /// Upstreams that calls may be routed to
     #[command(subcommand)]
     Provider(Provider),
@@ -214,6 +217,55 @@ pub enum Scope {
     Infer,
     Read,
     Write,
+    Admin,
+}
+
+/// Passwords are asked for or piped in, never given as an argument.
+#[derive(Debug, Subcommand)]
+pub enum Account {
+    /// List accounts
+    List,
+    /// Create an account
+    #[command(after_help = "\
+Examples:
+  quarterdeck account create ada --role admin
+  quarterdeck account create ada --role editor --password-stdin < password.txt")]
+    Create {
+        name: String,
+        /// What the person may do: look; also change and call models; everything
+        #[arg(long, value_enum, default_value = "viewer")]
+        role: Role,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Set another password; ends the account's sign-ins at once
+    Password {
+        name: String,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Give an account another role, at once
+    #[command(after_help = "Example:\n  quarterdeck account role ada editor")]
+    Role {
+        name: String,
+        #[arg(value_enum)]
+        role: Role,
+    },
+    /// Keep an account from signing in, and end its sign-ins at once
+    Disable { name: String },
+    /// Let an account sign in again
+    Enable { name: String },
+    /// Remove an account and end its sign-ins
+    Remove { name: String },
+}
+
+/// What a person may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    Viewer,
+    Editor,
     Admin,
 }
 

@@ -66,6 +66,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Chat(chat) => command::chat::run(context, chat).await,
         Command::Model(verb) => command::model::run(context, verb).await,
         Command::Key(verb) => command::key::run(context, verb).await,
+        Command::Account(verb) => command::account::run(context, verb).await,
         Command::Provider(verb) => command::provider::run(context, verb).await,
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Sql(sql) => command::sql::run(context, sql).await,

@@ -98,6 +98,32 @@ fn keys_are_shown_once() {
 }
 
 #[test]
+fn accounts_take_their_password_from_standard_input() {
+    use std::io::Write as _;
+    let place = Place::new(BARE);
+    let piped = |arguments: &[&str], password: &str| {
+        let mut child = place.command(arguments).stdin(std::process::Stdio::piped()).spawn().expect("the binary runs");
+        // It may end before it reads, when the arguments are wrong.
+        let _ = child.stdin.take().expect("piped").write_all(password.as_bytes());
+        child.wait().expect("it ends").code()
+    };
+    let create = ["account", "create", "ada", "--password-stdin"];
+    assert_eq!(piped(&create, "too short\n"), Some(1));
+    assert_eq!(piped(&create, "correct horse battery\n"), Some(0));
+    assert_eq!(piped(&["account", "create", "bob"], "correct horse battery\n"), Some(2), "there is no terminal");
+    place.print(&["account", "role", "ada", "editor"]);
+    place.print(&["account", "disable", "ada"]);
+    let listed = place.json(&["account", "list"]);
+    assert_eq!((&listed[0]["name"], &listed[0]["role"]), (&"ada".into(), &"editor".into()));
+    assert_eq!(listed[0]["disabled"], true);
+    assert!(!listed.to_string().contains("argon2"));
+    place.print(&["account", "enable", "ada"]);
+    assert_eq!(piped(&["account", "password", "ada", "--password-stdin"], "another password\n"), Some(0));
+    place.print(&["account", "remove", "ada"]);
+    assert_eq!(place.json(&["account", "list"]), serde_json::json!([]));
+}
+
+#[test]
 fn provider_secrets_come_by_pipe_and_never_come_back() {
     use std::io::Write as _;
     let place = Place::new(BARE);
