@@ -16,8 +16,8 @@ const KEYS = ["keys"];
 const SCOPES: readonly { value: string; what: string }[] = [
   { value: "infer", what: "call models through /v1" },
   { value: "read", what: "see traces, sessions, models, jobs" },
-  { value: "write", what: "send spans, change providers and prices" },
-  { value: "admin", what: "everything, keys and accounts too" },
+  { value: "write", what: "send spans, cancel jobs" },
+  { value: "admin", what: "everything: keys, accounts, providers, models, SQL" },
 ];
 const DAY_MS = 86_400_000;
 const EXPIRIES = [{ value: "", label: "Never" }, { value: "1", label: "In a day" }, { value: "7", label: "In a week" }, { value: "30", label: "In 30 days" }, { value: "90", label: "In 90 days" }, { value: "365", label: "In a year" }];

@@ -1,0 +1,49 @@
+/** What happened to a job, as the server tells it, and what the latest of it says. */
+
+import type { Schemas } from "../api/client";
+
+export type Job = Schemas["Job"];
+
+interface Numbered {
+  /** From 1, in order. */
+  seq: number;
+  at: string;
+}
+
+export type JobEvent = Numbered & ({ event: "state"; state: string; message: string } | { event: "progress"; done: number; total?: number | null; message: string });
+
+/** A page holds no more of them: a long job tells of its progress for hours. */
+export const EVENTS_MAX = 500;
+
+const FINISHED = ["succeeded", "failed", "cancelled"];
+
+export function isFinished(state: string): boolean {
+  return FINISHED.includes(state);
+}
+
+/** The events with one more. A feed that was begun again tells the old ones again; those are known already. */
+export function withEvent(events: readonly JobEvent[], next: JobEvent): readonly JobEvent[] {
+  const last = events[events.length - 1];
+  if (last !== undefined && next.seq <= last.seq) return events;
+  return [...events, next].slice(-EVENTS_MAX);
+}
+
+/** The job as its latest events say. */
+export function current(job: Job, events: readonly JobEvent[]): Job {
+  return events.reduce((known, event) => (event.event === "state" ? { ...known, state: event.state } : { ...known, progress: { done: event.done, total: event.total, message: event.message } }), job);
+}
+
+/** How far it is, from 0 to 1; null where nobody knows. */
+export function share({ done, total }: { done: number; total?: number | null }): number | null {
+  return total ? Math.min(done / total, 1) : null;
+}
+
+/** The event that a line of a feed tells, or null where it is none. */
+export function parseEvent(data: string): JobEvent | null {
+  try {
+    const event = JSON.parse(data) as JobEvent;
+    return typeof event.seq === "number" && (event.event === "state" || event.event === "progress") ? event : null;
+  } catch {
+    return null;
+  }
+}
