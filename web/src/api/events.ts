@@ -37,11 +37,16 @@ function eventOf(block: string): ServerEvent | null {
   return data.length === 0 ? null : { event, data: data.join("\n") };
 }
 
-/** Follows a feed of the server until `signal` aborts. */
-export async function* follow(path: string, signal: AbortSignal, body?: unknown): AsyncGenerator<ServerEvent> {
+/** Opens a feed of the server: the response whose body `eventsOf` reads, for whoever needs its headers too. */
+export async function openFeed(path: string, signal: AbortSignal, body?: unknown): Promise<Response & { body: ReadableStream<Uint8Array> }> {
   const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
   const headers = { accept: "text/event-stream", ...(body === undefined ? {} : { "content-type": "application/json", ...changeHeaders() }) };
   const response = await fetch(path, { credentials: "same-origin", signal, headers, ...post });
   if (!response.ok || response.body === null) throw errorOf(response.status, await response.json().catch(() => null));
-  yield* eventsOf(response.body);
+  return response as Response & { body: ReadableStream<Uint8Array> };
+}
+
+/** Follows a feed of the server until `signal` aborts. */
+export async function* follow(path: string, signal: AbortSignal, body?: unknown): AsyncGenerator<ServerEvent> {
+  yield* eventsOf((await openFeed(path, signal, body)).body);
 }
