@@ -39,12 +39,22 @@ pub enum ArtifactKind {
     Pipeline,
     /// A search index.
     Index,
+    /// A page of the console with its filters, saved under a name.
+    View,
 }
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Model, Self::Prompt, Self::Dataset, Self::Judge, Self::GuardPolicy, Self::Pipeline, Self::Index];
+    pub const ALL: [Self; 8] = [
+        Self::Model,
+        Self::Prompt,
+        Self::Dataset,
+        Self::Judge,
+        Self::GuardPolicy,
+        Self::Pipeline,
+        Self::Index,
+        Self::View,
+    ];
 
     /// The kind in one word.
     pub const fn as_str(self) -> &'static str {
@@ -56,6 +66,7 @@ impl ArtifactKind {
             Self::GuardPolicy => "guard-policy",
             Self::Pipeline => "pipeline",
             Self::Index => "index",
+            Self::View => "view",
         }
     }
 }

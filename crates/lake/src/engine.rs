@@ -78,7 +78,10 @@ impl Engine {
         let environment = RuntimeEnv { memory_pool: Arc::new(pool), ..self.environment.clone() };
         let builder =
             SessionStateBuilder::new_from_existing(self.state.clone()).with_runtime_env(Arc::new(environment));
-        Ok(builder.with_catalog_list(catalog(tables)?).build())
+        let mut state = builder.with_catalog_list(catalog(tables)?).build();
+        // Without it the planner does not know what time `now()` is.
+        state.mark_start_execution();
+        Ok(state)
     }
 
     /// Runs work on the threads of the engine; dropping the handle stops it.

@@ -183,8 +183,14 @@ impl Condition {
         Self { parts: Vec::new(), params: self.params.clone() }
     }
 
+    /// Also demands that a span comes after `cursor` in a listing that has the oldest first.
+    pub fn since(&mut self, cursor: Cursor) {
+        let (start, span_id) = (self.bind(cursor.start.into()), self.bind(cursor.span_id.to_string().into()));
+        self.parts.push(format!("start_time >= {start} AND (start_time > {start} OR span_id > {span_id})"));
+    }
+
     /// The name by which SQL refers to `value`.
-    fn bind(&mut self, value: Param) -> String {
+    pub fn bind(&mut self, value: Param) -> String {
         self.params.push(value);
         format!("${}", self.params.len())
     }

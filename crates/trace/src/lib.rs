@@ -4,15 +4,18 @@
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`filter`] → [`traces`].
+//! [`filter`] → [`traces`] → [`sketch`] → [`overview`] → [`activity`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
+pub mod activity;
 pub mod context;
 pub mod filter;
+pub mod overview;
 pub mod payload;
 pub mod pricing;
 pub mod recorder;
+pub mod sketch;
 pub mod span;
 pub mod table;
 pub mod traces;
@@ -22,9 +25,11 @@ mod error;
 #[cfg(test)]
 mod tests;
 
+pub use activity::{Activity, ActivityCursor};
 pub use context::TraceContext;
 pub use error::{Error, Result};
 pub use filter::{Cursor, Filter, Page};
+pub use overview::{GroupBy, Measures, Overview, OverviewQuery, Series};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};
 pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};

@@ -17,6 +17,8 @@ const LISTED: &str = "project, trace_id, span_id, parent_id, kind, name, start_t
                       provider, model_requested, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_picodollars";
 /// Spans of one trace that are read at most; a trace with more is an endless loop somewhere.
 const TRACE_SPANS: usize = 10_000;
+/// The same without payloads.
+const OUTLINE_SPANS: usize = 100_000;
 /// The spans of one trace begin within this time of each other, or a listing does not count them together.
 const TRACE_LASTS: Duration = Duration::from_secs(24 * 3600);
 /// How often one page may read on when all that it found belonged to traces that begin elsewhere.
@@ -190,7 +192,7 @@ impl Traces {
             condition.sql(),
             limit + 1
         );
-        let mut spans = self.read("listing spans", &sql, condition, read_summaries).await?;
+        let mut spans = self.read("listing spans", &sql, condition, self.limits, read_summaries).await?;
         let more = spans.len() > limit;
         spans.truncate(limit);
         let next = spans.last().filter(|_| more).map(SpanSummary::cursor);
@@ -207,7 +209,23 @@ impl Traces {
         condition.all("trace_id = $", Some(trace_id.to_string().into()));
         let sql =
             format!("SELECT * FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {TRACE_SPANS}", condition.sql());
-        self.read("reading a trace", &sql, condition, read_spans).await
+        self.read("reading a trace", &sql, condition, self.limits, read_spans).await
+    }
+
+    /// All spans of a trace without what is large: no payloads, parameters or attributes. For traces of very many spans.
+    ///
+    /// # Errors
+    /// As [`Traces::trace`].
+    pub async fn outline(&self, project: &ProjectName, trace_id: TraceId) -> Result<Vec<Span>> {
+        let mut condition = Condition::of(&Filter::of(project.clone()));
+        condition.all("trace_id = $", Some(trace_id.to_string().into()));
+        let sql = format!(
+            "SELECT * REPLACE (CAST(NULL AS VARCHAR) AS input, CAST(NULL AS VARCHAR) AS output, CAST(NULL AS VARCHAR) AS parameters, \
+             CAST(NULL AS VARCHAR) AS attributes) FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {OUTLINE_SPANS}",
+            condition.sql()
+        );
+        let limits = QueryLimits { max_rows: OUTLINE_SPANS, ..self.limits };
+        self.read("reading the outline of a trace", &sql, condition, limits, read_spans).await
     }
 
     /// One span with its whole payloads; `None` when there is none.
@@ -218,7 +236,7 @@ impl Traces {
         let mut condition = Condition::of(&Filter::of(project.clone()));
         condition.all("span_id = $", Some(span_id.to_string().into()));
         let sql = format!("SELECT * FROM spans WHERE {} LIMIT 1", condition.sql());
-        let Some(mut span) = self.read("reading a span", &sql, condition, read_spans).await?.pop() else {
+        let Some(mut span) = self.read("reading a span", &sql, condition, self.limits, read_spans).await?.pop() else {
             return Ok(None);
         };
         if let Some(sha256) = span.input_blob {
@@ -251,20 +269,26 @@ impl Traces {
         scope.all("start_time <= $", Some(newest.start.saturating_add(TRACE_LASTS).into()));
         scope.one_of("trace_id", distinct(listed).into_iter().map(|trace_id| trace_id.to_string().into()));
         let sql = format!("{} FROM spans WHERE {} GROUP BY trace_id", total_columns(&wanted), scope.sql());
-        let totals = self.read("adding up traces", &sql, scope, read_totals).await?;
+        let totals = self.read("adding up traces", &sql, scope, self.limits, read_totals).await?;
         Ok(totals.into_iter().collect())
     }
 
-    async fn read<T>(
+    /// What one question may use, when it does not say otherwise.
+    pub(crate) fn limits(&self) -> QueryLimits {
+        self.limits
+    }
+
+    pub(crate) async fn read<T>(
         &self,
         operation: &'static str,
         sql: &str,
         condition: Condition,
+        limits: QueryLimits,
         rows: fn(&RecordBatch) -> Result<Vec<T>>,
     ) -> Result<Vec<T>> {
         let output = self
             .lake
-            .query(sql, condition.params(), self.limits)
+            .query(sql, condition.params(), limits)
             .await
             .map_err(|cause| Error::Query { operation, cause })?;
         let parts: Vec<Vec<T>> = output.batches.iter().map(rows).collect::<Result<_>>()?;

@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let one = Doc::new("Traces", "getTrace", "One trace with all its spans")
         .query::<ShowQuery>()
         .gives::<TraceDetail>(200, "The trace");
+    let span = Doc::new("Traces", "getSpan", "One span with its whole payloads").gives::<SpanBody>(200, "The span");
     let tail = Doc::new("Traces", "tailTraces", "Spans as they finish")
         .text("Server-sent events: `span` with a span, and `missed` with the number of spans that came faster than they were read.")
         .query::<TraceQuery>()
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/traces", write, add, append),
         Route::get("/api/v1/traces/tail", read, tail, follow),
         Route::get("/api/v1/traces/{trace_id}", read, one, show),
+        Route::get("/api/v1/traces/{trace_id}/spans/{span_id}", read, span, show_span),
     ]
 }
 
@@ -70,7 +72,10 @@ async fn show(
     Query(query): Query<ShowQuery>,
 ) -> Result<Json<TraceDetail>> {
     let trace: TraceId = id.parse().map_err(|_| Error::missing("trace", &id))?;
-    let mut spans = surface.app.traces.trace(caller.project_name(), trace).await?;
+    let mut spans = match query.payloads {
+        Some(Payloads::None) => surface.app.traces.outline(caller.project_name(), trace).await?,
+        _ => surface.app.traces.trace(caller.project_name(), trace).await?,
+    };
     if query.payloads == Some(Payloads::Whole) {
         fetch_payloads(&surface.app.traces, &mut spans).await?;
     }
@@ -78,6 +83,18 @@ async fn show(
         true => Err(Error::missing("trace", trace)),
         false => Ok(Json(TraceDetail { trace_id: trace, spans: spans.iter().map(SpanBody::from).collect() })),
     }
+}
+
+async fn show_span(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path((trace, id)): Path<(String, String)>,
+) -> Result<Json<SpanBody>> {
+    let missing = || Error::missing("span", &id);
+    let span_id: SpanId = id.parse().map_err(|_| missing())?;
+    let span = surface.app.traces.span(caller.project_name(), span_id).await?;
+    let span = span.filter(|span| span.trace_id.to_string() == trace).ok_or_else(missing)?;
+    Ok(Json(SpanBody::from(&span)))
 }
 
 /// Replaces the beginnings of payloads that went to blobs by the whole.
@@ -184,7 +201,7 @@ pub struct TraceQuery {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ShowQuery {
-    /// `beginning`, or `whole`: also of inputs and outputs that are too large for a row.
+    /// `none`, for traces of up to 100,000 spans; `beginning`, the default; or `whole`: also of inputs and outputs that are too large for a row.
     #[param(value_type = Option<String>)]
     payloads: Option<Payloads>,
 }
@@ -193,6 +210,7 @@ pub struct ShowQuery {
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Payloads {
+    None,
     Beginning,
     Whole,
 }

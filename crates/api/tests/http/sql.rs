@@ -35,6 +35,15 @@ async fn the_issue_s_own_statement() {
 }
 
 #[tokio::test]
+async fn now_is_the_time_of_the_question() {
+    let house = House::open().await;
+    with_spans(&house).await;
+    let sql = "SELECT count(*) AS n FROM spans WHERE start_time < now() - INTERVAL '1 day'";
+    let answer = query(&house, "application/json", json!({"sql": sql})).await.expect(200);
+    assert_eq!(answer["rows"][0]["n"], 3);
+}
+
+#[tokio::test]
 async fn every_form() {
     let house = House::open().await;
     let body = json!({"sql": "SELECT 1 AS n, 'a,b' AS t UNION ALL SELECT 2, $1 ORDER BY n", "params": ["x"]});
