@@ -1,5 +1,164 @@
-import { Empty } from "../parts/states";
+/** Jobs: what takes long, watched as it happens and stopped. */
 
-export default function Page() {
-  return <Empty title="jobs">Not built yet.</Empty>;
+import { Anchor, Button, Drawer, Group, SegmentedControl, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useSearchParams } from "react-router";
+import { api, take } from "../api/client";
+import { ago, duration, time } from "../lib/format";
+import { current, isFinished, type Job, type JobEvent } from "../lib/jobEvents";
+import { CodeBlock } from "../parts/Code";
+import { JobProgress, JobState, LiveJob, useJobEvents } from "../parts/JobProgress";
+import { Empty, Failed, Waiting } from "../parts/states";
+import { useListKeys } from "../shell/keys";
+import { useSession } from "../signin/session";
+
+const STATES = ["all", "queued", "running", "succeeded", "failed", "cancelled"];
+const COLUMNS = ["Kind", "Of what", "Progress", "Begun", "Took", "Attempts"];
+const PAGE = 50;
+/** A browser holds six connections to a server over HTTP/1.1; a feed takes one for as long as it lasts. */
+const LIVE_MAX = 3;
+
+export default function Jobs() {
+  const [params, setParams] = useSearchParams();
+  const state = STATES.find((known) => known === params.get("state")) ?? "all";
+  const asked = useInfiniteQuery({
+    queryKey: ["jobs", "list", state],
+    queryFn: ({ pageParam }) => take(api.GET("/api/v1/jobs", { params: { query: { state: state === "all" ? undefined : state, limit: PAGE, cursor: pageParam } } })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next_cursor ?? undefined,
+  });
+  const jobs = asked.data?.pages.flatMap((page) => page.data) ?? [];
+  const chosen = params.get("job");
+  const open = (id: string | null) => setParams((old) => changed(old, "job", id));
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between">
+        <Title order={1}>Jobs</Title>
+        <Group>
+          <SegmentedControl aria-label="State" data={STATES} value={state} onChange={(value) => setParams((old) => changed(old, "state", value === "all" ? null : value), { replace: true })} />
+          <Button variant="default" loading={asked.isRefetching} onClick={() => void asked.refetch()}>Refresh</Button>
+        </Group>
+      </Group>
+      {asked.isPending && <Waiting what="Loading the jobs" />}
+      {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
+      {asked.data && jobs.length === 0 && (
+        <Empty title={state === "all" ? "No jobs yet" : `No job is ${state}`}>What takes long is a job: it survives a crash and a restart of the server, and can be watched and cancelled. Pulling a model is one.</Empty>
+      )}
+      {jobs.length > 0 && <JobTable jobs={jobs} open={open} />}
+      {asked.hasNextPage && <Group justify="center"><Button variant="default" loading={asked.isFetchingNextPage} onClick={() => void asked.fetchNextPage()}>More</Button></Group>}
+      <Drawer opened={chosen !== null} onClose={() => open(null)} title="Job" position="right" size="lg" closeButtonProps={{ "aria-label": "Close" }}>
+        {chosen !== null && <Details id={chosen} />}
+      </Drawer>
+    </Stack>
+  );
+}
+
+function changed(old: URLSearchParams, name: string, value: string | null): URLSearchParams {
+  const fresh = new URLSearchParams(old);
+  if (value === null) fresh.delete(name);
+  else fresh.set(name, value);
+  return fresh;
+}
+
+function JobTable({ jobs, open }: { jobs: readonly Job[]; open: (id: string) => void }) {
+  const [at, setAt] = useState(-1);
+  useListKeys(
+    (step) => setAt((old) => Math.max(0, Math.min(jobs.length - 1, old + step))),
+    () => jobs[at] && open(jobs[at].id),
+  );
+  const live = new Set(jobs.filter((job) => !isFinished(job.state)).slice(0, LIVE_MAX).map((job) => job.id));
+  return (
+    <Table.ScrollContainer minWidth={900}>
+      <Table highlightOnHover>
+        <Table.Thead>
+          <Table.Tr>
+            {COLUMNS.map((name) => <Table.Th key={name} scope="col" className={name === "Took" || name === "Attempts" ? "num" : ""}>{name}</Table.Th>)}
+            <Table.Td />
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {jobs.map((job, index) => (
+            <Table.Tr key={job.id} bg={index === at ? "var(--mantine-color-default-hover)" : undefined}>
+              <Table.Td><Anchor component="button" size="sm" onClick={() => open(job.id)}>{job.kind}</Anchor></Table.Td>
+              <Table.Td className="clip" maw={260}>{subjectOf(job)}</Table.Td>
+              <Table.Td><LiveJob job={job} live={live.has(job.id)} /></Table.Td>
+              <Table.Td><Tooltip label={time(job.started ?? job.created)}><span>{ago(job.started ?? job.created)}</span></Tooltip></Table.Td>
+              <Table.Td className="num">{tookOf(job)}</Table.Td>
+              <Table.Td className="num">{job.attempts}</Table.Td>
+              <Table.Td ta="right"><Cancel job={job} /></Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+/** What the job was given, in a word: most are given a name. */
+function subjectOf(job: Job): string {
+  const name = (job.payload as { name?: unknown } | null)?.name;
+  return typeof name === "string" ? name : JSON.stringify(job.payload);
+}
+
+function tookOf(job: Job): string {
+  if (!job.started || !job.finished) return "–";
+  return duration(new Date(job.finished).getTime() - new Date(job.started).getTime());
+}
+
+function Cancel({ job }: { job: Job }) {
+  const { may } = useSession();
+  const queries = useQueryClient();
+  const ask = useMutation({
+    mutationFn: () => take(api.POST("/api/v1/jobs/{id}/cancel", { params: { path: { id: job.id } } })),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["jobs"] }),
+    onError: (error) => notifications.show({ color: "red", title: "It was not cancelled", message: error.message, closeButtonProps: { "aria-label": "Close" } }),
+  });
+  if (isFinished(job.state) || !may("write")) return null;
+  return <Button variant="subtle" color="red" size="compact-xs" disabled={job.cancel_requested} loading={ask.isPending} onClick={() => ask.mutate()} aria-label={`Cancel ${job.kind} ${subjectOf(job)}`}>Cancel</Button>;
+}
+
+function Details({ id }: { id: string }) {
+  const asked = useQuery({ queryKey: ["jobs", "one", id], queryFn: () => take(api.GET("/api/v1/jobs/{id}", { params: { path: { id } } })) });
+  const events = useJobEvents(id, asked.isSuccess, ["jobs"]);
+  if (asked.isPending) return <Waiting what="Loading the job" />;
+  if (asked.isError) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
+  const job = current(asked.data, events);
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between">
+        <Group gap="xs"><Text fw={600}>{job.kind} {subjectOf(job)}</Text><JobState state={job.state} /></Group>
+        <Cancel job={job} />
+      </Group>
+      {job.state === "running" && <JobProgress job={job} />}
+      {job.error && <Failed error={job.error} />}
+      <Text size="xs" c="dimmed">{job.id} · queued {time(job.created)} · begun {time(job.started)} · finished {time(job.finished)}</Text>
+      <Title order={3}>Events</Title>
+      <Events events={events} />
+      <Title order={3}>Given</Title>
+      <CodeBlock code={JSON.stringify(job.payload, null, 2)} />
+      {job.result !== null && job.result !== undefined && <><Title order={3}>Result</Title><CodeBlock code={JSON.stringify(job.result, null, 2)} /></>}
+    </Stack>
+  );
+}
+
+function Events({ events }: { events: readonly JobEvent[] }) {
+  if (events.length === 0) return <Text size="sm" c="dimmed">None yet.</Text>;
+  return (
+    <Table.ScrollContainer minWidth={400} maxHeight={320}>
+      <Table stickyHeader aria-label="Events of the job">
+        <Table.Thead><Table.Tr><Table.Th scope="col" className="num">No.</Table.Th><Table.Th scope="col">Time</Table.Th><Table.Th scope="col">What</Table.Th></Table.Tr></Table.Thead>
+        <Table.Tbody>
+          {[...events].reverse().map((event) => (
+            <Table.Tr key={event.seq}>
+              <Table.Td className="num">{event.seq}</Table.Td>
+              <Table.Td className="mono">{time(event.at, true).slice(11)}</Table.Td>
+              <Table.Td>{event.event === "state" ? <Group gap="xs"><JobState state={event.state} />{event.message}</Group> : `${event.message} – ${event.done}${event.total ? ` of ${event.total}` : ""}`}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
 }

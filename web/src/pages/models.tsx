@@ -113,14 +113,14 @@ function Row({ model, selected, pulls, open, remove }: { model: Model; selected:
   const pull = [model.name, ...model.aliases].map((name) => pulls.get(name)).find((job) => job !== undefined);
   return (
     <Table.Tr aria-selected={selected} bg={selected ? "var(--mantine-color-default-hover)" : undefined}>
-      <Table.Td maw={380}>
+      <Table.Td maw={340}>
         <Anchor component="button" size="sm" fw={600} onClick={() => open(model)}>{model.name}</Anchor>
         <Text size="xs" c="dimmed" className="clip" title={model.description ?? ""}>{model.description}</Text>
       </Table.Td>
       <Table.Td>{model.kind}</Table.Td>
       <Table.Td className="num">{bytes(model.size_bytes)}</Table.Td>
       <Table.Td className="num">{count(model.context)}</Table.Td>
-      <Table.Td>{model.licence ?? "–"}</Table.Td>
+      <Table.Td className="clip" maw={150} title={model.licence ?? ""}>{model.licence ?? "–"}</Table.Td>
       <Table.Td>{pull ? <LiveJob job={pull} live after={["jobs", "models"]} /> : <State model={model} />}</Table.Td>
       <Table.Td>{may("admin") && !pull && <Buttons model={model} remove={remove} />}</Table.Td>
     </Table.Tr>

@@ -47,7 +47,7 @@ async function listen(id: string, signal: AbortSignal, tell: (event: JobEvent) =
 }
 
 export function JobState({ state }: { state: string }) {
-  return <Badge variant="default" leftSection={<Dot colour={COLOURS[state] ?? "gray"} />}>{state}</Badge>;
+  return <Badge variant="default" miw="fit-content" leftSection={<Dot colour={COLOURS[state] ?? "gray"} />}>{state}</Badge>;
 }
 
 function Dot({ colour }: { colour: string }) {
@@ -62,10 +62,10 @@ export function JobProgress({ job }: { job: Job }) {
   if (job.state !== "running") return <Text size="sm" className="clip" title={job.error ?? message} maw={420}>{job.error ?? (message || "–")}</Text>;
   return (
     <Group gap="xs" wrap="nowrap">
-      <Progress.Root w={140} size="sm">
+      <Progress.Root w={110} miw={110} size="sm">
         <Progress.Section value={part === null ? 100 : part * 100} animated={part === null} aria-label={`Progress of ${job.kind}`} />
       </Progress.Root>
-      <Text size="xs" className="clip" maw={320}>{part === null ? "" : `${Math.floor(part * 100)} % · ${amount} · `}{message}{job.cancel_requested ? " · cancelling" : ""}</Text>
+      <Text size="xs" className="clip" maw={230} title={message}>{part === null ? "" : `${Math.floor(part * 100)} % · ${amount} · `}{message}{job.cancel_requested ? " · cancelling" : ""}</Text>
     </Group>
   );
 }
