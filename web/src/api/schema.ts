@@ -320,6 +320,132 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/spans/{span_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One span with its whole payloads */
+        get: operations["getSpan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Calls over time: how many, how fast, at what cost
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. At most 10 groups have a series of their own; the others are one series without a name.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations, those active last first */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The calls of a conversation, in order
+         * @description Payloads that are too large for a row have their beginning only.
+         */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** End users, those active last first */
+        get: operations["listUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved views, by name */
+        get: operations["listViews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Save a view, or change one */
+        put: operations["putView"];
+        post?: never;
+        /** Forget a view */
+        delete: operations["removeView"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sql": {
         parameters: {
             query?: never;
@@ -476,6 +602,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The people who may sign in
+         * @description Accounts act in the default project, so only its own administrators and the operator manage them.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        /** Add an account */
+        post: operations["createAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change an account
+         * @description What is absent stays. Another password, and disabling the account, end its sign-ins at once; another role holds for them at once.
+         */
+        put: operations["changeAccount"];
+        post?: never;
+        /** Remove an account and end its sign-ins */
+        delete: operations["removeAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in */
+        get: operations["getSignIn"];
+        put?: never;
+        /**
+         * Sign in with an account's password or with a key
+         * @description Sets a cookie that stands for the sign-in until it ends: when it is signed out, after 12 hours without a request, after 7 days, or as soon as its key is revoked or its account disabled, removed or given another password. With the cookie every request but GET and HEAD needs the header x-csrf-token.
+         */
+        post: operations["signIn"];
+        /** Sign out */
+        delete: operations["signOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -585,6 +775,44 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A person who may sign in. */
+        Account: {
+            /** @description The name to sign in with. */
+            name: string;
+            /**
+             * Format: uuid
+             * @description The project it acts in.
+             */
+            project: string;
+            /** @description What it may do: `viewer`, `editor`, `admin`. */
+            role: string;
+            /** @description Whether it may not sign in. */
+            disabled: boolean;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description Accounts. */
+        AccountList: {
+            /** @description The accounts. */
+            data: components["schemas"]["Account"][];
+        };
+        /** @description What is to change about an account. */
+        AccountSpec: {
+            /** @description What it may do: `viewer`, `editor`, `admin`. */
+            role?: string | null;
+            /** @description Another password: at least 12 characters. */
+            password?: string | null;
+            /** @description Whether it may not sign in. */
+            disabled?: boolean | null;
+        };
         /** @description How many spans are on disk. */
         Appended: {
             /** @description All that were sent. */
@@ -901,6 +1129,15 @@ export interface components {
             /** @description What is kept of it. */
             record: components["schemas"]["Key"];
         };
+        /** @description What shows who somebody is: either `key`, or `account` and `password`. */
+        Credentials: {
+            /** @description An API key. */
+            key?: string | null;
+            /** @description An account's name. */
+            account?: string | null;
+            /** @description Its password. */
+            password?: string | null;
+        };
         /** @description An OpenAPI document. */
         Document: Record<string, never>;
         /** @description The vector of one input. */
@@ -1172,10 +1409,82 @@ export interface components {
              */
             output: number;
         };
+        /** @description What was measured of some calls; null where nothing was. */
+        Measures: {
+            /**
+             * Format: int64
+             * @description Calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts that came from a cache.
+             */
+            cached_tokens: number;
+            /**
+             * Format: int64
+             * @description What they cost, in picodollars.
+             */
+            cost_picodollars: number;
+            /**
+             * Format: double
+             * @description Half of them took at most so long.
+             */
+            latency_p50_ms?: number | null;
+            /**
+             * Format: double
+             * @description 95 of 100 took at most so long.
+             */
+            latency_p95_ms?: number | null;
+            /**
+             * Format: double
+             * @description 99 of 100 took at most so long.
+             */
+            latency_p99_ms?: number | null;
+            /**
+             * Format: double
+             * @description Half of them had their first token after so long.
+             */
+            ttft_p50_ms?: number | null;
+            /**
+             * Format: double
+             * @description 95 of 100 had their first token after so long.
+             */
+            ttft_p95_ms?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of answers over the time from first token to end, each call for itself.
+             */
+            output_tokens_per_s?: number | null;
+        };
         /** @description Models. */
         ModelList: {
             /** @description Those of the catalogue first, then others that are installed. */
             data: components["schemas"]["LocalModel"][];
+        };
+        /** @description An account to be added. */
+        NewAccount: {
+            /** @description The name to sign in with. */
+            name: string;
+            /** @description Its password: at least 12 characters. */
+            password: string;
+            /** @description What it may do: `viewer`, `editor`, `admin`. */
+            role: string;
         };
         /** @description A key to be made. */
         NewKey: {
@@ -1315,6 +1624,11 @@ export interface components {
             /** @description The spans, each finished. */
             spans: components["schemas"]["NewSpan"][];
         };
+        /** @description A view to be saved. */
+        NewView: {
+            /** @description The page's path with its filters: `/traces?status=error`. */
+            address: string;
+        };
         /** @description A model that can be asked for. */
         OpenAiModel: {
             /** @description The name to ask for. */
@@ -1328,6 +1642,61 @@ export interface components {
             created: number;
             /** @description Who serves it. */
             owned_by: string;
+        };
+        /** @description An overview. */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description Seconds from point to point.
+             */
+            step_s: number;
+            /** @description When each point begins, in seconds since 1970. */
+            times: number[];
+            /** @description All calls. */
+            total: components["schemas"]["Measures"];
+            /** @description The series, largest first, that of the groups left over last. */
+            series: components["schemas"]["OverviewSeries"][];
+            /** @description Groups in that last series. */
+            other_groups: number;
+        };
+        /** @description The calls of a group, point by point; each list is as long as `times`. */
+        OverviewSeries: {
+            /** @description The group, empty for calls that do not say; null for all calls or for the groups left over. */
+            group?: string | null;
+            /** @description All of its calls. */
+            total: components["schemas"]["Measures"];
+            /** @description Calls. */
+            requests: number[];
+            /** @description Calls that failed. */
+            errors: number[];
+            /** @description Tokens of prompts. */
+            input_tokens: number[];
+            /** @description Tokens of answers. */
+            output_tokens: number[];
+            /** @description What they cost, in picodollars. */
+            cost_picodollars: number[];
+            /** @description Latency, as in the total. */
+            latency_p50_ms: (number | null)[];
+            /** @description Latency, as in the total. */
+            latency_p95_ms: (number | null)[];
+            /** @description Latency, as in the total. */
+            latency_p99_ms: (number | null)[];
+            /** @description Time to the first token, as in the total. */
+            ttft_p50_ms: (number | null)[];
+            /** @description Time to the first token, as in the total. */
+            ttft_p95_ms: (number | null)[];
+            /** @description Speed, as in the total. */
+            output_tokens_per_s: (number | null)[];
         };
         Parts: string | {
             /** @description `text`, `image_url`, `input_audio`, `file`, `refusal`, … */
@@ -1483,6 +1852,92 @@ export interface components {
         RouteList: {
             /** @description The routes. */
             data: components["schemas"]["Route"][];
+        };
+        /** @description A conversation. */
+        Session: {
+            /** @description As the caller named it. */
+            session_id: string;
+            /** @description The end user, or one of them. */
+            user_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When its first span began.
+             */
+            first_time: string;
+            /**
+             * Format: date-time
+             * @description When its last span began.
+             */
+            last_time: string;
+            /**
+             * Format: int64
+             * @description Traces.
+             */
+            traces: number;
+            /**
+             * Format: int64
+             * @description Calls of models.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Spans that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description What it cost, in picodollars.
+             */
+            cost_picodollars: number;
+        };
+        /** @description A page of a conversation's calls. */
+        SessionDetail: {
+            /** @description The conversation. */
+            session_id: string;
+            /** @description Its calls, in the order in which they began. */
+            data: components["schemas"]["Span"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of conversations. */
+        SessionList: {
+            /** @description The conversations. */
+            data: components["schemas"]["Session"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description Who is signed in. */
+        SignedIn: {
+            /** @description The account, when it was one. */
+            account?: string | null;
+            /**
+             * Format: uuid
+             * @description The key, when it was one.
+             */
+            key_id?: string | null;
+            /** @description The account's role: `viewer`, `editor`, `admin`. */
+            role?: string | null;
+            /** @description What may be done: all of `infer`, `read`, `write`, `admin` that are granted, by themselves or by another. */
+            scopes: string[];
+            /** @description The project acted in. */
+            project: string;
+            /** @description What the header x-csrf-token must say with every request but GET and HEAD. */
+            csrf_token: string;
+            /**
+             * Format: date-time
+             * @description When the sign-in ends at the latest.
+             */
+            expires: string;
         };
         /** @description A recorded span. */
         Span: {
@@ -1770,6 +2225,75 @@ export interface components {
              * @description Both.
              */
             total_tokens: number;
+        };
+        /** @description An end user. */
+        User: {
+            /** @description As the caller named them. */
+            user_id: string;
+            /**
+             * Format: date-time
+             * @description When their first span began.
+             */
+            first_time: string;
+            /**
+             * Format: date-time
+             * @description When their last span began.
+             */
+            last_time: string;
+            /**
+             * Format: int64
+             * @description Conversations.
+             */
+            sessions: number;
+            /**
+             * Format: int64
+             * @description Calls of models.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Spans that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description What they cost, in picodollars.
+             */
+            cost_picodollars: number;
+        };
+        /** @description A page of end users. */
+        UserList: {
+            /** @description The users. */
+            data: components["schemas"]["User"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A saved view. */
+        View: {
+            /** @description Its name. */
+            name: string;
+            /** @description The page's path with its filters. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description When it was last saved.
+             */
+            updated: string;
+        };
+        /** @description Saved views. */
+        ViewList: {
+            /** @description The views. */
+            data: components["schemas"]["View"][];
         };
     };
     responses: never;
@@ -2529,7 +3053,7 @@ export interface operations {
     getTrace: {
         parameters: {
             query?: {
-                /** @description `beginning`, or `whole`: also of inputs and outputs that are too large for a row. */
+                /** @description `none`, for traces of up to 100,000 spans; `beginning`, the default; or `whole`: also of inputs and outputs that are too large for a row. */
                 payloads?: string | null;
             };
             header?: never;
@@ -2548,6 +3072,303 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TraceDetail"];
                 };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSpan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+                span_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The span */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Span"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description Seconds from point to point; chosen for about a hundred points when absent. */
+                step_s?: number | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `environment` or `status`: a series for each. */
+                group_by?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and series */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only spans that began at or after this time count. */
+                from?: string | null;
+                /** @description Only spans that began before this time count. */
+                to?: string | null;
+                /** @description Only spans of this end user count. */
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: {
+                /** @description At most this many calls, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of its calls */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only spans that began at or after this time count. */
+                from?: string | null;
+                /** @description Only spans that began before this time count. */
+                to?: string | null;
+                /** @description Only spans of this end user count. */
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listViews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            /** @description The view as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
@@ -2863,6 +3684,221 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is void */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAccount"];
+            };
+        };
+        responses: {
+            /** @description It */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountSpec"];
+            };
+        };
+        responses: {
+            /** @description The account */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Who is signed in now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The cookie is void, here and in the browser */
             204: {
                 headers: {
                     [name: string]: unknown;
