@@ -77,6 +77,7 @@ export function isPristine({ columns }: Conversation): boolean {
 export type Change =
   | { kind: "edit"; column: string; to: Partial<Omit<Column, "id">> }
   | { kind: "message"; column: string; message: string; to: Partial<Omit<Message, "id">> }
+  /** What is said next, in place of an empty message at the end. */
   | { kind: "append"; column: string; messages: Message[] }
   | { kind: "drop"; column: string; message: string }
   | { kind: "add"; model: string | null }
@@ -93,7 +94,7 @@ export function change(state: Conversation, action: Change): Conversation {
     case "message":
       return withMessages(state, action.column, (messages) => messages.map((message) => (message.id === action.message ? { ...message, ...action.to } : message)));
     case "append":
-      return withMessages(state, action.column, (messages) => [...messages, ...action.messages].slice(0, MAX_MESSAGES));
+      return withMessages(state, action.column, (messages) => [...withoutEmptyEnd(messages), ...action.messages].slice(0, MAX_MESSAGES));
     case "drop":
       return withMessages(state, action.column, (messages) => messages.filter((message) => message.id !== action.message));
     case "add":
@@ -110,6 +111,12 @@ export function change(state: Conversation, action: Change): Conversation {
     case "reset":
       return { columns: [newColumn(action.model)], values: {} };
   }
+}
+
+/** All but the empty message of the user at the end, where the next one will be written. */
+export function withoutEmptyEnd(messages: Message[]): Message[] {
+  const last = messages.at(-1);
+  return last !== undefined && last.role === "user" && last.content.trim() === "" ? messages.slice(0, -1) : messages;
 }
 
 function full(state: Conversation): boolean {

@@ -1,6 +1,6 @@
 /** A column as the body of a chat call. */
 
-import type { Column, Message, Parameters } from "./conversation";
+import { type Column, type Message, type Parameters, withoutEmptyEnd } from "./conversation";
 import { fill, fillDeep, namesIn } from "./variables";
 
 /** Alternatives asked for with each token. */
@@ -17,7 +17,7 @@ export function requestOf(column: Column, values: Readonly<Record<string, string
   const missing = [column.system, ...column.messages.map((message) => message.content)].flatMap(namesIn).find((name) => !values[name]);
   if (missing !== undefined) throw new Problem(`The variable {{${missing}}} has no value.`);
   const system = fill(column.system, values);
-  const messages = sentOf(column.messages).map((message) => messageOf(message, values));
+  const messages = withoutEmptyEnd(column.messages).map((message) => messageOf(message, values));
   if (messages.length === 0) throw new Problem("Write a message first.");
   return {
     model: column.model,
@@ -29,12 +29,6 @@ export function requestOf(column: Column, values: Readonly<Record<string, string
     stream: true,
     stream_options: { include_usage: true },
   };
-}
-
-/** Everything but the empty message at the end, where the next one will be written. */
-function sentOf(messages: readonly Message[]): readonly Message[] {
-  const last = messages.at(-1);
-  return last !== undefined && last.role === "user" && last.content.trim() === "" ? messages.slice(0, -1) : messages;
 }
 
 function messageOf(message: Message, values: Readonly<Record<string, string>>): Body {

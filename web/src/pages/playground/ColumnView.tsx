@@ -1,0 +1,56 @@
+/** One column: a model, what it is asked, and its answer. */
+
+import { ActionIcon, Button, Group, Select, Tooltip } from "@mantine/core";
+import { type Dispatch, memo } from "react";
+import type { Answer } from "./answer";
+import { AnswerView } from "./AnswerView";
+import type { Change, Column } from "./conversation";
+import { Messages } from "./Messages";
+import { Settings } from "./Settings";
+import { isRunning } from "./useRuns";
+
+/** More options than this are found by typing. */
+const MAX_OPTIONS = 200;
+
+interface Props {
+  column: Column;
+  number: number;
+  answer: Answer | undefined;
+  models: readonly string[];
+  dispatch: Dispatch<Change>;
+  run: (column: Column) => void;
+  stop: (column: string) => void;
+  adopt: (column: Column) => void;
+  remove: (column: string) => void;
+  /** Whether another column may stand beside this one, and whether this one may go. */
+  room: boolean;
+  alone: boolean;
+}
+
+export const ColumnView = memo(function ColumnView({ column, number, answer, models, dispatch, run, stop, adopt, remove, room, alone }: Props) {
+  const place = `column ${number}`;
+  // A call that was loaded may name a model that is not here; the server says so when it is run.
+  const known = column.model === null || models.includes(column.model) ? models : [column.model, ...models];
+  return (
+    <section className="playground-column" aria-label={`Column ${number}`}>
+      <Group gap={4} wrap="nowrap">
+        <Select
+          className="playground-model" aria-label={`Model, ${place}`} placeholder="Choose a model" data={known} value={column.model} searchable allowDeselect={false} limit={MAX_OPTIONS}
+          nothingFoundMessage="No such model" onChange={(model) => dispatch({ kind: "edit", column: column.id, to: { model } })}
+        />
+        {isRunning(answer)
+          ? <Button variant="default" onClick={() => stop(column.id)} aria-label={`Stop ${place}`}>Stop</Button>
+          : <Button variant="light" onClick={() => run(column)} aria-label={`Run ${place}`}>Run</Button>}
+        <Tooltip label="Duplicate the column">
+          <ActionIcon variant="subtle" color="gray" disabled={!room} aria-label={`Duplicate ${place}`} onClick={() => dispatch({ kind: "duplicate", column: column.id })}>⧉</ActionIcon>
+        </Tooltip>
+        <Tooltip label="Remove the column">
+          <ActionIcon variant="subtle" color="gray" disabled={alone} aria-label={`Remove ${place}`} onClick={() => remove(column.id)}>✕</ActionIcon>
+        </Tooltip>
+      </Group>
+      <Messages column={column} place={place} dispatch={dispatch} />
+      <Settings column={column} place={place} dispatch={dispatch} />
+      {answer !== undefined && <AnswerView answer={answer} place={place} adopt={() => adopt(column)} />}
+    </section>
+  );
+});
