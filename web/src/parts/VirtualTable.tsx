@@ -55,24 +55,26 @@ export function VirtualTable<T>({ label, columns, rows, rowKey, selected = null,
   );
   const template = { "--columns": columns.map((column) => column.width).join(" ") } as CSSProperties;
   return (
-    <div className="vt" ref={scroller} tabIndex={0} role="table" aria-label={label} aria-rowcount={rows.length + 1} style={template}>
-      <div role="rowgroup" className="vt-head">
-        <div role="row" className="vt-row">
-          {columns.map((column) => <div key={column.key} role="columnheader" className={column.numeric ? "vt-cell num" : "vt-cell"}>{column.title}</div>)}
+    <div className="vt" ref={scroller} tabIndex={0} data-scroll style={template}>
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1}>
+        <div role="rowgroup" className="vt-head">
+          <div role="row" className="vt-row">
+            {columns.map((column) => <div key={column.key} role="columnheader" className={column.numeric ? "vt-cell num" : "vt-cell"}>{column.title}</div>)}
+          </div>
         </div>
-      </div>
-      <div role="rowgroup" className="vt-body" style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const row = rows[item.index]!;
-          return (
-            <div
-              key={rowKey(row)} role="row" className="vt-row vt-line" data-index={item.index} aria-rowindex={item.index + 2} aria-current={item.index === at ? "true" : undefined}
-              style={{ transform: `translateY(${item.start}px)` }} onClick={() => onSelect?.(row)} onDoubleClick={() => onOpen?.(row)}
-            >
-              {columns.map((column) => <div key={column.key} role="cell" className={column.numeric ? "vt-cell num" : "vt-cell"}>{column.cell(row)}</div>)}
-            </div>
-          );
-        })}
+        <div role="rowgroup" className="vt-body" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const row = rows[item.index]!;
+            return (
+              <div
+                key={rowKey(row)} role="row" className="vt-row vt-line" data-index={item.index} aria-rowindex={item.index + 2} aria-current={item.index === at ? "true" : undefined}
+                style={{ transform: `translateY(${item.start}px)` }} onClick={() => onSelect?.(row)} onDoubleClick={() => onOpen?.(row)}
+              >
+                {columns.map((column) => <div key={column.key} role="cell" className={column.numeric ? "vt-cell num" : "vt-cell"}>{column.cell(row)}</div>)}
+              </div>
+            );
+          })}
+        </div>
       </div>
       {foot}
     </div>

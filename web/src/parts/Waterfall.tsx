@@ -15,6 +15,8 @@ export type Span = Schemas["Span"];
 const ROW_PX = 24;
 /** Deeper rows are not moved further in: their names would leave the column. */
 const DEEPEST = 18;
+/** The part of the axis that has room for a mark's words after it. */
+const LAST_MARK = 0.8;
 
 interface Props {
   tree: SpanTree<Span>;
@@ -54,7 +56,7 @@ export function Waterfall({ tree, selected, select, compact = false }: Props) {
       <Tools tree={tree} go={go} compact={compact} collapseAll={() => setCollapsed(new Set(tree.rows.filter((row) => row.depth > 0 && row.children > 0).map((row) => row.span.span_id)))} expandAll={() => setCollapsed(new Set())} />
       <Axis length_ms={tree.length_ms} compact={compact} />
       <div
-        className="wf-scroll" data-scroll ref={scroller} role="tree" aria-label="Spans" tabIndex={0}
+        className="wf-scroll" data-scroll ref={scroller} role="tree" aria-label="Spans" tabIndex={0} aria-activedescendant={at >= 0 ? `span-${selected}` : undefined}
         onKeyDown={(event) => press(event, { step, toggle, row: tree.rows[visible[at] ?? -1], collapsed })}
       >
         <div role="presentation" className="wf-rows" style={{ height: virtual.getTotalSize() }}>
@@ -113,19 +115,18 @@ const Row = memo(function Row({ row, top, length_ms, open, selected, compact, se
   const indent = { "--indent": `${Math.min(row.depth, DEEPEST) * 12}px` } as CSSProperties;
   return (
     <div
-      role="treeitem" aria-level={row.depth + 1} aria-selected={selected} aria-expanded={row.children > 0 ? open : undefined} className="wf-row"
+      id={`span-${span.span_id}`} role="treeitem" aria-level={row.depth + 1} aria-selected={selected} aria-expanded={row.children > 0 ? open : undefined} className="wf-row"
       style={{ transform: `translateY(${top}px)` }} onClick={() => select(span.span_id)}
     >
       <div className="wf-name" style={indent}>
         <span className="wf-fold" aria-hidden onClick={(event) => { if (row.children > 0) { event.stopPropagation(); toggle(span.span_id); } }}>{row.children > 0 ? (open ? "▾" : "▸") : ""}</span>
         <span className={`dot kind-${span.kind}`} title={span.kind} />
         <span className={span.status === "error" ? "failed" : undefined}>{span.name}</span>
-        {span.model && <span className="wf-dim"> {span.model}</span>}
+        <span className="wf-dim"> {span.model ?? span.kind}</span>
         {!open && <span className="wf-dim"> +{row.descendants}</span>}
       </div>
       <Bar row={row} length_ms={length_ms} />
       <div className="num">{duration(span.latency_ms)}</div>
-      {!compact && <div className="num wf-dim">{span.ttft_ms == null ? "" : duration(span.ttft_ms)}</div>}
       {!compact && <div className="num wf-dim">{span.input_tokens == null && span.output_tokens == null ? "" : `${count(span.input_tokens ?? 0)} → ${count(span.output_tokens ?? 0)}`}</div>}
       {!compact && <div className="num wf-dim">{span.cost_picodollars == null ? "" : money(span.cost_picodollars)}</div>}
     </div>
@@ -147,13 +148,14 @@ function Bar({ row, length_ms }: { row: TreeRow<Span>; length_ms: number }) {
 }
 
 function Axis({ length_ms, compact }: { length_ms: number; compact: boolean }) {
-  const marks = ticks(length_ms, compact ? 3 : 5);
+  // A mark near the end would run into the next column.
+  const marks = ticks(length_ms, compact ? 2 : 3).filter((ms) => ms <= length_ms * LAST_MARK);
   return (
     <div className="wf-row wf-axis" aria-hidden>
       <div />
       <div className="wf-lane">{marks.map((ms) => <span key={ms} className="wf-tick" style={{ left: `${length_ms > 0 ? (ms / length_ms) * 100 : 0}%` }}>{ms === 0 ? "0" : duration(ms)}</span>)}</div>
       <div className="num">took</div>
-      {!compact && <><div className="num">first token</div><div className="num">tokens</div><div className="num">cost</div></>}
+      {!compact && <><div className="num">tokens</div><div className="num">cost</div></>}
     </div>
   );
 }
