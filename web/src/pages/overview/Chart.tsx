@@ -1,0 +1,91 @@
+/** A chart over time. All charts of a page share one cursor; dragging over one sets the page's time range. */
+
+import { useComputedColorScheme, useMantineTheme } from "@mantine/core";
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+export interface Line {
+  label: string;
+  values: (number | null)[];
+  /** A colour's name of the theme. */
+  color: string;
+  /** Filled down to zero, for what adds up. */
+  filled?: boolean;
+}
+
+interface Props {
+  title: string;
+  times: readonly number[];
+  lines: readonly Line[];
+  format: (value: number | null) => string;
+  zoom: (from: Date, to: Date) => void;
+}
+
+const HEIGHT_PX = 150;
+/** A drag shorter than this was meant as a click. */
+const LEAST_DRAG_PX = 6;
+const CURSOR = "overview";
+
+export function Chart({ title, times, lines, format, zoom }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  const theme = useMantineTheme();
+  const dark = useComputedColorScheme("light") === "dark";
+  const zoomed = useRef(zoom);
+  zoomed.current = zoom;
+  useEffect(() => {
+    const element = place.current;
+    if (element === null) return;
+    const color = (name: string) => theme.colors[name]?.[dark ? 4 : 7] ?? "gray";
+    const options = optionsOf({ width: element.clientWidth, dark, lines, format, color, zoom: (from, to) => zoomed.current(from, to) });
+    const chart = new uPlot(options, [times as number[], ...lines.map((line) => line.values)], element);
+    const watch = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      chart.destroy();
+    };
+  }, [times, lines, format, dark, theme]);
+  return <div ref={place} className="chart" role="img" aria-label={`${title} over time`} />;
+}
+
+interface Drawing {
+  width: number;
+  dark: boolean;
+  lines: readonly Line[];
+  format: (value: number | null) => string;
+  color: (name: string) => string;
+  zoom: (from: Date, to: Date) => void;
+}
+
+function optionsOf({ width, dark, lines, format, color, zoom }: Drawing): uPlot.Options {
+  const [text, grid] = dark ? ["#a6adb5", "#3b3b3b"] : ["#5c6670", "#e9ecef"];
+  const axis: uPlot.Axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  return {
+    width,
+    height: HEIGHT_PX,
+    legend: { live: true },
+    cursor: { sync: { key: CURSOR, setSeries: false }, drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG_PX }, points: { size: 5 } },
+    scales: { y: { range: (_, _least, most) => [0, Number.isFinite(most) && most > 0 ? most * 1.05 : 1] } },
+    axes: [{ ...axis, space: 70 }, { ...axis, size: 58, values: (_, splits) => splits.map((value) => format(value)) }],
+    series: [{ value: (_, seconds) => (seconds == null ? "–" : clock(seconds)) }, ...lines.map((line) => seriesOf(line, format, color))],
+    hooks: {
+      setSelect: [
+        (chart) => {
+          const { left, width: wide } = chart.select;
+          if (wide < LEAST_DRAG_PX) return;
+          zoom(new Date(chart.posToVal(left, "x") * 1000), new Date(chart.posToVal(left + wide, "x") * 1000));
+        },
+      ],
+    },
+  };
+}
+
+function seriesOf(line: Line, format: (value: number | null) => string, color: (name: string) => string): uPlot.Series {
+  const stroke = color(line.color);
+  return { label: line.label, stroke, width: 1.5, fill: line.filled ? `${stroke}26` : undefined, points: { size: 4 }, spanGaps: false, value: (_, value) => format(value) };
+}
+
+function clock(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleString("sv-SE").slice(5, 16);
+}

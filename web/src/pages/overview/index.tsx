@@ -1,0 +1,183 @@
+/** How many calls, how fast, at what cost: numbers, charts, and a table by group. Every number leads to the traces behind it. */
+
+import { ActionIcon, Alert, Anchor, Group, Pill, Select, SimpleGrid, Table, Text, Title, Tooltip } from "@mantine/core";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { memo, useCallback, useMemo } from "react";
+import { Link, useSearchParams } from "react-router";
+import { getJson, type Schemas } from "../../api/client";
+import { count, duration, money } from "../../lib/format";
+import { filterOfGroup, GROUP_COLORS, type GroupName, GROUPS, type Measures, nameOf, type Plot, PLOTS, type Tile, tilesOf } from "../../lib/measures";
+import { useTimeRange } from "../../lib/timeRange";
+import { FILTER_LABELS, type Filters, filtersOf, OVERVIEW_FILTERS, questionKey, serverQuery, tracesLink, withFilters } from "../../lib/traceFilter";
+import { Failed, Waiting } from "../../parts/states";
+import "../../parts/virtual.css";
+import { Chart, type Line } from "./Chart";
+import { FirstSteps } from "./FirstSteps";
+import "./overview.css";
+
+type Overview = Schemas["Overview"];
+
+function groupOf(params: URLSearchParams): GroupName | null {
+  return GROUPS.find((name) => name === params.get("group_by")) ?? null;
+}
+
+function useOverview(params: URLSearchParams) {
+  const by = groupOf(params);
+  return useQuery({
+    queryKey: ["overview", questionKey(params, OVERVIEW_FILTERS), by],
+    queryFn: ({ signal }) => {
+      const query = serverQuery(params, OVERVIEW_FILTERS);
+      if (by !== null) query.set("group_by", by);
+      return getJson<Overview>(`/api/v1/overview?${query}`, signal);
+    },
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** Whether anything was ever recorded; only asked when the overview is empty. */
+function useAnything(enabled: boolean) {
+  return useQuery({
+    queryKey: ["anything"],
+    queryFn: async ({ signal }) => (await getJson<Schemas["TraceList"]>("/api/v1/traces?limit=1", signal)).data.length > 0,
+    enabled,
+    staleTime: 0,
+  });
+}
+
+export default function OverviewPage() {
+  const [params, setParams] = useSearchParams();
+  const asked = useOverview(params);
+  const empty = asked.data?.total.requests === 0;
+  const anything = useAnything(empty);
+  if (asked.isPending || (empty && anything.isPending)) return <Waiting what="Loading the overview" />;
+  if (asked.isError && asked.data === undefined) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
+  if (asked.data === undefined) return null;
+  if (empty && anything.data === false) return <FirstSteps />;
+  const by = groupOf(params);
+  const change = (next: URLSearchParams) => setParams(next);
+  return (
+    <div className="overview">
+      <Head by={by} params={params} change={change} refresh={() => void asked.refetch()} busy={asked.isFetching} />
+      {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
+      {empty && (
+        <Alert color="gray" my="xs" py={8}>
+          <Text size="sm">No model was called in this time. <Anchor component={Link} to="/?range=365d" inherit underline="always">Show a whole year</Anchor></Text>
+        </Alert>
+      )}
+      <Tiles tiles={tilesOf(asked.data.total)} params={params} />
+      <Charts overview={asked.data} by={by} />
+      {by !== null && <Groups overview={asked.data} by={by} params={params} />}
+    </div>
+  );
+}
+
+interface HeadProps {
+  by: GroupName | null;
+  params: URLSearchParams;
+  change: (next: URLSearchParams) => void;
+  refresh: () => void;
+  busy: boolean;
+}
+
+function Head({ by, params, change, refresh, busy }: HeadProps) {
+  const filters = filtersOf(params);
+  const group = (value: string | null) => {
+    const next = new URLSearchParams(params);
+    if (value === null) next.delete("group_by");
+    else next.set("group_by", value);
+    change(next);
+  };
+  return (
+    <Group gap={6} mb="xs">
+      <Title order={1} mr={4}>Overview</Title>
+      <Select w={150} data={GROUPS.map((name) => ({ value: name, label: `by ${name}` }))} value={by} onChange={group} placeholder="All together" aria-label="Group by" clearable clearButtonProps={{ "aria-label": "All together" }} />
+      {OVERVIEW_FILTERS.filter((name) => filters[name] !== undefined).map((name) => (
+        <Pill key={name} withRemoveButton onRemove={() => change(withFilters(params, { [name]: "" }))} removeButtonProps={{ "aria-label": `Remove the filter ${FILTER_LABELS[name]}` }}>
+          {FILTER_LABELS[name]}: {filters[name]}
+        </Pill>
+      ))}
+      <Text size="xs" c="dimmed" ml="auto" visibleFrom="sm">Drag over a chart to zoom</Text>
+      <Tooltip label="Ask again"><ActionIcon variant="default" size={30} aria-label="Ask again" loading={busy} onClick={refresh}>↻</ActionIcon></Tooltip>
+    </Group>
+  );
+}
+
+function Tiles({ tiles, params }: { tiles: Tile[]; params: URLSearchParams }) {
+  return (
+    <ul className="tiles" aria-label="In total">
+      {tiles.map((tile) => (
+        <li key={tile.title}>
+          <Link to={tracesLink(params, tile.narrowed)} className="tile">
+            <span className="tile-title">{tile.title}</span>
+            <span className={tile.failed ? "tile-value failed" : "tile-value"}>{tile.value}</span>
+            <span className="tile-note">{tile.note ?? "\u00a0"}</span>
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function linesOf(plot: Plot, overview: Overview, by: GroupName | null): Line[] {
+  if (by !== null) {
+    return overview.series.map((series, at) => ({ label: nameOf(series, overview.other_groups), values: series[plot.grouped] as (number | null)[], color: series.group == null ? "gray" : GROUP_COLORS[at % GROUP_COLORS.length]! }));
+  }
+  const whole = overview.series[0];
+  return whole === undefined ? [] : plot.lines.map((line) => ({ label: line.label, values: whole[line.of] as (number | null)[], color: line.color, filled: line.filled }));
+}
+
+/** Drawn anew only when the data is new: typing or hovering elsewhere leaves the charts alone. */
+const Charts = memo(function Charts({ overview, by }: { overview: Overview; by: GroupName | null }) {
+  const { setAbsolute } = useTimeRange();
+  const zoom = useCallback((from: Date, to: Date) => setAbsolute(from, to), [setAbsolute]);
+  const plots = useMemo(() => PLOTS.map((plot) => ({ plot, lines: linesOf(plot, overview, by) })), [overview, by]);
+  return (
+    <SimpleGrid cols={{ base: 1, md: 2, xl: 3 }} spacing={10} verticalSpacing={10}>
+      {plots.map(({ plot, lines }) => (
+        <section key={plot.title} className="chart-frame" aria-label={by === null ? plot.title : plot.groupedTitle}>
+          <Title order={2} size="sm">{by === null ? plot.title : plot.groupedTitle}</Title>
+          <Chart title={plot.title} times={overview.times} lines={lines} format={plot.format} zoom={zoom} />
+        </section>
+      ))}
+    </SimpleGrid>
+  );
+});
+
+const HEADS = ["Requests", "Errors", "Cost", "Input", "Output", "p50", "p95", "p99", "First token", "Tokens/s"] as const;
+
+function Groups({ overview, by, params }: { overview: Overview; by: GroupName; params: URLSearchParams }) {
+  return (
+    <Table.ScrollContainer minWidth={760} mt="sm">
+      <Table highlightOnHover aria-label={`By ${by}`}>
+        <Table.Thead>
+          <Table.Tr><Table.Th tt="capitalize">{by}</Table.Th>{HEADS.map((head) => <Table.Th key={head} className="num">{head}</Table.Th>)}</Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {overview.series.map((series, at) => {
+            const narrowed = filterOfGroup(by, series.group);
+            return (
+              <Table.Tr key={series.group ?? "others"}>
+                <Table.Td><span className={`swatch swatch-${series.group == null ? "gray" : GROUP_COLORS[at % GROUP_COLORS.length]}`} /><To narrowed={narrowed} params={params}>{nameOf(series, overview.other_groups)}</To></Table.Td>
+                {cellsOf(series.total).map(([value, more], column) => <Table.Td key={HEADS[column]} className="num"><To narrowed={narrowed && { ...narrowed, ...more }} params={params}>{value}</To></Table.Td>)}
+              </Table.Tr>
+            );
+          })}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+function cellsOf(total: Measures): [string, Filters][] {
+  const tiles = new Map(tilesOf(total).map((tile) => [tile.title, tile]));
+  const slow = (title: string) => tiles.get(title)?.narrowed ?? {};
+  return [
+    [count(total.requests), {}], [count(total.errors), { status: "error" }], [money(total.cost_picodollars), {}], [count(total.input_tokens), {}], [count(total.output_tokens), {}],
+    [duration(total.latency_p50_ms), slow("Latency p50")], [duration(total.latency_p95_ms), slow("p95")], [duration(total.latency_p99_ms), slow("p99")],
+    [duration(total.ttft_p50_ms), {}], [total.output_tokens_per_s == null ? "–" : count(total.output_tokens_per_s), {}],
+  ];
+}
+
+function To({ narrowed, params, children }: { narrowed: Filters | null; params: URLSearchParams; children: string }) {
+  return narrowed === null ? <>{children}</> : <Link to={tracesLink(params, narrowed)} className="row-link">{children}</Link>;
+}
