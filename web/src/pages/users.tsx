@@ -1,5 +1,32 @@
-import { Empty } from "../parts/states";
+/** The end users of the calls. */
 
-export default function Page() {
-  return <Empty title="users">Not built yet.</Empty>;
+import { Link, useNavigate, useSearchParams } from "react-router";
+import type { Schemas } from "../api/client";
+import { count } from "../lib/format";
+import { rangeParams } from "../lib/traceFilter";
+import { ActivityPage, activityColumns } from "../parts/ActivityPage";
+import type { Column } from "../parts/VirtualTable";
+
+type User = Schemas["User"];
+
+export default function Users() {
+  const navigate = useNavigate();
+  const [params] = useSearchParams();
+  const to = (path: string, user: User) => {
+    const query = rangeParams(params);
+    query.set("user", user.user_id);
+    return `${path}?${query}`;
+  };
+  const columns: Column<User>[] = [
+    { key: "user", title: "User", width: "minmax(140px, 2fr)", cell: (row) => <Link to={to("/traces", row)} className="row-link" title="Traces of this user">{row.user_id}</Link> },
+    { key: "sessions", title: "Sessions", width: "76px", numeric: true, cell: (row) => <Link to={to("/sessions", row)} className="row-link" title="Sessions of this user">{count(row.sessions)}</Link> },
+    ...activityColumns<User>(),
+    { key: "links", title: "Go to", width: "220px", cell: (row) => <><Link to={to("/sessions", row)}>sessions</Link> · <Link to={to("/traces", row)}>traces</Link> · <Link to={to("/", row)}>overview</Link></> },
+  ];
+  return (
+    <ActivityPage
+      noun="users" title="Users" columns={columns} rowKey={(row) => row.user_id} open={(row) => navigate(to("/sessions", row))}
+      empty={<>Name the end user of a call with the header <code>x-quarterdeck-user</code> or the field <code>user</code>, and they are listed here.</>}
+    />
+  );
 }

@@ -1,0 +1,60 @@
+/** A list of sessions or of users: the same numbers, told by one or the other. */
+
+import { ActionIcon, Group, Pill, Title, Tooltip } from "@mantine/core";
+import { type ReactNode, useState } from "react";
+import { useSearchParams } from "react-router";
+import type { Schemas } from "../api/client";
+import { ago, count, money, time } from "../lib/format";
+import { Empty, Failed, Waiting } from "./states";
+import { useActivity } from "./useActivity";
+import { type Column, VirtualTable } from "./VirtualTable";
+
+type Activity = Pick<Schemas["Session"], "first_time" | "last_time" | "calls" | "errors" | "input_tokens" | "output_tokens" | "cost_picodollars">;
+
+interface Props<T extends Activity> {
+  noun: "sessions" | "users";
+  title: string;
+  columns: readonly Column<T>[];
+  rowKey: (row: T) => string;
+  open: (row: T) => void;
+  empty: ReactNode;
+}
+
+export function ActivityPage<T extends Activity>({ noun, title, columns, rowKey, open, empty }: Props<T>) {
+  const [params, setParams] = useSearchParams();
+  const { asked, rows, more, again } = useActivity<T>(noun, params);
+  const [selected, select] = useState<string | null>(null);
+  const user = params.get("user");
+  const everybody = () => setParams((old) => { const next = new URLSearchParams(old); next.delete("user"); return next; });
+  return (
+    <div className="fill">
+      <Group gap={6}>
+        <Title order={1} mr={4}>{title}</Title>
+        {user !== null && <Pill withRemoveButton onRemove={everybody} removeButtonProps={{ "aria-label": "Of everybody" }}>User: {user}</Pill>}
+        <Tooltip label="Ask again"><ActionIcon ml="auto" variant="default" size={30} aria-label="Ask again" loading={asked.isRefetching} onClick={again}>↻</ActionIcon></Tooltip>
+      </Group>
+      {asked.isError && <Failed error={asked.error} retry={again} />}
+      {asked.isPending && <Waiting what={`Loading ${noun}`} />}
+      {asked.isSuccess && rows.length === 0 && <Empty title={`No ${noun} in this time`}>{empty}</Empty>}
+      {rows.length > 0 && (
+        <div className="fill-rest">
+          <VirtualTable label={title} columns={columns} rows={rows} rowKey={rowKey} selected={selected} onSelect={(row) => select(rowKey(row))} onOpen={open} onNearEnd={more} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** The columns that both lists have. */
+export function activityColumns<T extends Activity>(): Column<T>[] {
+  const numeric = true;
+  return [
+    { key: "calls", title: "Calls", width: "66px", numeric, cell: (row) => count(row.calls) },
+    { key: "errors", title: "Failed", width: "60px", numeric, cell: (row) => (row.errors > 0 ? <span className="failed">{count(row.errors)}</span> : "") },
+    { key: "input", title: "Input", width: "72px", numeric, cell: (row) => count(row.input_tokens) },
+    { key: "output", title: "Output", width: "72px", numeric, cell: (row) => count(row.output_tokens) },
+    { key: "cost", title: "Cost", width: "84px", numeric, cell: (row) => money(row.cost_picodollars) },
+    { key: "first", title: "First", width: "148px", cell: (row) => time(row.first_time) },
+    { key: "last", title: "Last", width: "96px", cell: (row) => <span title={time(row.last_time)}>{ago(row.last_time)}</span> },
+  ];
+}
