@@ -123,6 +123,22 @@ impl Traces {
 
     async fn active(&self, by: By, filter: &Filter, limit: usize, after: Option<ActivityCursor>) -> Result<Listed> {
         let limit = limit.clamp(1, Page::MOST);
+        let mut found = self.latest(by, filter, limit, after).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).cloned();
+        let totals = self.totals_of(by, filter, &found).await?;
+        Ok((totals, next))
+    }
+
+    /// Who was active last. Only names and times are looked at: adding up everyone to show fifty would take many times as long.
+    async fn latest(
+        &self,
+        by: By,
+        filter: &Filter,
+        limit: usize,
+        after: Option<ActivityCursor>,
+    ) -> Result<Vec<ActivityCursor>> {
         let column = by.column();
         let mut condition = Condition::of(filter);
         let wanted = condition.sql();
@@ -134,19 +150,36 @@ impl Traces {
             }
         };
         let sql = format!(
+            "SELECT {column} AS id, max(start_time) AS last_time FROM spans WHERE {wanted} AND {column} IS NOT NULL \
+             GROUP BY {column} HAVING {behind} ORDER BY last_time DESC, id DESC LIMIT {}",
+            limit + 1
+        );
+        self.read("finding who was active", &sql, condition, self.limits(), |batch| {
+            let rows = Rows::of(batch);
+            let (id, last) = (rows.text("id")?, rows.time("last_time")?);
+            let read = |row| ActivityCursor { last: last.get(row), id: id.owned(row).unwrap_or_default() };
+            Ok((0..batch.num_rows()).map(read).collect())
+        })
+        .await
+    }
+
+    /// What those did, in the same order.
+    async fn totals_of(&self, by: By, filter: &Filter, found: &[ActivityCursor]) -> Result<Vec<Activity>> {
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let column = by.column();
+        let mut condition = Condition::of(filter);
+        condition.one_of(column, found.iter().map(|one| Param::Text(one.id.clone())));
+        let sql = format!(
             "SELECT {column} AS id, max(user_id) AS user_id, min(start_time) AS first_time, max(start_time) AS last_time, \
              count(DISTINCT trace_id) AS traces, count(DISTINCT session_id) AS sessions, \
              count(*) FILTER (WHERE kind IN ('llm', 'embedding')) AS calls, count(*) FILTER (WHERE status = 'error') AS errors, \
              sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cost_picodollars) AS cost_picodollars \
-             FROM spans WHERE {wanted} AND {column} IS NOT NULL GROUP BY {column} HAVING {behind} \
-             ORDER BY last_time DESC, id DESC LIMIT {}",
-            limit + 1
+             FROM spans WHERE {} GROUP BY {column} ORDER BY last_time DESC, id DESC",
+            condition.sql()
         );
-        let mut found = self.read("adding up activity", &sql, condition, self.limits(), read_activity).await?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| ActivityCursor { last: last.last, id: last.id.clone() });
-        Ok((found, next))
+        self.read("adding up activity", &sql, condition, self.limits(), read_activity).await
     }
 }
 

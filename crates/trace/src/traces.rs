@@ -212,20 +212,19 @@ impl Traces {
         self.read("reading a trace", &sql, condition, self.limits, read_spans).await
     }
 
-    /// All spans of a trace without what is large: no payloads, parameters or attributes. For traces of very many spans.
+    /// All spans of a trace as a listing shows them, in the order of their starts: for traces of very many spans.
     ///
     /// # Errors
     /// As [`Traces::trace`].
-    pub async fn outline(&self, project: &ProjectName, trace_id: TraceId) -> Result<Vec<Span>> {
+    pub async fn outline(&self, project: &ProjectName, trace_id: TraceId) -> Result<Vec<SpanSummary>> {
         let mut condition = Condition::of(&Filter::of(project.clone()));
         condition.all("trace_id = $", Some(trace_id.to_string().into()));
         let sql = format!(
-            "SELECT * REPLACE (CAST(NULL AS VARCHAR) AS input, CAST(NULL AS VARCHAR) AS output, CAST(NULL AS VARCHAR) AS parameters, \
-             CAST(NULL AS VARCHAR) AS attributes) FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {OUTLINE_SPANS}",
+            "SELECT {LISTED} FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {OUTLINE_SPANS}",
             condition.sql()
         );
         let limits = QueryLimits { max_rows: OUTLINE_SPANS, ..self.limits };
-        self.read("reading the outline of a trace", &sql, condition, limits, read_spans).await
+        self.read("reading the outline of a trace", &sql, condition, limits, read_summaries).await
     }
 
     /// One span with its whole payloads; `None` when there is none.

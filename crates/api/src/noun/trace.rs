@@ -11,7 +11,9 @@ use qd_base::money::Picodollars;
 use qd_base::time::{TimeRange, Timestamp};
 use qd_base::usage::Usage;
 use qd_catalog::Scope;
-use qd_trace::{Cursor, Filter, Page, Payload, Span, SpanKind, Status, TraceContext, TraceSummary, Traces};
+use qd_trace::{
+    Cursor, Filter, Page, Payload, Span, SpanKind, SpanSummary, Status, TraceContext, TraceSummary, Traces,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_stream::wrappers::BroadcastStream;
@@ -35,6 +37,9 @@ pub(crate) fn routes() -> Vec<Route> {
     let one = Doc::new("Traces", "getTrace", "One trace with all its spans")
         .query::<ShowQuery>()
         .gives::<TraceDetail>(200, "The trace");
+    let outline = Doc::new("Traces", "getTraceOutline", "All spans of a trace without what they carry")
+        .text("For traces of very many spans, up to 100,000. What a span has none of is absent.")
+        .gives::<TraceOutline>(200, "The spans, in the order in which they began");
     let span = Doc::new("Traces", "getSpan", "One span with its whole payloads").gives::<SpanBody>(200, "The span");
     let tail = Doc::new("Traces", "tailTraces", "Spans as they finish")
         .text("Server-sent events: `span` with a span, and `missed` with the number of spans that came faster than they were read.")
@@ -49,6 +54,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/traces", write, add, append),
         Route::get("/api/v1/traces/tail", read, tail, follow),
         Route::get("/api/v1/traces/{trace_id}", read, one, show),
+        Route::get("/api/v1/traces/{trace_id}/outline", read, outline, show_outline),
         Route::get("/api/v1/traces/{trace_id}/spans/{span_id}", read, span, show_span),
     ]
 }
@@ -72,16 +78,26 @@ async fn show(
     Query(query): Query<ShowQuery>,
 ) -> Result<Json<TraceDetail>> {
     let trace: TraceId = id.parse().map_err(|_| Error::missing("trace", &id))?;
-    let mut spans = match query.payloads {
-        Some(Payloads::None) => surface.app.traces.outline(caller.project_name(), trace).await?,
-        _ => surface.app.traces.trace(caller.project_name(), trace).await?,
-    };
+    let mut spans = surface.app.traces.trace(caller.project_name(), trace).await?;
     if query.payloads == Some(Payloads::Whole) {
         fetch_payloads(&surface.app.traces, &mut spans).await?;
     }
     match spans.is_empty() {
         true => Err(Error::missing("trace", trace)),
         false => Ok(Json(TraceDetail { trace_id: trace, spans: spans.iter().map(SpanBody::from).collect() })),
+    }
+}
+
+async fn show_outline(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<TraceOutline>> {
+    let trace: TraceId = id.parse().map_err(|_| Error::missing("trace", &id))?;
+    let spans = surface.app.traces.outline(caller.project_name(), trace).await?;
+    match spans.is_empty() {
+        true => Err(Error::missing("trace", trace)),
+        false => Ok(Json(TraceOutline { trace_id: trace, spans: spans.into_iter().map(OutlineSpan::from).collect() })),
     }
 }
 
@@ -201,7 +217,7 @@ pub struct TraceQuery {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ShowQuery {
-    /// `none`, for traces of up to 100,000 spans; `beginning`, the default; or `whole`: also of inputs and outputs that are too large for a row.
+    /// `beginning`, or `whole`: also of inputs and outputs that are too large for a row.
     #[param(value_type = Option<String>)]
     payloads: Option<Payloads>,
 }
@@ -210,7 +226,6 @@ pub struct ShowQuery {
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Payloads {
-    None,
     Beginning,
     Whole,
 }
@@ -359,6 +374,75 @@ pub struct TraceDetail {
     pub trace_id: TraceId,
     /// Its spans in the order in which they began.
     pub spans: Vec<SpanBody>,
+}
+
+/// All spans of a trace without what they carry.
+#[derive(Serialize, ToSchema)]
+pub struct TraceOutline {
+    /// The trace.
+    #[schema(value_type = String)]
+    pub trace_id: TraceId,
+    /// Its spans in the order in which they began.
+    pub spans: Vec<OutlineSpan>,
+}
+
+/// A span of an outline. What it has none of is absent.
+#[derive(Serialize, ToSchema)]
+pub struct OutlineSpan {
+    /// The span.
+    #[schema(value_type = String)]
+    pub span_id: SpanId,
+    /// The span that caused it.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<SpanId>,
+    /// What kind of work it was.
+    #[schema(value_type = String)]
+    pub kind: SpanKind,
+    /// The operation.
+    pub name: String,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub start_time: Timestamp,
+    /// From start to end.
+    pub latency_ms: f64,
+    /// From start to the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// How it ended.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// The model that answered, or was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Tokens of the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// What it cost, in picodollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_picodollars: Option<i64>,
+}
+
+impl From<SpanSummary> for OutlineSpan {
+    fn from(span: SpanSummary) -> Self {
+        Self {
+            span_id: span.span_id,
+            parent_id: span.parent_id,
+            kind: span.kind,
+            latency_ms: span.latency_ms(),
+            name: span.name,
+            start_time: span.start,
+            ttft_ms: span.ttft_ms,
+            status: span.status,
+            model: span.model.or(span.model_requested),
+            input_tokens: span.usage.map(|usage| usage.input_tokens),
+            output_tokens: span.usage.map(|usage| usage.output_tokens),
+            cost_picodollars: span.cost.map(Picodollars::get),
+        }
+    }
 }
 
 /// Spans to be appended.

@@ -159,13 +159,16 @@ async fn sessions_and_users_are_listed_by_page_and_a_session_is_replayed() {
 async fn a_trace_is_read_in_outline_and_span_by_span() {
     let (house, key) = house().await;
     let trace = format!("/api/v1/traces/{:032x}", 1);
-    let outline = house.get(&key, &format!("{trace}?payloads=none")).await.expect(200);
-    assert_eq!((&outline["spans"][0]["input"], &outline["spans"][0]["model"]), (&json!(null), &json!("a")));
+    let outline = house.get(&key, &format!("{trace}/outline")).await.expect(200);
+    assert_eq!((&outline["spans"][0]["model"], &outline["spans"][0]["latency_ms"]), (&json!("a"), &json!(1000.0)));
+    assert!(outline["spans"][0].get("parent_id").is_none(), "what a span has none of is absent");
     let span = house.get(&key, &format!("{trace}/spans/{:016x}", 1)).await.expect(200);
     assert_eq!(span["input"][0]["content"], "question 0");
     for path in [format!("{trace}/spans/{:016x}", 2), format!("{trace}/spans/none")] {
         house.get(&key, &path).await.refused(404, "not_found");
     }
     let theirs = house.key_of("other", &[Scope::Read]).await;
-    house.get(&theirs, &format!("{trace}/spans/{:016x}", 1)).await.refused(404, "not_found");
+    for path in [format!("{trace}/spans/{:016x}", 1), format!("{trace}/outline")] {
+        house.get(&theirs, &path).await.refused(404, "not_found");
+    }
 }
