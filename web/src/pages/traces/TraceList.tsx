@@ -12,10 +12,11 @@ import { FILTERS, type Filters, filtersOf, questionKey, serverQuery, withFilters
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { TraceView } from "../../parts/TraceView";
 import { VirtualTable } from "../../parts/VirtualTable";
+import { ColumnMenu } from "./ColumnMenu";
 import { columnsOf, USUAL_COLUMNS } from "./columns";
 import { FilterBar } from "./Filters";
-import { ColumnMenu, ViewMenu } from "./Menus";
 import { useLiveTail } from "./useLiveTail";
+import { ViewMenu } from "./Views";
 
 const PAGE_ROWS = 200;
 /** More rows than these nobody reads by scrolling: a filter or a narrower time range finds them. */

@@ -15,13 +15,13 @@ export const COLUMNS: readonly Column<TraceRow>[] = [
   { key: "requested", title: "Asked for", width: "minmax(110px, 1fr)", cell: (row) => row.model_requested ?? "" },
   { key: "provider", title: "Provider", width: "minmax(80px, 0.6fr)", cell: (row) => row.provider ?? "" },
   { key: "latency", title: "Took", width: "72px", numeric, cell: (row) => duration(row.latency_ms) },
-  { key: "ttft", title: "First token", width: "78px", numeric, cell: (row) => (row.ttft_ms == null ? "" : duration(row.ttft_ms)) },
+  { key: "ttft", title: "First token", width: "88px", numeric, cell: (row) => (row.ttft_ms == null ? "" : duration(row.ttft_ms)) },
   { key: "input", title: "Input", width: "58px", numeric, cell: (row) => count(row.input_tokens) },
   { key: "output", title: "Output", width: "58px", numeric, cell: (row) => count(row.output_tokens) },
   { key: "cached", title: "Cached", width: "58px", numeric, cell: (row) => count(row.cached_tokens) },
   { key: "reasoning", title: "Reasoning", width: "72px", numeric, cell: (row) => count(row.reasoning_tokens) },
   { key: "cost", title: "Cost", width: "78px", numeric, cell: (row) => money(row.cost_picodollars) },
-  { key: "spans", title: "Spans", width: "52px", numeric, cell: (row) => count(row.span_count) },
+  { key: "spans", title: "Spans", width: "56px", numeric, cell: (row) => count(row.span_count) },
   { key: "errors", title: "Failed", width: "52px", numeric, cell: (row) => (row.error_count > 0 ? <span className="failed">{count(row.error_count)}</span> : "") },
   { key: "user", title: "User", width: "minmax(80px, 0.7fr)", cell: (row) => row.user_id ?? "" },
   { key: "session", title: "Session", width: "minmax(90px, 0.8fr)", cell: (row) => row.session_id ?? "" },
@@ -37,6 +37,7 @@ function Name({ row }: { row: TraceRow }) {
       <span className={`dot dot-${row.status}`} title={row.status} />
       <Link to={`/traces/${row.trace_id}`} className="row-link" tabIndex={-1} title="Open on a page of its own">{row.name}</Link>
       {row.status !== "ok" && <span className={row.status === "error" ? "failed" : undefined}> {row.status}</span>}
+      {row.status === "ok" && row.error_count > 0 && <span className="failed"> {count(row.error_count)} failed within</span>}
     </>
   );
 }
