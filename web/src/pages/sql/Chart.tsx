@@ -7,6 +7,8 @@ import UPlot from "uplot";
 import type { ChartData } from "../../lib/sql";
 
 const HEIGHT_PX = 380;
+/** How much of the room between two labels their bars take. */
+const GROUP_WIDTH = 0.7;
 /** Okabe and Ito's, who chose them so that the colour-blind tell them apart too; darker on white, lighter on black. */
 const COLOURS = { light: ["#0072b2", "#d55e00", "#007a5c", "#b0468c", "#8a6d00", "#3b3b3b"], dark: ["#56b4e9", "#e69f00", "#2fc79c", "#e08fc0", "#f0e442", "#cccccc"] };
 
@@ -40,14 +42,19 @@ function optionsOf(data: ChartData, scheme: "light" | "dark", width: number): UP
     scales: { x: labels === null ? { time: true } : { time: false, range: [-0.6, data.x.length - 0.4] } },
     axes: [x, { ...axis, size: 70 }],
     series: [
-      labels === null ? {} : { label: "", value: (_plot, position: number | null) => (position === null ? "" : named(position)) },
-      ...data.series.map((series, index) => lineOf(series.name, COLOURS[scheme][index % 6]!, labels !== null)),
+      labels === null ? {} : { label: "At", value: (_plot, position: number | null) => (position === null ? "" : named(position)) },
+      ...data.series.map(({ name }, index, all) => {
+        const stroke = COLOURS[scheme][index % 6]!;
+        return labels === null ? { label: name, stroke, width: 1.5, points: { size: 4 } } : barsOf(name, stroke, data.x, index, all.length);
+      }),
     ],
   };
 }
 
-/** Bars of several series would hide each other but for their see-through fill. */
-function lineOf(label: string, stroke: string, bars: boolean): UPlot.Series {
-  if (!bars) return { label, stroke, width: 1.5, points: { size: 4 } };
-  return { label, stroke, width: 1, fill: stroke + "88", paths: UPlot.paths.bars!({ size: [0.6, 80] }), points: { show: false } };
+/** Bars of several series stand side by side. */
+function barsOf(label: string, stroke: string, x: readonly number[], index: number, of: number): UPlot.Series {
+  const width = GROUP_WIDTH / of;
+  const left = x.map((position) => position - GROUP_WIDTH / 2 + index * width);
+  const disp = { x0: { unit: 1, values: () => left }, size: { unit: 1, values: () => x.map(() => width) } };
+  return { label, stroke, fill: stroke + "99", width: 1, paths: UPlot.paths.bars!({ align: 1, disp }), points: { show: false } };
 }
