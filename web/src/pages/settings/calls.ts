@@ -3,8 +3,8 @@
 import { changeHeaders, errorOf, getJson } from "../../api/client";
 
 export const ROLES = [
-  { value: "viewer", label: "viewer – reads everything but keys, SQL and the audit log" },
-  { value: "editor", label: "editor – reads, sends spans, calls models" },
+  { value: "viewer", label: "viewer – reads traces, sessions, models, jobs" },
+  { value: "editor", label: "editor – that, and calls models, sends spans, cancels jobs" },
   { value: "admin", label: "admin – everything" },
 ] as const;
 
