@@ -44,10 +44,14 @@ export function VirtualTable<T>({ label, columns, rows, rowKey, selected = null,
     if (rows.length > 0 && last >= rows.length - NEAR_END) onNearEnd?.();
   }, [last, rows.length, onNearEnd]);
   const at = selected === null ? -1 : rows.findIndex((row) => rowKey(row) === selected);
+  // Keys may come faster than the page is drawn: each step starts where the last one led.
+  const reached = useRef(at);
+  useEffect(() => { reached.current = at; }, [at]);
   useListKeys(
     (step) => {
-      const next = Math.max(0, Math.min(rows.length - 1, at + step));
+      const next = Math.max(0, Math.min(rows.length - 1, reached.current + step));
       if (rows[next] === undefined) return;
+      reached.current = next;
       virtual.scrollToIndex(next, { align: "auto" });
       onSelect?.(rows[next]);
     },

@@ -43,9 +43,14 @@ export function Waterfall({ tree, selected, select, compact = false }: Props) {
     },
     [tree, select],
   );
+  // Keys may come faster than the page is drawn: each step starts where the last one led.
+  const reached = useRef(at);
+  useEffect(() => { reached.current = at; }, [at]);
   const step = (by: number) => {
-    const place = visible[Math.max(0, Math.min(visible.length - 1, at + by))];
-    if (place !== undefined) go(place);
+    const next = Math.max(0, Math.min(visible.length - 1, reached.current + by));
+    if (visible[next] === undefined) return;
+    reached.current = next;
+    go(visible[next]);
   };
   useEffect(() => {
     if (at >= 0) virtual.scrollToIndex(at, { align: "auto" });

@@ -5,6 +5,7 @@ import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/r
 import { useCallback, useDeferredValue, useMemo } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { getJson, type Schemas } from "../../api/client";
+import { type ChangeAddress, useChangeAddress } from "../../lib/addressBar";
 import { count } from "../../lib/format";
 import type { TraceRow } from "../../lib/liveTail";
 import { isTexts, useStored } from "../../lib/stored";
@@ -48,12 +49,9 @@ function useTraces(params: URLSearchParams) {
 }
 
 export function TraceList() {
-  const [params, setParams] = useSearchParams();
+  const [params] = useSearchParams();
   const navigate = useNavigate();
-  const set = useCallback(
-    (change: (next: URLSearchParams) => URLSearchParams, replace = false) => setParams((old) => change(new URLSearchParams(old)), { replace }),
-    [setParams],
-  );
+  const set = useChangeAddress();
   const { asked, again } = useTraces(params);
   const live = params.get("live") === "1";
   const tail = useLiveTail(live ? tailQuery(params) : null);
@@ -124,7 +122,7 @@ function withSelected(params: URLSearchParams, id: string | null): URLSearchPara
 }
 
 /** The address tells the columns; without that, what this browser chose last. */
-function useColumns(params: URLSearchParams, set: (change: (next: URLSearchParams) => URLSearchParams, replace?: boolean) => void): [readonly string[], (keys: string[]) => void] {
+function useColumns(params: URLSearchParams, set: ChangeAddress): [readonly string[], (keys: string[]) => void] {
   const [stored, store] = useStored<string[]>("trace-columns", [...USUAL_COLUMNS], isTexts);
   const told = params.get("columns");
   const columns = useMemo(() => columnsOf(told === null ? stored : told.split(",")).map((column) => column.key), [told, stored]);
@@ -141,10 +139,11 @@ function Foot({ rows, more, fetching }: { rows: number; more: boolean; fetching:
 }
 
 function SidePanel({ id, close }: { id: string; close: () => void }) {
-  const [params, setParams] = useSearchParams();
+  const [params] = useSearchParams();
+  const set = useChangeAddress();
   // While `j` is held down only the last trace is asked for.
   const shown = useDeferredValue(id);
-  const select = useCallback((span: string) => setParams((old) => { const next = new URLSearchParams(old); next.set("span", span); return next; }, { replace: true }), [setParams]);
+  const select = useCallback((span: string) => set((next) => { next.set("span", span); return next; }, true), [set]);
   const span = params.get("span");
   return (
     <aside className="side" aria-label="Trace" tabIndex={0}>

@@ -5,17 +5,16 @@ import { useCallback } from "react";
 import { Link, useSearchParams } from "react-router";
 import { CopyIcon } from "../../parts/Code";
 import { TraceView, useTrace } from "../../parts/TraceView";
+import { useChangeAddress } from "../../lib/addressBar";
 import { count, duration, money, time } from "../../lib/format";
 import type { SpanTree } from "../../lib/spanTree";
 import type { Span } from "../../parts/Waterfall";
 
 export function TracePage({ id }: { id: string }) {
-  const [params, setParams] = useSearchParams();
+  const [params] = useSearchParams();
+  const set = useChangeAddress();
   const { data: tree } = useTrace(id);
-  const select = useCallback(
-    (span: string) => setParams((old) => { const next = new URLSearchParams(old); next.set("span", span); return next; }, { replace: true }),
-    [setParams],
-  );
+  const select = useCallback((span: string) => set((next) => { next.set("span", span); return next; }, true), [set]);
   return (
     <div className="fill">
       <Group gap="xs" wrap="nowrap">
