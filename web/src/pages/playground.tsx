@@ -38,7 +38,7 @@ export default function Page() {
           <Button variant="subtle" color="gray" onClick={() => { columns.forEach((column) => forget(column.id)); dispatch({ kind: "reset", model: fallback }); }}>Clear</Button>
           <Button variant="default" disabled={columns.length >= MAX_COLUMNS} onClick={() => dispatch({ kind: "add", model: fallback })}>Add a column</Button>
           {running > 0 && <Button variant="default" onClick={() => stop()}>Stop all</Button>}
-          <Button onClick={() => run(columns, values)} rightSection={<Kbd size="xs" aria-hidden>Ctrl ↵</Kbd>} aria-keyshortcuts="Control+Enter">Run all</Button>
+          <Button c="var(--mantine-primary-color-contrast)" onClick={() => run(columns, values)} rightSection={<Kbd size="xs" aria-hidden>Ctrl ↵</Kbd>} aria-keyshortcuts="Control+Enter">Run all</Button>
         </Group>
       </Group>
       {models.isError && <Failed error={models.error} retry={() => void models.refetch()} />}

@@ -36,7 +36,7 @@ export const AnswerView = memo(function AnswerView({ answer, place, adopt }: Pro
   return (
     <section className="playground-answer" aria-label={`Answer, ${place}`}>
       <Group gap={6} justify="space-between">
-        <Badge color={STATUS[answer.status].color} role="status" className="playground-status">{STATUS[answer.status].label}</Badge>
+        <Badge variant="dot" color={STATUS[answer.status].color} role="status" className="playground-status">{STATUS[answer.status].label}</Badge>
         {said && (
           <SegmentedControl
             size="xs" value={view} onChange={(next) => setChosen(next as View)} aria-label={`How the answer is shown, ${place}`}

@@ -42,7 +42,7 @@ export const ColumnView = memo(function ColumnView({ column, number, answer, mod
           ? <Button variant="default" onClick={() => stop(column.id)} aria-label={`Stop ${place}`}>Stop</Button>
           : <Button variant="light" onClick={() => run(column)} aria-label={`Run ${place}`}>Run</Button>}
         <Tooltip label="Duplicate the column">
-          <ActionIcon variant="subtle" color="gray" disabled={!room} aria-label={`Duplicate ${place}`} onClick={() => dispatch({ kind: "duplicate", column: column.id })}>⧉</ActionIcon>
+          <ActionIcon variant="subtle" color="gray" disabled={!room} aria-label={`Duplicate ${place}`} onClick={() => dispatch({ kind: "duplicate", column: column.id })}><TwoSheets /></ActionIcon>
         </Tooltip>
         <Tooltip label="Remove the column">
           <ActionIcon variant="subtle" color="gray" disabled={alone} aria-label={`Remove ${place}`} onClick={() => remove(column.id)}>✕</ActionIcon>
@@ -54,3 +54,13 @@ export const ColumnView = memo(function ColumnView({ column, number, answer, mod
     </section>
   );
 });
+
+/** Drawn, since few fonts have a sign for it. */
+function TwoSheets() {
+  return (
+    <svg width="14" height="14" viewBox="0 0 14 14" fill="none" stroke="currentColor" strokeWidth="1.3" aria-hidden>
+      <rect x="1.5" y="1.5" width="7.5" height="7.5" rx="1.2" />
+      <path d="M11.3 5v6.3a1.2 1.2 0 0 1-1.2 1.2H5" />
+    </svg>
+  );
+}

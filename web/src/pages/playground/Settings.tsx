@@ -6,13 +6,13 @@ import type { Change, Column, Parameters } from "./conversation";
 
 type NumberName = Exclude<keyof Parameters, "stop">;
 
-const NUMBERS: readonly { name: NumberName; label: string; min: number; max?: number; step: number }[] = [
+const NUMBERS: readonly { name: NumberName; label: string; spoken?: string; min: number; max?: number; step: number }[] = [
   { name: "temperature", label: "Temperature", min: 0, max: 2, step: 0.1 },
   { name: "top_p", label: "Top p", min: 0, max: 1, step: 0.05 },
   { name: "max_tokens", label: "Max tokens", min: 1, step: 64 },
   { name: "seed", label: "Seed", min: Number.MIN_SAFE_INTEGER, step: 1 },
-  { name: "presence_penalty", label: "Presence penalty", min: -2, max: 2, step: 0.1 },
-  { name: "frequency_penalty", label: "Frequency penalty", min: -2, max: 2, step: 0.1 },
+  { name: "presence_penalty", label: "Presence", spoken: "Presence penalty", min: -2, max: 2, step: 0.1 },
+  { name: "frequency_penalty", label: "Frequency", spoken: "Frequency penalty", min: -2, max: 2, step: 0.1 },
 ];
 
 interface Props {
@@ -30,9 +30,9 @@ export const Settings = memo(function Settings({ column, place, dispatch }: Prop
       <details>
         <summary>Parameters <span className="playground-hint">{told(parameters)}</span></summary>
         <SimpleGrid cols={3} spacing={6} verticalSpacing={6}>
-          {NUMBERS.map(({ name, label, min, max, step }) => (
+          {NUMBERS.map(({ name, label, spoken, min, max, step }) => (
             <NumberInput
-              key={name} label={label} aria-label={`${label}, ${place}`} placeholder="default" min={min} max={max} step={step} value={parameters[name]}
+              key={name} label={label} aria-label={`${spoken ?? label}, ${place}`} placeholder="default" min={min} max={max} step={step} value={parameters[name]}
               allowDecimal={step < 1} onChange={(value) => set({ [name]: typeof value === "number" ? value : "" })} hideControls
             />
           ))}
@@ -66,6 +66,6 @@ export const Settings = memo(function Settings({ column, place, dispatch }: Prop
 
 /** The parameters that are set, in a line. */
 function told(parameters: Parameters): string {
-  const set = NUMBERS.filter(({ name }) => parameters[name] !== "").map(({ name, label }) => `${label.toLowerCase()} ${parameters[name]}`);
+  const set = NUMBERS.filter(({ name }) => parameters[name] !== "").map(({ name, label, spoken }) => `${(spoken ?? label).toLowerCase()} ${parameters[name]}`);
   return [...set, ...(parameters.stop === "" ? [] : ["stop"])].join(" · ") || "defaults";
 }
