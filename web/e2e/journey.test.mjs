@@ -42,7 +42,7 @@ test("from nothing to a replayed session", async () => {
 /** Chats in the playground; the answer comes in pieces. */
 async function chat(page) {
   await page.getByRole("link", { name: "Playground" }).click();
-  await page.getByRole("textbox", { name: "Model" }).first().click();
+  await page.getByRole("combobox", { name: "Model" }).first().click();
   await page.getByRole("option", { name: MODEL }).first().click();
   await page.getByRole("textbox", { name: /user message/i }).first().fill("Say hello to the crew of the Quarterdeck.");
   await page.getByRole("button", { name: /^Run/ }).first().click();
@@ -107,7 +107,7 @@ test("signing out ends the session on the server too", async () => {
   const { page } = await openPage(browser, house);
   await signIn(page, house);
   const [cookie] = await page.context().cookies();
-  await page.getByRole("button", { name: "Account" }).click();
+  await page.getByRole("button", { name: /^Account/ }).click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   const again = await fetch(`${house.url}/api/v1/sign-in`, { headers: { cookie: `${cookie.name}=${cookie.value}` } });

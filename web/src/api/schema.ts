@@ -320,6 +320,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/outline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All spans of a trace without what they carry
+         * @description For traces of very many spans, up to 100,000. What a span has none of is absent.
+         */
+        get: operations["getTraceOutline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}/spans/{span_id}": {
         parameters: {
             query?: never;
@@ -1643,6 +1663,51 @@ export interface components {
             /** @description Who serves it. */
             owned_by: string;
         };
+        /** @description A span of an outline. What it has none of is absent. */
+        OutlineSpan: {
+            /** @description The span. */
+            span_id: string;
+            /** @description The span that caused it. */
+            parent_id?: string | null;
+            /** @description What kind of work it was. */
+            kind: string;
+            /** @description The operation. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            start_time: string;
+            /**
+             * Format: double
+             * @description From start to end.
+             */
+            latency_ms: number;
+            /**
+             * Format: double
+             * @description From start to the first token.
+             */
+            ttft_ms?: number | null;
+            /** @description How it ended. */
+            status: string;
+            /** @description The model that answered, or was asked for. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description Tokens of the prompt.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the answer.
+             */
+            output_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description What it cost, in picodollars.
+             */
+            cost_picodollars?: number | null;
+        };
         /** @description An overview. */
         Overview: {
             /**
@@ -2127,6 +2192,13 @@ export interface components {
             data: components["schemas"]["TraceSummary"][];
             /** @description Asks for the next page; null on the last. */
             next_cursor?: string | null;
+        };
+        /** @description All spans of a trace without what they carry. */
+        TraceOutline: {
+            /** @description The trace. */
+            trace_id: string;
+            /** @description Its spans in the order in which they began. */
+            spans: components["schemas"]["OutlineSpan"][];
         };
         /** @description A trace as a list shows it. */
         TraceSummary: {
@@ -3053,7 +3125,7 @@ export interface operations {
     getTrace: {
         parameters: {
             query?: {
-                /** @description `none`, for traces of up to 100,000 spans; `beginning`, the default; or `whole`: also of inputs and outputs that are too large for a row. */
+                /** @description `beginning`, or `whole`: also of inputs and outputs that are too large for a row. */
                 payloads?: string | null;
             };
             header?: never;
@@ -3071,6 +3143,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TraceDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTraceOutline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The spans, in the order in which they began */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceOutline"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

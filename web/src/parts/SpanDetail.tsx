@@ -17,24 +17,31 @@ import "./span.css";
 
 type Span = Schemas["Span"];
 
-/** `outline` is the span without payloads: its numbers stand there at once. */
-export function SpanDetail({ outline }: { outline: Span }) {
-  const { trace_id, span_id } = outline;
+/** The span with everything it carries, fetched when it is chosen. */
+export function SpanDetail({ trace, outline }: { trace: string; outline: Schemas["OutlineSpan"] }) {
   const asked = useQuery({
-    queryKey: ["span", trace_id, span_id],
-    queryFn: ({ signal }) => getJson<Span>(`/api/v1/traces/${trace_id}/spans/${span_id}`, signal),
+    queryKey: ["span", trace, outline.span_id],
+    queryFn: ({ signal }) => getJson<Span>(`/api/v1/traces/${trace}/spans/${outline.span_id}`, signal),
     staleTime: Infinity,
   });
-  const span = asked.data ?? outline;
+  const span = asked.data;
   return (
     <section aria-label="Span" className="span-detail">
+      {span === undefined ? <Title order={2} size="h3" className="clip">{outline.name}</Title> : <Whole span={span} />}
+      {asked.isPending && <Waiting what="Loading what went in and came out" />}
+      {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
+    </section>
+  );
+}
+
+function Whole({ span }: { span: Span }) {
+  return (
+    <>
       <Head span={span} />
       {span.status_message && <Alert color={span.status === "error" ? "red" : "gray"} py={6} my={6}><Text size="sm" className="as-written">{span.status_message}</Text></Alert>}
       <Facts span={span} />
-      {asked.isPending && <Waiting what="Loading what went in and came out" />}
-      {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
-      {asked.data && <Payloads span={asked.data} />}
-    </section>
+      <Payloads span={span} />
+    </>
   );
 }
 

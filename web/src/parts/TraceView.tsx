@@ -13,7 +13,7 @@ import { type Span, Waterfall } from "./Waterfall";
 export function useTrace(id: string) {
   return useQuery({
     queryKey: ["trace", id],
-    queryFn: async ({ signal }) => buildTree((await getJson<Schemas["TraceDetail"]>(`/api/v1/traces/${id}?payloads=none`, signal)).spans),
+    queryFn: async ({ signal }) => buildTree((await getJson<Schemas["TraceOutline"]>(`/api/v1/traces/${id}/outline`, signal)).spans),
     // 30,000 spans need not be compared one by one with what was there before.
     structuralSharing: false,
     gcTime: 60_000,
@@ -41,7 +41,7 @@ export function TraceView({ id, span, select, compact = false }: Props) {
   if (asked.isError) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
   if (tree === undefined || chosen === undefined) return <Text c="dimmed">This trace has no spans.</Text>;
   const waterfall = <Waterfall key={id} tree={tree} selected={chosen.span_id} select={select} compact={compact} />;
-  const detail = <SpanDetail outline={chosen} />;
+  const detail = <SpanDetail trace={id} outline={chosen} />;
   if (compact) return <>{waterfall}<div className="below">{detail}</div></>;
   return <div className="fill-rest">{waterfall}<aside className="side" aria-label="Chosen span" tabIndex={0}>{detail}</aside></div>;
 }

@@ -10,7 +10,7 @@ import { useListKeys } from "../shell/keys";
 import "./virtual.css";
 import "./waterfall.css";
 
-export type Span = Schemas["Span"];
+export type Span = Schemas["OutlineSpan"];
 
 const ROW_PX = 24;
 /** Deeper rows are not moved further in: their names would leave the column. */

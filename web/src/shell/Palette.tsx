@@ -14,7 +14,7 @@ interface Command {
 
 export function Palette({ opened, close }: { opened: boolean; close: () => void }) {
   return (
-    <Modal opened={opened} onClose={close} withCloseButton={false} padding="xs" yOffset="12vh" aria-label="Command palette">
+    <Modal opened={opened} onClose={close} title="Command palette" closeButtonProps={{ "aria-label": "Close" }} padding="xs" yOffset="12vh">
       {opened && <Commands close={close} />}
     </Modal>
   );

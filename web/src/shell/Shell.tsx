@@ -34,7 +34,7 @@ export function Shell() {
           <Group gap="xs" wrap="nowrap">
             <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" />
             <Text fw={650} visibleFrom="sm">Quarterdeck</Text>
-            <UnstyledButton onClick={openPalette} className="palette-button" visibleFrom="sm" aria-label="Open the command palette">
+            <UnstyledButton onClick={openPalette} className="palette-button" visibleFrom="sm">
               <Text size="xs" c="dimmed">Go to… <kbd>Ctrl K</kbd></Text>
             </UnstyledButton>
           </Group>
@@ -105,7 +105,7 @@ function AccountMenu() {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <UnstyledButton aria-label="Account" className="clip" maw={160}><Text size="sm">{signedIn.account ?? "API key"} ▾</Text></UnstyledButton>
+        <UnstyledButton aria-label={`Account: ${signedIn.account ?? "API key"}`} className="clip" maw={160}><Text size="sm">{signedIn.account ?? "API key"}</Text></UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{signedIn.role ?? signedIn.scopes.join(", ")} · project {signedIn.project}</Menu.Label>

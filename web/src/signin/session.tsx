@@ -66,7 +66,8 @@ export function SessionGate({ children }: { children: ReactNode }) {
   const signOut = useCallback(async () => {
     await fetch(PATH, { method: "DELETE", credentials: "same-origin", headers: changeHeaders() });
     setCsrfToken("");
-    // Nothing of what was shown stays in memory.
+    // Nothing of what was shown or written stays behind.
+    sessionStorage.clear();
     queries.clear();
     queries.setQueryData(["sign-in"], null);
   }, [queries]);
