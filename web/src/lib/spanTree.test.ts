@@ -16,6 +16,11 @@ test("orphans and circles stand at the top, each span once", () => {
   expect(shape([span("a", "c"), span("b", "a"), span("c", "b"), span("d", "d")])).toBe("a2 -b1 --c0 d0");
 });
 
+test("a span that an exporter sent twice is shown once, as it was told last", () => {
+  const tree = buildTree([span("a", null), span("b", "a", 0, 1), span("b", "a", 0, 2)]);
+  expect(tree.rows.map((row) => [row.span.span_id, row.span.latency_ms])).toEqual([["a", 1], ["b", 2]]);
+});
+
 test("a chain of 30,000 does not exhaust the stack", () => {
   const tree = buildTree(Array.from({ length: 30_000 }, (_, i) => span(String(i), i === 0 ? null : String(i - 1))));
   expect(tree.rows[0]!.descendants).toBe(29_999);

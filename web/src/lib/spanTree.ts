@@ -37,8 +37,9 @@ export function millis(time: string): number {
   return Date.parse(time.replace(fraction[0], "")) + Number(`0${fraction[0]}`) * 1000;
 }
 
-/** Spans whose parent is not there, or that are their own ancestors, stand at the top. */
-export function buildTree<S extends SpanLike>(spans: readonly S[]): SpanTree<S> {
+/** Spans whose parent is not there, or that are their own ancestors, stand at the top; one that was reported twice is one. */
+export function buildTree<S extends SpanLike>(reported: readonly S[]): SpanTree<S> {
+  const spans = [...new Map(reported.map((span) => [span.span_id, span])).values()];
   const starts = spans.map((span) => millis(span.start_time));
   const children = childrenOf(spans);
   const start_ms = starts.reduce((least, start) => Math.min(least, start), Infinity);
