@@ -29,7 +29,7 @@ export function tilesOf(total: Measures): Tile[] {
     { title: "Requests", value: count(total.requests), narrowed: {} },
     { title: "Errors", value: count(total.errors), note: total.requests > 0 ? percent(total.errors / total.requests) : undefined, failed: total.errors > 0, narrowed: { status: "error" } },
     { title: "Cost", value: money(total.cost_picodollars), narrowed: {} },
-    { title: "Tokens", value: count(total.input_tokens + total.output_tokens), note: `${count(total.input_tokens)} in, ${count(total.output_tokens)} out`, narrowed: {} },
+    { title: "Tokens", value: count(total.input_tokens + total.output_tokens), note: `${count(total.input_tokens)} → ${count(total.output_tokens)}`, narrowed: {} },
     { title: "Latency p50", value: duration(total.latency_p50_ms), narrowed: slower(total.latency_p50_ms) },
     { title: "p95", value: duration(total.latency_p95_ms), narrowed: slower(total.latency_p95_ms) },
     { title: "p99", value: duration(total.latency_p99_ms), narrowed: slower(total.latency_p99_ms) },
@@ -50,10 +50,12 @@ export interface Plot {
 
 const counted = (value: number | null) => (value !== null && value < 10 && !Number.isInteger(value) ? value.toFixed(1) : count(value));
 
+const took = (value: number | null) => (value === 0 ? "0" : duration(value));
+
 export const PLOTS: readonly Plot[] = [
   { title: "Requests and errors", format: counted, lines: [{ of: "requests", label: "requests", color: "cyan", filled: true }, { of: "errors", label: "errors", color: "red", filled: true }], grouped: "requests", groupedTitle: "Requests" },
-  { title: "Latency", format: duration, lines: [{ of: "latency_p50_ms", label: "p50", color: "teal" }, { of: "latency_p95_ms", label: "p95", color: "orange" }, { of: "latency_p99_ms", label: "p99", color: "red" }], grouped: "latency_p95_ms", groupedTitle: "Latency p95" },
-  { title: "Time to first token", format: duration, lines: [{ of: "ttft_p50_ms", label: "p50", color: "teal" }, { of: "ttft_p95_ms", label: "p95", color: "orange" }], grouped: "ttft_p50_ms", groupedTitle: "Time to first token p50" },
+  { title: "Latency", format: took, lines: [{ of: "latency_p50_ms", label: "p50", color: "teal" }, { of: "latency_p95_ms", label: "p95", color: "orange" }, { of: "latency_p99_ms", label: "p99", color: "red" }], grouped: "latency_p95_ms", groupedTitle: "Latency p95" },
+  { title: "Time to first token", format: took, lines: [{ of: "ttft_p50_ms", label: "p50", color: "teal" }, { of: "ttft_p95_ms", label: "p95", color: "orange" }], grouped: "ttft_p50_ms", groupedTitle: "Time to first token p50" },
   { title: "Cost", format: money, lines: [{ of: "cost_picodollars", label: "cost", color: "grape", filled: true }], grouped: "cost_picodollars", groupedTitle: "Cost" },
   { title: "Tokens", format: counted, lines: [{ of: "input_tokens", label: "input", color: "blue", filled: true }, { of: "output_tokens", label: "output", color: "teal", filled: true }], grouped: "output_tokens", groupedTitle: "Output tokens" },
   { title: "Output tokens per second", format: perSecond, lines: [{ of: "output_tokens_per_s", label: "tokens/s", color: "indigo" }], grouped: "output_tokens_per_s", groupedTitle: "Output tokens per second" },

@@ -22,7 +22,7 @@ interface Props {
   zoom: (from: Date, to: Date) => void;
 }
 
-const HEIGHT_PX = 150;
+const HEIGHT_PX = 160;
 /** A drag shorter than this was meant as a click. */
 const LEAST_DRAG_PX = 6;
 const CURSOR = "overview";
@@ -65,9 +65,9 @@ function optionsOf({ width, dark, lines, format, color, zoom }: Drawing): uPlot.
     width,
     height: HEIGHT_PX,
     legend: { live: true },
-    cursor: { sync: { key: CURSOR, setSeries: false }, drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG_PX }, points: { size: 5 } },
+    cursor: { y: false, sync: { key: CURSOR, setSeries: false }, drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG_PX }, points: { size: 5 } },
     scales: { y: { range: (_, _least, most) => [0, Number.isFinite(most) && most > 0 ? most * 1.05 : 1] } },
-    axes: [{ ...axis, space: 70 }, { ...axis, size: 58, values: (_, splits) => splits.map((value) => format(value)) }],
+    axes: [{ ...axis, space: 64, size: 24, values: (_, splits, _axis, _space, step) => splits.map((value, at) => mark(value, splits[at - 1], step)) }, { ...axis, size: 58, values: (_, splits) => splits.map((value) => format(value)) }],
     series: [{ value: (_, seconds) => (seconds == null ? "–" : clock(seconds)) }, ...lines.map((line) => seriesOf(line, format, color))],
     hooks: {
       setSelect: [
@@ -84,6 +84,15 @@ function optionsOf({ width, dark, lines, format, color, zoom }: Drawing): uPlot.
 function seriesOf(line: Line, format: (value: number | null) => string, color: (name: string) => string): uPlot.Series {
   const stroke = color(line.color);
   return { label: line.label, stroke, width: 1.5, fill: line.filled ? `${stroke}26` : undefined, points: { size: 4 }, spanGaps: false, value: (_, value) => format(value) };
+}
+
+const DAY_S = 86_400;
+
+/** Times of day, and the date where a day begins. */
+function mark(seconds: number, before: number | undefined, step_s: number): string {
+  const [date, time] = clock(seconds).split(" ") as [string, string];
+  const sameDay = before !== undefined && clock(before).startsWith(date);
+  return step_s >= DAY_S || (time === "00:00" && !sameDay) ? date : time;
 }
 
 function clock(seconds: number): string {
