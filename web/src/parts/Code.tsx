@@ -8,11 +8,21 @@ export function CopyIcon({ value, label = "Copy" }: { value: string; label?: str
       {({ copied, copy }) => (
         <Tooltip label={copied ? "Copied" : label}>
           <ActionIcon variant="subtle" color={copied ? "teal" : "gray"} size="sm" onClick={copy} aria-label={copied ? "Copied" : label}>
-            {copied ? "✓" : "⧉"}
+            {copied ? "✓" : <Sheets />}
           </ActionIcon>
         </Tooltip>
       )}
     </CopyButton>
+  );
+}
+
+/** Two sheets, drawn: the character for them is missing in many fonts. */
+function Sheets() {
+  return (
+    <svg width="13" height="13" viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth="1.5" aria-hidden>
+      <rect x="5.5" y="5.5" width="9" height="9" rx="1.5" />
+      <path d="M10.5 5.5v-3a1 1 0 0 0-1-1h-7a1 1 0 0 0-1 1v7a1 1 0 0 0 1 1h3" />
+    </svg>
   );
 }
 
