@@ -1,5 +1,6 @@
 /** The end users of the calls. */
 
+import { Anchor } from "@mantine/core";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { count } from "../lib/format";
@@ -8,6 +9,8 @@ import { ActivityPage, activityColumns } from "../parts/ActivityPage";
 import type { Column } from "../parts/VirtualTable";
 
 type User = Schemas["User"];
+
+const PLACES = [{ path: "/sessions", title: "sessions" }, { path: "/traces", title: "traces" }, { path: "/", title: "overview" }] as const;
 
 export default function Users() {
   const navigate = useNavigate();
@@ -21,7 +24,7 @@ export default function Users() {
     { key: "user", title: "User", width: "minmax(140px, 2fr)", cell: (row) => <Link to={to("/traces", row)} className="row-link" title="Traces of this user">{row.user_id}</Link> },
     { key: "sessions", title: "Sessions", width: "76px", numeric: true, cell: (row) => <Link to={to("/sessions", row)} className="row-link" title="Sessions of this user">{count(row.sessions)}</Link> },
     ...activityColumns<User>(),
-    { key: "links", title: "Go to", width: "220px", cell: (row) => <><Link to={to("/sessions", row)}>sessions</Link> · <Link to={to("/traces", row)}>traces</Link> · <Link to={to("/", row)}>overview</Link></> },
+    { key: "links", title: "Go to", width: "210px", cell: (row) => PLACES.map(({ path, title }) => <Anchor key={path} component={Link} to={to(path, row)} inherit mr={12}>{title}</Anchor>) },
   ];
   return (
     <ActivityPage
