@@ -38,7 +38,11 @@ function useOverview(params: URLSearchParams) {
 function useAnything(enabled: boolean) {
   return useQuery({
     queryKey: ["anything"],
-    queryFn: async ({ signal }) => (await getJson<Schemas["TraceList"]>("/api/v1/traces?limit=1", signal)).data.length > 0,
+    queryFn: async ({ signal }) => {
+      const page = await getJson<Schemas["TraceList"]>("/api/v1/traces?limit=1", signal);
+      // A page may be empty and have a next one, where a trace has very many spans.
+      return page.data.length > 0 || page.next_cursor != null;
+    },
     enabled,
     staleTime: 0,
   });
