@@ -57,7 +57,7 @@ function leaf(value: unknown): ReactNode {
 }
 
 /** A text of which only the beginning is shown at first. */
-export function LongText({ text }: { text: string }) {
+function LongText({ text }: { text: string }) {
   const [whole, setWhole] = useState(text.length <= CHARACTERS);
   return (
     <>
