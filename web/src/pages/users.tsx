@@ -20,11 +20,13 @@ export default function Users() {
     query.set("user", user.user_id);
     return `${path}?${query}`;
   };
+  const { times, numbers } = activityColumns<User>();
   const columns: Column<User>[] = [
     { key: "user", title: "User", width: "minmax(140px, 2fr)", cell: (row) => <Link to={to("/traces", row)} className="row-link" title="Traces of this user">{row.user_id}</Link> },
-    { key: "sessions", title: "Sessions", width: "76px", numeric: true, cell: (row) => <Link to={to("/sessions", row)} className="row-link" title="Sessions of this user">{count(row.sessions)}</Link> },
-    ...activityColumns<User>(),
     { key: "links", title: "Go to", width: "210px", cell: (row) => PLACES.map(({ path, title }) => <Anchor key={path} component={Link} to={to(path, row)} inherit mr={12}>{title}</Anchor>) },
+    ...times,
+    { key: "sessions", title: "Sessions", width: "76px", numeric: true, cell: (row) => <Link to={to("/sessions", row)} className="row-link" title="Sessions of this user">{count(row.sessions)}</Link> },
+    ...numbers,
   ];
   return (
     <ActivityPage

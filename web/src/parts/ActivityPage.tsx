@@ -45,16 +45,20 @@ export function ActivityPage<T extends Activity>({ noun, title, columns, rowKey,
   );
 }
 
-/** The columns that both lists have. */
-export function activityColumns<T extends Activity>(): Column<T>[] {
+/** The columns that both lists have: when, and how much. */
+export function activityColumns<T extends Activity>(): { times: Column<T>[]; numbers: Column<T>[] } {
   const numeric = true;
-  return [
-    { key: "calls", title: "Calls", width: "66px", numeric, cell: (row) => count(row.calls) },
-    { key: "errors", title: "Failed", width: "60px", numeric, cell: (row) => (row.errors > 0 ? <span className="failed">{count(row.errors)}</span> : "") },
-    { key: "input", title: "Input", width: "72px", numeric, cell: (row) => count(row.input_tokens) },
-    { key: "output", title: "Output", width: "72px", numeric, cell: (row) => count(row.output_tokens) },
-    { key: "cost", title: "Cost", width: "84px", numeric, cell: (row) => money(row.cost_picodollars) },
-    { key: "first", title: "First", width: "148px", cell: (row) => time(row.first_time) },
-    { key: "last", title: "Last", width: "96px", cell: (row) => <span title={time(row.last_time)}>{ago(row.last_time)}</span> },
-  ];
+  return {
+    times: [
+      { key: "last", title: "Last", width: "96px", cell: (row) => <span title={time(row.last_time)}>{ago(row.last_time)}</span> },
+      { key: "first", title: "First", width: "148px", cell: (row) => time(row.first_time) },
+    ],
+    numbers: [
+      { key: "calls", title: "Calls", width: "66px", numeric, cell: (row) => count(row.calls) },
+      { key: "errors", title: "Failed", width: "60px", numeric, cell: (row) => (row.errors > 0 ? <span className="failed">{count(row.errors)}</span> : "") },
+      { key: "input", title: "Input", width: "72px", numeric, cell: (row) => count(row.input_tokens) },
+      { key: "output", title: "Output", width: "72px", numeric, cell: (row) => count(row.output_tokens) },
+      { key: "cost", title: "Cost", width: "84px", numeric, cell: (row) => money(row.cost_picodollars) },
+    ],
+  };
 }

@@ -69,8 +69,8 @@ export default function OverviewPage() {
         </Alert>
       )}
       <Tiles tiles={tilesOf(asked.data.total)} params={params} />
-      <Charts overview={asked.data} by={by} />
-      {by !== null && <Groups overview={asked.data} by={by} params={params} />}
+      {!empty && <Charts overview={asked.data} by={by} />}
+      {!empty && by !== null && <Groups overview={asked.data} by={by} params={params} />}
     </div>
   );
 }

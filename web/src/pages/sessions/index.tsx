@@ -24,11 +24,13 @@ function Sessions() {
     query.set(name, value);
     return `${path}?${query}`;
   };
+  const { times, numbers } = activityColumns<Session>();
   const columns: Column<Session>[] = [
     { key: "session", title: "Session", width: "minmax(160px, 2fr)", cell: (row) => <Link to={replay(row)} className="row-link">{row.session_id}</Link> },
     { key: "user", title: "User", width: "minmax(100px, 1fr)", cell: (row) => row.user_id != null && <Link to={narrowed("/sessions", "user", row.user_id)} className="row-link" title="Sessions of this user">{row.user_id}</Link> },
+    ...times,
     { key: "traces", title: "Traces", width: "66px", numeric: true, cell: (row) => <Link to={narrowed("/traces", "session", row.session_id)} className="row-link" title="Traces of this session">{count(row.traces)}</Link> },
-    ...activityColumns<Session>(),
+    ...numbers,
   ];
   return (
     <ActivityPage
