@@ -2,7 +2,7 @@
 
 import { ActionIcon, Alert, Button, Group, Switch, Text, Title, Tooltip } from "@mantine/core";
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useDeferredValue, useMemo } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { getJson, type Schemas } from "../../api/client";
 import { type ChangeAddress, useChangeAddress } from "../../lib/addressBar";
@@ -61,6 +61,11 @@ export function TraceList() {
   const select = useCallback((id: string | null) => set((next) => withSelected(next, id), true), [set]);
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = asked;
   const more = useCallback(() => void (hasNextPage && !isFetchingNextPage && fetchNextPage()), [hasNextPage, isFetchingNextPage, fetchNextPage]);
+  // A page may be empty and yet not the last, where the newest trace has very many spans.
+  const searching = rows.length === 0 && hasNextPage && !asked.isError;
+  useEffect(() => {
+    if (searching) more();
+  }, [searching, more]);
   const change = useCallback((changes: Filters) => set((next) => withSelected(withFilters(next, changes), null)), [set]);
   return (
     <div className="fill" onKeyDown={(event) => event.key === "Escape" && selected !== null && select(null)}>
@@ -77,8 +82,8 @@ export function TraceList() {
       {tail.error !== null && <Alert color="yellow" py={6} role="status"><Text size="sm">{tail.error instanceof Error ? tail.error.message : "The live feed broke off."}</Text></Alert>}
       {tail.missed > 0 && <Text size="xs" c="dimmed" role="status">{count(tail.missed)} spans came faster than they could be shown; they are recorded.</Text>}
       {asked.isError && <Failed error={asked.error} retry={again} />}
-      {asked.isPending && rows.length === 0 && <Waiting what="Loading traces" />}
-      {!asked.isPending && !asked.isError && rows.length === 0 && <Nothing filtered={FILTERS.some((name) => params.has(name))} live={live} />}
+      {((asked.isPending && rows.length === 0) || searching) && <Waiting what="Loading traces" />}
+      {!asked.isPending && !asked.isError && !searching && rows.length === 0 && <Nothing filtered={FILTERS.some((name) => params.has(name))} live={live} />}
       {rows.length > 0 && (
         <div className="fill-rest">
           <VirtualTable
@@ -104,14 +109,15 @@ function tailQuery(params: URLSearchParams): string {
 
 /** Live rows stand first; a trace in both is shown as the one that knows more of its spans. */
 function together(live: readonly TraceRow[], listed: readonly TraceRow[]): readonly TraceRow[] {
-  if (live.length === 0) return listed;
   const known = new Map(listed.map((row) => [row.trace_id, row]));
+  // A trace may be listed twice while its spans are still coming in.
+  if (live.length === 0) return [...known.values()];
   const first = live.map((row) => {
     const other = known.get(row.trace_id);
     return other !== undefined && other.span_count > row.span_count ? other : row;
   });
   const shown = new Set(first.map(idOf));
-  return [...first, ...listed.filter((row) => !shown.has(row.trace_id))];
+  return [...first, ...[...known.values()].filter((row) => !shown.has(row.trace_id))];
 }
 
 function withSelected(params: URLSearchParams, id: string | null): URLSearchParams {
