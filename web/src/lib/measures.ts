@@ -20,7 +20,8 @@ export interface Tile {
   narrowed: Filters;
 }
 
-const perSecond = (value: number | null | undefined) => (value == null ? "–" : `${count(value)}/s`);
+const counted = (value: number | null | undefined) => (value != null && value < 10 && !Number.isInteger(value) ? value.toFixed(1) : count(value));
+const perSecond = (value: number | null | undefined) => (value == null ? "–" : `${counted(value)}/s`);
 /** Traces at least as slow as a percentile; a little below it, since percentiles are told within one percent. */
 const slower = (ms: number | null | undefined): Filters => (ms == null ? {} : { min_latency_ms: String(Math.floor(ms * 0.99)) });
 
@@ -47,8 +48,6 @@ export interface Plot {
   grouped: Measured;
   groupedTitle: string;
 }
-
-const counted = (value: number | null) => (value !== null && value < 10 && !Number.isInteger(value) ? value.toFixed(1) : count(value));
 
 const took = (value: number | null) => (value === 0 ? "0" : duration(value));
 

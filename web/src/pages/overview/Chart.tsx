@@ -4,6 +4,7 @@ import { useComputedColorScheme, useMantineTheme } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { axisWidthPx, chosenTime, isFlat, lonely, marksOf } from "../../lib/chart";
 
 export interface Line {
   label: string;
@@ -46,7 +47,7 @@ export function Chart({ title, times, lines, format, zoom }: Props) {
       chart.destroy();
     };
   }, [times, lines, format, dark, theme]);
-  return <div ref={place} className="chart" role="img" aria-label={`${title} over time`} />;
+  return <div ref={place} className="chart" role="img" aria-label={`${title} over time: ${lines.map((line) => line.label).join(", ")}`} />;
 }
 
 interface Drawing {
@@ -60,6 +61,7 @@ interface Drawing {
 
 function optionsOf({ width, dark, lines, format, color, zoom }: Drawing): uPlot.Options {
   const [text, grid] = dark ? ["#a6adb5", "#3b3b3b"] : ["#5c6670", "#e9ecef"];
+  const flat = isFlat(lines.map((line) => line.values));
   const axis: uPlot.Axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   return {
     width,
@@ -67,14 +69,18 @@ function optionsOf({ width, dark, lines, format, color, zoom }: Drawing): uPlot.
     legend: { live: true },
     cursor: { y: false, sync: { key: CURSOR, setSeries: false }, drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG_PX }, points: { size: 5 } },
     scales: { y: { range: (_, _least, most) => [0, Number.isFinite(most) && most > 0 ? most * 1.05 : 1] } },
-    axes: [{ ...axis, space: 64, size: 24, values: (_, splits, _axis, _space, step) => splits.map((value, at) => mark(value, splits[at - 1], step)) }, { ...axis, size: 58, values: (_, splits) => splits.map((value) => format(value)) }],
+    axes: [
+      { ...axis, space: 64, size: 24, values: (_, splits, _axis, _space, step) => splits.map((value, at) => mark(value, splits[at - 1], step)) },
+      { ...axis, size: (_, marks) => axisWidthPx(marks ?? []), values: (_, splits) => marksOf(splits, format, flat) },
+    ],
     series: [{ value: (_, seconds) => (seconds == null ? "–" : clock(seconds)) }, ...lines.map((line) => seriesOf(line, format, color))],
     hooks: {
       setSelect: [
         (chart) => {
           const { left, width: wide } = chart.select;
-          if (wide < LEAST_DRAG_PX) return;
-          zoom(new Date(chart.posToVal(left, "x") * 1000), new Date(chart.posToVal(left + wide, "x") * 1000));
+          // All charts show the selection; only the one under the pointer has an event, and it alone speaks.
+          if (chart.cursor.event == null || wide < LEAST_DRAG_PX) return;
+          zoom(...chosenTime(chart.data[0], chart.posToVal(left, "x"), chart.posToVal(left + wide, "x")));
         },
       ],
     },
@@ -83,7 +89,7 @@ function optionsOf({ width, dark, lines, format, color, zoom }: Drawing): uPlot.
 
 function seriesOf(line: Line, format: (value: number | null) => string, color: (name: string) => string): uPlot.Series {
   const stroke = color(line.color);
-  return { label: line.label, stroke, width: 1.5, fill: line.filled ? `${stroke}26` : undefined, points: { size: 4 }, spanGaps: false, value: (_, value) => format(value) };
+  return { label: line.label, stroke, width: 1.5, fill: line.filled ? `${stroke}26` : undefined, points: { size: 5, fill: stroke, filter: (_, _series, all) => (all ? null : lonely(line.values)) }, spanGaps: false, value: (_, value) => format(value) };
 }
 
 const DAY_S = 86_400;
