@@ -30,7 +30,7 @@ export function axisWidthPx(marks: readonly string[]): number {
 }
 
 /** The time that a selection means: buckets are drawn at their starts, and the last one chosen lasts for a step more. */
-export function chosenTime(times: readonly number[], from_s: number, to_s: number): [Date, Date] {
+export function chosenTime(times: ArrayLike<number>, from_s: number, to_s: number): [Date, Date] {
   const step_s = times.length > 1 ? times[1]! - times[0]! : 0;
   return [new Date(from_s * 1000), new Date((to_s + step_s) * 1000)];
 }
