@@ -1,13 +1,13 @@
 /** How many calls, how fast, at what cost: numbers, charts, and a table by group. Every number leads to the traces behind it. */
 
-import { ActionIcon, Alert, Anchor, Group, Pill, Select, SimpleGrid, Table, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Pill, Select, SimpleGrid, Table, Text, Title, Tooltip } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { memo, useCallback, useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
 import { getJson, type Schemas } from "../../api/client";
 import { count, duration, money } from "../../lib/format";
 import { filterOfGroup, GROUP_COLORS, type GroupName, GROUPS, type Measures, nameOf, type Plot, PLOTS, type Tile, tilesOf } from "../../lib/measures";
-import { useTimeRange } from "../../lib/timeRange";
+import { RANGE_PARAMS, RANGES, useTimeRange } from "../../lib/timeRange";
 import { FILTER_LABELS, type Filters, filtersOf, OVERVIEW_FILTERS, questionKey, serverQuery, tracesLink, withFilters } from "../../lib/traceFilter";
 import { Failed, Waiting } from "../../parts/states";
 import "../../parts/virtual.css";
@@ -63,15 +63,33 @@ export default function OverviewPage() {
     <div className="overview">
       <Head by={by} params={params} change={change} refresh={() => void asked.refetch()} busy={asked.isFetching} />
       {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
-      {empty && (
-        <Alert color="gray" my="xs" py={8}>
-          <Text size="sm">No model was called in this time. <Anchor component={Link} to="/?range=365d" inherit underline="always">Show a whole year</Anchor></Text>
-        </Alert>
-      )}
+      {empty && <NothingHere params={params} />}
       <Tiles tiles={tilesOf(asked.data.total)} params={params} />
       {!empty && <Charts overview={asked.data} by={by} />}
       {!empty && by !== null && <Groups overview={asked.data} by={by} params={params} />}
     </div>
+  );
+}
+
+/** Longer times to look at, under the same filters. */
+function NothingHere({ params }: { params: URLSearchParams }) {
+  const { range } = useTimeRange();
+  const seconds = (range.to.getTime() - range.from.getTime()) / 1000;
+  const longer = RANGES.filter((known) => known.seconds > seconds);
+  const filtered = OVERVIEW_FILTERS.some((name) => filtersOf(params)[name] !== undefined);
+  const search = (key: string) => {
+    const next = new URLSearchParams(params);
+    RANGE_PARAMS.forEach((name) => next.delete(name));
+    next.set("range", key);
+    return `?${next}`;
+  };
+  return (
+    <Alert color="gray" my="xs" py={8}>
+      <Group gap={6}>
+        <Text size="sm" mr={4}>No model was called in this time{filtered ? " that these filters let through" : ""}.</Text>
+        {longer.map((known) => <Button key={known.key} component={Link} to={{ search: search(known.key) }} variant="default" size="compact-xs">Last {known.label}</Button>)}
+      </Group>
+    </Alert>
   );
 }
 
@@ -134,13 +152,13 @@ function linesOf(plot: Plot, overview: Overview, by: GroupName | null): Line[] {
 const Charts = memo(function Charts({ overview, by }: { overview: Overview; by: GroupName | null }) {
   const { setAbsolute } = useTimeRange();
   const zoom = useCallback((from: Date, to: Date) => setAbsolute(from, to), [setAbsolute]);
-  const plots = useMemo(() => PLOTS.map((plot) => ({ plot, lines: linesOf(plot, overview, by) })), [overview, by]);
+  const plots = useMemo(() => PLOTS.map((plot) => ({ plot, title: by === null ? plot.title : plot.groupedTitle, lines: linesOf(plot, overview, by) })), [overview, by]);
   return (
     <SimpleGrid cols={{ base: 1, md: 2, xl: 3 }} spacing={10} verticalSpacing={10}>
-      {plots.map(({ plot, lines }) => (
-        <section key={plot.title} className="chart-frame" aria-label={by === null ? plot.title : plot.groupedTitle}>
-          <Title order={2} size="sm">{by === null ? plot.title : plot.groupedTitle}</Title>
-          <Chart title={plot.title} times={overview.times} lines={lines} format={plot.format} zoom={zoom} />
+      {plots.map(({ plot, title, lines }) => (
+        <section key={plot.title} className="chart-frame" aria-label={title}>
+          <Title order={2} size="sm">{title}</Title>
+          <Chart title={title} times={overview.times} lines={lines} format={plot.format} zoom={zoom} />
         </section>
       ))}
     </SimpleGrid>
