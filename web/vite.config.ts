@@ -33,6 +33,7 @@ const compressed: Plugin = {
 
 export default defineConfig({
   plugins: [react(), signedIn, compressed],
-  build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 900, assetsInlineLimit: 0 },
+  // Older targets make Vite rewrite light-dark() into what has no effect beside Mantine's own theme attribute.
+  build: { target: "es2022", cssTarget: ["chrome123", "firefox120", "safari17.5"], sourcemap: false, chunkSizeWarningLimit: 900, assetsInlineLimit: 0 },
   server: { port: Number(process.env.PORT ?? 5173), host: "127.0.0.1", proxy: { "/api": proxy, "/v1": proxy, "/openapi.json": proxy } },
 });

@@ -4,7 +4,7 @@ import { Anchor } from "@mantine/core";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { count } from "../lib/format";
-import { rangeParams } from "../lib/traceFilter";
+import { rangeParams, tracesLink } from "../lib/traceFilter";
 import { ActivityPage, activityColumns } from "../parts/ActivityPage";
 import type { Column } from "../parts/VirtualTable";
 
@@ -20,7 +20,7 @@ export default function Users() {
     query.set("user", user.user_id);
     return `${path}?${query}`;
   };
-  const { times, numbers } = activityColumns<User>();
+  const { times, numbers } = activityColumns<User>((row, narrowed) => tracesLink(rangeParams(params), { user: row.user_id, ...narrowed }));
   const columns: Column<User>[] = [
     { key: "user", title: "User", width: "minmax(140px, 2fr)", cell: (row) => <Link to={to("/traces", row)} className="row-link" title="Traces of this user">{row.user_id}</Link> },
     { key: "links", title: "Go to", width: "210px", cell: (row) => PLACES.map(({ path, title }) => <Anchor key={path} component={Link} to={to(path, row)} inherit mr={12}>{title}</Anchor>) },

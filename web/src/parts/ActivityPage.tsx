@@ -2,9 +2,10 @@
 
 import { ActionIcon, Group, Pill, Title, Tooltip } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { useSearchParams } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { ago, count, money, time } from "../lib/format";
+import type { Filters } from "../lib/traceFilter";
 import { Empty, Failed, Waiting } from "./states";
 import { useActivity } from "./useActivity";
 import { type Column, VirtualTable } from "./VirtualTable";
@@ -45,20 +46,21 @@ export function ActivityPage<T extends Activity>({ noun, title, columns, rowKey,
   );
 }
 
-/** The columns that both lists have: when, and how much. */
-export function activityColumns<T extends Activity>(): { times: Column<T>[]; numbers: Column<T>[] } {
-  const numeric = true;
+/** The columns that both lists have: when, and how much. Each number leads to the traces behind it. */
+export function activityColumns<T extends Activity>(traces: (row: T, narrowed?: Filters) => string): { times: Column<T>[]; numbers: Column<T>[] } {
+  const number = (key: string, title: string, width: string, value: (row: T) => string): Column<T> =>
+    ({ key, title, width, numeric: true, cell: (row) => <Link to={traces(row)} className="row-link">{value(row)}</Link> });
   return {
     times: [
       { key: "last", title: "Last", width: "96px", cell: (row) => <span title={time(row.last_time)}>{ago(row.last_time)}</span> },
       { key: "first", title: "First", width: "148px", cell: (row) => time(row.first_time) },
     ],
     numbers: [
-      { key: "calls", title: "Calls", width: "66px", numeric, cell: (row) => count(row.calls) },
-      { key: "errors", title: "Failed", width: "60px", numeric, cell: (row) => (row.errors > 0 ? <span className="failed">{count(row.errors)}</span> : "") },
-      { key: "input", title: "Input", width: "72px", numeric, cell: (row) => count(row.input_tokens) },
-      { key: "output", title: "Output", width: "72px", numeric, cell: (row) => count(row.output_tokens) },
-      { key: "cost", title: "Cost", width: "84px", numeric, cell: (row) => money(row.cost_picodollars) },
+      number("calls", "Calls", "66px", (row) => count(row.calls)),
+      { key: "errors", title: "Failed", width: "60px", numeric: true, cell: (row) => row.errors > 0 && <Link to={traces(row, { status: "error" })} className="row-link failed">{count(row.errors)}</Link> },
+      number("input", "Input", "72px", (row) => count(row.input_tokens)),
+      number("output", "Output", "72px", (row) => count(row.output_tokens)),
+      number("cost", "Cost", "84px", (row) => money(row.cost_picodollars)),
     ],
   };
 }

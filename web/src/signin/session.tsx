@@ -68,7 +68,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
     setCsrfToken("");
     // Nothing of what was shown or written stays behind.
     sessionStorage.clear();
-    queries.clear();
+    queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "sign-in" });
     queries.setQueryData(["sign-in"], null);
   }, [queries]);
   const session = useMemo(() => {

@@ -3,7 +3,7 @@
 import { Link, useNavigate, useParams, useSearchParams } from "react-router";
 import type { Schemas } from "../../api/client";
 import { count } from "../../lib/format";
-import { rangeParams } from "../../lib/traceFilter";
+import { rangeParams, tracesLink } from "../../lib/traceFilter";
 import { ActivityPage, activityColumns } from "../../parts/ActivityPage";
 import type { Column } from "../../parts/VirtualTable";
 import { Replay } from "./Replay";
@@ -24,7 +24,7 @@ function Sessions() {
     query.set(name, value);
     return `${path}?${query}`;
   };
-  const { times, numbers } = activityColumns<Session>();
+  const { times, numbers } = activityColumns<Session>((row, narrowed) => tracesLink(rangeParams(params), { session: row.session_id, ...narrowed }));
   const columns: Column<Session>[] = [
     { key: "session", title: "Session", width: "minmax(160px, 2fr)", cell: (row) => <Link to={replay(row)} className="row-link">{row.session_id}</Link> },
     { key: "user", title: "User", width: "minmax(100px, 1fr)", cell: (row) => row.user_id != null && <Link to={narrowed("/sessions", "user", row.user_id)} className="row-link" title="Sessions of this user">{row.user_id}</Link> },
