@@ -54,6 +54,7 @@ async function chat(page) {
 /** Finds the call among the traces by its words, and opens the waterfall. */
 async function findTrace(page) {
   await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Traces" }).click();
+  await page.locator("[data-search]").waitFor();
   await page.keyboard.press("/");
   await page.keyboard.type("crew of the Quarterdeck");
   await page.keyboard.press("Enter");

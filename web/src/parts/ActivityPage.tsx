@@ -57,7 +57,7 @@ export function activityColumns<T extends Activity>(traces: (row: T, narrowed?: 
     ],
     numbers: [
       number("calls", "Calls", "66px", (row) => count(row.calls)),
-      { key: "errors", title: "Failed", width: "60px", numeric: true, cell: (row) => row.errors > 0 && <Link to={traces(row, { status: "error" })} className="row-link"><span className="failed">{count(row.errors)}</span></Link> },
+      { key: "errors", title: "Failed spans", width: "96px", numeric: true, cell: (row) => row.errors > 0 && <Link to={traces(row, { status: "error" })} className="row-link"><span className="failed">{count(row.errors)}</span></Link> },
       number("input", "Input", "72px", (row) => count(row.input_tokens)),
       number("output", "Output", "72px", (row) => count(row.output_tokens)),
       number("cost", "Cost", "84px", (row) => money(row.cost_picodollars)),

@@ -3,9 +3,10 @@
 import { Alert, Anchor, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { Link } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { getJson, type Schemas } from "../../api/client";
 import { count, duration, money, time } from "../../lib/format";
+import { rangeParams } from "../../lib/traceFilter";
 import { type Turn, turnsOf } from "../../lib/turns";
 import { Chat, Cut } from "../../parts/Chat";
 import { CopyIcon } from "../../parts/Code";
@@ -28,19 +29,21 @@ export function Replay({ id }: { id: string }) {
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor ?? null,
   });
+  const [params] = useSearchParams();
+  const range = rangeParams(params).toString();
   const turns = useMemo(() => turnsOf(asked.data?.pages.flatMap((page) => page.data) ?? []), [asked.data]);
   if (asked.isPending) return <Waiting what="Loading the session" />;
   if (asked.isError && turns.length === 0) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
   return (
     <div>
       <Group gap="xs" wrap="nowrap" mb="xs">
-        <Anchor component={Link} to="/sessions" size="sm" underline="always">Sessions</Anchor>
+        <Anchor component={Link} to={{ pathname: "/sessions", search: range }} size="sm" underline="always">Sessions</Anchor>
         <Text c="dimmed" aria-hidden>/</Text>
         <Title order={1} className="clip">{id}</Title>
         <CopyIcon value={id} label="Copy the session's id" />
         <Anchor component={Link} to={`/traces?${new URLSearchParams({ session: id, range: "365d" })}`} size="sm" underline="always" ml="auto">Traces</Anchor>
       </Group>
-      <Sums turns={turns} whole={!asked.hasNextPage} />
+      <Sums turns={turns} whole={!asked.hasNextPage} range={range} />
       <Stack gap="sm" maw={920} component="ol" className="turns">
         {turns.map((turn, at) => <TurnView key={turn.span.span_id} turn={turn} nth={at + 1} />)}
       </Stack>
@@ -50,13 +53,13 @@ export function Replay({ id }: { id: string }) {
   );
 }
 
-function Sums({ turns, whole }: { turns: readonly Turn[]; whole: boolean }) {
+function Sums({ turns, whole, range }: { turns: readonly Turn[]; whole: boolean; range: string }) {
   const sum = (of: (span: Span) => number | null | undefined) => turns.reduce((all, turn) => all + (of(turn.span) ?? 0), 0);
   const failed = turns.filter((turn) => turn.span.status === "error").length;
   const users = [...new Set(turns.flatMap((turn) => turn.span.user_id ?? []))];
   return (
     <Text size="sm" mb="sm">
-      {users.map((user) => <Anchor key={user} component={Link} to={`/sessions?${new URLSearchParams({ user })}`} inherit underline="always" mr={8}>{user}</Anchor>)}
+      {users.map((user) => <Anchor key={user} component={Link} to={`/sessions?${new URLSearchParams([...new URLSearchParams(range), ["user", user]])}`} inherit underline="always" mr={8}>{user}</Anchor>)}
       {whole ? "" : "the first "}{count(turns.length)} {turns.length === 1 ? "turn" : "turns"} · {count(sum((span) => span.input_tokens))} → {count(sum((span) => span.output_tokens))} tokens
       {" · "}{money(sum((span) => span.cost_picodollars))} · {duration(sum((span) => span.latency_ms))} in models
       {failed > 0 && <span className="failed"> · {failed} failed</span>}

@@ -18,7 +18,7 @@ export default function Page() {
 function Sessions() {
   const navigate = useNavigate();
   const [params] = useSearchParams();
-  const replay = (session: Session) => `/sessions/${encodeURIComponent(session.session_id)}`;
+  const replay = (session: Session) => ({ pathname: `/sessions/${encodeURIComponent(session.session_id)}`, search: rangeParams(params).toString() });
   const narrowed = (path: string, name: string, value: string) => {
     const query = rangeParams(params);
     query.set(name, value);
