@@ -75,6 +75,11 @@ uuid_id!(
     "segment id"
 );
 uuid_id!(
+    /// One score of a trace or a span.
+    ScoreId,
+    "score id"
+);
+uuid_id!(
     /// One request to the API, as told in `x-request-id`.
     RequestId,
     "request id"

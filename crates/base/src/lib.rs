@@ -21,7 +21,7 @@ mod error;
 
 pub use error::Error;
 pub use hash::Sha256Hex;
-pub use id::{JobId, KeyId, ProjectId, RequestId, SegmentId, SpanId, TraceId, VersionId};
+pub use id::{JobId, KeyId, ProjectId, RequestId, ScoreId, SegmentId, SpanId, TraceId, VersionId};
 pub use money::Picodollars;
 pub use name::{AccountName, ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
 pub use secret::Secret;

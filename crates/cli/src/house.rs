@@ -22,7 +22,7 @@ use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{Mode, Recorder, RecorderConfig, Traces, spans_table};
+use qd_trace::{Mode, Recorder, RecorderConfig, Traces, tables};
 use tower::ServiceExt as _;
 
 use crate::Error;
@@ -183,7 +183,7 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 }
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
-    Lake::open(config, catalog, vec![spans_table()]).await.map_err(failed("opening the lake"))
+    Lake::open(config, catalog, tables()).await.map_err(failed("opening the lake"))
 }
 
 fn registry(config: &Config, dir: &Path) -> Result<ModelsConfig, Error> {

@@ -52,11 +52,12 @@ impl Core {
         }
     }
 
-    /// Compacts until there is nothing left to do.
+    /// Compacts and summarizes until there is nothing left to do.
     pub async fn compact_all(&self) -> Result<(), Error> {
         for table in self.tables.names() {
             self.apply_tombstones(&table).await?;
             while self.compact_table(&table).await? {}
+            self.summarize_table(&table).await?;
         }
         Ok(())
     }
@@ -124,7 +125,7 @@ impl Core {
             .await?;
         reader.await.map_err(|_| Error::Broken { operation: "merging segments" })?;
         if segment.record.rows == 0 {
-            segment.file.doom();
+            segment.doom();
         }
         Ok(segment)
     }

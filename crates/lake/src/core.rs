@@ -60,7 +60,7 @@ impl std::ops::Deref for CatalogHandle {
 }
 
 /// The folders of a lake. All are on one file system, so that files can be renamed from one to another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Folders {
     /// A folder for each table, with its segments and nothing else, for any engine to read.
     pub segments: PathBuf,
@@ -83,7 +83,9 @@ impl Folders {
         let of_tables = tables.iter().flat_map(|table| {
             [folders.segments.join(table.name.as_str()), folders.quarantine.join(table.name.as_str())]
         });
-        for folder in of_tables.chain([folders.temporary.clone(), folders.spill.clone()]) {
+        let summaries = tables.iter().flat_map(|table| &table.summaries);
+        let of_summaries = summaries.map(|summary| folders.segments.join(summary.table.name.as_str()));
+        for folder in of_tables.chain(of_summaries).chain([folders.temporary.clone(), folders.spill.clone()]) {
             std::fs::create_dir_all(&folder).map_err(Error::disk("creating folder", &folder))?;
         }
         for folder in [&folders.temporary, &folders.spill] {
@@ -134,6 +136,8 @@ impl Core {
     async fn load(&self, table: &TableName) -> Result<(), Error> {
         let spec = self.tables.spec(table.as_str())?;
         let segments = self.open_segments(table, &[]).await?;
+        self.sweep_summaries(&spec, &segments)
+            .map_err(Error::disk("sweeping folders of", self.folders.segments.join(table.as_str())))?;
         let staged = self.catalog.staged(table).await.map_err(Error::catalog("reading staged rows"))?;
         let tombstones = self.catalog.tombstones(table).await.map_err(Error::catalog("listing tombstones"))?;
         let staged = staged.into_iter().filter_map(|staged| self.decode(&spec, staged)).collect();
@@ -167,7 +171,10 @@ impl Core {
             }
             let path = self.folders.of(&record);
             match Segment::open(Arc::clone(&self.disk), &spec, record.clone(), path.clone()) {
-                Ok(segment) => segments.push(Arc::new(segment)),
+                Ok(mut segment) => {
+                    segment.summaries = self.open_summaries(&spec, &segment.record);
+                    segments.push(Arc::new(segment));
+                }
                 Err(Unreadable::Damaged(reason)) => self.set_aside(&record, &reason).await,
                 Err(Unreadable::Now(cause)) => return Err(Error::disk("opening segment", path)(cause)),
             }
@@ -177,7 +184,17 @@ impl Core {
 
     /// A crash between writing a segment and recording it leaves a file that nobody knows.
     fn sweep_orphans(&self, table: &TableName, records: &[SegmentRecord]) -> io::Result<()> {
-        let known: HashSet<_> = records.iter().map(|record| self.folders.of(record)).collect();
+        self.sweep_but(table, &records.iter().map(|record| self.folders.of(record)).collect())
+    }
+
+    /// Summaries of segments that are gone, and those that are not whole, are removed.
+    fn sweep_summaries(&self, spec: &TableSpec, segments: &[Arc<Segment>]) -> io::Result<()> {
+        let known = segments.iter().flat_map(|segment| &segment.summaries).map(|summary| summary.file.path.clone());
+        let known = known.collect();
+        spec.summaries.iter().try_for_each(|summary| self.sweep_but(&summary.table.name, &known))
+    }
+
+    fn sweep_but(&self, table: &TableName, known: &HashSet<PathBuf>) -> io::Result<()> {
         for entry in std::fs::read_dir(self.folders.segments.join(table.as_str()))? {
             let path = entry?.path();
             if !known.contains(&path) {
@@ -207,6 +224,10 @@ impl Core {
     pub async fn set_aside_damaged(&self, suspects: Vec<Arc<Segment>>) -> Result<usize, Error> {
         let mut damaged = 0;
         for segment in suspects {
+            if !self.tables.has(&segment.record.table) {
+                damaged += usize::from(self.discard_damaged_summary(&segment));
+                continue;
+            }
             let checked = Arc::clone(&segment);
             let verdict = self
                 .engine

@@ -197,7 +197,7 @@ impl Lake {
     /// # Errors
     /// [`Error::Broken`] when the check itself broke off.
     pub async fn verify(&self) -> Result<usize, Error> {
-        let segments = |core: &Core| core.tables.snapshot().into_values().flat_map(|table| table.segments).collect();
+        let segments = |core: &Core| core.tables.segments();
         self.detached("checking segments", move |core| async move { core.set_aside_damaged(segments(&core)).await })
             .await
     }

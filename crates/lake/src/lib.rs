@@ -10,7 +10,7 @@
 //! in the transaction that records their segment. And a query can reach no file, no network and no setting.
 //!
 //! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
-//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject`); how they
+//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject` → [`summary`]); how they
 //! are read (`guard` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`]); and
 //! beside it, what is opaque: [`blob`].
 
@@ -28,6 +28,7 @@ mod tables;
 mod compact;
 mod seal;
 mod subject;
+pub mod summary;
 
 mod engine;
 mod guard;
@@ -53,4 +54,5 @@ pub use health::{Alarm, LakeStats, TableStats};
 pub use lake::Lake;
 pub use query::{Param, QueryOutput};
 pub use queue::Ack;
+pub use summary::Summary;
 pub use table::TableSpec;

@@ -42,6 +42,8 @@ pub(crate) struct Segment {
     pub file: Arc<SegmentFile>,
     /// Row count, and the bounds of the columns that segments are sorted by.
     pub statistics: Arc<Statistics>,
+    /// What was derived from it, one for each summary of its table; none while it has not been summarized.
+    pub summaries: Vec<Arc<Segment>>,
 }
 
 /// The file of a segment. It is removed when it is doomed and the last query that may read it has ended.
@@ -58,7 +60,7 @@ impl SegmentFile {
     }
 
     /// No new query will read this file.
-    pub fn doom(&self) {
+    fn doom(&self) {
         self.doomed.store(true, Ordering::Release);
     }
 }
@@ -118,7 +120,18 @@ impl Segment {
         metadata: &ParquetMetaData,
     ) -> Result<Self, DataFusionError> {
         let statistics = Arc::new(sort_statistics(spec, metadata)?);
-        Ok(Self { record, file: SegmentFile::new(disk, path), statistics })
+        Ok(Self { record, file: SegmentFile::new(disk, path), statistics, summaries: Vec::new() })
+    }
+
+    /// No new query will read this segment or what was derived from it.
+    pub fn doom(&self) {
+        self.file.doom();
+        self.doom_summaries();
+    }
+
+    /// No new query will read what was derived from this segment.
+    pub fn doom_summaries(&self) {
+        self.summaries.iter().for_each(|summary| summary.file.doom());
     }
 
     /// Reads all of the file and compares it with what was written.
@@ -219,7 +232,7 @@ fn write_error(table: &TableName, path: &Path) -> impl FnOnce(parquet::errors::P
 }
 
 fn properties(spec: &TableSpec) -> WriterProperties {
-    let sorting = spec.sort.iter().filter_map(|column| Some(leaf(&spec.schema, column)?));
+    let sorting = spec.sort.iter().filter_map(|column| leaf(&spec.schema, column));
     let sorting =
         sorting.map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true }).collect();
     let mut builder = WriterProperties::builder()

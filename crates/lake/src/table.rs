@@ -7,7 +7,7 @@ use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
 use qd_base::{TableName, Timestamp};
 
-use crate::Error;
+use crate::{Error, Summary};
 
 /// A table of the lake, as the capability that owns it declares it.
 ///
@@ -27,6 +27,8 @@ pub struct TableSpec {
     pub bloom: Vec<&'static str>,
     /// The column that tells whose data a row is, if its rows can be deleted by subject.
     pub subject_column: Option<&'static str>,
+    /// Smaller tables that are derived from it, beside which queries find `{name}_unsummarized`.
+    pub summaries: Vec<Summary>,
 }
 
 impl TableSpec {
@@ -45,7 +47,27 @@ impl TableSpec {
         if self.sort.is_empty() {
             return Err(self.wrong("it needs at least one column to sort by".to_owned()));
         }
-        Ok(())
+        self.unsummarized()?;
+        self.summaries.iter().try_for_each(|summary| self.check_summary(summary))
+    }
+
+    /// What queries call the rows of the table that are in none of its summaries; none when it has no summaries.
+    pub(crate) fn unsummarized(&self) -> Result<Option<TableName>, Error> {
+        if self.summaries.is_empty() {
+            return Ok(None);
+        }
+        let name = format!("{}_unsummarized", self.name);
+        name.parse().map(Some).map_err(|_| self.wrong(format!("{name:?} is no name for a table")))
+    }
+
+    fn check_summary(&self, summary: &Summary) -> Result<(), Error> {
+        for column in &summary.columns {
+            self.schema.index_of(column).map_err(|_| self.wrong(format!("there is no column {column:?}")))?;
+        }
+        if summary.table.subject_column.is_some() || !summary.table.summaries.is_empty() {
+            return Err(summary.table.wrong("a summary has neither subjects nor summaries of its own".to_owned()));
+        }
+        summary.table.check()
     }
 
     fn wrong(&self, reason: String) -> Error {

@@ -15,7 +15,7 @@ use qd_base::{SegmentId, TableName};
 use qd_catalog::{StagedId, Tombstone, TombstoneId};
 
 use crate::segment::Segment;
-use crate::subject::without_subjects;
+use crate::subject::{pending, without_subjects};
 use crate::table::batch_bytes;
 use crate::{Error, TableSpec};
 
@@ -64,6 +64,10 @@ struct Table {
     tombstones: Arc<[Tombstone]>,
     /// Rows up to here are being sealed, so they are merged with no others.
     sealing_through: Option<StagedId>,
+    /// The summaries, each with the schema that queries see.
+    summaries: Vec<(Arc<TableSpec>, SchemaRef)>,
+    /// What queries call the rows that are in no summary; none while there are no summaries.
+    unsummarized: Option<TableName>,
 }
 
 /// The picture in memory of what the catalog holds.
@@ -102,7 +106,17 @@ impl Tables {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        self.tables.lock().iter().map(|(name, table)| (name.clone(), table.snapshot())).collect()
+        self.tables.lock().iter().flat_map(|(name, table)| table.views(name)).collect()
+    }
+
+    /// The segments of all tables, without summaries.
+    pub fn segments(&self) -> Vec<Arc<Segment>> {
+        self.tables.lock().values().flat_map(|table| table.segments.clone()).collect()
+    }
+
+    /// Whether there is such a table; summaries are none.
+    pub fn has(&self, name: &TableName) -> bool {
+        self.tables.lock().contains_key(name)
     }
 
     pub fn table(&self, name: &str) -> Result<TableSnapshot, Error> {
@@ -154,7 +168,7 @@ impl Tables {
 
     /// The oldest staged rows of a table, about `bytes` of them, or none.
     pub fn to_seal(&self, name: &str, bytes: usize) -> Result<Option<ToSeal>, Error> {
-        self.with(name, |table| table.to_seal(bytes))
+        self.with(name, |table| table.take_for_sealing(bytes))
     }
 
     /// Swaps staged rows for the segment that now holds them, if any of them were left to hold.
@@ -178,13 +192,36 @@ impl Tables {
             let gone = table.take_segments(removed);
             table.segments.extend(added);
             let kept = |segment: &Segment| table.segments.iter().any(|other| Arc::ptr_eq(&other.file, &segment.file));
-            gone.iter().filter(|segment| !kept(segment)).for_each(|segment| segment.file.doom());
+            gone.iter().filter(|segment| !kept(segment)).for_each(|segment| segment.doom());
+        })
+    }
+
+    /// Shows what was derived from a segment; when that is gone by now, so is this.
+    pub fn summarized(&self, name: &str, id: SegmentId, summaries: Vec<Arc<Segment>>) -> Result<(), Error> {
+        self.with(name, |table| {
+            let summarized = |segment: &Segment| Segment { summaries: summaries.clone(), ..segment.clone() };
+            match table.segments.iter_mut().find(|segment| segment.record.id == id) {
+                Some(segment) => *segment = Arc::new(summarized(segment)),
+                None => summaries.iter().for_each(|summary| summary.doom()),
+            }
+        })
+    }
+
+    /// Forgets what was derived from a segment. Returns whether there was anything.
+    pub fn unsummarized(&self, id: SegmentId) -> bool {
+        let mut tables = self.tables.lock();
+        let mut segments = tables.values_mut().flat_map(|table| &mut table.segments);
+        let found = segments.find(|segment| segment.record.id == id && !segment.summaries.is_empty());
+        found.is_some_and(|segment| {
+            segment.doom_summaries();
+            *segment = Arc::new(Segment { summaries: Vec::new(), ..segment.as_ref().clone() });
+            true
         })
     }
 
     /// Takes a damaged segment away from queries; its file stays.
     pub fn quarantine(&self, name: &str, id: SegmentId) -> Result<Option<Arc<Segment>>, Error> {
-        self.with(name, |table| table.take_segments(&[id]).pop())
+        self.with(name, |table| table.take_segments(&[id]).pop().inspect(|segment| segment.doom_summaries()))
     }
 
     /// Hides the rows that a tombstone holds for.
@@ -212,7 +249,10 @@ impl Tables {
 impl Table {
     fn new(spec: TableSpec) -> Self {
         let scan_schema = spec.scan_schema();
+        let summaries = spec.summaries.iter().map(|summary| summary.table.clone());
         Self {
+            unsummarized: spec.unsummarized().ok().flatten(),
+            summaries: summaries.map(|table| (Arc::new(table.clone()), table.scan_schema())).collect(),
             spec: Arc::new(spec),
             scan_schema,
             segments: Vec::new(),
@@ -230,6 +270,26 @@ impl Table {
             staged: self.staged.iter().map(|rows| rows.batch.clone()).collect(),
             tombstones: Arc::clone(&self.tombstones),
         }
+    }
+
+    /// What queries see of the table under which names: its rows; if it has summaries, also these, and the rows that are
+    /// in none of them.
+    fn views(&self, name: &TableName) -> Vec<(TableName, TableSnapshot)> {
+        let all = self.snapshot();
+        let Some(unsummarized) = &self.unsummarized else { return vec![(name.clone(), all)] };
+        // Rows that are hidden are in a summary nevertheless, until their segment is written without them.
+        let holds =
+            |segment: &Segment| !segment.summaries.is_empty() && pending(&segment.record, &self.tombstones).is_empty();
+        let (summarized, others) = self.segments.iter().cloned().partition::<Vec<_>, _>(|segment| holds(segment));
+        let summary = |(place, (spec, scan_schema)): (usize, &(Arc<TableSpec>, SchemaRef))| {
+            let segments = summarized.iter().filter_map(|segment| segment.summaries.get(place).cloned()).collect();
+            let (spec, scan_schema) = (Arc::clone(spec), Arc::clone(scan_schema));
+            let snapshot = TableSnapshot { spec, scan_schema, segments, staged: Vec::new(), tombstones: Arc::new([]) };
+            (snapshot.spec.name.clone(), snapshot)
+        };
+        let summaries: Vec<_> = self.summaries.iter().enumerate().map(summary).collect();
+        let rest = TableSnapshot { segments: others, ..all.clone() };
+        summaries.into_iter().chain([(unsummarized.clone(), rest), (name.clone(), all)]).collect()
     }
 
     fn size(&self) -> Size {
@@ -280,7 +340,7 @@ impl Table {
         self.sealing_through.is_none_or(|sealing| *first > sealing) && !self.tombstones.iter().any(apart)
     }
 
-    fn to_seal(&mut self, bytes: usize) -> Option<ToSeal> {
+    fn take_for_sealing(&mut self, bytes: usize) -> Option<ToSeal> {
         let mut work = ToSeal { ids: Vec::new(), batches: Vec::new(), tombstones_through: last(&self.tombstones) };
         let mut taken = 0;
         for rows in &self.staged {

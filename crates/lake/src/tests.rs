@@ -21,6 +21,7 @@ mod fault;
 mod query;
 mod seal;
 mod subject;
+mod summary;
 
 pub(crate) const EVENTS: &str = "events";
 
@@ -42,6 +43,7 @@ pub(crate) fn events_table() -> TableSpec {
         time_column: "time",
         bloom: vec!["id"],
         subject_column: Some("user_id"),
+        summaries: Vec::new(),
     }
 }
 
@@ -82,6 +84,7 @@ pub(crate) struct Scene {
     pub config: LakeConfig,
     pub catalog: Catalog,
     pub lake: Lake,
+    pub table: TableSpec,
 }
 
 impl Scene {
@@ -99,23 +102,23 @@ impl Scene {
             ..LakeConfig::new(dir.path().join("lake"))
         };
         configure(&mut config);
-        Self::open(dir, FailingDisk::new(), config).await
+        Self::open(dir, FailingDisk::new(), config, events_table()).await
     }
 
-    async fn open(dir: TempDir, disk: FailingDisk, config: LakeConfig) -> Self {
+    async fn open(dir: TempDir, disk: FailingDisk, config: LakeConfig, table: TableSpec) -> Self {
         let key: MasterKey = "07".repeat(32).parse().unwrap();
         let catalog = Catalog::open(dir.path(), key).await.unwrap();
         let lake =
-            Lake::open_on(Arc::new(disk.clone()), config.clone(), catalog.clone(), vec![events_table()]).await.unwrap();
-        Self { dir, disk, config, catalog, lake }
+            Lake::open_on(Arc::new(disk.clone()), config.clone(), catalog.clone(), vec![table.clone()]).await.unwrap();
+        Self { dir, disk, config, catalog, lake, table }
     }
 
     /// The same folder, opened again after nobody closed it.
     pub async fn reopen(self) -> Self {
-        let Self { dir, disk, config, catalog, lake } = self;
+        let Self { dir, disk, config, catalog, lake, table } = self;
         drop(lake);
         catalog.close().await;
-        Self::open(dir, disk, config).await
+        Self::open(dir, disk, config, table).await
     }
 
     pub async fn append(&self, numbers: Range<i64>) {

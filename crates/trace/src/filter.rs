@@ -17,6 +17,8 @@ pub struct Filter {
     pub range: Option<TimeRange>,
     /// Of this kind.
     pub kind: Option<SpanKind>,
+    /// Only calls of models, whatever kind: [`SpanKind::CALLS`].
+    pub calls: bool,
     /// Ended so.
     pub status: Option<Status>,
     /// Answered by this model, or asking for it.
@@ -33,6 +35,8 @@ pub struct Filter {
     pub environment: Option<String>,
     /// Of this operation.
     pub name: Option<String>,
+    /// With this prompt artifact.
+    pub prompt: Option<String>,
     /// That took at least so many milliseconds.
     pub min_latency_ms: Option<f64>,
     /// With this text in the input, the output or the status message, whatever its case. Of a payload that went to a
@@ -105,6 +109,7 @@ impl Filter {
         self.project.as_ref().is_none_or(|project| *project == span.project)
             && self.range.is_none_or(|range| range.contains(span.start))
             && self.kind.is_none_or(|kind| kind == span.kind)
+            && (!self.calls || SpanKind::CALLS.contains(&span.kind))
             && self.status.is_none_or(|status| status == span.status)
             && (text(&self.model, span.model.as_deref()) || text(&self.model, span.model_requested.as_deref()))
             && text(&self.provider, span.provider.as_deref())
@@ -113,6 +118,7 @@ impl Filter {
             && self.tag.as_ref().is_none_or(|tag| span.tags.contains(tag))
             && text(&self.environment, span.environment.as_deref())
             && text(&self.name, Some(&span.name))
+            && text(&self.prompt, span.prompt_name.as_deref())
             && self.min_latency_ms.is_none_or(|least| span.latency_ms() >= least)
             && self.text.as_deref().is_none_or(|wanted| has_text(span, &wanted.to_lowercase()))
     }
@@ -140,6 +146,9 @@ impl Condition {
             condition.all("start_time < $", Some(range.to().into()));
         }
         condition.all("kind = $", filter.kind.map(|kind| kind.as_str().into()));
+        if filter.calls {
+            condition.one_of("kind", SpanKind::CALLS.map(|kind| kind.as_str().into()));
+        }
         condition.all("status = $", filter.status.map(|status| status.as_str().into()));
         condition.all("(model = $ OR model_requested = $)", filter.model.clone().map(Param::Text));
         condition.all("provider = $", filter.provider.clone().map(Param::Text));
@@ -148,6 +157,7 @@ impl Condition {
         condition.all("array_has(tags, $)", filter.tag.clone().map(Param::Text));
         condition.all("environment = $", filter.environment.clone().map(Param::Text));
         condition.all("name = $", filter.name.clone().map(Param::Text));
+        condition.all("prompt_name = $", filter.prompt.clone().map(Param::Text));
         condition.all("latency_ms >= $", filter.min_latency_ms.map(Param::Float));
         let text = filter.text.as_ref().map(|text| Param::Text(text.to_lowercase()));
         condition.all(
@@ -165,10 +175,23 @@ impl Condition {
         }
     }
 
+    /// Also demands `part`, whose values are bound already.
+    pub fn also(&mut self, part: String) {
+        self.parts.push(part);
+    }
+
     /// Also demands that `column` is one of `values`.
     pub fn one_of(&mut self, column: &str, values: impl IntoIterator<Item = Param>) {
         let places: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
         self.parts.push(format!("{column} IN ({})", places.join(", ")));
+    }
+
+    /// Also demands that `column` is none of `values`; without values nothing more is demanded.
+    pub fn none_of(&mut self, column: &str, values: impl IntoIterator<Item = Param>) {
+        let places: Vec<String> = values.into_iter().map(|value| self.bind(value)).collect();
+        if !places.is_empty() {
+            self.parts.push(format!("{column} NOT IN ({})", places.join(", ")));
+        }
     }
 
     /// Also demands that a span comes after `cursor` in a listing that has the newest first.
@@ -232,6 +255,8 @@ pub(crate) mod tests {
             pair(Filter { tag: text("б"), ..none() }, Filter { tag: text("c"), ..none() }),
             pair(Filter { environment: text("production"), ..none() }, Filter { environment: text("x"), ..none() }),
             pair(Filter { name: text("chat"), ..none() }, Filter { name: text("x"), ..none() }),
+            pair(Filter { prompt: text("greeting"), ..none() }, Filter { prompt: text("greet"), ..none() }),
+            pair(Filter { calls: true, ..none() }, Filter { calls: true, kind: Some(SpanKind::Tool), ..none() }),
             pair(Filter { min_latency_ms: Some(250.0), ..none() }, Filter { min_latency_ms: Some(250.1), ..none() }),
             pair(Filter { text: text("HELLO"), ..none() }, Filter { text: text("hello there"), ..none() }),
             pair(Filter { text: text("said 500"), ..none() }, Filter { text: text("%"), ..none() }),
@@ -255,8 +280,16 @@ pub(crate) mod tests {
         let mut condition =
             Condition::of(&Filter { model: Some(evil.clone()), name: Some("$1".into()), ..Filter::default() });
         condition.one_of("trace_id", ["a".into(), "b".into()]);
-        assert_eq!(condition.sql(), "(model = $1 OR model_requested = $1) AND name = $2 AND trace_id IN ($3, $4)");
-        assert_eq!(condition.params(), [Param::Text(evil), Param::Text("$1".into()), "a".into(), "b".into()]);
+        condition.none_of("trace_id", ["c".into()]);
+        condition.none_of("span_id", []);
+        assert_eq!(
+            condition.sql(),
+            "(model = $1 OR model_requested = $1) AND name = $2 AND trace_id IN ($3, $4) AND trace_id NOT IN ($5)"
+        );
+        assert_eq!(
+            condition.params(),
+            [Param::Text(evil), Param::Text("$1".into()), "a".into(), "b".into(), "c".into()]
+        );
         assert_eq!(Condition::of(&Filter::default()).sql(), "true");
     }
 

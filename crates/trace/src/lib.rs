@@ -4,17 +4,19 @@
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`filter`] → [`traces`] → [`sketch`] → [`overview`] → [`activity`].
+//! [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
 pub mod activity;
 pub mod context;
 pub mod filter;
+pub mod listing;
 pub mod overview;
 pub mod payload;
 pub mod pricing;
 pub mod recorder;
+pub mod score;
 pub mod sketch;
 pub mod span;
 pub mod table;
@@ -22,6 +24,7 @@ pub mod traces;
 pub mod window;
 
 mod error;
+mod summaries;
 #[cfg(test)]
 mod tests;
 
@@ -29,10 +32,12 @@ pub use activity::{Activity, ActivityCursor};
 pub use context::TraceContext;
 pub use error::{Error, Result};
 pub use filter::{Cursor, Filter, Page};
+pub use listing::{Call, TraceSummary};
 pub use overview::{GroupBy, Measures, Overview, OverviewQuery, Series};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};
 pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};
+pub use score::{SCORES, Score, ScoreCursor, ScoreFilter, ScoreSource, ScoreValue};
 pub use span::{Span, SpanKind, Status};
-pub use table::{SPANS, spans_table};
-pub use traces::{SpanSummary, TraceSummary, Traces};
+pub use table::{SPANS, tables};
+pub use traces::{SpanSummary, Traces};

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, BinaryArray, RecordBatch};
 use qd_base::{TimeRange, Timestamp};
 use qd_lake::{Param, QueryLimits};
 
 use crate::filter::Condition;
 use crate::sketch::Sketch;
+use crate::summaries::{self, Resolution};
 use crate::table::{Rows, float_at, number_at};
-use crate::{Filter, Result, Traces};
+use crate::{Error, Filter, Result, Traces};
 
 /// Points of time in an overview at most.
 pub const MOST_POINTS: usize = 2_000;
@@ -141,15 +142,13 @@ pub struct Measures {
     /// From start to the first token, in milliseconds.
     pub ttft_ms: Sketch,
     /// Milliseconds in which answers were generated: from the first token, or from the start where that is not known.
-    generating_ms: f64,
-    /// Tokens generated in that time.
-    generated_tokens: u64,
+    pub(crate) generating_ms: f64,
 }
 
 impl Measures {
     /// Tokens of answers over the time that generating them took; calls side by side count each for itself.
     pub fn output_tokens_per_s(&self) -> Option<f64> {
-        (self.generating_ms > 0.0).then(|| self.generated_tokens as f64 * 1e3 / self.generating_ms)
+        (self.generating_ms > 0.0).then(|| self.output_tokens as f64 * 1e3 / self.generating_ms)
     }
 
     fn add(&mut self, other: &Self) {
@@ -162,7 +161,6 @@ impl Measures {
         self.latency_ms.merge(&other.latency_ms);
         self.ttft_ms.merge(&other.ttft_ms);
         self.generating_ms += other.generating_ms;
-        self.generated_tokens += other.generated_tokens;
     }
 }
 
@@ -200,11 +198,14 @@ impl Traces {
     /// The groups of the range, the largest first.
     async fn groups(&self, query: &OverviewQuery) -> Result<Vec<String>> {
         let Some(by) = query.group_by else { return Ok(Vec::new()) };
-        let condition = condition(query);
+        let (sources, condition) = Sources::of(query);
+        let mut counts = vec![format!("SELECT {} AS grp, count(*) AS n FROM {} GROUP BY 1", by.sql(), sources.calls)];
+        if let Some(summary) = &sources.summary {
+            counts.push(format!("SELECT value AS grp, sum(requests) AS n FROM {} GROUP BY 1", summary));
+        }
         let sql = format!(
-            "SELECT {} AS grp, count(*) AS n FROM spans WHERE {} GROUP BY 1 ORDER BY n DESC, grp LIMIT {MOST_GROUPS}",
-            by.sql(),
-            condition.sql()
+            "SELECT grp, sum(n) AS n FROM ({}) GROUP BY grp ORDER BY n DESC, grp LIMIT {MOST_GROUPS}",
+            counts.join(" UNION ALL ")
         );
         self.read("finding the groups of an overview", &sql, condition, self.wide(), |batch| {
             let group = Rows::of(batch).text("grp")?;
@@ -213,45 +214,33 @@ impl Traces {
         .await
     }
 
-    /// What was measured in each point for each group and size of latency, then for each size of the time to first token.
+    /// What was measured in each point for each group: of calls by the size of the latency, then by the size of the time
+    /// to first token; and what summaries say. It is one statement, so that a call is either in a summary or is not.
     async fn cells(&self, query: &OverviewQuery, shown: &[String]) -> Result<Vec<Cell>> {
-        let latency = format!(
-            "{} AS cell, count(*) AS n, count(*) FILTER (WHERE status = 'error') AS errors, sum(input_tokens) AS input_tokens, \
-             sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens, sum(cost_picodollars) AS cost_picodollars, \
-             sum(greatest(latency_ms - coalesce(ttft_ms, 0), 0)) FILTER (WHERE output_tokens > 0) AS generating_ms",
-            Sketch::cell_sql("latency_ms")
-        );
-        let mut cells = self.grouped(query, shown, &latency, "true", read_latency).await?;
-        let ttft = format!("{} AS cell, count(*) AS n", Sketch::cell_sql("ttft_ms"));
-        cells.extend(self.grouped(query, shown, &ttft, "ttft_ms IS NOT NULL", read_ttft).await?);
-        Ok(cells)
-    }
-
-    async fn grouped(
-        &self,
-        query: &OverviewQuery,
-        shown: &[String],
-        columns: &str,
-        also: &str,
-        read: fn(&RecordBatch) -> Result<Vec<Cell>>,
-    ) -> Result<Vec<Cell>> {
-        let mut condition = condition(query);
-        let wanted = condition.sql();
-        let group = match query.group_by {
+        let (sources, mut condition) = Sources::of(query);
+        let places: Vec<_> = shown.iter().map(|group| condition.bind(Param::Text(group.clone()))).collect();
+        // Without a call there is no group, and a list must not be empty.
+        let places = if places.is_empty() { "''".to_owned() } else { places.join(", ") };
+        let group = |value: &str| match query.group_by {
             None => "CAST(NULL AS VARCHAR)".to_owned(),
-            Some(by) => {
-                let places: Vec<_> = shown.iter().map(|group| condition.bind(Param::Text(group.clone()))).collect();
-                // Without a call there is no group, and a list must not be empty.
-                let places = if places.is_empty() { "''".to_owned() } else { places.join(", ") };
-                format!("CASE WHEN {by} IN ({places}) THEN {by} END", by = by.sql())
-            }
+            Some(_) => format!("CASE WHEN {value} IN ({places}) THEN {value} END"),
         };
-        let bucket = format!("CAST(start_time AS BIGINT) / {}", nanos(query.step));
-        let sql = format!(
-            "SELECT {bucket} AS bucket, {group} AS grp, {columns} FROM spans WHERE {wanted} AND {also} \
-             GROUP BY bucket, grp, cell"
-        );
-        self.read("adding up calls", &sql, condition, self.wide(), read).await
+        let bucket = |time: &str| format!("CAST({time} AS BIGINT) / {}", nanos(query.step));
+        let of_call =
+            format!("{} AS bucket, {} AS grp", bucket("start_time"), group(query.group_by.map_or("", GroupBy::sql)));
+        let calls = &sources.calls;
+        let mut parts = vec![
+            format!("SELECT {of_call}, {} FROM {calls} GROUP BY bucket, grp, cell", latency_columns()),
+            format!(
+                "SELECT {of_call}, {} FROM {calls} WHERE ttft_ms IS NOT NULL GROUP BY bucket, grp, cell",
+                ttft_columns()
+            ),
+        ];
+        if let Some(summary) = &sources.summary {
+            let (bucket, group) = (bucket("time"), group("value"));
+            parts.push(format!("SELECT {bucket} AS bucket, {group} AS grp, {SUMMARY_COLUMNS} FROM {}", summary));
+        }
+        self.read("adding up calls", &parts.join(" UNION ALL "), condition, self.wide(), read_cells).await
     }
 
     /// Limits for answers of many small rows.
@@ -260,13 +249,142 @@ impl Traces {
     }
 }
 
-fn condition(query: &OverviewQuery) -> Condition {
-    let mut condition = Condition::of(&Filter { range: Some(query.range), ..query.filter.clone() });
-    if query.filter.kind.is_none() {
-        condition.one_of("kind", ["llm", "embedding"].map(Param::from));
-    }
-    condition
+/// Where the calls of an overview are read, as tables of SQL.
+struct Sources {
+    /// Spans, each a call: all of the range, or those that are not in a summary.
+    calls: String,
+    /// The rest of the calls, added up.
+    summary: Option<String>,
 }
+
+impl Sources {
+    /// The sources of an overview, and the values that they are bound to.
+    fn of(query: &OverviewQuery) -> (Self, Condition) {
+        let range = query.range;
+        let filter =
+            Filter { range: None, calls: query.filter.calls || query.filter.kind.is_none(), ..query.filter.clone() };
+        let mut condition = Condition::of(&filter);
+        let wanted = condition.sql();
+        let (from, to) = (condition.bind(range.from().into()), condition.bind(range.to().into()));
+        let Some(summarized) = Summarized::of(query) else {
+            let calls = format!(
+                "(SELECT {CALL_COLUMNS} FROM spans WHERE {wanted} AND start_time >= {from} AND start_time < {to}) AS calls"
+            );
+            return (Self { calls, summary: None }, condition);
+        };
+        let (begin, end) = (condition.bind(summarized.from.into()), condition.bind(summarized.to.into()));
+        let calls = format!(
+            "(SELECT {CALL_COLUMNS} FROM spans_unsummarized WHERE {wanted} AND start_time >= {begin} AND start_time < {end} \
+             UNION ALL SELECT {CALL_COLUMNS} FROM spans WHERE {wanted} \
+             AND (start_time >= {from} AND start_time < {begin} OR start_time >= {end} AND start_time < {to})) AS calls"
+        );
+        let mut of_summary = condition.beside();
+        of_summary.all("project = $", filter.project.as_ref().map(|project| project.as_str().into()));
+        of_summary.all("dimension = $", Some(summaries::dimension(summarized.dimension).into()));
+        of_summary.all("value = $", summarized.value.map(Param::Text));
+        let summary = format!(
+            "(SELECT * FROM {} WHERE {} AND time >= {begin} AND time < {end}) AS summary",
+            summarized.resolution.table(),
+            of_summary.sql()
+        );
+        (Self { calls, summary: Some(summary) }, of_summary)
+    }
+}
+
+/// Which part of an overview summaries can answer.
+struct Summarized {
+    resolution: Resolution,
+    /// Whole minutes, hours or days within the range.
+    from: Timestamp,
+    to: Timestamp,
+    dimension: Option<GroupBy>,
+    /// The one group that is wanted.
+    value: Option<String>,
+}
+
+impl Summarized {
+    /// None when the overview asks for what summaries do not tell apart, or for too short a time.
+    fn of(query: &OverviewQuery) -> Option<Self> {
+        let (dimension, value) = one_dimension(&query.filter, query.group_by)?;
+        let coarsest_first = Resolution::ALL.into_iter().rev();
+        coarsest_first
+            .filter(|resolution| dimension.is_none_or(|by| resolution.dimensions().any(|other| other == by)))
+            .find_map(|resolution| {
+                let length = nanos(resolution.length());
+                let (from, to) = (query.range.from().as_nanos(), query.range.to().as_nanos());
+                let from = from.checked_add(length - 1)?.div_euclid(length) * length;
+                let to = to.div_euclid(length) * length;
+                let (from, to) = (Timestamp::from_nanos(from), Timestamp::from_nanos(to));
+                (nanos(query.step) % length == 0 && from < to).then(|| Self {
+                    resolution,
+                    from,
+                    to,
+                    dimension,
+                    value: value.clone(),
+                })
+            })
+    }
+}
+
+/// The only dimension in which an overview tells calls apart, and the group if only one is wanted; none when there are
+/// several dimensions or others than those of [`GroupBy`].
+fn one_dimension(filter: &Filter, group_by: Option<GroupBy>) -> Option<(Option<GroupBy>, Option<String>)> {
+    // A filter by model also takes those who asked for it and got another, so it is none of these.
+    let told = [
+        (GroupBy::Provider, filter.provider.clone()),
+        (GroupBy::Prompt, filter.prompt.clone()),
+        (GroupBy::User, filter.user.clone()),
+        (GroupBy::Environment, filter.environment.clone()),
+        (GroupBy::Status, filter.status.map(|status| status.as_str().to_owned())),
+    ];
+    let rest = Filter {
+        project: None,
+        range: None,
+        calls: false,
+        provider: None,
+        prompt: None,
+        user: None,
+        environment: None,
+        status: None,
+        ..filter.clone()
+    };
+    let mut told = told.into_iter().filter_map(|(by, value)| Some((by, value?)));
+    match (told.next(), told.next()) {
+        _ if rest != Filter::default() => None,
+        (None, _) => Some((group_by, None)),
+        (Some((by, value)), None) if group_by.is_none_or(|other| other == by) => Some((Some(by), Some(value))),
+        _ => None,
+    }
+}
+
+/// What an overview needs of a call.
+const CALL_COLUMNS: &str = "start_time, latency_ms, ttft_ms, status, user_id, environment, provider, model_requested, model, \
+    prompt_name, input_tokens, output_tokens, cached_tokens, cost_picodollars";
+
+/// What the rows of [`Traces::cells`] say beside their point and group, by the size of the latency.
+fn latency_columns() -> String {
+    format!(
+        "{} AS cell, true AS counts, count(*) AS n, count(*) FILTER (WHERE status = 'error') AS errors, \
+         sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens, \
+         sum(cost_picodollars) AS cost_picodollars, \
+         sum(greatest(latency_ms - coalesce(ttft_ms, 0), 0)) FILTER (WHERE output_tokens > 0) AS generating_ms, \
+         CAST(NULL AS BYTEA) AS latency_sketch, CAST(NULL AS BYTEA) AS ttft_sketch",
+        Sketch::cell_sql("latency_ms")
+    )
+}
+
+/// The same by the size of the time to first token. These calls are counted already.
+fn ttft_columns() -> String {
+    format!(
+        "{} AS cell, false AS counts, count(*) AS n, 0 AS errors, 0 AS input_tokens, 0 AS output_tokens, 0 AS cached_tokens, \
+         0 AS cost_picodollars, 0.0 AS generating_ms, CAST(NULL AS BYTEA) AS latency_sketch, CAST(NULL AS BYTEA) AS ttft_sketch",
+        Sketch::cell_sql("ttft_ms")
+    )
+}
+
+/// The same of a summary, which has sketches instead of cells.
+const SUMMARY_COLUMNS: &str = "CAST(NULL AS BIGINT) AS cell, true AS counts, requests AS n, errors, input_tokens, \
+    output_tokens, cached_tokens, cost_picodollars, generating_ms, latency_sketch, ttft_sketch";
 
 fn sum<'a>(parts: impl IntoIterator<Item = &'a Measures>) -> Measures {
     parts.into_iter().fold(Measures::default(), |mut total, part| {
@@ -282,41 +400,67 @@ struct Cell {
     measures: Measures,
 }
 
-fn read_latency(batch: &RecordBatch) -> Result<Vec<Cell>> {
+fn read_cells(batch: &RecordBatch) -> Result<Vec<Cell>> {
     let rows = Rows::of(batch);
     let column = |name| rows.number(name);
     let (bucket, group, cell) = (column("bucket")?, rows.text("grp")?, column("cell")?);
-    let (requests, errors, cost) = (column("n")?, column("errors")?, column("cost_picodollars")?);
+    let (counts, n, errors) = (column("counts")?, column("n")?, column("errors")?);
     let (input, output, cached) = (column("input_tokens")?, column("output_tokens")?, column("cached_tokens")?);
-    let generating = rows.float("generating_ms")?;
+    let (cost, generating) = (column("cost_picodollars")?, rows.float("generating_ms")?);
+    let (latency, ttft) = (rows.bytes("latency_sketch")?, rows.bytes("ttft_sketch")?);
     let read = |row| {
         let count = |column| number_at(column, row).map_or(0, i64::unsigned_abs);
         let mut measures = Measures {
-            requests: count(&requests),
+            requests: count(&n) * count(&counts),
             errors: count(&errors),
             input_tokens: count(&input),
             output_tokens: count(&output),
             cached_tokens: count(&cached),
             cost_picodollars: number_at(&cost, row).unwrap_or(0),
             generating_ms: float_at(&generating, row).unwrap_or(0.0),
-            generated_tokens: count(&output),
-            ..Measures::default()
+            latency_ms: sketch_at(&latency, row)?,
+            ttft_ms: sketch_at(&ttft, row)?,
         };
-        measures.latency_ms.add_cell(number_at(&cell, row).unwrap_or(0), measures.requests);
-        Cell { bucket: number_at(&bucket, row).unwrap_or(0), group: group.owned(row), measures }
+        if let Some(cell) = number_at(&cell, row) {
+            let sketch = if count(&counts) > 0 { &mut measures.latency_ms } else { &mut measures.ttft_ms };
+            sketch.add_cell(cell, count(&n));
+        }
+        Ok(Cell { bucket: number_at(&bucket, row).unwrap_or(0), group: group.owned(row), measures })
     };
-    Ok((0..batch.num_rows()).map(read).collect())
+    (0..batch.num_rows()).map(read).collect()
 }
 
-fn read_ttft(batch: &RecordBatch) -> Result<Vec<Cell>> {
-    let rows = Rows::of(batch);
-    let (bucket, group) = (rows.number("bucket")?, rows.text("grp")?);
-    let (cell, count) = (rows.number("cell")?, rows.number("n")?);
-    let read = |row| {
-        let mut measures = Measures::default();
-        let count = number_at(&count, row).map_or(0, i64::unsigned_abs);
-        measures.ttft_ms.add_cell(number_at(&cell, row).unwrap_or(0), count);
-        Cell { bucket: number_at(&bucket, row).unwrap_or(0), group: group.owned(row), measures }
-    };
-    Ok((0..batch.num_rows()).map(read).collect())
+/// The sketch of a summary; empty in a row of calls, which has a cell instead.
+fn sketch_at(column: &BinaryArray, row: usize) -> Result<Sketch> {
+    let bytes = column.is_valid(row).then(|| column.value(row)).unwrap_or_default();
+    Sketch::decode(bytes).ok_or_else(|| Error::Row { column: "latency_sketch", why: "it is no sketch".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolution(from: i64, to: i64, step_s: u64, filter: Filter, group_by: Option<GroupBy>) -> Option<Resolution> {
+        let range = TimeRange::new(Timestamp::from_secs(from), Timestamp::from_secs(to)).unwrap();
+        let query = OverviewQuery { filter, range, step: Duration::from_secs(step_s), group_by };
+        Summarized::of(&query).map(|summarized| summarized.resolution)
+    }
+
+    #[test]
+    fn the_coarsest_summary_that_tells_enough_apart_is_read() {
+        let user = || Filter { user: Some("ann".into()), ..Filter::default() };
+        let of = |from, to, step_s| resolution(from, to, step_s, Filter::default(), None);
+        assert_eq!(of(0, 259_200, 86_400), Some(Resolution::Day));
+        assert_eq!(of(1, 172_799, 86_400), Some(Resolution::Hour), "no whole day lies in the range");
+        assert_eq!(of(0, 259_200, 7_200), Some(Resolution::Hour));
+        assert_eq!(of(0, 3_600, 60), Some(Resolution::Minute));
+        assert_eq!((of(0, 3_600, 90), of(30, 119, 60)), (None, None), "points and ranges that cut minutes");
+        assert_eq!(resolution(0, 86_400, 3_600, user(), None), None, "hours do not tell users apart");
+        assert_eq!(resolution(0, 86_400, 86_400, user(), Some(GroupBy::User)), Some(Resolution::Day));
+        assert_eq!(resolution(0, 86_400, 86_400, user(), Some(GroupBy::Model)), None, "two dimensions");
+        let model = Filter { model: Some("gpt-4o".into()), ..Filter::default() };
+        assert_eq!(resolution(0, 7_200, 3_600, model, None), None, "it also takes those who asked for the model");
+        let kind = Filter { kind: Some(crate::SpanKind::Tool), ..Filter::default() };
+        assert_eq!(resolution(0, 7_200, 3_600, kind, None), None, "summaries hold calls of models only");
+    }
 }

@@ -132,6 +132,11 @@ impl Span {
     }
 }
 
+impl SpanKind {
+    /// The kinds that are calls of models.
+    pub const CALLS: [Self; 2] = [Self::Llm, Self::Embedding];
+}
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*
@@ -164,6 +169,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 words!(
     /// What kind of work a span was. The words are those of OpenInference and the OpenTelemetry GenAI conventions, lower case.

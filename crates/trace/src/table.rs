@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, Int64Builder, ListArray, ListBuilder,
-    RecordBatch, StringArray, StringBuilder, TimestampNanosecondBuilder,
+    Array, ArrayRef, AsArray, BinaryArray, Float64Array, Float64Builder, Int64Array, Int64Builder, ListArray,
+    ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampNanosecondBuilder,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
@@ -24,8 +24,8 @@ pub const SPANS: &str = "spans";
 /// Times are UTC; Arrow wants that said.
 const UTC: &str = "UTC";
 
-/// The table of spans, to open the lake with.
-pub fn spans_table() -> TableSpec {
+/// The table of spans.
+fn spans_table() -> TableSpec {
     TableSpec {
         name: spans_name(),
         schema: schema(),
@@ -33,7 +33,13 @@ pub fn spans_table() -> TableSpec {
         time_column: "start_time",
         bloom: vec!["trace_id", "span_id", "session_id"],
         subject_column: Some("user_id"),
+        summaries: crate::summaries::summaries(),
     }
+}
+
+/// Every table of traces, to open the lake with.
+pub fn tables() -> Vec<TableSpec> {
+    vec![spans_table(), crate::score::scores_table()]
 }
 
 /// [`SPANS`] as a name.
@@ -369,6 +375,10 @@ impl<'a> Rows<'a> {
     pub fn time(&self, name: &'static str) -> Result<Times> {
         let column = self.column(name, &DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())))?;
         Ok(Times(column.as_primitive::<TimestampNanosecondType>().clone()))
+    }
+
+    pub fn bytes(&self, name: &'static str) -> Result<BinaryArray> {
+        Ok(self.column(name, &DataType::Binary)?.as_binary().clone())
     }
 
     pub fn list(&self, name: &'static str) -> Result<ListArray> {

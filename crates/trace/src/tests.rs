@@ -1,10 +1,11 @@
 //! Recording and finding with a real lake in a folder of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use qd_base::{Picodollars, Timestamp, Usage};
+use qd_base::{Picodollars, TimeRange, Timestamp, TraceId, Usage};
 use qd_catalog::{Catalog, MasterKey};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
@@ -14,9 +15,11 @@ use crate::filter::tests::filters;
 use crate::pricing::PriceRow;
 use crate::table::tests::full_span;
 use crate::{
-    Cursor, Error, Filter, Mode, Page, Payload, PriceTable, Recorder, RecorderConfig, Span, SpanSummary, Status,
-    TraceContext, TraceSummary, Traces, spans_table,
+    Call, Cursor, Error, Filter, Mode, Page, Payload, PriceTable, Recorder, RecorderConfig, Span, SpanKind,
+    SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
+
+mod overview;
 
 /// A lake and what works with it.
 struct House {
@@ -34,9 +37,7 @@ impl House {
 
     async fn open(folder: TempDir, config: RecorderConfig) -> Self {
         let catalog = Catalog::open(folder.path(), MasterKey::load(folder.path()).unwrap()).await.unwrap();
-        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()])
-            .await
-            .unwrap();
+        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), tables()).await.unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder = Recorder::new(lake.clone(), blobs.clone(), config);
         Self { folder, catalog, traces: Traces::new(lake.clone(), blobs), recorder, lake }
@@ -257,6 +258,146 @@ async fn a_trace_is_listed_once_with_what_its_spans_come_to() {
     // A filter that wants only the tools lists the trace at its first tool.
     let tools = house.pages(&Filter { name: Some("tool".into()), ..Filter::default() }, 2).await;
     assert_eq!(tools.iter().map(|trace| (trace.head.start, trace.spans)).collect::<Vec<_>>(), [(second(2), 5)]);
+}
+
+/// The heads of traces in the order of a listing: for each the first of its spans that is wanted, the newest first.
+fn heads(spans: &[Span], filter: &Filter) -> Vec<Cursor> {
+    let mut heads = HashMap::<TraceId, Cursor>::new();
+    for span in spans.iter().filter(|span| filter.matches(span)) {
+        let cursor = Cursor { start: span.start, span_id: span.span_id };
+        heads.entry(span.trace_id).and_modify(|head| *head = cursor.min(*head)).or_insert(cursor);
+    }
+    let mut heads: Vec<Cursor> = heads.into_values().collect();
+    heads.sort_unstable_by_key(|&head| std::cmp::Reverse(head));
+    heads
+}
+
+fn cursors(traces: &[TraceSummary]) -> Vec<Cursor> {
+    traces.iter().map(|trace| trace.head.cursor()).collect()
+}
+
+/// A trace whose spans begin at these seconds.
+fn trace_at(seconds: impl IntoIterator<Item = i64>) -> Vec<Span> {
+    let root = TraceContext::root();
+    seconds.into_iter().map(|at| span(root.child(), second(at))).collect()
+}
+
+#[tokio::test]
+async fn a_trace_of_very_many_spans_leaves_no_page_empty() {
+    let house = House::new(RecorderConfig::default()).await;
+    // It begins among the others and goes on long after the last of them.
+    let mut spans = trace_at((0..3_000).map(|n| 30 + n));
+    spans.extend(spans_at(0..100));
+    house.recorder.append(spans.clone()).await.unwrap();
+    house.lake.seal().await.unwrap();
+    let expected = heads(&spans, &Filter::default());
+    let (page, next) = house.traces.list(&Filter::default(), Page::first(50)).await.unwrap();
+    assert_eq!(cursors(&page), expected[..50]);
+    let (page, next) = house.traces.list(&Filter::default(), Page { limit: 50, after: next }).await.unwrap();
+    assert_eq!(cursors(&page), expected[50..100]);
+    let large = page.iter().find(|trace| trace.spans > 1).unwrap();
+    assert_eq!((large.spans, large.start, large.usage.input_tokens), (3_000, second(30), 36_000));
+    let (page, last) = house.traces.list(&Filter::default(), Page { limit: 50, after: next }).await.unwrap();
+    assert_eq!((cursors(&page), last), (expected[100..].to_vec(), None));
+    for limit in [1, 7, 100, 101, 500] {
+        assert_eq!(cursors(&house.pages(&Filter::default(), limit).await), expected, "pages of {limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_full_where_every_trace_has_very_many_spans() {
+    let house = House::new(RecorderConfig::default()).await;
+    // More spans than the rounds of a page of eleven read, so that its last traces are found by adding up what is left.
+    let spans: Vec<Span> = (0..12).flat_map(|n| trace_at((0..700).map(|at| n * 700 + at))).collect();
+    house.recorder.append(spans.clone()).await.unwrap();
+    house.lake.seal().await.unwrap();
+    let expected = heads(&spans, &Filter::default());
+    for limit in [1, 5, 11, 12, 13] {
+        let mut after = None;
+        for page in expected.chunks(limit) {
+            let (found, next) = house.traces.list(&Filter::default(), Page { limit, after }).await.unwrap();
+            assert_eq!(cursors(&found), page, "pages of {limit}");
+            assert!(found.iter().all(|trace| trace.spans == 700));
+            after = next;
+        }
+        assert_eq!(after, None, "pages of {limit}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_exact_however_traces_lie_across_each_other() {
+    // Steps of a linear congruential generator (Numerical Recipes, 2nd ed., section 7.1).
+    let mut state = 7_u32;
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % below
+    };
+    let mut spans = Vec::new();
+    for _ in 0..60 {
+        let (begin, lasts, many) = (random(200), 1 + random(150), random(8) == 0);
+        let count = if many { 100 } else { 1 + random(6) };
+        let trace = trace_at((0..count).map(|_| i64::from(begin + random(lasts))).collect::<Vec<_>>());
+        spans.extend(
+            trace
+                .into_iter()
+                .map(|span| Span { kind: if random(3) == 0 { SpanKind::Tool } else { SpanKind::Llm }, ..span }),
+        );
+    }
+    let house = House::new(RecorderConfig::default()).await;
+    house.recorder.append(spans.clone()).await.unwrap();
+    let range = TimeRange::new(second(60), second(220)).unwrap();
+    for filter in [
+        Filter::default(),
+        Filter { kind: Some(SpanKind::Tool), ..Filter::default() },
+        Filter { range: Some(range), calls: true, ..Filter::default() },
+    ] {
+        let expected = heads(&spans, &filter);
+        for limit in [1, 2, 3, 10, 59, 500] {
+            let found = cursors(&house.pages(&filter, limit).await);
+            assert_eq!(found, expected, "pages of {limit}, {filter:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trace_that_goes_on_for_days_is_listed_once() {
+    const HOUR: i64 = 3600;
+    let house = House::new(RecorderConfig::default()).await;
+    // Each of its spans begins within a day of the one before, and all together lie a week apart.
+    let mut spans = trace_at((0..9).map(|n| n * 20 * HOUR));
+    spans.extend(spans_at((0..40).map(|n| n * 4 * HOUR + 1)));
+    house.recorder.append(spans.clone()).await.unwrap();
+    let expected = heads(&spans, &Filter::default());
+    for limit in [1, 3, 30, 50] {
+        assert_eq!(cursors(&house.pages(&Filter::default(), limit).await), expected, "pages of {limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_is_told_by_its_head_s_model_or_else_by_its_first_call() {
+    let house = House::new(RecorderConfig::default()).await;
+    let root = TraceContext::root();
+    let chain = |at, start| Span {
+        kind: SpanKind::Chain,
+        provider: None,
+        model: None,
+        model_requested: None,
+        ttft_ms: None,
+        ..span(at, second(start))
+    };
+    let call = |start, model: &str| Span { model: Some(model.into()), ..span(root.child(), second(start)) };
+    let alone = TraceContext::root();
+    house.record([chain(root, 0), call(2, "second"), call(1, "first"), chain(alone, 5)]).await;
+    let found = house.pages(&Filter::default(), 10).await;
+    let first = Call {
+        provider: Some("openai".into()),
+        model_requested: Some("gpt-4o".into()),
+        model: Some("first".into()),
+        ttft_ms: Some(40.5),
+    };
+    assert_eq!(found.iter().map(|trace| &trace.call).collect::<Vec<_>>(), [&Call::default(), &first]);
+    let second = house.pages(&Filter { model: Some("second".into()), ..Filter::default() }, 10).await;
+    assert_eq!(second[0].call, Call { model: Some("second".into()), ..first });
 }
 
 #[tokio::test]

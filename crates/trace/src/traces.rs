@@ -1,7 +1,4 @@
-//! Finds traces again: newest first, page by page, without reading the payloads of what is only listed.
-
-use std::collections::HashMap;
-use std::time::Duration;
+//! Finds spans and traces again, without reading the payloads of what is only listed.
 
 use arrow::array::{Float64Array, Int64Array, RecordBatch};
 use qd_base::{Picodollars, ProjectName, Sha256Hex, SpanId, Timestamp, TraceId, Usage};
@@ -19,10 +16,6 @@ const LISTED: &str = "project, trace_id, span_id, parent_id, kind, name, start_t
 const TRACE_SPANS: usize = 10_000;
 /// The same without payloads.
 const OUTLINE_SPANS: usize = 100_000;
-/// The spans of one trace begin within this time of each other, or a listing does not count them together.
-const TRACE_LASTS: Duration = Duration::from_secs(24 * 3600);
-/// How often one page may read on when all that it found belonged to traces that begin elsewhere.
-const ROUNDS: usize = 16;
 
 /// Finds spans and traces in the lake.
 #[derive(Clone)]
@@ -73,25 +66,6 @@ pub struct SpanSummary {
     pub cost: Option<Picodollars>,
 }
 
-/// A trace as a listing shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TraceSummary {
-    /// Its first span among those that the filter wants.
-    pub head: SpanSummary,
-    /// All its spans.
-    pub spans: u64,
-    /// Those that failed.
-    pub errors: u64,
-    /// When the first of its spans began.
-    pub start: Timestamp,
-    /// When the last of them ended.
-    pub end: Timestamp,
-    /// Tokens of all spans.
-    pub usage: Usage,
-    /// What all spans whose price is known cost.
-    pub cost: Picodollars,
-}
-
 impl SpanSummary {
     /// From start to end, in milliseconds.
     pub fn latency_ms(&self) -> f64 {
@@ -101,13 +75,6 @@ impl SpanSummary {
     /// Where a listing that ends with this span goes on.
     pub fn cursor(&self) -> Cursor {
         Cursor { start: self.start, span_id: self.span_id }
-    }
-}
-
-impl TraceSummary {
-    /// From the first start to the last end, in milliseconds.
-    pub fn latency_ms(&self) -> f64 {
-        self.end.since(self.start).as_secs_f64() * 1e3
     }
 }
 
@@ -137,44 +104,9 @@ impl From<&Span> for SpanSummary {
 }
 
 impl Traces {
-    /// Traces in a lake that was opened with [`crate::spans_table`].
+    /// Traces in a lake that was opened with [`crate::tables`].
     pub fn new(lake: Lake, blobs: BlobStore) -> Self {
         Self { lake, blobs, limits: QueryLimits::default() }
-    }
-
-    /// A page of traces, newest first, and where the next begins if there is more.
-    ///
-    /// A trace is listed once, at its first span among those that `filter` wants. What is added while someone pages
-    /// neither repeats a trace nor hides one.
-    ///
-    /// # Errors
-    /// [`Error::Query`] when the lake does not answer within its limits.
-    pub async fn list(&self, filter: &Filter, page: Page) -> Result<(Vec<TraceSummary>, Option<Cursor>)> {
-        let limit = page.limit.clamp(1, Page::MOST);
-        let (mut found, mut after) = (Vec::new(), page.after);
-        for _ in 0..ROUNDS {
-            let (spans, next) = self.spans(filter, Page { limit, after }).await?;
-            let totals = self.totals(filter, &spans).await?;
-            let last = spans.last().map(SpanSummary::cursor);
-            for span in spans {
-                let cursor = span.cursor();
-                found.extend(
-                    totals
-                        .get(&span.trace_id)
-                        .filter(|total| total.head == span.span_id)
-                        .map(|total| total.summary(span)),
-                );
-                if found.len() == limit {
-                    let more = next.is_some() || Some(cursor) != last;
-                    return Ok((found, more.then_some(cursor)));
-                }
-            }
-            after = next;
-            if next.is_none() {
-                break;
-            }
-        }
-        Ok((found, after))
     }
 
     /// A page of spans, newest first, and where the next begins if there is more.
@@ -183,18 +115,7 @@ impl Traces {
     /// [`Error::Query`] when the lake does not answer within its limits.
     pub async fn spans(&self, filter: &Filter, page: Page) -> Result<(Vec<SpanSummary>, Option<Cursor>)> {
         let limit = page.limit.clamp(1, Page::MOST);
-        let mut condition = Condition::of(filter);
-        if let Some(cursor) = page.after {
-            condition.after(cursor);
-        }
-        let sql = format!(
-            "SELECT {LISTED} FROM spans WHERE {} ORDER BY start_time DESC, span_id DESC LIMIT {}",
-            condition.sql(),
-            limit + 1
-        );
-        let mut spans = self.read("listing spans", &sql, condition, self.limits, read_summaries).await?;
-        let more = spans.len() > limit;
-        spans.truncate(limit);
+        let (spans, more) = self.read_on(filter, limit, page.after, []).await?;
         let next = spans.last().filter(|_| more).map(SpanSummary::cursor);
         Ok((spans, next))
     }
@@ -257,19 +178,38 @@ impl Traces {
             .ok_or_else(|| Error::Row { column: "input_blob", why: format!("{sha256} is not text") })
     }
 
-    /// What all spans of the listed spans' traces come to.
-    async fn totals(&self, filter: &Filter, listed: &[SpanSummary]) -> Result<HashMap<TraceId, Total>> {
-        let (Some(newest), Some(oldest)) = (listed.first(), listed.last()) else { return Ok(HashMap::new()) };
-        let condition = Condition::of(filter);
-        let wanted = condition.sql();
-        let mut scope = condition.beside();
-        scope.all("project = $", filter.project.as_ref().map(|project| project.as_str().into()));
-        scope.all("start_time >= $", Some(oldest.start.saturating_sub(TRACE_LASTS).into()));
-        scope.all("start_time <= $", Some(newest.start.saturating_add(TRACE_LASTS).into()));
-        scope.one_of("trace_id", distinct(listed).into_iter().map(|trace_id| trace_id.to_string().into()));
-        let sql = format!("{} FROM spans WHERE {} GROUP BY trace_id", total_columns(&wanted), scope.sql());
-        let totals = self.read("adding up traces", &sql, scope, self.limits, read_totals).await?;
-        Ok(totals.into_iter().collect())
+    /// The newest spans after `after`, but for those of the traces `without`, and whether there are more.
+    pub(crate) async fn read_on(
+        &self,
+        filter: &Filter,
+        limit: usize,
+        after: Option<Cursor>,
+        without: impl IntoIterator<Item = TraceId>,
+    ) -> Result<(Vec<SpanSummary>, bool)> {
+        let mut condition = Condition::of(filter);
+        if let Some(cursor) = after {
+            condition.after(cursor);
+        }
+        condition.none_of("trace_id", without.into_iter().map(|trace_id| trace_id.to_string().into()));
+        let sql = format!(
+            "SELECT {LISTED} FROM spans WHERE {} ORDER BY start_time DESC, span_id DESC LIMIT {}",
+            condition.sql(),
+            limit + 1
+        );
+        let mut spans = self.read("listing spans", &sql, condition, self.limits, read_summaries).await?;
+        let more = spans.len() > limit;
+        spans.truncate(limit);
+        Ok((spans, more))
+    }
+
+    /// All spans under this condition, in no order.
+    pub(crate) async fn read_listed(&self, operation: &'static str, condition: Condition) -> Result<Vec<SpanSummary>> {
+        let sql = format!("SELECT {LISTED} FROM spans WHERE {}", condition.sql());
+        self.read(operation, &sql, condition, self.limits, read_summaries).await
+    }
+
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// What one question may use, when it does not say otherwise.
@@ -293,69 +233,6 @@ impl Traces {
         let parts: Vec<Vec<T>> = output.batches.iter().map(rows).collect::<Result<_>>()?;
         Ok(parts.into_iter().flatten().collect())
     }
-}
-
-fn distinct(listed: &[SpanSummary]) -> Vec<TraceId> {
-    let mut ids: Vec<TraceId> = listed.iter().map(|span| span.trace_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-/// Adds up a trace; its head is its first span among the `wanted` ones.
-fn total_columns(wanted: &str) -> String {
-    format!(
-        "SELECT trace_id, first_value(span_id ORDER BY start_time, span_id) FILTER (WHERE {wanted}) AS head, count(*) AS spans, \
-         count(*) FILTER (WHERE status = 'error') AS errors, min(start_time) AS start_time, max(end_time) AS end_time, \
-         coalesce(sum(input_tokens), 0) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens, \
-         sum(reasoning_tokens) AS reasoning_tokens, sum(cost_picodollars) AS cost_picodollars"
-    )
-}
-
-/// What the spans of one trace come to.
-struct Total {
-    head: SpanId,
-    spans: u64,
-    errors: u64,
-    start: Timestamp,
-    end: Timestamp,
-    usage: Usage,
-    cost: Picodollars,
-}
-
-impl Total {
-    fn summary(&self, head: SpanSummary) -> TraceSummary {
-        TraceSummary {
-            head,
-            spans: self.spans,
-            errors: self.errors,
-            start: self.start,
-            end: self.end,
-            usage: self.usage,
-            cost: self.cost,
-        }
-    }
-}
-
-fn read_totals(batch: &RecordBatch) -> Result<Vec<(TraceId, Total)>> {
-    let rows = Rows::of(batch);
-    let (trace_id, head, usage) = (rows.text("trace_id")?, rows.text("head")?, UsageColumns::of(&rows)?);
-    let (spans, errors, cost) = (rows.number("spans")?, rows.number("errors")?, rows.number("cost_picodollars")?);
-    let (start, end) = (rows.time("start_time")?, rows.time("end_time")?);
-    let count = |column: &Int64Array, row| number_at(column, row).map_or(0, |count| count.unsigned_abs());
-    let total = |row| {
-        let total = Total {
-            head: head.required(row)?,
-            spans: count(&spans, row),
-            errors: count(&errors, row),
-            start: start.get(row),
-            end: end.get(row),
-            usage: usage.get(row).unwrap_or_default(),
-            cost: Picodollars::new(number_at(&cost, row).unwrap_or(0)),
-        };
-        Ok((trace_id.required(row)?, total))
-    };
-    (0..batch.num_rows()).map(total).collect()
 }
 
 fn read_summaries(batch: &RecordBatch) -> Result<Vec<SpanSummary>> {

@@ -17,7 +17,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{PriceTable, Recorder, RecorderConfig, Traces, spans_table};
+use qd_trace::{PriceTable, Recorder, RecorderConfig, Traces, tables};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -123,8 +123,7 @@ impl Parts {
         let stub = Stub::start().await;
         let catalog = Catalog::open(data.path(), MasterKey::generate()).await.unwrap();
         let blobs = BlobStore::open(&data.path().join("blobs")).unwrap();
-        let lake =
-            Lake::open(LakeConfig::new(data.path().join("lake")), catalog.clone(), vec![spans_table()]).await.unwrap();
+        let lake = Lake::open(LakeConfig::new(data.path().join("lake")), catalog.clone(), tables()).await.unwrap();
         let policy = qd_net::Policy::public().allow("127.0.0.1").unwrap();
         let net = qd_net::Client::new(policy, qd_net::ClientOptions::default()).unwrap();
         let models = Models::new(

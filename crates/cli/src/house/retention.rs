@@ -1,10 +1,10 @@
-//! Dropping spans that are older than the operator wants to keep.
+//! Dropping spans and scores that are older than the operator wants to keep.
 
 use std::time::Duration;
 
 use qd_base::Timestamp;
 use qd_lake::Lake;
-use qd_trace::SPANS;
+use qd_trace::{SCORES, SPANS};
 use tokio::task::JoinHandle;
 
 /// Segments are dropped whole, so looking more often would find nothing more.
@@ -32,8 +32,10 @@ async fn apply(lake: Lake, days: u32) {
     loop {
         timer.tick().await;
         let before = Timestamp::now().saturating_sub(DAY * days);
-        if let Err(error) = lake.retain(SPANS, before).await {
-            tracing::error!(%error, "old spans could not be dropped");
+        for table in [SPANS, SCORES] {
+            if let Err(error) = lake.retain(table, before).await {
+                tracing::error!(%error, table, "old rows could not be dropped");
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_net::{Client, ClientOptions, Policy};
-use qd_trace::{Mode, PriceTable, Recorder, RecorderConfig, Span, spans_table};
+use qd_trace::{Mode, PriceTable, Recorder, RecorderConfig, Span, tables};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
@@ -101,9 +101,7 @@ impl House {
     pub async fn new(settings: Settings<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(folder.path(), MasterKey::generate()).await.unwrap();
-        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), vec![spans_table()])
-            .await
-            .unwrap();
+        let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), tables()).await.unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder =
             Recorder::new(lake, blobs.clone(), RecorderConfig { mode: settings.mode, ..RecorderConfig::default() });
