@@ -5,19 +5,26 @@
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use http::{HeaderMap, Method};
-use qd_catalog::SignIn;
+use qd_catalog::{Catalog, SignIn};
 use subtle::ConstantTimeEq;
 
 use crate::error::{Error, Result};
 use crate::permission::Caller;
 use crate::state::Surface;
 
-/// The cookie of a browser that is signed in.
+/// What the name of a signed-in browser's cookie begins with.
 pub(crate) const SESSION: &str = "quarterdeck_session";
 /// The header that a change needs beside the cookie.
 pub(crate) const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 /// With it the operator names the project to act in; without it that is the default one.
 const PROJECT: &str = "x-quarterdeck-project";
+
+/// The name of a signed-in browser's cookie. Browsers keep cookies by host and not by port, so that servers on one host would
+/// sign each other's out: the name ends with what only this data folder has, the random last digits of its default project.
+pub(crate) fn cookie_name(catalog: &Catalog) -> String {
+    let project = catalog.default_project().id.to_string();
+    format!("{SESSION}_{}", project.rsplit('-').next().unwrap_or_default())
+}
 
 /// The caller that the request's bearer token stands for, or else its cookie.
 ///
@@ -26,7 +33,7 @@ const PROJECT: &str = "x-quarterdeck-project";
 pub(crate) async fn authenticate(surface: &Surface, method: &Method, headers: &HeaderMap) -> Result<Caller> {
     match bearer(headers) {
         Some(token) => by_token(surface, headers, token).await,
-        None if session(headers).is_none() => Err(Error::NoKey),
+        None if session(&surface.cookie, headers).is_none() => Err(Error::NoKey),
         None => signed_in(surface, method, headers).await.map(|sign_in| sign_in.holder.into()),
     }
 }
@@ -36,7 +43,7 @@ pub(crate) async fn authenticate(surface: &Surface, method: &Method, headers: &H
 /// # Errors
 /// [`Error::NotSignedIn`] without one, [`Error::Csrf`] when the request may change something and lacks its token.
 pub(crate) async fn signed_in(surface: &Surface, method: &Method, headers: &HeaderMap) -> Result<SignIn> {
-    let token = session(headers).ok_or(Error::NotSignedIn)?;
+    let token = session(&surface.cookie, headers).ok_or(Error::NotSignedIn)?;
     let sign_in = surface.app.catalog.signed_in(token).await.ok_or(Error::NotSignedIn)?;
     let only_reads = matches!(*method, Method::GET | Method::HEAD);
     let sent = headers.get(CSRF_TOKEN).map_or(&b""[..], |value| value.as_bytes());
@@ -46,12 +53,12 @@ pub(crate) async fn signed_in(surface: &Surface, method: &Method, headers: &Head
     }
 }
 
-/// The token in the cookie. HTTP/2 may send each cookie in a header of its own (RFC 9113, section 8.2.3).
-pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+/// The token in the cookie of this name. HTTP/2 may send each cookie in a header of its own (RFC 9113, section 8.2.3).
+pub(crate) fn session<'a>(cookie: &str, headers: &'a HeaderMap) -> Option<&'a str> {
     let sent = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     sent.flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find_map(|(name, token)| (name == SESSION && !token.is_empty()).then_some(token))
+        .find_map(|(name, token)| (name == cookie && !token.is_empty()).then_some(token))
 }
 
 async fn by_token(surface: &Surface, headers: &HeaderMap, token: &str) -> Result<Caller> {
@@ -94,15 +101,22 @@ mod tests {
     fn the_cookie_is_found_among_others() {
         let found = |sent: &[&str]| {
             let headers: HeaderMap = sent.iter().map(|value| (COOKIE, value.parse().unwrap())).collect();
-            session(&headers).map(str::to_owned)
+            session("quarterdeck_session_1", &headers).map(str::to_owned)
         };
         let token = Some("abc".to_owned());
-        assert_eq!(found(&["quarterdeck_session=abc"]), token);
-        assert_eq!(found(&["theme=dark; quarterdeck_session=abc;x=1"]), token);
-        assert_eq!(found(&["theme=dark", "quarterdeck_session=abc"]), token);
-        for nothing in
-            ["", "quarterdeck_session", "quarterdeck_session=", "xquarterdeck_session=abc", "a=quarterdeck_session=abc"]
-        {
+        assert_eq!(found(&["quarterdeck_session_1=abc"]), token);
+        assert_eq!(found(&["theme=dark; quarterdeck_session_1=abc;x=1"]), token);
+        assert_eq!(found(&["theme=dark", "quarterdeck_session_1=abc"]), token);
+        assert_eq!(found(&["quarterdeck_session_2=xyz; quarterdeck_session=old; quarterdeck_session_1=abc"]), token);
+        for nothing in [
+            "",
+            "quarterdeck_session_1",
+            "quarterdeck_session_1=",
+            "quarterdeck_session=abc",
+            "quarterdeck_session_2=abc",
+            "xquarterdeck_session_1=abc",
+            "a=quarterdeck_session_1=abc",
+        ] {
             assert_eq!(found(&[nothing]), None, "{nothing}");
         }
     }

@@ -143,7 +143,9 @@ pub(crate) fn document(routes: &[Route]) -> OpenApi {
     let mut paths = Paths::new();
     let mut components = Components::new();
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION))));
+    let cookie =
+        ApiKeyValue::with_description(SESSION, "The name ends with `_` and an id of the server's data folder.");
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let mut schemas: Vec<_> = routes.iter().flat_map(|route| route.documented().schemas.clone()).collect();
     // Sorted, so that the committed document changes only where the surface does.
     schemas.sort_by(|(one, _), (other, _)| one.cmp(other));

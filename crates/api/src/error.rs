@@ -53,8 +53,14 @@ pub enum Error {
     /// What was shown to sign in with opens nothing; which part of it is wrong is not told.
     #[error("The account, its password or the key is wrong.")]
     WrongCredentials,
-    /// Too many failures to sign in, one after another.
-    #[error("Too many attempts to sign in have failed. Wait {} s before the next.", .wait_ms.div_ceil(1000).max(1))]
+    /// The password that was to be changed is another one.
+    #[error("The current password is wrong.")]
+    WrongPassword,
+    /// Who is signed in with a key has no password.
+    #[error("You are signed in with a key. Only an account has a password.")]
+    NoPassword,
+    /// Too many failures to show who one is, one after another.
+    #[error("Too many attempts with a wrong password or key. Wait {} s before the next.", .wait_ms.div_ceil(1000).max(1))]
     Attempts {
         /// How long the next one has to wait.
         wait_ms: u64,
@@ -365,6 +371,8 @@ fn sort(error: &Error) -> Sort {
         Error::NoKey | Error::WrongKey => Sort::invalid(StatusCode::UNAUTHORIZED, "invalid_api_key"),
         Error::NotSignedIn => Sort::invalid(StatusCode::UNAUTHORIZED, "not_signed_in"),
         Error::WrongCredentials => Sort::invalid(StatusCode::UNAUTHORIZED, "wrong_credentials"),
+        Error::WrongPassword => Sort::invalid(StatusCode::FORBIDDEN, "wrong_password"),
+        Error::NoPassword => Sort::invalid(StatusCode::FORBIDDEN, "no_password"),
         Error::Attempts { wait_ms } => {
             Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("too_many_attempts")).after(*wait_ms)
         }

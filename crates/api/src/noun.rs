@@ -13,6 +13,7 @@ pub mod overview;
 pub mod price;
 pub mod project;
 pub mod provider;
+pub mod score;
 pub mod session;
 pub mod sign_in;
 pub mod sql;

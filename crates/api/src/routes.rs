@@ -21,6 +21,7 @@ pub fn table() -> Vec<Route> {
         noun::trace::routes(),
         noun::overview::routes(),
         noun::session::routes(),
+        noun::score::routes(),
         noun::view::routes(),
         noun::sql::routes(),
         noun::job::routes(),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::attempts::Attempts;
+use crate::authentication;
 use crate::error::{Error, Result};
 
 /// The state of every handler; one pointer to clone.
@@ -18,6 +19,8 @@ pub(crate) struct Surface {
     pub app: App,
     pub lifecycle: Lifecycle,
     pub attempts: Attempts,
+    /// The name of the cookie of browsers that are signed in here.
+    pub cookie: String,
     pub started: Instant,
     in_flight: AtomicUsize,
 }
@@ -34,6 +37,7 @@ pub(crate) struct Lifecycle {
 impl Surface {
     pub fn shared(app: App) -> Shared {
         Arc::new(Self {
+            cookie: authentication::cookie_name(&app.catalog),
             app,
             lifecycle: Lifecycle::default(),
             attempts: Attempts::default(),

@@ -3,6 +3,7 @@
 //! All accounts act in the default project.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use qd_base::{AccountName, ProjectId, Secret, Timestamp};
@@ -12,10 +13,10 @@ use serde_json::{Value, json};
 use crate::column::{self, Columns};
 use crate::database::{Tx, commit};
 use crate::key::{Scope, Scopes};
-use crate::sign_in::Whose;
+use crate::sign_in::{Whose, password_hash};
 use crate::{Catalog, Error, Result, limit};
 
-pub use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS};
+pub use crate::password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, check as check_password};
 
 /// One catalog holds at most this many accounts.
 pub const MAX_ACCOUNTS: usize = 10_000;
@@ -168,6 +169,39 @@ impl Catalog {
         committed.map(|()| after)
     }
 
+    /// Gives the account that is signed in with `token` another password, if `current` is the one that it has, and ends its
+    /// other sign-ins; says whether it is. `from` is for the audit log.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when no account is signed in with it; as [`Catalog::create_account`] for the password.
+    pub async fn change_own_password(
+        &self,
+        token: &str,
+        current: &Secret,
+        password: &Secret,
+        from: Option<IpAddr>,
+    ) -> Result<bool> {
+        const OPERATION: &str = "changing a password";
+        let signed_in = self.account_signed_in(token);
+        let (name, digest) = signed_in.ok_or_else(|| Error::not_found("sign-in", "of an account"))?;
+        check_password(password)?;
+        let actor = format!("account:{name}");
+        let stored = password_hash(self.db(), &name).await?;
+        let right = self.inner().passwords.verify(current, stored.clone()).await?;
+        let Some(before) = stored.filter(|_| right) else {
+            let detail = json!({ "password": "wrong", "address": from });
+            return self.audit(&actor, "refuse", "account", name.as_str(), detail).await.map(|_| false);
+        };
+        let hash = self.inner().passwords.hash(password).await?;
+        let mut tx = self.db().begin(OPERATION).await?;
+        if !replace_hash(&mut tx, &name, &before, &hash).await? {
+            return Ok(false);
+        }
+        let detail = json!({ "password": "changed", "address": from });
+        self.acting(&actor)?.note(&mut tx, "update", "account", name.as_str(), detail).await?;
+        self.commit_ending(tx, OPERATION, Whose::AccountBut(&name, &digest)).await.map(|()| true)
+    }
+
     /// Removes an account and ends its sign-ins.
     ///
     /// # Errors
@@ -247,6 +281,21 @@ async fn update(tx: &mut Tx, account: &Account, hash: Option<&str>) -> Result<()
     .map_err(Error::database("changing an account"))
 }
 
+/// Says whether the account may still sign in with the password that has the hash `before`.
+async fn replace_hash(tx: &mut Tx, name: &AccountName, before: &str, hash: &str) -> Result<bool> {
+    sqlx::query(
+        "UPDATE account SET password_hash = $3, updated_ns = $4 WHERE name = $1 AND password_hash = $2 AND disabled = 0",
+    )
+    .bind(name.as_str())
+    .bind(before)
+    .bind(hash)
+    .bind(Timestamp::now().as_nanos())
+    .execute(&mut **tx)
+    .await
+    .map(|done| done.rows_affected() == 1)
+    .map_err(Error::database("changing a password"))
+}
+
 /// Its sign-ins go with it.
 async fn delete(tx: &mut Tx, name: &AccountName) -> Result<()> {
     let gone = sqlx::query("DELETE FROM account WHERE name = $1")
@@ -317,6 +366,52 @@ mod tests {
         assert_eq!(actions, ["create", "update", "remove"]);
         assert!(log.iter().all(|entry| entry.subject == "ada" && !entry.detail.to_string().contains("hidden")));
         assert_eq!(log[1].detail, json!({ "password": "changed" }));
+    }
+
+    #[tokio::test]
+    async fn who_knows_the_password_changes_it_and_only_this_sign_in_goes_on() {
+        let (catalog, dir) = catalog().await;
+        let (old, new) = (Secret::new("the old password"), Secret::new("the new password"));
+        for person in ["ada", "bob"] {
+            catalog.create_account(&name(person), &old, Role::Viewer).await.unwrap();
+        }
+        let enter = async |person: &str, password: &Secret| {
+            catalog.sign_in_with_password(person, password, None).await.unwrap().map(|made| made.token)
+        };
+        let (mine, other) = (enter("ada", &old).await.unwrap(), enter("ada", &old).await.unwrap());
+        let theirs = enter("bob", &old).await.unwrap();
+        let change = async |current: &Secret, password: &Secret| {
+            catalog.change_own_password(mine.expose(), current, password, None).await
+        };
+        assert!(!change(&new, &new).await.unwrap());
+        assert!(matches!(change(&old, &Secret::new("short")).await, Err(Error::Invalid { .. })));
+        assert!(catalog.signed_in(other.expose()).await.is_some() && enter("ada", &new).await.is_none());
+        assert!(change(&old, &new).await.unwrap());
+        assert!(!change(&old, &new).await.unwrap());
+        assert!(enter("ada", &old).await.is_none() && enter("ada", &new).await.is_some());
+
+        let filter = crate::AuditFilter { noun: Some("account".into()), ..crate::AuditFilter::default() };
+        let log = catalog.audit_log(&filter, crate::Page::first(10)).await.unwrap().items;
+        let told: Vec<_> = log.iter().rev().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
+        assert_eq!(told, [("account:ada", "refuse"), ("account:ada", "update"), ("account:ada", "refuse")]);
+        assert_eq!(log[1].detail, json!({ "password": "changed", "address": null }));
+        catalog.close().await;
+        let catalog = crate::testing::reopen(dir.path()).await;
+        let goes_on = async |token: &Secret| catalog.signed_in(token.expose()).await.is_some();
+        assert_eq!((goes_on(&mine).await, goes_on(&other).await, goes_on(&theirs).await), (true, false, true));
+    }
+
+    #[tokio::test]
+    async fn a_key_has_no_password_to_change() {
+        let (catalog, _dir) = catalog().await;
+        let scopes = Scopes::from_iter([Scope::Admin]);
+        let key = catalog.create_key(catalog.default_project().id, "laptop", scopes, None).await.unwrap();
+        let made = catalog.sign_in_with_key(key.secret.expose(), None).await.unwrap().unwrap();
+        let password = Secret::new("a password of nobody");
+        for token in [made.token.expose(), "nothing"] {
+            let changed = catalog.change_own_password(token, &password, &password, None).await;
+            assert!(matches!(changed, Err(Error::NotFound { noun: "sign-in", .. })));
+        }
     }
 
     #[test]

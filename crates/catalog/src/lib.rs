@@ -44,7 +44,7 @@ mod password;
 #[cfg(test)]
 mod testing;
 
-pub use account::{Account, AccountChange, Role};
+pub use account::{Account, AccountChange, Role, check_password};
 pub use artifact::{Artifact, ArtifactKind, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
 pub use error::Error;

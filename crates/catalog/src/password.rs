@@ -68,7 +68,11 @@ impl Passwords {
     }
 }
 
-fn check(password: &Secret) -> Result<()> {
+/// Whether this can be a password.
+///
+/// # Errors
+/// [`Error::Invalid`] for fewer than [`MIN_PASSWORD_CHARS`] characters, [`Error::TooLarge`] beyond [`MAX_PASSWORD_BYTES`].
+pub fn check(password: &Secret) -> Result<()> {
     limit::bytes("password", password.expose().len(), MAX_PASSWORD_BYTES)?;
     match password.expose().chars().count() < MIN_PASSWORD_CHARS {
         true => Err(Error::invalid("password", format!("needs at least {MIN_PASSWORD_CHARS} characters"))),

@@ -187,6 +187,15 @@ impl Catalog {
         done.map(|()| true)
     }
 
+    /// The account that is signed in with this token, and which of its sign-ins that is.
+    pub(crate) fn account_signed_in(&self, token: &str) -> Option<(AccountName, Digest)> {
+        let digest = self.inner().sign_ins.digest(token)?;
+        match self.inner().sign_ins.find(&digest, Timestamp::now())?.0.holder {
+            Holder::Account(person) => Some((person.account, digest)),
+            Holder::Key(_) => None,
+        }
+    }
+
     /// Commits a change that ends the sign-ins of an account or a key.
     pub(crate) async fn commit_ending(&self, mut tx: Tx, operation: &'static str, whose: Whose<'_>) -> Result<()> {
         remove_of(&mut tx, whose).await?;
@@ -277,7 +286,8 @@ impl Proof<'_> {
     }
 }
 
-async fn password_hash(db: &Database, name: &AccountName) -> Result<Option<String>> {
+/// The hash of an account's password, if there is such an account.
+pub(crate) async fn password_hash(db: &Database, name: &AccountName) -> Result<Option<String>> {
     let row = sqlx::query("SELECT password_hash FROM account WHERE name = $1")
         .bind(name.as_str())
         .fetch_optional(db.readers())
@@ -355,6 +365,9 @@ async fn remove(tx: &mut Tx, digest: &Digest) -> Result<()> {
 async fn remove_of(tx: &mut Tx, whose: Whose<'_>) -> Result<()> {
     let query = match whose {
         Whose::Account(name) => sqlx::query("DELETE FROM sign_in WHERE account = $1").bind(name.as_str()),
+        Whose::AccountBut(name, kept) => sqlx::query("DELETE FROM sign_in WHERE account = $1 AND digest <> $2")
+            .bind(name.as_str())
+            .bind(kept.as_slice()),
         Whose::Key(id) => sqlx::query("DELETE FROM sign_in WHERE key_id = $1").bind(id.to_string()),
     };
     query.execute(&mut **tx).await.map(drop).map_err(Error::database("ending sign-ins"))
@@ -370,19 +383,23 @@ async fn remove_ended(tx: &mut Tx, now: Timestamp) -> Result<()> {
         .map_err(Error::database("removing sign-ins that have ended"))
 }
 
-type Digest = [u8; 32];
+/// Of a token.
+pub(crate) type Digest = [u8; 32];
 
 /// Whose sign-ins.
 #[derive(Clone, Copy)]
 pub(crate) enum Whose<'a> {
     Account(&'a AccountName),
+    /// Those of an account but for this one.
+    AccountBut(&'a AccountName, &'a Digest),
     Key(KeyId),
 }
 
 impl Whose<'_> {
-    fn is(&self, holder: &Holder) -> bool {
+    fn is(&self, digest: &Digest, holder: &Holder) -> bool {
         match (self, holder) {
             (Self::Account(name), Holder::Account(person)) => **name == person.account,
+            (Self::AccountBut(name, kept), Holder::Account(person)) => **name == person.account && digest != *kept,
             (Self::Key(id), Holder::Key(principal)) => *id == principal.key_id,
             _ => false,
         }
@@ -490,7 +507,7 @@ impl SignInRing {
         let whose = holder.whose();
         let mut theirs: Vec<_> = alive
             .iter()
-            .filter(|(_, entry)| whose.is(&entry.sign_in.holder))
+            .filter(|(digest, entry)| whose.is(digest, &entry.sign_in.holder))
             .map(|(digest, entry)| (entry.sign_in.created, *digest))
             .collect();
         theirs.sort_unstable();
@@ -503,7 +520,7 @@ impl SignInRing {
     }
 
     fn take(&self, whose: Whose<'_>) -> Vec<(Digest, Entry)> {
-        self.write().extract_if(|_, entry| whose.is(&entry.sign_in.holder)).collect()
+        self.write().extract_if(|digest, entry| whose.is(digest, &entry.sign_in.holder)).collect()
     }
 
     fn restore(&self, entries: Vec<(Digest, Entry)>) {

@@ -118,6 +118,9 @@ Examples:
     /// Recorded calls
     #[command(subcommand)]
     Trace(Trace),
+    /// What people and programs thought of answers
+    #[command(subcommand)]
+    Score(Score),
     /// Ask the lake in SQL, read-only
     #[command(after_help = "\
 Examples:
@@ -322,6 +325,53 @@ Examples:
     Tail,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Score {
+    /// Score a trace, or a span of it
+    #[command(after_help = "\
+Examples:
+  quarterdeck score add 4bf92f3577b34da6a3ce929d0e0e4736 helpful yes
+  quarterdeck score add 4bf92f3577b34da6a3ce929d0e0e4736 accuracy 0.7 --comment \"the second date is wrong\"")]
+    Add(NewScore),
+    /// List scores, newest first
+    #[command(after_help = "Example:\n  quarterdeck score list --name helpful --output csv")]
+    List(ScoreFilter),
+    /// Take a score back
+    Remove { id: String },
+}
+
+/// A score to give.
+#[derive(Debug, Args)]
+pub struct NewScore {
+    /// The trace
+    pub trace: String,
+    /// What was looked at
+    pub name: String,
+    /// A number, a word, yes or no
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+    /// The span, when it is about one of them
+    #[arg(long, value_name = "ID")]
+    pub span: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+}
+
+/// Which scores to list.
+#[derive(Debug, Args)]
+pub struct ScoreFilter {
+    /// Most scores to list
+    #[arg(long, default_value_t = 50, value_name = "SCORES")]
+    pub limit: usize,
+    /// Only those of this trace; several with commas between them
+    #[arg(long, value_name = "ID")]
+    pub trace: Option<String>,
+    /// Only those of this name
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
 /// Which calls to list.
 #[derive(Debug, Args)]
 pub struct TraceFilter {
@@ -334,6 +384,12 @@ pub struct TraceFilter {
     /// ok, error or cancelled
     #[arg(long)]
     pub status: Option<String>,
+    /// Made from this prompt artifact
+    #[arg(long, value_name = "NAME")]
+    pub prompt: Option<String>,
+    /// Only calls of models
+    #[arg(long)]
+    pub calls: bool,
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
     #[arg(long, value_name = "ID")]

@@ -12,6 +12,7 @@ pub mod key;
 pub mod model;
 pub mod openapi;
 pub mod provider;
+pub mod score;
 pub mod serve;
 pub mod sql;
 pub mod trace;

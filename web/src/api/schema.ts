@@ -431,6 +431,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was thought of traces and spans, newest first */
+        get: operations["listScores"];
+        put?: never;
+        /**
+         * Score traces or spans
+         * @description Answered when every score is on disk. A score with the identifier of an earlier one takes its place.
+         */
+        post: operations["giveScores"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scores/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a score back */
+        delete: operations["takeBackScore"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/views": {
         parameters: {
             query?: never;
@@ -681,6 +719,26 @@ export interface paths {
         post: operations["signIn"];
         /** Sign out */
         delete: operations["signOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change one's own password
+         * @description Of the account that is signed in. Its other sign-ins end at once, this one goes on. Attempts with a wrong password are slowed down as those to sign in are.
+         */
+        put: operations["changeOwnPassword"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1549,6 +1607,30 @@ export interface components {
             /** @description Its API key. It cannot be read again. */
             secret?: string | null;
         };
+        /** @description A score to be given, in the caller's project. */
+        NewScore: {
+            /** @description A UUID; a new one when absent. With that of an earlier score, this takes its place. */
+            id?: string | null;
+            /** @description The trace. */
+            trace_id: string;
+            /** @description The span, when it is about one of them. */
+            span_id?: string | null;
+            /** @description What was looked at, for instance `helpful`. */
+            name: string;
+            /** @description A number, a word, or yes and no. */
+            value: components["schemas"]["ScoreValueBody"];
+            /** @description Why. */
+            comment?: string | null;
+            /** @description `human`, `code` or `model`; `human` for someone who is signed in and `code` for others when absent. */
+            source?: string | null;
+            /** @description The end user whose trace it is: the score is deleted with what else is known of them. */
+            user_id?: string | null;
+        };
+        /** @description Scores to be given. */
+        NewScores: {
+            /** @description The scores. */
+            scores: components["schemas"]["NewScore"][];
+        };
         /** @description A finished span to be appended, in the caller's project. */
         NewSpan: {
             /** @description The trace; a new one when absent. */
@@ -1767,6 +1849,13 @@ export interface components {
             /** @description `text`, `image_url`, `input_audio`, `file`, `refusal`, … */
             type: string;
         }[];
+        /** @description A password and the one that is to replace it. */
+        PasswordChange: {
+            /** @description The one that the account has. */
+            current: string;
+            /** @description The one that it is to have: at least 12 characters. */
+            password: string;
+        };
         /** @description The prices of one model at one provider, in US dollars per million tokens. */
         PriceRow: {
             /** @description The provider, or `*` for all. */
@@ -1917,6 +2006,46 @@ export interface components {
         RouteList: {
             /** @description The routes. */
             data: components["schemas"]["Route"][];
+        };
+        /** @description What someone thought of a trace or a span. */
+        Score: {
+            /** @description The score. */
+            id: string;
+            /** @description The trace. */
+            trace_id: string;
+            /** @description The span, when it is about one of them. */
+            span_id?: string | null;
+            /** @description What was looked at. */
+            name: string;
+            /** @description A number, or a word. */
+            value: components["schemas"]["ScoreValueBody"];
+            /** @description Why. */
+            comment?: string | null;
+            /** @description `human`, `code` or `model`. */
+            source: string;
+            /** @description The key or account that gave it. */
+            author?: string | null;
+            /** @description The end user whose trace it is. */
+            user_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            time: string;
+        };
+        /** @description One page of scores. */
+        ScoreList: {
+            /** @description The scores, newest first. */
+            data: components["schemas"]["Score"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A number, a word, or yes and no, which are kept as 1 and 0. */
+        ScoreValueBody: boolean | number | string;
+        /** @description The scores as they were kept. */
+        ScoresGiven: {
+            /** @description In the order in which they were sent. */
+            data: components["schemas"]["Score"][];
         };
         /** @description A conversation. */
         Session: {
@@ -2218,11 +2347,11 @@ export interface components {
             session_id?: string | null;
             /** @description The end user. */
             user_id?: string | null;
-            /** @description Who ran the model. */
+            /** @description Who ran the model that the span called; where it called none, that of the trace's first call of a language model. */
             provider?: string | null;
-            /** @description The model asked for. */
+            /** @description The model asked for in that call. */
             model_requested?: string | null;
-            /** @description The model that answered. */
+            /** @description The model that answered that call. */
             model?: string | null;
             /**
              * Format: date-time
@@ -2241,7 +2370,7 @@ export interface components {
             latency_ms: number;
             /**
              * Format: double
-             * @description Time to that span's first token.
+             * @description Time from the start of that call to its first token.
              */
             ttft_ms?: number | null;
             /**
@@ -2982,6 +3111,8 @@ export interface operations {
                 to?: string | null;
                 /** @description `llm`, `embedding`, `retriever`, `tool`, … */
                 kind?: string | null;
+                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
+                calls?: boolean | null;
                 /** @description `ok`, `error` or `cancelled`. */
                 status?: string | null;
                 /** @description The model, as asked for or as it answered. */
@@ -2998,6 +3129,8 @@ export interface operations {
                 environment?: string | null;
                 /** @description The operation. */
                 name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
                 /** @description Only those that took at least this long. */
                 min_latency_ms?: number | null;
                 /** @description A text within input, output or status message. */
@@ -3075,6 +3208,8 @@ export interface operations {
                 to?: string | null;
                 /** @description `llm`, `embedding`, `retriever`, `tool`, … */
                 kind?: string | null;
+                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
+                calls?: boolean | null;
                 /** @description `ok`, `error` or `cancelled`. */
                 status?: string | null;
                 /** @description The model, as asked for or as it answered. */
@@ -3091,6 +3226,8 @@ export interface operations {
                 environment?: string | null;
                 /** @description The operation. */
                 name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
                 /** @description Only those that took at least this long. */
                 min_latency_ms?: number | null;
                 /** @description A text within input, output or status message. */
@@ -3232,6 +3369,8 @@ export interface operations {
                 group_by?: string | null;
                 /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
                 kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
                 /** @description `ok`, `error` or `cancelled`. */
                 status?: string | null;
                 /** @description The model, as asked for or as it answered. */
@@ -3248,6 +3387,8 @@ export interface operations {
                 environment?: string | null;
                 /** @description The operation. */
                 name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
             };
             header?: never;
             path?: never;
@@ -3379,6 +3520,106 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["UserList"];
                 };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listScores: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those of these traces: identifiers with commas between them, 500 at most. */
+                trace?: string | null;
+                /** @description Only those of this name. */
+                name?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of scores */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    giveScores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScores"];
+            };
+        };
+        responses: {
+            /** @description The scores, with their identifiers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoresGiven"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    takeBackScore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
@@ -4002,6 +4243,37 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description The cookie is void, here and in the browser */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeOwnPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description The password is the new one */
             204: {
                 headers: {
                     [name: string]: unknown;

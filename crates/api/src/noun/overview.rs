@@ -58,6 +58,8 @@ pub struct OverviewParams {
     /// `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent.
     #[param(value_type = Option<String>)]
     kind: Option<SpanKind>,
+    /// `true`: only calls of models, as without `kind`.
+    calls: Option<bool>,
     /// `ok`, `error` or `cancelled`.
     #[param(value_type = Option<String>)]
     status: Option<Status>,
@@ -75,6 +77,8 @@ pub struct OverviewParams {
     environment: Option<String>,
     /// The operation.
     name: Option<String>,
+    /// The prompt artifact.
+    prompt: Option<String>,
 }
 
 impl OverviewParams {
@@ -93,6 +97,7 @@ impl OverviewParams {
         let filter = Filter {
             project: Some(caller.project_name().clone()),
             kind: self.kind,
+            calls: self.calls.unwrap_or(false),
             status: self.status,
             model: self.model,
             provider: self.provider,
@@ -101,6 +106,7 @@ impl OverviewParams {
             tag: self.tag,
             environment: self.environment,
             name: self.name,
+            prompt: self.prompt,
             ..Filter::default()
         };
         Ok(OverviewQuery { filter, range, step, group_by })

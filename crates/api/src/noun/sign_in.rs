@@ -8,11 +8,11 @@ use qd_base::id::KeyId;
 use qd_base::name::{AccountName, ProjectName};
 use qd_base::secret::Secret;
 use qd_base::time::Timestamp;
-use qd_catalog::{Holder, NewSignIn, Role, Scope, SignIn};
+use qd_catalog::{Holder, NewSignIn, Role, Scope, SignIn, check_password};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::authentication::{self, SESSION};
+use crate::authentication;
 use crate::doc::Doc;
 use crate::error::{Error, Result};
 use crate::extract::{SmallJson, ThisSignIn};
@@ -23,6 +23,7 @@ use crate::route::Route;
 use crate::state::{Shared, Surface};
 
 const PATH: &str = "/api/v1/sign-in";
+const PASSWORD_PATH: &str = "/api/v1/sign-in/password";
 
 pub(crate) fn routes() -> Vec<Route> {
     let enter = Doc::new("Sign-in", "signIn", "Sign in with an account's password or with a key")
@@ -31,10 +32,15 @@ pub(crate) fn routes() -> Vec<Route> {
         .gives::<SignedIn>(200, "Who is signed in now");
     let current = Doc::new("Sign-in", "getSignIn", "Who is signed in").gives::<SignedIn>(200, "Who it is");
     let leave = Doc::new("Sign-in", "signOut", "Sign out").gives_nothing("The cookie is void, here and in the browser");
+    let password = Doc::new("Sign-in", "changeOwnPassword", "Change one's own password")
+        .text("Of the account that is signed in. Its other sign-ins end at once, this one goes on. Attempts with a wrong password are slowed down as those to sign in are.")
+        .takes::<PasswordChange>()
+        .gives_nothing("The password is the new one");
     vec![
         Route::post(PATH, Permission::Public, enter, begin),
         Route::get(PATH, Permission::SignedIn, current, show),
         Route::delete(PATH, Permission::SignedIn, leave, end),
+        Route::put(PASSWORD_PATH, Permission::SignedIn, password, change_password),
     ]
 }
 
@@ -53,7 +59,7 @@ async fn begin(
     attempt.succeeded();
     let NewSignIn { sign_in, token } = made;
     let left = sign_in.expires.since(sign_in.created).as_secs();
-    Ok(with_cookie(&cookie(token.expose(), left, peer.tls), Json(SignedIn::from(sign_in))))
+    Ok(with_cookie(&cookie(&surface, token.expose(), left, peer.tls), Json(SignedIn::from(sign_in))))
 }
 
 async fn enter(surface: &Surface, shown: &Shown, peer: &Peer) -> Result<Option<NewSignIn>> {
@@ -70,16 +76,37 @@ async fn show(sign_in: ThisSignIn) -> Response {
 }
 
 async fn end(State(surface): State<Shared>, peer: Peer, headers: HeaderMap) -> Result<Response> {
-    if let Some(token) = authentication::session(&headers) {
+    if let Some(token) = authentication::session(&surface.cookie, &headers) {
         surface.app.catalog.sign_out(token).await?;
     }
-    Ok(with_cookie(&cookie("", 0, peer.tls), StatusCode::NO_CONTENT))
+    Ok(with_cookie(&cookie(&surface, "", 0, peer.tls), StatusCode::NO_CONTENT))
+}
+
+/// Whoever finds a browser signed in must not be able to guess the password there either.
+async fn change_password(
+    State(surface): State<Shared>,
+    peer: Peer,
+    ThisSignIn(sign_in): ThisSignIn,
+    headers: HeaderMap,
+    SmallJson(change): SmallJson<PasswordChange>,
+) -> Result<StatusCode> {
+    let Holder::Account(person) = sign_in.holder else { return Err(Error::NoPassword) };
+    let token = authentication::session(&surface.cookie, &headers).ok_or(Error::NotSignedIn)?;
+    // What cannot be a password is no attempt.
+    check_password(&change.password)?;
+    let attempt = surface.attempts.begin(Some(person.account), peer.address)?;
+    let catalog = &surface.app.catalog;
+    match catalog.change_own_password(token, &change.current, &change.password, peer.address).await? {
+        true => attempt.succeeded(),
+        false => return Err(Error::WrongPassword),
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `Strict`: no request that another site began carries it. Scripts cannot read it.
-fn cookie(token: &str, max_age_s: u64, tls: bool) -> String {
-    let secure = if tls { "; Secure" } else { "" };
-    format!("{SESSION}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age_s}{secure}")
+fn cookie(surface: &Surface, token: &str, max_age_s: u64, tls: bool) -> String {
+    let (name, secure) = (&surface.cookie, if tls { "; Secure" } else { "" });
+    format!("{name}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age_s}{secure}")
 }
 
 fn with_cookie(cookie: &str, answer: impl IntoResponse) -> Response {
@@ -103,6 +130,18 @@ pub struct Credentials {
     /// Its password.
     #[schema(value_type = Option<String>, write_only)]
     password: Option<Secret>,
+}
+
+/// A password and the one that is to replace it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The one that the account has.
+    #[schema(value_type = String, write_only)]
+    current: Secret,
+    /// The one that it is to have: at least 12 characters.
+    #[schema(value_type = String, write_only)]
+    password: Secret,
 }
 
 enum Shown {

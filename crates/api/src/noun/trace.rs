@@ -190,6 +190,8 @@ pub struct TraceQuery {
     /// `llm`, `embedding`, `retriever`, `tool`, …
     #[param(value_type = Option<String>)]
     kind: Option<SpanKind>,
+    /// `true`: only calls of models, which are of the kinds `llm` and `embedding`.
+    calls: Option<bool>,
     /// `ok`, `error` or `cancelled`.
     #[param(value_type = Option<String>)]
     status: Option<Status>,
@@ -207,6 +209,8 @@ pub struct TraceQuery {
     environment: Option<String>,
     /// The operation.
     name: Option<String>,
+    /// The prompt artifact.
+    prompt: Option<String>,
     /// Only those that took at least this long.
     min_latency_ms: Option<f64>,
     /// A text within input, output or status message.
@@ -253,6 +257,7 @@ impl TraceQuery {
             project: Some(caller.project_name().clone()),
             range,
             kind: self.kind,
+            calls: self.calls.unwrap_or(false),
             status: self.status,
             model: self.model,
             provider: self.provider,
@@ -261,6 +266,7 @@ impl TraceQuery {
             tag: self.tag,
             environment: self.environment,
             name: self.name,
+            prompt: self.prompt,
             min_latency_ms: self.min_latency_ms,
             text: self.text,
         })
@@ -304,11 +310,11 @@ pub struct TraceSummaryBody {
     pub session_id: Option<String>,
     /// The end user.
     pub user_id: Option<String>,
-    /// Who ran the model.
+    /// Who ran the model that the span called; where it called none, that of the trace's first call of a language model.
     pub provider: Option<String>,
-    /// The model asked for.
+    /// The model asked for in that call.
     pub model_requested: Option<String>,
-    /// The model that answered.
+    /// The model that answered that call.
     pub model: Option<String>,
     /// When the trace began.
     #[schema(value_type = String, format = DateTime)]
@@ -318,7 +324,7 @@ pub struct TraceSummaryBody {
     pub end_time: Timestamp,
     /// From its first start to its last end.
     pub latency_ms: f64,
-    /// Time to that span's first token.
+    /// Time from the start of that call to its first token.
     pub ttft_ms: Option<f64>,
     /// All its spans.
     pub span_count: u64,
@@ -338,7 +344,7 @@ pub struct TraceSummaryBody {
 
 impl From<&TraceSummary> for TraceSummaryBody {
     fn from(trace: &TraceSummary) -> Self {
-        let head = &trace.head;
+        let (head, call) = (&trace.head, &trace.call);
         Self {
             trace_id: head.trace_id,
             span_id: head.span_id,
@@ -348,13 +354,13 @@ impl From<&TraceSummary> for TraceSummaryBody {
             status_message: head.status_message.clone(),
             session_id: head.session_id.clone(),
             user_id: head.user_id.clone(),
-            provider: head.provider.clone(),
-            model_requested: head.model_requested.clone(),
-            model: head.model.clone(),
+            provider: call.provider.clone(),
+            model_requested: call.model_requested.clone(),
+            model: call.model.clone(),
             start_time: trace.start,
             end_time: trace.end,
             latency_ms: trace.latency_ms(),
-            ttft_ms: head.ttft_ms,
+            ttft_ms: call.ttft_ms,
             span_count: trace.spans,
             error_count: trace.errors,
             input_tokens: trace.usage.input_tokens,

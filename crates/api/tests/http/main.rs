@@ -17,6 +17,7 @@ mod prices;
 mod projects;
 mod providers;
 mod routes;
+mod scores;
 mod server;
 mod sign_in;
 mod sql;

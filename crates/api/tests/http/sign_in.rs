@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::house::{Answer, House, OPERATOR, request};
 
 const PATH: &str = "/api/v1/sign-in";
+const OWN_PASSWORD: &str = "/api/v1/sign-in/password";
 const KEYS: &str = "/api/v1/keys";
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -84,7 +85,8 @@ async fn an_account_signs_in_changes_something_and_signs_out() {
 
     let left = browser.call(Method::DELETE, PATH, None).await;
     left.expect(204);
-    assert_eq!(left.header("set-cookie"), "quarterdeck_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+    let name = browser.cookie.split_once('=').unwrap().0;
+    assert_eq!(left.header("set-cookie"), format!("{name}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"));
     browser.get(PATH).await.refused(401, "not_signed_in");
     browser.get(KEYS).await.refused(401, "not_signed_in");
     let audit = house.get(OPERATOR, "/api/v1/audit?noun=sign-in").await.expect(200);
@@ -100,14 +102,98 @@ async fn the_cookie_is_for_this_site_s_requests_only() {
     let body = json!({"key": key}).to_string();
     let plain = house.call(request(Method::POST, PATH, None, Some(body.clone()))).await;
     let (token, attributes) = plain.header("set-cookie").split_once("; ").unwrap();
-    assert_eq!(token.len(), "quarterdeck_session=".len() + 43, "256 bits in base64");
+    let (name, token) = token.split_once('=').unwrap();
+    assert_eq!(token.len(), 43, "256 bits in base64");
+    let id = name.strip_prefix("quarterdeck_session_").unwrap();
+    assert!(id.len() == 12 && id.chars().all(|digit| digit.is_ascii_hexdigit()), "{name}");
     assert_eq!(attributes, "HttpOnly; SameSite=Strict; Path=/; Max-Age=604800");
-    assert!(!plain.text().contains(token.split_once('=').unwrap().1), "scripts never see the token");
+    assert!(!plain.text().contains(token), "scripts never see the token");
     for (name, value) in [(ORIGIN.as_str(), "https://llm.example.org"), ("x-forwarded-proto", "https")] {
         let mut request = request(Method::POST, PATH, None, Some(body.clone()));
         request.headers_mut().insert(http::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
         assert!(house.call(request).await.header("set-cookie").ends_with("; Secure"), "{name}");
     }
+}
+
+/// A browser sends the cookies of a host to all its ports.
+#[tokio::test]
+async fn two_servers_on_one_host_do_not_sign_each_other_out() {
+    let (one, other) = (House::open().await, House::open().await);
+    let mut here = Browser::of_account(&one, "ada", "admin").await;
+    let mut there = Browser::of_account(&other, "ada", "admin").await;
+    assert_ne!(here.cookie.split_once('=').unwrap().0, there.cookie.split_once('=').unwrap().0);
+    let both = format!("{}; {}", here.cookie, there.cookie);
+    (here.cookie, there.cookie) = (both.clone(), both);
+    here.get(KEYS).await.expect(200);
+    there.get(KEYS).await.expect(200);
+    here.call(Method::DELETE, PATH, None).await.expect(204);
+    here.get(KEYS).await.refused(401, "not_signed_in");
+    there.get(KEYS).await.expect(200);
+}
+
+fn new_password(current: &str, password: &str) -> Option<Value> {
+    Some(json!({"current": current, "password": password}))
+}
+
+#[tokio::test]
+async fn people_change_their_own_password_and_only_this_sign_in_goes_on() {
+    const NEW: &str = "another good password";
+    let house = House::open().await;
+    let browser = Browser::of_account(&house, "ada", "viewer").await;
+    let other = Browser::sign_in(&house, json!({"account": "ada", "password": PASSWORD})).await;
+    let bob = Browser::of_account(&house, "bob", "viewer").await;
+    browser.call(Method::PUT, OWN_PASSWORD, new_password(PASSWORD, NEW)).await.expect(204);
+    assert_eq!(browser.get(PATH).await.expect(200), browser.signed_in);
+    other.get(PATH).await.refused(401, "not_signed_in");
+    bob.get(PATH).await.expect(200);
+    post(&house, &json!({"account": "ada", "password": PASSWORD})).await.refused(401, "wrong_credentials");
+    post(&house, &json!({"account": "ada", "password": NEW})).await.expect(200);
+    let audit = house.get(OPERATOR, "/api/v1/audit?noun=account&subject=ada").await;
+    let last = &audit.expect(200)["data"][0];
+    assert_eq!((&last["actor"], &last["action"]), (&json!("account:ada"), &json!("update")));
+    assert_eq!(last["detail"]["password"], "changed");
+    assert!(!audit.text().contains(NEW) && !audit.text().contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_password_is_not_changed_by_who_does_not_know_it() {
+    let house = House::open().await;
+    let browser = Browser::of_account(&house, "ada", "admin").await;
+    let put = async |body| browser.call(Method::PUT, OWN_PASSWORD, body).await;
+    // What cannot be a password is no attempt.
+    for _ in 0..6 {
+        put(new_password(PASSWORD, "too short")).await.refused(400, "invalid_value");
+    }
+    put(new_password(PASSWORD, &"x".repeat(1025))).await.refused(400, "too_large");
+    put(Some(json!({"password": "another good password"}))).await.refused(400, "missing_required_parameter");
+    for _ in 0..5 {
+        put(new_password("not the password", "another good password")).await.refused(403, "wrong_password");
+    }
+    let slowed = put(new_password(PASSWORD, "another good password")).await;
+    slowed.refused(429, "too_many_attempts");
+    assert_eq!(slowed.header("retry-after"), "1");
+    browser.get(PATH).await.expect(200);
+    let audit = house.get(OPERATOR, "/api/v1/audit?noun=account&subject=ada").await.expect(200);
+    assert_eq!((&audit["data"][0]["action"], &audit["data"][5]["action"]), (&json!("refuse"), &json!("create")));
+
+    let key = house.key(&[Scope::Admin]).await;
+    let with_key = Browser::sign_in(&house, json!({"key": key})).await;
+    let body = new_password(PASSWORD, "another good password");
+    with_key.call(Method::PUT, OWN_PASSWORD, body.clone()).await.refused(403, "no_password");
+    // A key by itself is no sign-in.
+    house.put(&key, OWN_PASSWORD, body.unwrap()).await.refused(401, "not_signed_in");
+}
+
+#[tokio::test]
+async fn another_site_changes_no_password() {
+    let house = House::open().await;
+    let mut browser = Browser::of_account(&house, "ada", "admin").await;
+    for token in [None, Some("wrong")] {
+        browser = browser.with_token(token);
+        let body = new_password(PASSWORD, "another good password");
+        browser.call(Method::PUT, OWN_PASSWORD, body).await.refused(403, "csrf_token");
+    }
+    post(&house, &json!({"account": "ada", "password": PASSWORD})).await.expect(200);
 }
 
 #[tokio::test]

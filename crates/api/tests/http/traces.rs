@@ -90,6 +90,77 @@ async fn filters() {
 }
 
 #[tokio::test]
+async fn calls_and_prompts_are_filters_of_traces_tail_and_overview() {
+    let house = House::open().await;
+    let with = |number, changes: Value| {
+        let mut span = span(number);
+        span.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        span
+    };
+    let spans = [
+        with(1, json!({"kind": "llm", "prompt_name": "greeting"})),
+        with(2, json!({"kind": "embedding"})),
+        with(3, json!({"kind": "tool", "prompt_name": "greeting"})),
+        with(4, json!({"kind": "chain"})),
+    ];
+    let mut tail =
+        Events::of(house.send(request(Method::GET, "/api/v1/traces/tail?calls=true", Some(OPERATOR), None)).await);
+    tail.next().await.unwrap();
+    append(&house, OPERATOR, &spans).await;
+    for number in [1, 2] {
+        assert!(tail.data().await.unwrap().contains(&format!("{number:016x}")));
+    }
+    for (query, found) in [
+        ("calls=true", vec![2, 1]),
+        ("calls=false", vec![4, 3, 2, 1]),
+        ("prompt=greeting", vec![3, 1]),
+        ("prompt=greeting&calls=true", vec![1]),
+        ("prompt=other", vec![]),
+        ("kind=tool&calls=true", vec![]),
+    ] {
+        let page = house.get(OPERATOR, &format!("{PATH}?{query}")).await.expect(200);
+        let listed: Vec<_> = page["data"].as_array().unwrap().iter().map(|trace| trace["span_id"].clone()).collect();
+        assert_eq!(listed, found.iter().map(|number| json!(format!("{number:016x}"))).collect::<Vec<_>>(), "{query}");
+    }
+    let range = "from=2026-01-31T00:00:00Z&to=2026-01-31T01:00:00Z";
+    for (query, requests) in [("calls=true", 2), ("prompt=greeting", 1), ("kind=tool&prompt=greeting", 1)] {
+        let found = house.get(OPERATOR, &format!("/api/v1/overview?{range}&{query}")).await.expect(200);
+        assert_eq!(found["total"]["requests"], requests, "{query}");
+    }
+    house.get(OPERATOR, &format!("{PATH}?calls=perhaps")).await.refused(400, "invalid_value");
+}
+
+#[tokio::test]
+async fn a_trace_is_told_by_its_first_call_of_a_language_model() {
+    let house = House::open().await;
+    let part = |number: u32, kind: &str, more: Value| {
+        let mut span = span(number);
+        span["trace_id"] = json!(format!("{:032x}", 1));
+        span["kind"] = json!(kind);
+        let fields = span.as_object_mut().unwrap();
+        fields.remove("model");
+        fields.extend(more.as_object().unwrap().clone());
+        span
+    };
+    let spans = [
+        part(1, "chain", json!({})),
+        part(2, "embedding", json!({"model": "e", "provider": "p0"})),
+        part(3, "llm", json!({"model": "m1", "model_requested": "m", "provider": "p1", "ttft_ms": 12.5})),
+        part(4, "llm", json!({"model": "m2", "provider": "p2", "ttft_ms": 1.0})),
+    ];
+    append(&house, OPERATOR, &spans).await;
+    let told = async |query: &str| {
+        let page = house.get(OPERATOR, &format!("{PATH}?{query}")).await.expect(200);
+        let row = &page["data"][0];
+        json!([row["kind"], row["model"], row["model_requested"], row["provider"], row["ttft_ms"]])
+    };
+    assert_eq!(told("").await, json!(["chain", "m1", "m", "p1", 12.5]));
+    // A span that names a model of its own is told by that.
+    assert_eq!(told("kind=embedding").await, json!(["embedding", "e", null, "p0", null]));
+    assert_eq!(told("model=m2").await, json!(["llm", "m2", null, "p2", 1.0]));
+}
+
+#[tokio::test]
 async fn a_project_never_sees_another_s_traces() {
     let house = House::open().await;
     let (mine, theirs) = (house.key_of("mine", &[Scope::Write]).await, house.key_of("theirs", &[Scope::Admin]).await);

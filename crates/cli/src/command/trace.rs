@@ -85,6 +85,8 @@ fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
         ("cursor", cursor),
         ("model", filter.model.as_deref()),
         ("status", filter.status.as_deref()),
+        ("prompt", filter.prompt.as_deref()),
+        ("calls", filter.calls.then_some("true")),
         ("session", filter.session.as_deref()),
         ("user", filter.user.as_deref()),
         ("from", filter.since.as_deref()),
