@@ -19,10 +19,12 @@ class Answer:
     """When the pieces of one answer came, in seconds after the request. Both servers send a chunk a token."""
 
     arrivals: list
+    ended_s: float
 
     @property
     def first_s(self):
-        return self.arrivals[0]
+        """The first token; when that one ends the answer it has no text, and the end is when it came."""
+        return self.arrivals[0] if self.arrivals else self.ended_s
 
     @property
     def tokens(self):
@@ -52,10 +54,11 @@ def ask(server, model, content, max_tokens):
     if response.status != 200:
         raise RuntimeError(f"{server.name} answered {response.status}: {response.read()[:500]}")
     arrivals = [time.perf_counter() - started for line in response if says_something(line)]
+    ended_s = time.perf_counter() - started
     connection.close()
     if len(arrivals) < 2 and max_tokens > 1:
         raise RuntimeError(f"{server.name} said nothing to {content[:60]!r}")
-    return Answer(arrivals)
+    return Answer(arrivals, ended_s)
 
 
 def says_something(line):

@@ -9,11 +9,11 @@ function span(trace_id: string, start_s: number, latency_ms: number, more: Parti
 }
 
 test("a trace's spans become one row, named by the earliest", () => {
-  const child = span("t", 2, 1000, { input_tokens: 5, cost_picodollars: 7, model: "m", status: "error" });
+  const child = span("t", 2, 1000, { input_tokens: 5, cost_picodollars: 7, model: "m", ttft_ms: 7, status: "error" });
   const root = span("t", 1, 3000, { kind: "chain", name: "answer", input_tokens: 1 });
   const [row, ...rest] = withSpan(withSpan([], child), root);
   expect(rest).toEqual([]);
-  expect(row).toMatchObject({ name: "answer", kind: "chain", model: "m", latency_ms: 3000, span_count: 2, error_count: 1, input_tokens: 6, cost_picodollars: 7 });
+  expect(row).toMatchObject({ name: "answer", kind: "chain", model: "m", ttft_ms: 7, latency_ms: 3000, span_count: 2, error_count: 1, input_tokens: 6, cost_picodollars: 7 });
 });
 
 test("new traces stand first, and only so many are kept", () => {

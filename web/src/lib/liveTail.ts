@@ -25,6 +25,12 @@ function rowOf(span: Span): TraceRow {
   };
 }
 
+/** The call that a trace is told by: that of its earliest span, or else the first that is known of the others. */
+function callOf(...rows: TraceRow[]): Pick<TraceRow, "provider" | "model_requested" | "model" | "ttft_ms"> {
+  const { provider, model_requested, model, ttft_ms } = rows.find((row) => (row.model ?? row.model_requested) != null) ?? rows[0]!;
+  return { provider, model_requested, model, ttft_ms };
+}
+
 /** A trace is named by its earliest span, as in the list. */
 function grown(row: TraceRow, span: Span): TraceRow {
   const one = rowOf(span);
@@ -33,7 +39,7 @@ function grown(row: TraceRow, span: Span): TraceRow {
   const end = Math.max(Date.parse(row.end_time), Date.parse(one.end_time));
   return {
     ...head,
-    model: head.model ?? row.model ?? one.model, provider: head.provider ?? row.provider ?? one.provider,
+    ...callOf(head, row, one),
     end_time: Date.parse(one.end_time) > Date.parse(row.end_time) ? one.end_time : row.end_time,
     latency_ms: Math.max(end - start, row.latency_ms, one.latency_ms),
     span_count: row.span_count + 1, error_count: row.error_count + one.error_count,

@@ -17,5 +17,5 @@ test("each number says itself and leads to the traces behind it", () => {
 test("groups have names, and filters where the listing knows them", () => {
   const named = (group: string | null, others = 0) => nameOf({ group } as Series, others);
   expect([named("gpt"), named(""), named(null), named(null, 7)]).toEqual(["gpt", "(not told)", "all", "7 others"]);
-  expect([filterOfGroup("model", "gpt"), filterOfGroup("prompt", "p"), filterOfGroup("user", ""), filterOfGroup("user", null)]).toEqual([{ model: "gpt" }, null, null, null]);
+  expect([filterOfGroup("model", "gpt"), filterOfGroup("prompt", "p"), filterOfGroup("user", ""), filterOfGroup("user", null)]).toEqual([{ model: "gpt" }, { prompt: "p" }, null, null]);
 });

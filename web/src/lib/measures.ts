@@ -69,8 +69,8 @@ export function nameOf(series: Series, otherGroups: number): string {
   return series.group === "" ? "(not told)" : series.group;
 }
 
-/** The filter that a group stands for; the listing cannot ask for prompts, for what is not told, or for all others. */
+/** The filter that a group stands for; the listing cannot ask for what is not told, or for all others. */
 export function filterOfGroup(by: GroupName, group: string | null | undefined): Filters | null {
-  if (group == null || group === "" || by === "prompt") return null;
+  if (group == null || group === "") return null;
   return { [by]: group };
 }

@@ -1,8 +1,5 @@
 /** The global time range, kept in the address bar: `?range=24h`, or `?from=…&to=…` after a zoom. */
 
-import { useCallback, useMemo } from "react";
-import { useSearchParams } from "react-router";
-
 export const RANGES: readonly { key: string; label: string; seconds: number }[] = [
   { key: "15m", label: "15 minutes", seconds: 900 },
   { key: "1h", label: "1 hour", seconds: 3_600 },
@@ -35,25 +32,4 @@ export function rangeOf(params: URLSearchParams, now = Date.now()): TimeRange {
   const known = RANGES.find((range) => range.key === key) ?? RANGES.find((range) => range.key === DEFAULT_RANGE)!;
   const end = Math.ceil(now / 10_000) * 10_000;
   return { key: known.key, from: new Date(end - known.seconds * 1000), to: new Date(end) };
-}
-
-/** The range of the page and how to change it. */
-export function useTimeRange(): { range: TimeRange; setRelative: (key: string) => void; setAbsolute: (from: Date, to: Date) => void } {
-  const [params, setParams] = useSearchParams();
-  const [key, from, to] = RANGE_PARAMS.map((name) => params.get(name));
-  const range = useMemo(() => rangeOf(params), [key, from, to]);
-  const change = useCallback(
-    (next: Record<string, string>) =>
-      setParams((old) => {
-        const fresh = new URLSearchParams(old);
-        RANGE_PARAMS.forEach((name) => fresh.delete(name));
-        fresh.delete("cursor");
-        Object.entries(next).forEach(([name, value]) => fresh.set(name, value));
-        return fresh;
-      }),
-    [setParams],
-  );
-  const setRelative = useCallback((next: string) => change({ range: next }), [change]);
-  const setAbsolute = useCallback((a: Date, b: Date) => change({ from: a.toISOString(), to: b.toISOString() }), [change]);
-  return { range, setRelative, setAbsolute };
 }

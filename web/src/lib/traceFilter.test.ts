@@ -1,11 +1,16 @@
 import { expect, test } from "vitest";
-import { filtersOf, questionKey, serverQuery, tracesLink, withFilters } from "./traceFilter";
+import { callsLink, filterText, filtersOf, questionKey, serverQuery, tracesLink, withFilters } from "./traceFilter";
 
 const params = (text: string) => new URLSearchParams(text);
 
 test("filters are read from the address, empty and wrong ones are absent", () => {
   expect(filtersOf(params("model=gpt&status=&min_latency_ms=fast&text=+a+&other=1"))).toEqual({ model: "gpt", text: "a" });
   expect(filtersOf(params("min_latency_ms=12.5"))).toEqual({ min_latency_ms: "12.5" });
+  expect([filtersOf(params("calls=true&prompt=p")), filtersOf(params("calls=no"))]).toEqual([{ calls: "true", prompt: "p" }, {}]);
+});
+
+test("a filter says its name and value, a switch only its name", () => {
+  expect([filterText("prompt", "greeting"), filterText("calls", "true")]).toEqual(["Prompt: greeting", "Only model calls"]);
 });
 
 test("changing a filter keeps the rest of the address", () => {
@@ -15,6 +20,11 @@ test("changing a filter keeps the rest of the address", () => {
 test("a number links to the traces behind it", () => {
   expect(tracesLink(params("range=7d&model=a&group_by=user"), { status: "error" })).toBe("/traces?range=7d&model=a&status=error");
   expect(tracesLink(params(""))).toBe("/traces");
+});
+
+test("a number of the overview links to calls of models, unless it is one of another kind", () => {
+  expect(callsLink(params("range=7d&prompt=p"), { status: "error" })).toBe("/traces?range=7d&prompt=p&calls=true&status=error");
+  expect(callsLink(params("kind=tool"), { user: "u" })).toBe("/traces?kind=tool&user=u");
 });
 
 test("the server is asked for the range's beginning, and for its end only after a zoom", () => {

@@ -2,7 +2,7 @@
 
 import { RANGE_PARAMS, rangeOf } from "./timeRange";
 
-export const FILTERS = ["kind", "status", "model", "provider", "session", "user", "tag", "environment", "name", "min_latency_ms", "text"] as const;
+export const FILTERS = ["kind", "calls", "status", "model", "provider", "prompt", "session", "user", "tag", "environment", "name", "min_latency_ms", "text"] as const;
 export type FilterName = (typeof FILTERS)[number];
 export type Filters = Partial<Record<FilterName, string>>;
 
@@ -10,19 +10,24 @@ export type Filters = Partial<Record<FilterName, string>>;
 export const OVERVIEW_FILTERS: readonly FilterName[] = FILTERS.filter((name) => name !== "min_latency_ms" && name !== "text");
 
 export const FILTER_LABELS: Record<FilterName, string> = {
-  kind: "Kind", status: "Status", model: "Model", provider: "Provider", session: "Session", user: "User",
+  kind: "Kind", calls: "Only model calls", status: "Status", model: "Model", provider: "Provider", prompt: "Prompt", session: "Session", user: "User",
   tag: "Tag", environment: "Environment", name: "Operation", min_latency_ms: "At least (ms)", text: "Text",
 };
 
 export const KINDS = ["llm", "embedding", "retriever", "reranker", "tool", "chain", "agent", "guardrail", "evaluator", "prompt", "rollout"] as const;
 export const STATUSES = ["ok", "error", "cancelled"] as const;
 
-/** The filters in an address; empty ones and a latency that is no number count as absent. */
+/** What a filter is called where it is shown. One that is only switched on has no value to tell. */
+export function filterText(name: FilterName, value: string | undefined): string {
+  return name === "calls" ? FILTER_LABELS[name] : `${FILTER_LABELS[name]}: ${value}`;
+}
+
+/** The filters in an address; empty ones, a latency that is no number and a switch that is not on count as absent. */
 export function filtersOf(params: URLSearchParams): Filters {
   const found: Filters = {};
   for (const name of FILTERS) {
     const value = params.get(name)?.trim();
-    if (!value || (name === "min_latency_ms" && !(Number(value) >= 0))) continue;
+    if (!value || (name === "min_latency_ms" && !(Number(value) >= 0)) || (name === "calls" && value !== "true")) continue;
     found[name] = value;
   }
   return found;
@@ -49,6 +54,11 @@ export function tracesLink(params: URLSearchParams, narrowed: Filters = {}): str
   Object.entries(filtersOf(params)).forEach(([name, value]) => kept.set(name, value));
   const query = withFilters(kept, narrowed).toString();
   return query === "" ? "/traces" : `/traces?${query}`;
+}
+
+/** The same for a number of the overview, which counts calls of models unless a kind is asked for. */
+export function callsLink(params: URLSearchParams, narrowed: Filters = {}): string {
+  return tracesLink(params, filtersOf(params).kind === undefined ? { calls: "true", ...narrowed } : narrowed);
 }
 
 /** What the server is asked for a page's address. A relative range has no end: what came since belongs to it. */

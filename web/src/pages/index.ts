@@ -1,6 +1,12 @@
 /** The pages by noun, in the order of the navigation. Each is loaded when it is first opened. */
 
-import { type ComponentType, lazy, type LazyExoticComponent } from "react";
+import type { QueryClient } from "@tanstack/react-query";
+import type { ComponentType } from "react";
+import { activityQuery } from "../parts/activity";
+import { outlineQuery } from "../parts/outline";
+import { overviewQuery } from "./overview/ask";
+import { sessionQuery } from "./sessions/ask";
+import { tracesQuery } from "./traces/ask";
 
 export interface Page {
   /** Where it lives: `/traces`. */
@@ -15,20 +21,52 @@ export interface Page {
   scope: "read" | "infer" | "admin";
   /** Whether the global time range means something here. */
   timed?: boolean;
-  view: LazyExoticComponent<ComponentType>;
+  code: Code;
+  /** Begins to ask for what it shows first; worth it where the server has much to read. */
+  ahead?: (queries: QueryClient, address: URL) => Promise<void>;
+}
+
+/** The code of a page. */
+export interface Code {
+  load: () => Promise<ComponentType>;
+  /** The page itself, as soon as its code has come. */
+  here?: ComponentType;
+}
+
+function code(bring: () => Promise<{ default: ComponentType }>): Code {
+  let coming: Promise<ComponentType> | undefined;
+  const known: Code = {
+    load: () => (coming ??= bring().then((module) => (known.here = module.default))),
+  };
+  return known;
 }
 
 export const PAGES: readonly Page[] = [
-  { path: "/", title: "Overview", group: "Observe", key: "o", scope: "read", timed: true, view: lazy(() => import("./overview")) },
-  { path: "/traces", also: ["/traces/:id"], title: "Traces", group: "Observe", key: "t", scope: "read", timed: true, view: lazy(() => import("./traces")) },
-  { path: "/sessions", also: ["/sessions/:id"], title: "Sessions", group: "Observe", key: "s", scope: "read", timed: true, view: lazy(() => import("./sessions")) },
-  { path: "/users", title: "Users", group: "Observe", key: "u", scope: "read", timed: true, view: lazy(() => import("./users")) },
-  { path: "/sql", title: "SQL", group: "Observe", key: "q", scope: "admin", view: lazy(() => import("./sql")) },
-  { path: "/playground", title: "Playground", group: "Try", key: "p", scope: "infer", view: lazy(() => import("./playground")) },
-  { path: "/models", title: "Models", group: "Try", key: "m", scope: "read", view: lazy(() => import("./models")) },
-  { path: "/providers", title: "Providers", group: "Operate", key: "v", scope: "read", view: lazy(() => import("./providers")) },
-  { path: "/keys", title: "Keys", group: "Operate", key: "k", scope: "admin", view: lazy(() => import("./keys")) },
-  { path: "/jobs", title: "Jobs", group: "Operate", key: "j", scope: "read", view: lazy(() => import("./jobs")) },
-  { path: "/audit", title: "Audit", group: "Operate", key: "a", scope: "admin", view: lazy(() => import("./audit")) },
-  { path: "/settings", title: "Settings", group: "Operate", key: "e", scope: "read", view: lazy(() => import("./settings")) },
+  { path: "/", title: "Overview", group: "Observe", key: "o", scope: "read", timed: true, code: code(() => import("./overview")), ahead: (queries, { searchParams }) => queries.prefetchQuery(overviewQuery(searchParams)) },
+  {
+    path: "/traces", also: ["/traces/:id"], title: "Traces", group: "Observe", key: "t", scope: "read", timed: true, code: code(() => import("./traces")),
+    ahead: (queries, address) => (idIn(address) ? queries.prefetchQuery(outlineQuery(idIn(address))) : queries.prefetchInfiniteQuery(tracesQuery(address.searchParams))),
+  },
+  {
+    path: "/sessions", also: ["/sessions/:id"], title: "Sessions", group: "Observe", key: "s", scope: "read", timed: true, code: code(() => import("./sessions")),
+    ahead: (queries, address) => (idIn(address) ? queries.prefetchInfiniteQuery(sessionQuery(idIn(address))) : queries.prefetchInfiniteQuery(activityQuery("sessions", address.searchParams))),
+  },
+  { path: "/users", title: "Users", group: "Observe", key: "u", scope: "read", timed: true, code: code(() => import("./users")), ahead: (queries, { searchParams }) => queries.prefetchInfiniteQuery(activityQuery("users", searchParams)) },
+  { path: "/sql", title: "SQL", group: "Observe", key: "q", scope: "admin", code: code(() => import("./sql")) },
+  { path: "/playground", title: "Playground", group: "Try", key: "p", scope: "infer", code: code(() => import("./playground")) },
+  { path: "/models", title: "Models", group: "Try", key: "m", scope: "read", code: code(() => import("./models")) },
+  { path: "/providers", title: "Providers", group: "Operate", key: "v", scope: "read", code: code(() => import("./providers")) },
+  { path: "/keys", title: "Keys", group: "Operate", key: "k", scope: "admin", code: code(() => import("./keys")) },
+  { path: "/jobs", title: "Jobs", group: "Operate", key: "j", scope: "read", code: code(() => import("./jobs")) },
+  { path: "/audit", title: "Audit", group: "Operate", key: "a", scope: "admin", code: code(() => import("./audit")) },
+  { path: "/settings", title: "Settings", group: "Operate", key: "e", scope: "read", code: code(() => import("./settings")) },
 ];
+
+export function pageAt(pathname: string): Page | undefined {
+  return PAGES.find((page) => (page.path === "/" ? pathname === "/" : pathname === page.path || pathname.startsWith(page.path + "/")));
+}
+
+/** The id after a page's path, or nothing. */
+function idIn({ pathname }: URL): string {
+  return decodeURIComponent(pathname.split("/")[2] ?? "");
+}

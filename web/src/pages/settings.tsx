@@ -1,16 +1,20 @@
-/** Settings: who may sign in, what calls cost, how the server fares. */
+/** Settings: who may sign in, what calls cost, how the server fares, one's own password. */
 
 import { Anchor, Stack, Table, Tabs, Text, Title } from "@mantine/core";
 import { useSearchParams } from "react-router";
 import { useSession } from "../signin/session";
 import { Accounts } from "./settings/Accounts";
+import { Password } from "./settings/Password";
 import { Prices } from "./settings/Prices";
 import { Server } from "./settings/Server";
 
 export default function Settings() {
-  const { may } = useSession();
+  const { may, signedIn } = useSession();
   const [params, setParams] = useSearchParams();
-  const tabs = [...(may("admin") ? [{ key: "accounts", title: "Accounts" }] : []), { key: "prices", title: "Prices" }, { key: "server", title: "Server" }, { key: "about", title: "About" }];
+  const tabs = [
+    ...(may("admin") ? [{ key: "accounts", title: "Accounts" }] : []), { key: "prices", title: "Prices" }, { key: "server", title: "Server" },
+    ...(signedIn.account === null ? [] : [{ key: "password", title: "Password" }]), { key: "about", title: "About" },
+  ];
   const chosen = tabs.find((tab) => tab.key === params.get("tab"))?.key ?? tabs[0]!.key;
   return (
     <Stack gap="sm">
@@ -20,6 +24,7 @@ export default function Settings() {
         <Tabs.Panel value="accounts"><Accounts /></Tabs.Panel>
         <Tabs.Panel value="prices"><Prices /></Tabs.Panel>
         <Tabs.Panel value="server"><Server /></Tabs.Panel>
+        {signedIn.account !== null && <Tabs.Panel value="password"><Password account={signedIn.account} /></Tabs.Panel>}
         <Tabs.Panel value="about"><About /></Tabs.Panel>
       </Tabs>
     </Stack>

@@ -6,6 +6,7 @@ import { Link, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { ago, count, money, time } from "../lib/format";
 import type { Filters } from "../lib/traceFilter";
+import type { ActivityNoun } from "./activity";
 import { Empty, Failed, Waiting } from "./states";
 import { useActivity } from "./useActivity";
 import { type Column, VirtualTable } from "./VirtualTable";
@@ -13,7 +14,7 @@ import { type Column, VirtualTable } from "./VirtualTable";
 type Activity = Pick<Schemas["Session"], "first_time" | "last_time" | "calls" | "errors" | "input_tokens" | "output_tokens" | "cost_picodollars">;
 
 interface Props<T extends Activity> {
-  noun: "sessions" | "users";
+  noun: ActivityNoun;
   title: string;
   columns: readonly Column<T>[];
   rowKey: (row: T) => string;

@@ -12,6 +12,7 @@ import { useSession } from "../signin/session";
 import { Chat, Cut } from "./Chat";
 import { CopyIcon } from "./Code";
 import { JsonTree } from "./JsonTree";
+import { SpanScores, useScores } from "./Scores";
 import { Failed, Waiting } from "./states";
 import "./span.css";
 
@@ -40,9 +41,15 @@ function Whole({ span }: { span: Span }) {
       <Head span={span} />
       {span.status_message && <Alert color={span.status === "error" ? "red" : "gray"} py={6} my={6}><Text size="sm" className="as-written">{span.status_message}</Text></Alert>}
       <Facts span={span} />
+      <Scores span={span} />
       <Payloads span={span} />
     </>
   );
+}
+
+function Scores({ span }: { span: Span }) {
+  const traces = useMemo(() => [span.trace_id], [span.trace_id]);
+  return <SpanScores scores={useScores(traces)} trace={span.trace_id} span={span.span_id} />;
 }
 
 function Head({ span }: { span: Span }) {

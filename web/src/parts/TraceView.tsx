@@ -3,22 +3,13 @@
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { getJson, type Schemas } from "../api/client";
-import { buildTree, type SpanTree } from "../lib/spanTree";
+import type { SpanTree } from "../lib/spanTree";
+import { outlineQuery, type Span } from "./outline";
 import { SpanDetail } from "./SpanDetail";
 import { Failed, Waiting } from "./states";
-import { type Span, Waterfall } from "./Waterfall";
+import { Waterfall } from "./Waterfall";
 
-/** The trace's spans without payloads, as a tree. */
-export function useTrace(id: string) {
-  return useQuery({
-    queryKey: ["trace", id],
-    queryFn: async ({ signal }) => buildTree((await getJson<Schemas["TraceOutline"]>(`/api/v1/traces/${id}/outline`, signal)).spans),
-    // 30,000 spans need not be compared one by one with what was there before.
-    structuralSharing: false,
-    gcTime: 60_000,
-  });
-}
+export const useTrace = (id: string) => useQuery(outlineQuery(id));
 
 /** The first call of a model says most; without one, the first span. */
 export function startingSpan(tree: SpanTree<Span>): Span | undefined {

@@ -3,14 +3,12 @@
 import { ActionIcon, Button, Group, Text, TextInput, Tooltip } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type CSSProperties, type KeyboardEvent, memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { Schemas } from "../api/client";
 import { count, duration, money } from "../lib/format";
 import { ancestors, searchRows, type SpanTree, ticks, type TreeRow, visibleRows } from "../lib/spanTree";
 import { useListKeys } from "../shell/keys";
+import type { Span } from "./outline";
 import "./virtual.css";
 import "./waterfall.css";
-
-export type Span = Schemas["OutlineSpan"];
 
 const ROW_PX = 24;
 /** Deeper rows are not moved further in: their names would leave the column. */

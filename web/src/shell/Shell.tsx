@@ -2,9 +2,9 @@
 
 import { ActionIcon, AppShell, Burger, Group, Menu, NavLink, ScrollArea, Text, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { Suspense, useEffect } from "react";
+import { Suspense, use, useEffect } from "react";
 import { Link, Route, Routes, useLocation, useSearchParams } from "react-router";
-import { type Page, PAGES } from "../pages";
+import { type Code, type Page, pageAt, PAGES } from "../pages";
 import { Empty, Waiting } from "../parts/states";
 import { RANGE_PARAMS } from "../lib/timeRange";
 import { useSession } from "../signin/session";
@@ -48,14 +48,15 @@ export function Shell() {
       </AppShell.Header>
       <AppShell.Navbar p={6}><Navigation current={page} /></AppShell.Navbar>
       <AppShell.Main>
-        <Boundary key={pathname}>
-          <Suspense fallback={<Waiting what="Loading the page" />}>
+        {/* Outside of what changes with the address: so the page before stays in sight until the code of the next one is here. */}
+        <Suspense fallback={<Waiting what="Loading the page" />}>
+          <Boundary key={pathname}>
             <Routes>
-              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<known.view />} />))}
+              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<View code={known.code} />} />))}
               <Route path="*" element={<Empty title="There is no such page">The navigation on the left has all there are.</Empty>} />
             </Routes>
-          </Suspense>
-        </Boundary>
+          </Boundary>
+        </Suspense>
       </AppShell.Main>
       <Palette opened={palette} close={closePalette} />
       <Help opened={help} close={closeHelp} />
@@ -63,8 +64,10 @@ export function Shell() {
   );
 }
 
-function pageAt(pathname: string): Page | undefined {
-  return PAGES.find((page) => (page.path === "/" ? pathname === "/" : pathname === page.path || pathname.startsWith(page.path + "/")));
+/** A page whose code is here needs no fallback; `use` would show one even so. */
+function View({ code }: { code: Code }) {
+  const Known = code.here ?? use(code.load());
+  return <Known />;
 }
 
 /** Links keep the time range. */

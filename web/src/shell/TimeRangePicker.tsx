@@ -1,6 +1,7 @@
 import { Button, Menu } from "@mantine/core";
 import { time } from "../lib/format";
-import { RANGES, useTimeRange } from "../lib/timeRange";
+import { RANGES } from "../lib/timeRange";
+import { useTimeRange } from "../lib/useTimeRange";
 
 export function TimeRangePicker() {
   const { range, setRelative } = useTimeRange();

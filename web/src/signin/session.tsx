@@ -2,21 +2,10 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useCallback, useContext, useMemo } from "react";
-import { ApiError, changeHeaders, errorOf, getJson, setCsrfToken } from "../api/client";
+import { changeHeaders, errorOf, setCsrfToken } from "../api/client";
 import { Failed, Waiting } from "../parts/states";
+import { type Scope, SIGN_IN_PATH, SIGNED_IN, type SignedIn } from "./ask";
 import { SignIn } from "./SignIn";
-
-export type Scope = "read" | "write" | "infer" | "admin";
-
-export interface SignedIn {
-  account: string | null;
-  key_id: string | null;
-  role: string | null;
-  scopes: Scope[];
-  project: string;
-  csrf_token: string;
-  expires: string;
-}
 
 export type Credentials = { key: string } | { account: string; password: string };
 
@@ -26,7 +15,6 @@ interface Session {
   signOut: () => Promise<void>;
 }
 
-const PATH = "/api/v1/sign-in";
 const SessionContext = createContext<Session | null>(null);
 
 export function useSession(): Session {
@@ -35,20 +23,9 @@ export function useSession(): Session {
   return session;
 }
 
-async function current(): Promise<SignedIn | null> {
-  try {
-    const found = await getJson<SignedIn>(PATH);
-    setCsrfToken(found.csrf_token);
-    return found;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
-    throw error;
-  }
-}
-
 async function signIn(credentials: Credentials): Promise<SignedIn> {
   const headers = { "content-type": "application/json" };
-  const response = await fetch(PATH, { method: "POST", credentials: "same-origin", headers, body: JSON.stringify(credentials) });
+  const response = await fetch(SIGN_IN_PATH, { method: "POST", credentials: "same-origin", headers, body: JSON.stringify(credentials) });
   const body: unknown = await response.json().catch(() => null);
   if (!response.ok) throw errorOf(response.status, body);
   setCsrfToken((body as SignedIn).csrf_token);
@@ -58,18 +35,18 @@ async function signIn(credentials: Credentials): Promise<SignedIn> {
 /** Shows the page to whoever is signed in, and the way in to everybody else. */
 export function SessionGate({ children }: { children: ReactNode }) {
   const queries = useQueryClient();
-  const asked = useQuery({ queryKey: ["sign-in"], queryFn: current, staleTime: Infinity, retry: false });
+  const asked = useQuery(SIGNED_IN);
   const enter = useCallback(
-    async (credentials: Credentials) => queries.setQueryData(["sign-in"], await signIn(credentials)),
+    async (credentials: Credentials) => queries.setQueryData(SIGNED_IN.queryKey, await signIn(credentials)),
     [queries],
   );
   const signOut = useCallback(async () => {
-    await fetch(PATH, { method: "DELETE", credentials: "same-origin", headers: changeHeaders() });
+    await fetch(SIGN_IN_PATH, { method: "DELETE", credentials: "same-origin", headers: changeHeaders() });
     setCsrfToken("");
     // Nothing of what was shown or written stays behind.
     sessionStorage.clear();
-    queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "sign-in" });
-    queries.setQueryData(["sign-in"], null);
+    queries.removeQueries({ predicate: (query) => query.queryKey[0] !== SIGNED_IN.queryKey[0] });
+    queries.setQueryData(SIGNED_IN.queryKey, null);
   }, [queries]);
   const session = useMemo(() => {
     if (!asked.data) return null;

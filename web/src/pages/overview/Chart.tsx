@@ -5,6 +5,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { axisWidthPx, chosenTime, isFlat, lonely, marksOf } from "../../lib/chart";
+import { time } from "../../lib/format";
 
 export interface Line {
   label: string;
@@ -40,7 +41,8 @@ export function Chart({ title, times, lines, format, zoom }: Props) {
     const color = (name: string) => theme.colors[name]?.[dark ? 4 : 7] ?? "gray";
     const options = optionsOf({ width: element.clientWidth, dark, lines, format, color, zoom: (from, to) => zoomed.current(from, to) });
     const chart = new uPlot(options, [times as number[], ...lines.map((line) => line.values)], element);
-    const watch = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
+    // It tells of the width that there is already, too: that is drawn.
+    const watch = new ResizeObserver(() => element.clientWidth !== chart.width && chart.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
     watch.observe(element);
     return () => {
       watch.disconnect();
@@ -96,11 +98,11 @@ const DAY_S = 86_400;
 
 /** Times of day, and the date where a day begins. */
 function mark(seconds: number, before: number | undefined, step_s: number): string {
-  const [date, time] = clock(seconds).split(" ") as [string, string];
+  const [date, hour] = clock(seconds).split(" ") as [string, string];
   const sameDay = before !== undefined && clock(before).startsWith(date);
-  return step_s >= DAY_S || (time === "00:00" && !sameDay) ? date : time;
+  return step_s >= DAY_S || (hour === "00:00" && !sameDay) ? date : hour;
 }
 
 function clock(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleString("sv-SE").slice(5, 16);
+  return time(seconds * 1000).slice(5, 16);
 }

@@ -7,32 +7,15 @@ import { Link, useSearchParams } from "react-router";
 import { getJson, type Schemas } from "../../api/client";
 import { count, duration, money } from "../../lib/format";
 import { filterOfGroup, GROUP_COLORS, type GroupName, GROUPS, type Measures, nameOf, type Plot, PLOTS, type Tile, tilesOf } from "../../lib/measures";
-import { RANGE_PARAMS, RANGES, useTimeRange } from "../../lib/timeRange";
-import { FILTER_LABELS, type Filters, filtersOf, OVERVIEW_FILTERS, questionKey, serverQuery, tracesLink, withFilters } from "../../lib/traceFilter";
+import { RANGE_PARAMS, RANGES } from "../../lib/timeRange";
+import { callsLink, FILTER_LABELS, type Filters, filtersOf, filterText, OVERVIEW_FILTERS, withFilters } from "../../lib/traceFilter";
+import { useTimeRange } from "../../lib/useTimeRange";
 import { Failed, Waiting } from "../../parts/states";
 import "../../parts/virtual.css";
+import { groupOf, type Overview, overviewQuery } from "./ask";
 import { Chart, type Line } from "./Chart";
 import { FirstSteps } from "./FirstSteps";
 import "./overview.css";
-
-type Overview = Schemas["Overview"];
-
-function groupOf(params: URLSearchParams): GroupName | null {
-  return GROUPS.find((name) => name === params.get("group_by")) ?? null;
-}
-
-function useOverview(params: URLSearchParams) {
-  const by = groupOf(params);
-  return useQuery({
-    queryKey: ["overview", questionKey(params, OVERVIEW_FILTERS), by],
-    queryFn: ({ signal }) => {
-      const query = serverQuery(params, OVERVIEW_FILTERS);
-      if (by !== null) query.set("group_by", by);
-      return getJson<Overview>(`/api/v1/overview?${query}`, signal);
-    },
-    placeholderData: keepPreviousData,
-  });
-}
 
 /** Whether anything was ever recorded; only asked when the overview is empty. */
 function useAnything(enabled: boolean) {
@@ -50,7 +33,7 @@ function useAnything(enabled: boolean) {
 
 export default function OverviewPage() {
   const [params, setParams] = useSearchParams();
-  const asked = useOverview(params);
+  const asked = useQuery({ ...overviewQuery(params), placeholderData: keepPreviousData });
   const empty = asked.data?.total.requests === 0;
   const anything = useAnything(empty);
   if (asked.isPending || (empty && anything.isPending)) return <Waiting what="Loading the overview" />;
@@ -115,7 +98,7 @@ function Head({ by, params, change, refresh, busy }: HeadProps) {
       <Select w={150} data={GROUPS.map((name) => ({ value: name, label: `by ${name}` }))} value={by} onChange={group} placeholder="All together" aria-label="Group by" clearable clearButtonProps={{ "aria-label": "All together" }} />
       {OVERVIEW_FILTERS.filter((name) => filters[name] !== undefined).map((name) => (
         <Pill key={name} withRemoveButton onRemove={() => change(withFilters(params, { [name]: "" }))} removeButtonProps={{ "aria-label": `Remove the filter ${FILTER_LABELS[name]}` }}>
-          {FILTER_LABELS[name]}: {filters[name]}
+          {filterText(name, filters[name])}
         </Pill>
       ))}
       <Text size="xs" c="dimmed" ml="auto" visibleFrom="sm">Drag over a chart to zoom</Text>
@@ -129,7 +112,7 @@ function Tiles({ tiles, params }: { tiles: Tile[]; params: URLSearchParams }) {
     <ul className="tiles" aria-label="In total">
       {tiles.map((tile) => (
         <li key={tile.title}>
-          <Link to={tracesLink(params, tile.narrowed)} className="tile">
+          <Link to={callsLink(params, tile.narrowed)} className="tile">
             <span className="tile-title">{tile.title}</span>
             <span className={tile.failed ? "tile-value failed" : "tile-value"}>{tile.value}</span>
             <span className="tile-note">{tile.note ?? "\u00a0"}</span>
@@ -201,5 +184,5 @@ function cellsOf(total: Measures): [string, Filters][] {
 }
 
 function To({ narrowed, params, children }: { narrowed: Filters | null; params: URLSearchParams; children: string }) {
-  return narrowed === null ? <>{children}</> : <Link to={tracesLink(params, narrowed)} className="row-link">{children}</Link>;
+  return narrowed === null ? <>{children}</> : <Link to={callsLink(params, narrowed)} className="row-link">{children}</Link>;
 }

@@ -4,34 +4,30 @@ import { Alert, Anchor, Button, Group, Stack, Text, Title } from "@mantine/core"
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
-import { getJson, type Schemas } from "../../api/client";
+import type { Schemas } from "../../api/client";
 import { count, duration, money, time } from "../../lib/format";
+import { meansOf, valueText } from "../../lib/scores";
 import { rangeParams } from "../../lib/traceFilter";
 import { type Turn, turnsOf } from "../../lib/turns";
 import { Chat, Cut } from "../../parts/Chat";
 import { CopyIcon } from "../../parts/Code";
 import { JsonTree } from "../../parts/JsonTree";
+import { SpanScores, useScores } from "../../parts/Scores";
 import { Failed, Waiting } from "../../parts/states";
 import "../../parts/virtual.css";
+import { sessionQuery } from "./ask";
 import "./replay.css";
 
 type Span = Schemas["Span"];
-
-const PAGE_TURNS = 50;
+type Score = Schemas["Score"];
 
 export function Replay({ id }: { id: string }) {
-  const asked = useInfiniteQuery({
-    queryKey: ["session", id],
-    queryFn: ({ pageParam, signal }) => {
-      const query = new URLSearchParams({ limit: String(PAGE_TURNS), ...(pageParam === null ? {} : { cursor: pageParam }) });
-      return getJson<Schemas["SessionDetail"]>(`/api/v1/sessions/${encodeURIComponent(id)}?${query}`, signal);
-    },
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor ?? null,
-  });
+  const asked = useInfiniteQuery(sessionQuery(id));
   const [params] = useSearchParams();
   const range = rangeParams(params).toString();
   const turns = useMemo(() => turnsOf(asked.data?.pages.flatMap((page) => page.data) ?? []), [asked.data]);
+  const traces = useMemo(() => turns.map((turn) => turn.span.trace_id), [turns]);
+  const scores = useScores(traces);
   if (asked.isPending) return <Waiting what="Loading the session" />;
   if (asked.isError && turns.length === 0) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
   return (
@@ -43,9 +39,9 @@ export function Replay({ id }: { id: string }) {
         <CopyIcon value={id} label="Copy the session's id" />
         <Anchor component={Link} to={`/traces?${new URLSearchParams({ session: id, range: "365d" })}`} size="sm" underline="always" ml="auto">Traces</Anchor>
       </Group>
-      <Sums turns={turns} whole={!asked.hasNextPage} range={range} />
+      <Sums turns={turns} scores={scores} whole={!asked.hasNextPage} range={range} />
       <Stack gap="sm" maw={920} component="ol" className="turns">
-        {turns.map((turn, at) => <TurnView key={turn.span.span_id} turn={turn} nth={at + 1} />)}
+        {turns.map((turn, at) => <TurnView key={turn.span.span_id} turn={turn} nth={at + 1} scores={scores} />)}
       </Stack>
       {asked.isError && <Failed error={asked.error} retry={() => void asked.fetchNextPage()} />}
       {asked.hasNextPage && <Button variant="default" loading={asked.isFetchingNextPage} onClick={() => void asked.fetchNextPage()}>Later turns</Button>}
@@ -53,7 +49,7 @@ export function Replay({ id }: { id: string }) {
   );
 }
 
-function Sums({ turns, whole, range }: { turns: readonly Turn[]; whole: boolean; range: string }) {
+function Sums({ turns, scores, whole, range }: { turns: readonly Turn[]; scores: readonly Score[]; whole: boolean; range: string }) {
   const sum = (of: (span: Span) => number | null | undefined) => turns.reduce((all, turn) => all + (of(turn.span) ?? 0), 0);
   const failed = turns.filter((turn) => turn.span.status === "error").length;
   const users = [...new Set(turns.flatMap((turn) => turn.span.user_id ?? []))];
@@ -62,12 +58,13 @@ function Sums({ turns, whole, range }: { turns: readonly Turn[]; whole: boolean;
       {users.map((user) => <Anchor key={user} component={Link} to={`/sessions?${new URLSearchParams([...new URLSearchParams(range), ["user", user]])}`} inherit underline="always" mr={8}>{user}</Anchor>)}
       {whole ? "" : "the first "}{count(turns.length)} {turns.length === 1 ? "turn" : "turns"} · {count(sum((span) => span.input_tokens))} → {count(sum((span) => span.output_tokens))} tokens
       {" · "}{money(sum((span) => span.cost_picodollars))} · {duration(sum((span) => span.latency_ms))} in models
+      {meansOf(scores).map(({ name, mean, count: scored }) => <span key={name}> · {name} {valueText(mean)} of {count(scored)}</span>)}
       {failed > 0 && <span className="failed"> · {failed} failed</span>}
     </Text>
   );
 }
 
-function TurnView({ turn, nth }: { turn: Turn; nth: number }) {
+function TurnView({ turn, nth, scores }: { turn: Turn; nth: number; scores: readonly Score[] }) {
   const { span, asked, answered } = turn;
   return (
     <li className="turn">
@@ -82,10 +79,13 @@ function TurnView({ turn, nth }: { turn: Turn; nth: number }) {
         {answered !== null ? <Chat messages={answered} /> : span.output != null && <JsonTree value={span.output} label="Output" />}
         {span.status !== "ok" && <Alert color={span.status === "error" ? "red" : "gray"} py={6}><Text size="sm" className="as-written">{span.status_message ?? `This call was ${span.status}.`}</Text></Alert>}
       </div>
-      <Text size="xs" c="dimmed" mt={4}>
+      <Group gap="sm" mt={4}>
+      <Text size="xs" c="dimmed">
         {duration(span.latency_ms)}{span.ttft_ms == null ? "" : `, first token after ${duration(span.ttft_ms)}`} · {count(span.input_tokens)} → {count(span.output_tokens)} tokens
         {" · "}{money(span.cost_picodollars)} · <Anchor component={Link} to={`/traces/${span.trace_id}?span=${span.span_id}`} inherit underline="always">trace</Anchor>
       </Text>
+      <SpanScores scores={scores} trace={span.trace_id} span={span.span_id} />
+      </Group>
     </li>
   );
 }

@@ -40,6 +40,11 @@ export function removeAccount(name: string): Promise<void> {
   return send("DELETE", `${PATH}/${encodeURIComponent(name)}`);
 }
 
+/** Of the account that is signed in; its other sign-ins end. */
+export function changeOwnPassword(current: string, password: string): Promise<void> {
+  return send("PUT", "/api/v1/sign-in/password", { current, password });
+}
+
 async function send(method: string, path: string, body?: unknown): Promise<void> {
   const headers = { ...changeHeaders(), ...(body === undefined ? {} : { "content-type": "application/json" }) };
   const response = await fetch(path, { method, headers, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });

@@ -2,7 +2,7 @@
 
 import { Button, Group, Pill, Popover, Select, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, useEffect, useState } from "react";
-import { FILTER_LABELS, FILTERS, type FilterName, type Filters, KINDS, STATUSES } from "../../lib/traceFilter";
+import { FILTER_LABELS, FILTERS, type FilterName, type Filters, filterText, KINDS, STATUSES } from "../../lib/traceFilter";
 
 interface Props {
   filters: Filters;
@@ -20,7 +20,7 @@ export function FilterBar({ filters, change }: Props) {
       <Group gap={4}>
         {active.filter((name) => name !== "kind" && name !== "status").map((name) => (
           <Pill key={name} withRemoveButton onRemove={() => change({ [name]: "" })} removeButtonProps={{ "aria-label": `Remove the filter ${FILTER_LABELS[name]}` }}>
-            {FILTER_LABELS[name]}: {filters[name]}
+            {filterText(name, filters[name])}
           </Pill>
         ))}
         {Object.keys(filters).length > 1 && <Button variant="subtle" size="compact-xs" onClick={() => change(Object.fromEntries(FILTERS.map((name) => [name, ""])))}>Clear all</Button>}
@@ -53,7 +53,7 @@ function Choice({ name, values, filters, change }: Props & { name: FilterName; v
   return <Select w={116} data={values} value={filters[name] ?? null} onChange={(value) => change({ [name]: value ?? "" })} placeholder={`Any ${label.toLowerCase()}`} aria-label={label} clearable clearButtonProps={{ "aria-label": `Clear ${label.toLowerCase()}` }} />;
 }
 
-const MORE: readonly FilterName[] = ["model", "provider", "name", "user", "session", "tag", "environment", "min_latency_ms"];
+const MORE: readonly FilterName[] = ["model", "provider", "prompt", "name", "user", "session", "tag", "environment", "min_latency_ms"];
 
 function More({ filters, change }: Props) {
   const [opened, setOpened] = useState(false);

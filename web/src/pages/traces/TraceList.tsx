@@ -1,48 +1,32 @@
 /** All traces, newest first: filters, chosen columns, a live tail, and the chosen trace beside the list. */
 
 import { ActionIcon, Alert, Button, Group, Switch, Text, Title, Tooltip } from "@mantine/core";
-import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
-import { getJson, type Schemas } from "../../api/client";
 import { type ChangeAddress, useChangeAddress } from "../../lib/addressBar";
 import { count } from "../../lib/format";
 import type { TraceRow } from "../../lib/liveTail";
 import { isTexts, useStored } from "../../lib/stored";
-import { FILTERS, type Filters, filtersOf, questionKey, serverQuery, withFilters } from "../../lib/traceFilter";
+import { FILTERS, type Filters, filtersOf, serverQuery, withFilters } from "../../lib/traceFilter";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { TraceView } from "../../parts/TraceView";
 import { VirtualTable } from "../../parts/VirtualTable";
+import { MOST_ROWS, tracesQuery } from "./ask";
 import { ColumnMenu } from "./ColumnMenu";
 import { columnsOf, USUAL_COLUMNS } from "./columns";
 import { FilterBar } from "./Filters";
 import { useLiveTail } from "./useLiveTail";
 import { ViewMenu } from "./Views";
 
-const PAGE_ROWS = 200;
-/** More rows than these nobody reads by scrolling: a filter or a narrower time range finds them. */
-const MOST_ROWS = 50_000;
-
-type TracePages = InfiniteData<Schemas["TraceList"], string | null>;
-
 /** Pages of the list, each after the cursor of the one before. `again` asks for the first one anew. */
 function useTraces(params: URLSearchParams) {
   const queries = useQueryClient();
-  const queryKey = ["traces", questionKey(params)];
-  const asked = useInfiniteQuery({
-    queryKey,
-    queryFn: ({ pageParam, signal }) => {
-      const query = serverQuery(params);
-      query.set("limit", String(PAGE_ROWS));
-      if (pageParam !== null) query.set("cursor", pageParam);
-      return getJson<Schemas["TraceList"]>(`/api/v1/traces?${query}`, signal);
-    },
-    initialPageParam: null as string | null,
-    getNextPageParam: (page, pages) => (pages.length * PAGE_ROWS < MOST_ROWS ? (page.next_cursor ?? null) : null),
-  });
+  const query = tracesQuery(params);
+  const asked = useInfiniteQuery(query);
   const again = () => {
     // The pages after the first would be asked for again, too, one after the other.
-    queries.setQueryData<TracePages>(queryKey, (old) => old && { pages: old.pages.slice(0, 1), pageParams: old.pageParams.slice(0, 1) });
+    queries.setQueryData(query.queryKey, (old) => old && { pages: old.pages.slice(0, 1), pageParams: old.pageParams.slice(0, 1) });
     void asked.refetch();
   };
   return { asked, again };

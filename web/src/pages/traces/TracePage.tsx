@@ -4,11 +4,11 @@ import { Anchor, Group, Text, Title } from "@mantine/core";
 import { useCallback } from "react";
 import { Link, useSearchParams } from "react-router";
 import { CopyIcon } from "../../parts/Code";
+import type { Span } from "../../parts/outline";
 import { TraceView, useTrace } from "../../parts/TraceView";
 import { useChangeAddress } from "../../lib/addressBar";
 import { count, duration, money, time } from "../../lib/format";
 import type { SpanTree } from "../../lib/spanTree";
-import type { Span } from "../../parts/Waterfall";
 
 export function TracePage({ id }: { id: string }) {
   const [params] = useSearchParams();
