@@ -78,6 +78,52 @@ test("traces are filtered, a session is replayed", async () => {
   await page.goto(`${house.url}/sessions/conversation-3`);
   await page.getByText("how far is the harbour?").first().waitFor();
   await page.getByText("Steer:").first().waitFor();
+  const thumb = page.getByRole("button", { name: "Helpful", exact: true }).first();
+  await thumb.click();
+  await page.getByText("helpful 1 of 1").waitFor();
+  await page.reload();
+  await page.locator("[aria-pressed=true]").waitFor();
+  assert.deepEqual((await house.api("/api/v1/scores?name=helpful")).data.map(({ value, source }) => [value, source]), [[1, "human"]]);
+  await thumb.click();
+  await page.getByText("helpful 1 of 1").waitFor({ state: "hidden" });
+  assert.deepEqual((await house.api("/api/v1/scores")).data, []);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test("the keyboard leads through the pages, and calls are followed as they finish", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.goto(`${house.url}/traces`);
+  const current = page.locator("[role=row][aria-current=true]");
+  await page.getByRole("row").nth(3).waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await current.and(page.locator("[data-index='1']")).waitFor();
+  await page.keyboard.press("k");
+  await current.and(page.locator("[data-index='0']")).waitFor();
+  await page.keyboard.press("/");
+  await page.locator("[data-search]:focus").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("[data-search]").blur();
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await page.getByRole("switch", { name: "Live" }).or(page.getByLabel("Live")).first().click();
+  const now = new Date().toISOString();
+  const span = { kind: "llm", name: "just finished", model: "m", start_time: now, end_time: now };
+  // The tail has no past, so spans are sent until one of them comes after it began.
+  const seen = page.getByRole("row").filter({ hasText: "just finished" }).first();
+  for (let tries = 0; tries < 50 && !(await seen.isVisible()); tries += 1) {
+    await house.api("/api/v1/traces", { method: "POST", body: { spans: [span] } });
+    await seen.waitFor({ timeout: 500 }).catch(() => {});
+  }
+  await seen.waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("textbox", { name: "Command" }).fill("provid");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/providers/);
   assert.deepEqual(faults, []);
   await page.context().close();
 });
