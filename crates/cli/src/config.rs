@@ -97,8 +97,11 @@ pub struct Engine {
     /// Tokens of prompt and answer that one request may have; 0 takes what the model was trained on, at
     /// most 8192.
     pub context: u32,
-    /// Tokens that all requests of one model together keep in its key-value cache.
+    /// Tokens that all running requests of one model together have in its key-value cache.
     pub cache_tokens: u32,
+    /// Memory, per model, for what ended requests have computed, so that later ones which start alike need
+    /// not compute it again.
+    pub prefix_bytes: usize,
     /// Models loaded at one time.
     pub models: usize,
     /// Requests decoded together in one batch, per model.
@@ -109,7 +112,15 @@ pub struct Engine {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { threads: 0, context: 0, cache_tokens: 16_384, models: 16, slots: 16, queue: 256 }
+        Self {
+            threads: 0,
+            context: 0,
+            cache_tokens: 16_384,
+            prefix_bytes: 256 << 20,
+            models: 16,
+            slots: 16,
+            queue: 256,
+        }
     }
 }
 

@@ -217,6 +217,7 @@ fn model_options(config: &Config) -> ModelOptions {
         slots: config.engine.slots,
         queue: config.engine.queue,
         cache_tokens: config.engine.cache_tokens,
+        prefix_bytes: config.engine.prefix_bytes,
         ..ModelOptions::default()
     }
 }

@@ -80,6 +80,14 @@ impl ChatHandle {
         self.commands.send(Command::Panic).expect("the thread runs");
     }
 
+    /// Tokens in the key-value cache, each sequence counted by itself.
+    #[cfg(test)]
+    pub fn cells(&self) -> usize {
+        let (reply, counted) = channel();
+        self.commands.send(Command::CountCells(reply)).expect("the thread runs");
+        counted.recv().expect("the thread answers")
+    }
+
     pub fn context(&self) -> usize {
         self.room.context
     }
@@ -236,7 +244,7 @@ fn limits(options: &ModelOptions, context: u32, threads: NonZeroUsize) -> std::r
         cache_tokens,
         batch_tokens,
         chunk_tokens: options.chunk_tokens,
-        idle_tokens: cache_tokens as usize / 2,
+        prefix_bytes: options.prefix_bytes,
         threads: threads.get(),
     })
 }

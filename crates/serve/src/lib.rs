@@ -7,7 +7,7 @@
 //! it reaches such a thread, so that what cannot be served is refused before any computing.
 //!
 //! Reading order: [`options`] → [`engine`] → [`event`] → [`error`], the way of a request: `prompt` and
-//! `tools` → `plan` → `chat` with `seats` → `scheduler` with `slot` and `task` → `sampler`, `constraint`,
+//! `tools` → `plan` → `chat` with `seats` → `scheduler` with `slot`, `prefixes` and `task` → `sampler`, `constraint`,
 //! `logprob`, `text` → `assemble`; then what constrains an answer, [`schema`] → [`grammar`]; at last `embedder`,
 //! `stats` and `backend`.
 
@@ -25,6 +25,7 @@ mod constraint;
 mod embedder;
 mod logprob;
 mod plan;
+mod prefixes;
 mod prompt;
 mod sampler;
 mod scheduler;

@@ -57,9 +57,12 @@ pub struct ModelOptions {
     /// Requests that may wait for a slot; one more is refused with
     /// [`Error::QueueFull`](crate::Error::QueueFull).
     pub queue: usize,
-    /// Tokens that all slots together keep in the key-value cache. Never less than `context`, nor than one
-    /// step computes.
+    /// Tokens that all running requests together have in the key-value cache. Never less than `context`, nor
+    /// than one step computes.
     pub cache_tokens: u32,
+    /// Host memory for what requests that have ended leave in the key-value cache, so that a later one which
+    /// starts alike need not compute that part. The least recently used goes first; 0 keeps nothing.
+    pub prefix_bytes: usize,
     /// Prompt tokens computed in one step while other requests are generating: a larger chunk fills
     /// prompts faster, a smaller one keeps the running streams smoother.
     pub chunk_tokens: usize,
@@ -67,6 +70,6 @@ pub struct ModelOptions {
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        Self { context: None, slots: 16, queue: 256, cache_tokens: 16_384, chunk_tokens: 128 }
+        Self { context: None, slots: 16, queue: 256, cache_tokens: 16_384, prefix_bytes: 256 << 20, chunk_tokens: 128 }
     }
 }

@@ -1,9 +1,10 @@
 //! The thread of a chat model: admits sequences to slots and computes all of them together, step by step.
 //!
 //! A step is one batch with one token of each sequence that is generating and a chunk of the prompts that
-//! are being read. All sequences share one cache of keys and values, so a prefix is copied between slots by
-//! marking its cells, without moving data. When the cache is full, the caches of idle slots go first, least
-//! recently used first; then the newest sequence is put back into the queue and computed again later.
+//! are being read. All sequences share one cache of keys and values, so a prefix is copied between running
+//! sequences by marking its cells, without moving data. The cells hold running sequences only: what one has
+//! computed moves to host memory when it ends, and comes back when a request starts alike. When the cells do
+//! not suffice, the newest sequence is put back into the queue and goes on later.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -15,13 +16,15 @@ use std::time::Instant;
 use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use tokio::sync::watch;
 
 use crate::backend::backend;
 use crate::error::{Cause, Error};
-use crate::slot::{Placement, Slot, place};
+use crate::prefixes::Prefixes;
+use crate::slot::{Placement, Prefix, Slot, Source, place};
 use crate::stats::Counters;
 use crate::task::{Task, Work};
 
@@ -34,9 +37,12 @@ pub(crate) enum Command {
     /// Panic at the next step, so that tests can see what becomes of running requests.
     #[cfg(test)]
     Panic,
+    /// Say how many cells hold something, so that tests can see that nothing is left behind.
+    #[cfg(test)]
+    CountCells(std::sync::mpsc::Sender<usize>),
 }
 
-/// Sizes of one model's context, all in tokens but `slots` and `threads`.
+/// Sizes of one model's context.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub slots: usize,
@@ -45,8 +51,8 @@ pub(crate) struct Limits {
     pub batch_tokens: usize,
     /// The most prompt tokens of a step while other sequences are generating.
     pub chunk_tokens: usize,
-    /// The most tokens that idle slots keep for later requests.
-    pub idle_tokens: usize,
+    /// Host memory for the caches of sequences that have ended.
+    pub prefix_bytes: usize,
     pub threads: usize,
 }
 
@@ -96,6 +102,7 @@ struct Scheduler<'m> {
     /// What the batch holds, in its order.
     parts: Vec<Part>,
     slots: Vec<Slot>,
+    prefixes: Prefixes<SeqState>,
     queue: VecDeque<Task>,
     limits: Limits,
     /// Whether a sequence can be cut back or copied in part; recurrent models keep one state only.
@@ -125,6 +132,7 @@ impl<'m> Scheduler<'m> {
             batch: LlamaBatch::new(limits.batch_tokens, 1),
             parts: Vec::with_capacity(limits.slots),
             slots: (0..limits.slots as i32).map(Slot::new).collect(),
+            prefixes: Prefixes::new(limits.prefix_bytes),
             queue: VecDeque::new(),
             limits,
             reuses_prefixes: !model.is_recurrent() && !model.is_hybrid(),
@@ -180,6 +188,12 @@ impl<'m> Scheduler<'m> {
             Command::Finish => self.finishing = true,
             #[cfg(test)]
             Command::Panic => panic!("a test asked for this panic"),
+            #[cfg(test)]
+            Command::CountCells(reply) => {
+                let last = |slot: &Slot| self.context.kv_cache_seq_pos_max(slot.sequence);
+                // Without a token the last position is -1.
+                let _ = reply.send(self.slots.iter().map(|slot| (last(slot) + 1) as usize).sum());
+            }
         }
     }
 
@@ -209,20 +223,20 @@ impl<'m> Scheduler<'m> {
         while let Some(task) = self.queue.get(place_in_queue) {
             // A prompt that is scored must be computed, so it starts from nothing.
             let alone = !self.reuses_prefixes || task.work.score_prompt;
-            match place(if alone { &[] } else { &task.tokens }, &self.slots) {
+            match place(if alone { &[] } else { &task.tokens }, &self.slots, self.prefixes.tokens()) {
                 Placement::Full => return,
                 Placement::Later => place_in_queue += 1,
-                Placement::At { slot, source, shared } => {
+                Placement::At { slot, prefix } => {
                     if let Some(task) = self.queue.remove(place_in_queue) {
-                        self.start(task, slot, source, shared);
+                        self.start(task, slot, prefix);
                     }
                 }
             }
         }
     }
 
-    fn start(&mut self, mut task: Task, slot: usize, source: usize, shared: usize) {
-        let shared = self.prepare_cache(slot, source, shared);
+    fn start(&mut self, mut task: Task, slot: usize, prefix: Option<Prefix>) {
+        let shared = prefix.map_or(0, |prefix| self.bring(slot, prefix));
         self.admissions += 1;
         let first_time = task.admitted == 0;
         task.admit(self.admissions, shared);
@@ -233,55 +247,60 @@ impl<'m> Scheduler<'m> {
         self.slots[slot].task = Some(task);
     }
 
-    /// Leaves exactly the shared prefix in the slot's cache; returns its length, 0 if it could not be kept.
-    fn prepare_cache(&mut self, slot: usize, source: usize, shared: usize) -> usize {
-        if slot == source {
-            return self.cut(slot, shared);
-        }
-        self.cut(slot, 0);
-        if shared > 0 {
-            let (from, to) = (self.slots[source].sequence, self.slots[slot].sequence);
-            if self.context.kv_cache_seq_cp(from, to, Some(0), Some(shared as u32)).is_ok() {
-                self.slots[slot].computed = self.slots[source].computed[..shared].to_vec();
-            }
-        }
-        self.slots[slot].computed.len()
-    }
-
-    /// Removes what comes after the first `length` tokens from a slot's cache.
-    fn cut(&mut self, slot: usize, length: usize) -> usize {
+    /// Brings a prefix into an empty slot; returns its length, 0 if it could not be brought.
+    fn bring(&mut self, slot: usize, prefix: Prefix) -> usize {
         let sequence = self.slots[slot].sequence;
-        let kept = match self.context.kv_cache_seq_rm(sequence, Some(length as u32), None) {
-            Ok(()) => length,
-            // Some caches cannot be cut in the middle; removing a whole sequence never fails.
-            Err(_) => {
-                let _ = self.context.kv_cache_seq_rm(sequence, None, None);
-                0
+        let brought = match prefix.source {
+            Source::Running(place) => {
+                let Slot { sequence: from, computed, .. } = &self.slots[place];
+                let copied = self.context.kv_cache_seq_cp(*from, sequence, None, None);
+                copied.is_ok().then(|| computed.clone())
             }
+            Source::Kept(place) => self.prefixes.take_up(place).and_then(|(tokens, state)| {
+                // Fails when the cells that running sequences leave do not suffice for all of it.
+                self.context.state_seq_set(state, sequence).is_ok().then(|| tokens.to_vec())
+            }),
         };
-        self.slots[slot].computed.truncate(kept);
-        kept
+        let length = if brought.is_some() { prefix.length } else { 0 };
+        self.slots[slot].computed = brought.unwrap_or_default();
+        self.cut(slot, length)
     }
 
-    /// Ends a slot's task and keeps its cache for later requests.
+    /// Removes what comes after the first `length` tokens from a slot's cache; returns how many stay.
+    fn cut(&mut self, slot: usize, length: usize) -> usize {
+        let Slot { sequence, computed, .. } = &mut self.slots[slot];
+        // A model with a sliding window lets go of what the window has passed, so that the window before an
+        // earlier end may lack tokens.
+        let cuttable = length == computed.len() || self.context.kv_cache_seq_pos_min(*sequence) <= 0;
+        if cuttable && self.context.kv_cache_seq_rm(*sequence, Some(length as u32), None).is_ok() {
+            computed.truncate(length);
+        } else {
+            // Removing a whole sequence never fails.
+            let _ = self.context.kv_cache_seq_rm(*sequence, None, None);
+            computed.clear();
+        }
+        computed.len()
+    }
+
+    /// Ends a slot's task and keeps what it has computed for later requests.
     fn release(&mut self, slot: usize) {
         self.slots[slot].task = None;
         self.crowded = false;
-        self.slots[slot].last_used = self.admissions.max(1);
         Counters::add(&self.counters.finished, 1);
-        while self.idle_tokens() > self.limits.idle_tokens && self.forget_oldest() {}
+        self.put_away(slot);
     }
 
-    fn idle_tokens(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.task.is_none()).map(|slot| slot.computed.len()).sum()
-    }
-
-    /// Empties the idle cache that was used longest ago. Returns whether there was one.
-    fn forget_oldest(&mut self) -> bool {
-        let idle = self.slots.iter().enumerate().filter(|(_, slot)| slot.task.is_none() && !slot.computed.is_empty());
-        let Some((oldest, _)) = idle.min_by_key(|(_, slot)| slot.last_used) else { return false };
-        self.cut(oldest, 0);
-        true
+    /// Moves a slot's cache to host memory, if the budget takes it, and frees its cells.
+    fn put_away(&mut self, slot: usize) {
+        if self.reuses_prefixes {
+            let Slot { sequence, computed, .. } = &mut self.slots[slot];
+            let (sequence, tokens) = (*sequence, std::mem::take(computed));
+            let (context, whole) = (&self.context, LlamaStateSeqFlags::empty());
+            let bytes = context.state_seq_get_size_ext(sequence, whole);
+            self.prefixes.keep(tokens, bytes, || context.state_seq_get(sequence, whole).ok());
+            Counters::set(&self.counters.prefix_bytes, self.prefixes.bytes());
+        }
+        self.cut(slot, 0);
     }
 
     fn publish(&self) {
@@ -349,17 +368,20 @@ impl<'m> Scheduler<'m> {
     /// Hands the logits to the tasks. Returns how many tokens were generated.
     fn take_results(&mut self) -> usize {
         let mut generated = 0;
+        let mut ended = Vec::new();
         let parts = std::mem::take(&mut self.parts);
         for part in &parts {
             let before = self.slots[part.slot].task.as_ref().map_or(0, |task| task.tokens.len());
             if !self.take_part(*part) {
-                self.release(part.slot);
+                ended.push(part.slot);
                 generated += 1;
             } else if self.slots[part.slot].task.as_ref().is_some_and(|task| task.tokens.len() > before) {
                 generated += 1;
             }
         }
         self.parts = parts;
+        // Keeping a cache takes milliseconds, for which no token of another sequence should wait.
+        ended.into_iter().for_each(|slot| self.release(slot));
         generated
     }
 
@@ -376,11 +398,8 @@ impl<'m> Scheduler<'m> {
         })
     }
 
-    /// Frees cells of the full cache: idle caches first, then the newest sequence goes back to the queue.
+    /// Frees cells of the full cache: the newest sequence goes back to the queue.
     fn make_room(&mut self) {
-        if self.forget_oldest() {
-            return;
-        }
         let running =
             self.slots.iter().enumerate().filter_map(|(place, slot)| Some((place, slot.task.as_ref()?.admitted)));
         let Some((newest, _)) = running.max_by_key(|(_, admitted)| *admitted) else { return };
@@ -393,7 +412,7 @@ impl<'m> Scheduler<'m> {
                 self.crowded = true;
             }
         }
-        self.cut(newest, 0);
+        self.put_away(newest);
     }
 
     fn fail_all(&mut self, message: &str) {

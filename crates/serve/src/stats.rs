@@ -29,6 +29,8 @@ pub struct ModelStats {
     pub completion_tokens_per_s: f64,
     /// Bytes of the model's weights.
     pub model_bytes: u64,
+    /// Bytes of host memory that hold what ended requests have computed, for later ones that start alike.
+    pub prefix_bytes: u64,
 }
 
 /// The live form of [`ModelStats`]. Relaxed ordering: these are numbers to look at, nothing is decided by them.
@@ -43,6 +45,7 @@ pub(crate) struct Counters {
     pub steps: AtomicU64,
     pub busy_us: AtomicU64,
     pub model_bytes: AtomicU64,
+    pub prefix_bytes: AtomicU64,
     /// `f64::to_bits` of the smoothed rate.
     rate_bits: AtomicU64,
 }
@@ -95,6 +98,7 @@ impl Counters {
             busy_ms: get(&self.busy_us) / 1000,
             completion_tokens_per_s: f64::from_bits(get(&self.rate_bits)),
             model_bytes: get(&self.model_bytes),
+            prefix_bytes: get(&self.prefix_bytes),
         }
     }
 }

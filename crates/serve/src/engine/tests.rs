@@ -95,6 +95,11 @@ async fn until_idle(engine: &Engine) -> ModelStats {
     }
 }
 
+/// Tokens in the cells of the key-value cache.
+fn cells(engine: &Engine) -> usize {
+    engine.chat_handle(&model()).unwrap().cells()
+}
+
 const STORY: &str = "Tell me a long story about a dragon who learns to swim in the sea.";
 
 #[tokio::test]
@@ -177,6 +182,54 @@ async fn a_shared_prefix_is_computed_once() {
     let (first, again) = (answer(&engine, STORY, json!({})).await, answer(&engine, STORY, json!({})).await);
     assert_eq!(again.1.cached_tokens, again.1.prompt_tokens - 1);
     assert_eq!(text(&first.0)[..8], text(&again.0)[..8]);
+}
+
+#[tokio::test]
+async fn what_ended_requests_computed_leaves_the_cells_and_comes_back() {
+    let engine = engine(ModelOptions { slots: 2, ..ModelOptions::default() }).await;
+    let rules: String = (0..40).map(|rule| format!("Rule {rule}: be kind to everyone. ")).collect();
+    let scored = json!({"logprobs": true, "top_logprobs": 5, "max_tokens": 4});
+    let (cold, timings) = answer(&engine, &rules, scored.clone()).await;
+    assert_eq!(timings.cached_tokens, 0);
+    let kept = until_idle(&engine).await.prefix_bytes;
+    assert!(kept > 0 && cells(&engine) == 0, "{kept} bytes");
+    // Restoring leaves the copy for others, also for two at once and for one that asks something else.
+    for _ in 0..2 {
+        let other = format!("{rules} Name a colour.");
+        let ((restored, same), (_, other)) =
+            tokio::join!(answer(&engine, &rules, scored.clone()), answer(&engine, &other, json!({})));
+        assert_eq!(same.cached_tokens, same.prompt_tokens - 1);
+        assert!(other.cached_tokens + 20 > other.prompt_tokens, "{other:?}");
+        // Batches of other sizes round differently, which decides near-ties; a cache of other tokens is far off.
+        let (cold, restored) = (&logprobs(&cold)[0], &logprobs(&restored)[0].top_logprobs);
+        let again = restored.iter().find(|top| top.token == cold.token).unwrap();
+        assert!((cold.logprob - again.logprob).abs() < 0.2, "{cold:?} {restored:?}");
+        until_idle(&engine).await;
+        assert_eq!(cells(&engine), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_ended_requests_computed_stays_within_its_budget() {
+    let rules = |word: &str| (0..20).map(|rule| format!("Rule {rule}: {word}. ")).collect::<String>();
+    let (first, second) = (rules("be kind"), rules("be brave"));
+    let one = json!({"max_tokens": 1});
+    let roomy = engine(ModelOptions::default()).await;
+    answer(&roomy, &first, one.clone()).await;
+    let bytes = until_idle(&roomy).await.prefix_bytes as usize;
+    let tight = engine(ModelOptions { prefix_bytes: bytes * 3 / 2, ..ModelOptions::default() }).await;
+    for prompt in [&first, &second, &first] {
+        // Only what the chat template and "Rule 0: be" have in common is there.
+        let (_, timings) = answer(&tight, prompt, one.clone()).await;
+        assert!(timings.cached_tokens * 2 < timings.prompt_tokens, "{timings:?}");
+        let stats = until_idle(&tight).await;
+        assert!((1..=bytes * 3 / 2).contains(&(stats.prefix_bytes as usize)), "{stats:?}");
+    }
+    let none = engine(ModelOptions { prefix_bytes: 0, ..ModelOptions::default() }).await;
+    for _ in 0..2 {
+        let (_, timings) = answer(&none, &first, one.clone()).await;
+        assert_eq!((timings.cached_tokens, until_idle(&none).await.prefix_bytes, cells(&none)), (0, 0, 0));
+    }
 }
 
 #[tokio::test]
@@ -331,7 +384,7 @@ async fn a_client_that_leaves_frees_its_slot() {
     assert!(matches!(events.next().await, Some(Ok(Event::Chunk(_)))));
     drop(events);
     let stats = until_idle(&engine).await;
-    assert_eq!(stats.cancelled, 1);
+    assert_eq!((stats.cancelled, cells(&engine)), (1, 0));
     assert!(stats.completion_tokens < 4000, "{stats:?}");
 }
 
@@ -345,6 +398,8 @@ async fn a_full_cache_delays_and_loses_nothing() {
     for (_, timings) in join_all(prompts.map(|prompt| answer(&engine, prompt, more.clone()))).await {
         assert_eq!(timings.completion_tokens, 120);
     }
+    until_idle(&engine).await;
+    assert_eq!(cells(&engine), 0);
 }
 
 #[tokio::test]
