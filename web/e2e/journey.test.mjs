@@ -3,17 +3,23 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MODEL, openBrowser, openHouse, openPage, seed, signIn, violations, PATHS } from "./house.mjs";
+import { openUpstream } from "./upstream.mjs";
 
-let house, browser;
+/** What the pages before and after signing in may weigh together, as it comes over the wire. */
+const FIRST_LOAD_BYTES = 300_000;
+
+let house, browser, upstream;
 
 before(async () => {
-  house = await openHouse({ model: true });
+  upstream = await openUpstream();
+  house = await openHouse({ model: true, config: upstream.config });
   browser = await openBrowser();
 });
 
 after(async () => {
   await browser?.close();
   await house?.stop();
+  await upstream?.close();
 });
 
 test("a wrong key is refused with what the server says", async () => {
@@ -24,6 +30,18 @@ test("a wrong key is refused with what the server says", async () => {
   await page.getByRole("alert").waitFor();
   assert.deepEqual(await page.context().cookies(), []);
   assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test("the first load is light", async () => {
+  const { page } = await openPage(browser, house);
+  const sizes = [];
+  page.on("requestfinished", (request) => new URL(request.url()).pathname.startsWith("/api/") || sizes.push(request.sizes().then((size) => size.responseBodySize)));
+  await page.goto(house.url);
+  await signIn(page, house);
+  await page.waitForLoadState("networkidle");
+  const bytes = (await Promise.all(sizes)).reduce((all, size) => all + size, 0);
+  assert.ok(bytes > 50_000 && bytes <= FIRST_LOAD_BYTES, `${bytes} bytes`);
   await page.context().close();
 });
 
@@ -127,6 +145,32 @@ test("the keyboard leads through the pages, and calls are followed as they finis
   assert.deepEqual(faults, []);
   await page.context().close();
 });
+
+test("the playground shows calls of tools, and what came of an answer that broke off", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.goto(`${house.url}/playground`);
+  await choose(page, "stub/calls-tools");
+  await page.getByText("Tools", { exact: false }).filter({ hasText: /^Tools/ }).first().click();
+  await page.getByLabel("Tools as JSON, column 1").fill('[{"name": "distance", "parameters": {"type": "object"}}]');
+  await page.getByRole("textbox", { name: /user message/i }).first().fill("How far is the harbour?");
+  await page.getByRole("button", { name: /^Run/ }).first().click();
+  await page.getByText('distance({"to":"harbour"})').waitFor();
+  assert.equal(upstream.asked.at(-1).tools[0].function.name, "distance");
+  await choose(page, "stub/breaks-off");
+  await page.getByRole("button", { name: /^Run/ }).first().click();
+  await page.getByRole("alert").first().waitFor();
+  assert.match(await page.getByTestId("answer").first().textContent(), /Steer north-east/, "what had come stays");
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+async function choose(page, model) {
+  const field = page.getByRole("combobox", { name: "Model" }).first();
+  await field.click();
+  await field.fill(model);
+  await page.getByRole("option", { name: model }).first().click();
+}
 
 test("a key is made, shown once, works, and is void after it was revoked", async () => {
   const { page, faults } = await openPage(browser, house);
