@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_forgotten() {
-        let mut prefixes = store(&[0..40]);
+        let mut prefixes = store(std::slice::from_ref(&(0..40)));
         prefixes.keep(tokens(100..201), 101, || panic!("it is too large"));
         prefixes.keep(tokens(200..210), 0, || panic!("there is nothing to copy"));
         prefixes.keep(tokens(300..310), 10, || None);

@@ -304,7 +304,7 @@ mod tests {
     }
 
     /// Weights 1:2:4 as logits.
-    const LOGITS: [f32; 3] = [0.0, 0.693_147_2, 1.386_294_4];
+    const LOGITS: [f32; 3] = [0.0, std::f32::consts::LN_2, 2.0 * std::f32::consts::LN_2];
 
     #[test]
     fn temperature_zero_takes_the_likeliest() {

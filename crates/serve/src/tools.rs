@@ -244,7 +244,8 @@ impl CallReader {
 }
 
 fn push_text(said: &mut Vec<Said>, text: String, between_calls: bool) {
-    if !text.is_empty() && !(between_calls && text.trim().is_empty()) {
+    let says_nothing = if between_calls { text.trim().is_empty() } else { text.is_empty() };
+    if !says_nothing {
         said.push(Said::Text(text));
     }
 }

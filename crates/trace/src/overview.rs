@@ -432,7 +432,7 @@ fn read_cells(batch: &RecordBatch) -> Result<Vec<Cell>> {
 
 /// The sketch of a summary; empty in a row of calls, which has a cell instead.
 fn sketch_at(column: &BinaryArray, row: usize) -> Result<Sketch> {
-    let bytes = column.is_valid(row).then(|| column.value(row)).unwrap_or_default();
+    let bytes = if column.is_valid(row) { column.value(row) } else { &[] };
     Sketch::decode(bytes).ok_or_else(|| Error::Row { column: "latency_sketch", why: "it is no sketch".into() })
 }
 

@@ -129,7 +129,7 @@ impl Template {
             ),
         );
         set("span_id", Arc::new(spans.iter().map(|id| Some(format!("{id:016x}"))).collect::<StringArray>()));
-        let parent = |row: usize| (row % SPANS_PER_TRACE != 0).then(|| format!("{:016x}", spans[row - 1]));
+        let parent = |row: usize| (!row.is_multiple_of(SPANS_PER_TRACE)).then(|| format!("{:016x}", spans[row - 1]));
         set("parent_id", Arc::new((0..self.rows).map(parent).collect::<StringArray>()));
         set(
             "session_id",

@@ -5,8 +5,11 @@ use std::path::Path;
 use super::fault::sql;
 use super::*;
 
+/// What happens to a file.
+type Damage = fn(&Path);
+
 /// Ways in which a file goes bad.
-const DAMAGES: [(&str, fn(&Path)); 5] = [
+const DAMAGES: [(&str, Damage); 5] = [
     ("torn", |path| {
         let bytes = std::fs::read(path).unwrap();
         std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();

@@ -76,7 +76,7 @@ async fn a_change_whose_outcome_is_unknown_is_settled_by_asking_the_catalog() {
     let made = Made { level: 0, tombstones_through: None };
     let segment =
         core.write_segment(Arc::new(table.clone()), made, move |spec| sorted(spec, work.batches)).await.unwrap();
-    core.catalog.swap_segments(&[segment.record.clone()], &[], &work.ids).await.unwrap();
+    core.catalog.swap_segments(std::slice::from_ref(&segment.record), &[], &work.ids).await.unwrap();
     core.doubt(&table.name);
     scene.check(0..100).await;
     scene.append(100..110).await;

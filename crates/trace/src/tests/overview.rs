@@ -24,7 +24,7 @@ fn spans() -> Vec<Span> {
         let kind = [SpanKind::Llm, SpanKind::Embedding, SpanKind::Tool][(number % 5 % 3) as usize];
         let mut span = Span::new(project.parse().unwrap(), TraceContext::root(), kind, "chat", start);
         span.end = start.saturating_add(Duration::from_micros(1_500 + number * number * 7 % 9_000_000));
-        span.ttft_ms = (number % 3 == 0).then(|| 0.37 * (number % 100) as f64 + 0.1);
+        span.ttft_ms = (number % 3 == 0).then_some(0.37 * (number % 100) as f64 + 0.1);
         span.status = if number % 11 == 0 { Status::Error } else { Status::Ok };
         span.user_id = word(&["", "ann", "bob", "carl"]);
         span.environment = word(&["", "production", "staging"]);
