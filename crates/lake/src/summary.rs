@@ -68,8 +68,12 @@ impl Core {
             let Some(segment) = snapshot.segments.iter().find(|segment| is_due(&snapshot, segment)) else {
                 return Ok(());
             };
-            let summaries = self.summarize(&snapshot, segment).await?;
-            self.tables.summarized(table.as_str(), segment.record.id, summaries)?;
+            match self.summarize(&snapshot, segment).await {
+                Ok(summaries) => self.tables.summarized(table.as_str(), segment.record.id, summaries)?,
+                // A damaged segment is set aside, so that it does not keep all others waiting.
+                Err(error) if self.set_aside_damaged(vec![Arc::clone(segment)]).await? == 0 => return Err(error),
+                Err(_) => {}
+            }
         }
     }
 

@@ -63,10 +63,19 @@ function Thumbs({ trace, span, thumb }: { trace: string; span: string; thumb: Sc
     },
     onSettled: () => queries.invalidateQueries({ queryKey: ["scores"] }),
   });
-  const button = (value: number, sign: string, label: string) => (
+  const button = (value: number, label: string) => (
     <Tooltip label={label}>
-      <ActionIcon size="sm" variant={thumb?.value === value ? "filled" : "subtle"} color={thumb?.value === value ? (value === 1 ? "teal.9" : "red.9") : "gray"} aria-label={label} aria-pressed={thumb?.value === value} disabled={give.isPending} onClick={() => give.mutate(value)}>{sign}</ActionIcon>
+      <ActionIcon size="sm" variant={thumb?.value === value ? "filled" : "subtle"} color={thumb?.value === value ? (value === 1 ? "teal.9" : "red.9") : "gray"} aria-label={label} aria-pressed={thumb?.value === value} disabled={give.isPending} onClick={() => give.mutate(value)}><Thumb up={value === 1} /></ActionIcon>
     </Tooltip>
   );
-  return <>{button(1, "👍", "Helpful")}{button(0, "👎", "Not helpful")}</>;
+  return <>{button(1, "Helpful")}{button(0, "Not helpful")}</>;
+}
+
+/** Drawn: the characters for it are missing in many fonts. */
+function Thumb({ up }: { up: boolean }) {
+  return (
+    <svg width="14" height="14" viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth="1.4" strokeLinejoin="round" transform={up ? undefined : "rotate(180)"} aria-hidden>
+      <path d="M5 7 8 1.5c1 0 1.6.7 1.5 1.7L9 6h4.2c.9 0 1.5.8 1.3 1.7l-1 5c-.1.8-.7 1.3-1.5 1.3H5zM5 7v7H2V7z" />
+    </svg>
+  );
 }

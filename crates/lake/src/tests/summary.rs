@@ -161,6 +161,21 @@ async fn a_summary_that_cannot_be_written_is_none() {
 }
 
 #[tokio::test]
+async fn a_damaged_segment_is_set_aside_when_it_is_to_be_summarized() {
+    let scene = scene(250).await;
+    scene.disk.fail(Operation::Create, 2, Fault::NoSpace);
+    assert!(scene.lake.compact().await.is_err());
+    let segment = scene.files("segments").remove(0);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let half = bytes.len() / 2;
+    bytes[4..half].fill(0x5a);
+    std::fs::write(&segment, bytes).unwrap();
+    scene.lake.compact().await.unwrap();
+    assert_eq!(scene.lake.stats().quarantined, 1);
+    scene.check_parts(&(200..250).collect::<Vec<_>>(), 0).await;
+}
+
+#[tokio::test]
 async fn an_orphan_among_the_summaries_is_swept() {
     let scene = scene(200).await;
     scene.lake.compact().await.unwrap();
