@@ -225,7 +225,7 @@ impl Core {
         let mut damaged = 0;
         for segment in suspects {
             if !self.tables.has(&segment.record.table) {
-                damaged += usize::from(self.discard_damaged_summary(&segment));
+                damaged += usize::from(self.discard_damaged_summary(&segment).await?);
                 continue;
             }
             let checked = Arc::clone(&segment);

@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaDataReader;
 use qd_base::TableName;
 use qd_catalog::SegmentRecord;
@@ -114,14 +115,18 @@ impl Core {
 
     /// Lets go of the summaries of a segment of which one cannot be read; compaction makes them again. Returns whether
     /// it was so.
-    pub fn discard_damaged_summary(&self, summary: &Segment) -> bool {
-        let read = ParquetRecordBatchReaderBuilder::try_new(match File::open(&summary.file.path) {
-            Ok(file) => file,
-            Err(_) => return self.tables.unsummarized(summary.record.id),
-        });
-        let whole = read.and_then(|reader| reader.build()).is_ok_and(|mut batches| batches.all(|batch| batch.is_ok()));
-        !whole && self.tables.unsummarized(summary.record.id)
+    pub async fn discard_damaged_summary(&self, summary: &Arc<Segment>) -> Result<bool, Error> {
+        let file = Arc::clone(&summary.file);
+        let whole = self.engine.spawn_blocking(move || is_whole(&file.path)).await;
+        let whole = whole.map_err(|_| Error::Broken { operation: "checking a summary" })?;
+        Ok(!whole && self.tables.unsummarized(summary.record.id))
     }
+}
+
+/// Whether every row of a Parquet file can be read.
+fn is_whole(path: &Path) -> bool {
+    let rows = File::open(path).map_err(ParquetError::from).and_then(ParquetRecordBatchReaderBuilder::try_new);
+    rows.and_then(ParquetRecordBatchReaderBuilder::build).is_ok_and(|mut batches| batches.all(|batch| batch.is_ok()))
 }
 
 /// Segments that were never merged soon will be, and from one with hidden rows another is made first.
@@ -133,12 +138,12 @@ fn is_due(snapshot: &TableSnapshot, segment: &Segment) -> bool {
 
 /// Rows of a segment as its table has them now, with these columns only.
 fn rows(spec: &Arc<TableSpec>, segment: &Segment, columns: &[&'static str]) -> Result<Batches, Error> {
-    let names: Vec<_> = columns
+    let places: Vec<_> = columns
         .iter()
         .map(|column| spec.schema.index_of(column))
         .collect::<Result<_, _>>()
         .map_err(Error::arrow("summarizing rows", &spec.name))?;
-    let schema = Arc::new(spec.schema.project(&names).map_err(Error::arrow("summarizing rows", &spec.name))?);
+    let schema = Arc::new(spec.schema.project(&places).map_err(Error::arrow("summarizing rows", &spec.name))?);
     let batches = read_columns(&segment.file.path, columns)
         .map_err(|cause| Error::segment("summarizing rows", &spec.name)(DataFusionError::from(cause)))?;
     let spec = Arc::clone(spec);
@@ -153,7 +158,7 @@ fn rows(spec: &Arc<TableSpec>, segment: &Segment, columns: &[&'static str]) -> R
 fn read_columns(
     path: &Path,
     columns: &[&'static str],
-) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + use<>, parquet::errors::ParquetError> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>> + use<>, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
     builder.with_projection(mask).with_batch_size(8192).build()
