@@ -117,7 +117,7 @@ impl Core {
             .and_then(|plan| execute_stream(plan, state.task_ctx()))
             .map_err(Error::segment("preparing a merge", table))?;
         let (sender, mut batches) = mpsc::channel(MERGE_AHEAD);
-        let reader = self.engine.spawn(pump(rows, sender));
+        let reader = self.engine.spawn_behind(pump(rows, sender));
         let segment = self
             .write_segment(Arc::clone(&snapshot.spec), made, move |_| {
                 Ok(std::iter::from_fn(move || batches.blocking_recv()))
