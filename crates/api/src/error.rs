@@ -417,12 +417,18 @@ fn sort_gateway(error: &qd_gateway::Error) -> Sort {
             let sort = Sort::new(status.unwrap_or(StatusCode::BAD_GATEWAY), UPSTREAM, None);
             Sort { retry_after_ms: *retry_after_ms, ..sort }
         }
-        Gateway::Credentials { .. } | Gateway::Unreachable { .. } | Gateway::Protocol { .. } => {
+        Gateway::Credentials { .. }
+        | Gateway::Unusable { .. }
+        | Gateway::Unreachable { .. }
+        | Gateway::Protocol { .. } => {
             Sort::new(StatusCode::BAD_GATEWAY, UPSTREAM, None)
         }
         Gateway::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, None),
         Gateway::Busy { retry_after_ms } => {
             Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", None).after(*retry_after_ms)
+        }
+        Gateway::Unrecorded(_) => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("not_recorded")).after(5_000)
         }
         Gateway::Configuration { .. } | Gateway::Catalog(_) | Gateway::Model(_) | Gateway::Engine(_) => Sort::INTERNAL,
     }

@@ -115,6 +115,9 @@ Examples:
     /// Upstreams that calls may be routed to
     #[command(subcommand)]
     Provider(Provider),
+    /// Model names of your own, each with the targets that may answer
+    #[command(subcommand)]
+    Route(Route),
     /// Recorded calls
     #[command(subcommand)]
     Trace(Trace),
@@ -273,6 +276,34 @@ pub enum Role {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Route {
+    /// Add a route, or change the one of this name
+    #[command(after_help = "\
+Examples:
+  quarterdeck route set writer --target vllm/qwen3-32b --target openai/gpt-4o-mini --retries 1
+  quarterdeck route set gpt-4o --target local/smollm2-135m-instruct")]
+    Set {
+        /// What callers put into a request's `model`
+        name: String,
+        /// Who may answer, as provider/model; given several times, they are tried in this order
+        #[arg(long, value_name = "PROVIDER/MODEL", required = true)]
+        target: Vec<String>,
+        /// Retries of each target after its first attempt
+        #[arg(long, value_name = "NUMBER")]
+        retries: Option<u32>,
+        /// How long one attempt may take
+        #[arg(long, value_name = "MILLISECONDS")]
+        timeout_ms: Option<u32>,
+    },
+    /// List the routes in force: the project's own and those of quarterdeck.toml
+    List,
+    /// Show one route
+    Show { name: String },
+    /// Remove a route of the project's own
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Provider {
     /// Add an OpenAI-compatible upstream
     #[command(after_help = "\
@@ -414,7 +445,11 @@ pub struct Sql {
 #[derive(Debug, Subcommand)]
 pub enum Job {
     /// List jobs, newest first
-    List,
+    List {
+        /// At most this many
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: usize,
+    },
     /// Show one job
     Show { id: String },
     /// Ask a job to stop

@@ -12,6 +12,7 @@ pub mod key;
 pub mod model;
 pub mod openapi;
 pub mod provider;
+pub mod route;
 pub mod score;
 pub mod serve;
 pub mod sql;
@@ -23,7 +24,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::context::Context;
-use crate::door::Door;
+use crate::door::{Door, query};
 
 /// Largest text that is read from standard input.
 const INPUT_BYTES_MAX: u64 = 4 << 20;
@@ -42,6 +43,33 @@ fn rows_of(mut list: Value) -> Vec<Value> {
         Value::Array(rows) => rows,
         _ => Vec::new(),
     }
+}
+
+/// Most entries that the server gives at once.
+const PAGE: usize = 500;
+
+/// The first `limit` entries of a list that comes in pages, and whether there are more.
+async fn pages(
+    door: &Door,
+    path: &str,
+    parameters: &[(&str, Option<&str>)],
+    limit: usize,
+) -> Result<(Vec<Value>, bool), Error> {
+    let mut rows: Vec<Value> = Vec::new();
+    let mut cursor: Option<String> = None;
+    while rows.len() < limit {
+        let wanted = (limit - rows.len()).min(PAGE).to_string();
+        let place = [("limit", Some(wanted.as_str())), ("cursor", cursor.as_deref())];
+        let mut page = door.get(&format!("{path}{}", query(&[&place, parameters].concat()))).await?;
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if let Value::Array(data) = page["data"].take() {
+            rows.extend(data);
+        }
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok((rows, cursor.is_some()))
 }
 
 /// All of standard input, as text.

@@ -72,7 +72,7 @@ impl Default for Data {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
-    /// Fetched by the first `quarterdeck serve` when no model is installed; empty fetches nothing.
+    /// Fetched by each start of a server that lacks them; empty fetches nothing.
     pub defaults: Vec<String>,
     /// Loaded in the background when the server starts; others load with their first call.
     pub preload: Vec<String>,

@@ -37,6 +37,10 @@ pub enum Error {
     #[diagnostic(help("`quarterdeck config show` lists every setting with its value"))]
     Setting { key: String, origin: Origin, why: String },
 
+    #[error("the configuration cannot work: {why}")]
+    #[diagnostic(help("`quarterdeck config show --origin` says where each setting comes from"))]
+    Configuration { why: String },
+
     #[error("{problem}")]
     Usage {
         problem: String,
@@ -98,7 +102,11 @@ impl Error {
     /// 1 the operation failed, 2 usage or configuration, 4 no server answered or it refused us.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::ConfigRead { .. } | Self::ConfigFile { .. } | Self::Setting { .. } | Self::Usage { .. } => 2,
+            Self::ConfigRead { .. }
+            | Self::ConfigFile { .. }
+            | Self::Setting { .. }
+            | Self::Configuration { .. }
+            | Self::Usage { .. } => 2,
             Self::Unreachable { .. } | Self::NotRunning { .. } | Self::Locked { .. } | Self::Refused { .. } => 4,
             Self::Failed { .. } | Self::Answer { .. } | Self::Output { .. } | Self::Operation { .. } => 1,
         })

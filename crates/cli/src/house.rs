@@ -81,7 +81,10 @@ impl House {
             model_options: model_options(config),
             config: gateway_config(config),
         };
-        let gateway = bookkeeping.host(Gateway::new(parts)).await.map_err(failed("opening the gateway"))?;
+        let gateway = bookkeeping.host(Gateway::new(parts)).await.map_err(|cause| match cause {
+            qd_gateway::Error::Configuration { message } => Error::Configuration { why: message },
+            cause => Error::doing("opening the gateway", cause),
+        })?;
         let pulls = Arc::new(PullHandler::new(models.clone()));
         let jobs = Runner::new(catalog.clone(), [pulls as Arc<dyn qd_catalog::Handler>]).start();
         let keep = Keep {
@@ -199,8 +202,8 @@ fn client(config: &Config, registry: &ModelsConfig) -> Result<Client, Error> {
         extra_roots: registry.index.certificate.iter().cloned().collect(),
         ..ClientOptions::default()
     };
-    let client = policy.and_then(|policy| Client::new(policy, options));
-    client.map_err(failed("setting up the outbound client"))
+    let policy = policy.map_err(|cause| Error::Configuration { why: format!("net.allow: {cause}") })?;
+    Client::new(policy, options).map_err(failed("setting up the outbound client"))
 }
 
 fn engine_config(config: &Config) -> EngineConfig {

@@ -68,6 +68,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Key(verb) => command::key::run(context, verb).await,
         Command::Account(verb) => command::account::run(context, verb).await,
         Command::Provider(verb) => command::provider::run(context, verb).await,
+        Command::Route(verb) => command::route::run(context, verb).await,
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Score(verb) => command::score::run(context, verb).await,
         Command::Sql(sql) => command::sql::run(context, sql).await,

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::args::Format;
 
 /// A column of a table or CSV file: its heading and the field it shows. A name that is no field itself is
-/// a path with dots.
+/// a path with dots; SQL names a field `approx_percentile_cont(spans.latency_ms,Float64(0.99))`.
 pub type Column<'a> = (&'a str, &'a str);
 
 /// Prints in the format that was asked for.
@@ -119,7 +119,11 @@ fn plain_table() -> Table {
 }
 
 fn cells<'a>(row: &'a Value, columns: &'a [Column]) -> impl Iterator<Item = String> + 'a {
-    columns.iter().map(|(_, path)| text(path.split('.').fold(row, |value, name| &value[name])))
+    columns.iter().map(|(_, path)| text(field(row, path)))
+}
+
+fn field<'a>(row: &'a Value, path: &str) -> &'a Value {
+    row.get(path).unwrap_or_else(|| path.split('.').fold(row, |value, name| &value[name]))
 }
 
 /// A value as a person writes it: text without quotes, nothing for null, lists with commas.
@@ -164,5 +168,11 @@ mod tests {
             cells(&row, &[("m", "model"), ("t", "usage.total"), ("tags", "tags"), ("c", "cost"), ("x", "absent.x")])
                 .collect();
         assert_eq!(found, ["m", "7", "a, b", "", ""]);
+    }
+
+    #[test]
+    fn a_field_whose_name_has_dots_is_a_field() {
+        let row = json!({"max(spans.latency_ms)": 7, "max(spans": {"latency_ms)": 8}});
+        assert_eq!(cells(&row, &[("", "max(spans.latency_ms)")]).collect::<Vec<_>>(), ["7"]);
     }
 }

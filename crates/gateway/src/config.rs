@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use qd_base::name::ProviderName;
+use qd_catalog::ModelRoute;
 use serde::{Deserialize, Serialize};
-
-use crate::route::ModelRoute;
 
 /// Providers and routes of the operator; every project may use them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,20 +1,27 @@
 //! Which providers there are for whom, and what a model name stands for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
 use qd_base::{ProjectId, ProviderName};
+use qd_catalog::{ModelRoute, Target};
 
 use crate::config::Limits;
 use crate::dispatch::Candidate;
 use crate::error::{Error, Result};
 use crate::provider::{LOCAL, Provider};
-use crate::route::{ModelRoute, Target};
 
 /// Upstreams by name.
 pub(crate) type Providers = HashMap<ProviderName, Arc<dyn Provider>>;
+
+/// What a project keeps in the catalog for itself.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub providers: Providers,
+    pub routes: HashMap<String, ModelRoute>,
+}
 
 /// Routes and providers. Looking up takes one lock for as long as it takes to copy a pointer.
 pub(crate) struct Directory {
@@ -23,7 +30,7 @@ pub(crate) struct Directory {
     /// The operator's providers, for every project.
     shared: Providers,
     /// The projects' own. A project sees its own and the operator's, and nobody else's.
-    own: RwLock<Arc<HashMap<ProjectId, Providers>>>,
+    own: RwLock<Arc<HashMap<ProjectId, Own>>>,
 }
 
 impl Directory {
@@ -34,9 +41,7 @@ impl Directory {
     pub fn new(routes: Vec<ModelRoute>, shared: Vec<Arc<dyn Provider>>, local: Arc<dyn Provider>) -> Result<Self> {
         let mut by_name = HashMap::with_capacity(routes.len());
         for route in routes {
-            if route.targets.is_empty() {
-                return Err(configuration(format!("route {:?} has no targets", route.name)));
-            }
+            route.check().map_err(|cause| configuration(format!("route {:?}: {cause}", route.name)))?;
             if let Some(twin) = by_name.insert(route.name.clone(), route) {
                 return Err(configuration(format!("there are two routes called {:?}", twin.name)));
             }
@@ -44,20 +49,23 @@ impl Directory {
         Ok(Self { routes: by_name, local, shared: by_provider_name(shared)?, own: RwLock::default() })
     }
 
-    /// Puts the projects' providers in the place of those known before.
-    pub fn set_own(&self, own: HashMap<ProjectId, Providers>) {
+    /// Puts what the projects keep in the place of what was known before.
+    pub fn set_own(&self, own: HashMap<ProjectId, Own>) {
         *self.own.write() = Arc::new(own);
     }
 
-    /// The targets that `model` stands for, best first: those of the route of that name; else the model behind the slash at
+    /// The targets that `model` stands for, best first: those of the project's own route of that name, or of the operator's;
+    /// else the model behind the slash at
     /// the provider before it; else the local model of that name, if there is one.
     ///
     /// # Errors
     /// [`Error::UnknownModel`] when the route's providers are all unknown to this project.
     pub fn candidates(&self, project: ProjectId, model: &str, limits: &Limits) -> Result<Vec<Candidate>> {
-        if let Some(route) = self.routes.get(model) {
+        let own = self.own.read().clone();
+        let own = own.get(&project);
+        if let Some(route) = own.and_then(|own| own.routes.get(model)).or_else(|| self.routes.get(model)) {
             let candidates: Vec<_> =
-                route.targets.iter().filter_map(|target| self.of_target(project, route, target, limits)).collect();
+                route.targets.iter().filter_map(|target| self.of_target(own, route, target, limits)).collect();
             return if candidates.is_empty() {
                 Err(Error::UnknownModel { model: model.to_owned() })
             } else {
@@ -65,7 +73,7 @@ impl Directory {
             };
         }
         let at_provider =
-            model.split_once('/').and_then(|(provider, rest)| Some((self.provider(project, provider)?, rest)));
+            model.split_once('/').and_then(|(provider, rest)| Some((self.provider(own, provider)?, rest)));
         let (provider, name) = at_provider.unwrap_or_else(|| (self.local.clone(), model));
         Ok(vec![candidate(provider, name, None, None, limits)])
     }
@@ -75,30 +83,36 @@ impl Directory {
         self.routes.values()
     }
 
+    /// The names of every route that `project` may ask for, in order.
+    pub fn route_names(&self, project: ProjectId) -> BTreeSet<String> {
+        let own = self.own.read().clone();
+        let own = own.get(&project).into_iter().flat_map(|own| own.routes.keys());
+        own.chain(self.routes.keys()).cloned().collect()
+    }
+
     /// Every provider that `project` may use, the engine first.
     pub fn providers(&self, project: ProjectId) -> Vec<Arc<dyn Provider>> {
         let own = self.own.read().clone();
         let own = own.get(&project);
-        let hidden = |name: &ProviderName| own.is_some_and(|own| own.contains_key(name));
+        let hidden = |name: &ProviderName| own.is_some_and(|own| own.providers.contains_key(name));
         let shared = self.shared.iter().filter(|(name, _)| !hidden(name)).map(|(_, provider)| provider);
-        let mut upstreams: Vec<_> = own.into_iter().flat_map(HashMap::values).chain(shared).cloned().collect();
+        let mut upstreams: Vec<_> = own.into_iter().flat_map(|own| own.providers.values()).chain(shared).cloned().collect();
         upstreams.sort_by(|a, b| a.name().cmp(b.name()));
         upstreams.insert(0, self.local.clone());
         upstreams
     }
 
-    fn of_target(&self, project: ProjectId, route: &ModelRoute, target: &Target, limits: &Limits) -> Option<Candidate> {
-        let provider = self.provider(project, target.provider.as_str())?;
-        Some(candidate(provider, &target.model, route.timeout_ms, route.retries, limits))
+    fn of_target(&self, own: Option<&Own>, route: &ModelRoute, target: &Target, limits: &Limits) -> Option<Candidate> {
+        let provider = self.provider(own, target.provider.as_str())?;
+        Some(candidate(provider, &target.model, route.timeout_ms.map(u64::from), route.retries, limits))
     }
 
     /// A project's own provider stands before the operator's of the same name, so that a project can bring its own key.
-    fn provider(&self, project: ProjectId, name: &str) -> Option<Arc<dyn Provider>> {
+    fn provider(&self, own: Option<&Own>, name: &str) -> Option<Arc<dyn Provider>> {
         if name == LOCAL {
             return Some(self.local.clone());
         }
-        let own = self.own.read().get(&project).and_then(|own| own.get(name)).cloned();
-        own.or_else(|| self.shared.get(name).cloned())
+        own.and_then(|own| own.providers.get(name)).or_else(|| self.shared.get(name)).cloned()
     }
 }
 

@@ -166,14 +166,16 @@ enum After {
 fn after(error: &Error) -> After {
     match error {
         Error::Upstream { status, retry_after_ms, .. } => after_status(*status, *retry_after_ms),
-        Error::Busy { retry_after_ms } => After::Retry(Some(Duration::from_millis(*retry_after_ms))),
         Error::Unreachable {
             cause: qd_net::Error::Connect { .. } | qd_net::Error::Broken { .. } | qd_net::Error::Timeout { .. },
             ..
         } => After::Retry(None),
-        Error::Invalid { .. } | Error::Configuration { .. } | Error::Catalog(_) => After::Stop,
+        Error::Invalid { .. } | Error::Configuration { .. } | Error::Catalog(_) | Error::Unrecorded(_) => After::Stop,
         // Waiting a second time as long, or asking again somebody who does not know the model or the key, helps nobody.
-        Error::Unreachable { .. }
+        // The engine's queue is the place to wait in; who waited here for a place in it would be in no queue at all.
+        Error::Busy { .. }
+        | Error::Unusable { .. }
+        | Error::Unreachable { .. }
         | Error::Timeout { .. }
         | Error::Credentials { .. }
         | Error::Protocol { .. }

@@ -90,6 +90,17 @@ pub enum Error {
         /// When to try again.
         retry_after_ms: u64,
     },
+    /// The provider is configured and cannot be used: its key is missing, or cannot be opened.
+    #[error("provider {provider} cannot be used: {why}")]
+    Unusable {
+        /// The provider.
+        provider: ProviderName,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The call was answered, and could not be recorded where a recorded call was promised.
+    #[error("the answer is here and could not be recorded, and this server gives no answer that it has not recorded")]
+    Unrecorded(#[source] qd_trace::Error),
     /// The operator's configuration cannot work.
     #[error("the gateway's configuration: {message}")]
     Configuration {
@@ -136,6 +147,8 @@ impl Error {
             Self::Protocol { .. } => ("upstream_error", Some("upstream_protocol")),
             Self::Timeout { .. } => ("upstream_error", Some("upstream_timeout")),
             Self::Busy { .. } => ("rate_limit_error", Some("engine_busy")),
+            Self::Unusable { .. } => ("upstream_error", Some("provider_unusable")),
+            Self::Unrecorded(_) => ("server_error", Some("not_recorded")),
             Self::Configuration { .. } | Self::Catalog(_) | Self::Model(_) | Self::Engine(_) => ("server_error", None),
         }
     }

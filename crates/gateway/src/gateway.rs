@@ -7,7 +7,7 @@ use bytes::Bytes;
 use qd_base::chat::{ChatRequest, ChatResponse};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
 use qd_base::{ModelName, ProjectId, Secret};
-use qd_catalog::Catalog;
+use qd_catalog::{Catalog, ModelRoute};
 use qd_trace::PriceTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,10 +21,9 @@ use crate::dispatch::{Begun, Opened, dispatch};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::listing::{self, ListedModel};
-use crate::provider::{Local, OpenAi, Provider, Upstream};
+use crate::provider::{Broken, Local, OpenAi, Provider, Upstream};
 use crate::record::{Recording, Scribe};
 use crate::relay::relay;
-use crate::route::ModelRoute;
 use crate::tenants::Tenants;
 
 /// The rooms that the gateway stands on.
@@ -62,7 +61,7 @@ struct Inner {
 }
 
 impl Gateway {
-    /// Opens the door: reads the operator's keys from the environment and the projects' providers from the catalog.
+    /// Opens the door: reads the operator's keys from the environment, and what the projects keep from the catalog.
     ///
     /// # Errors
     /// [`Error::Configuration`] for what cannot work, [`Error::Catalog`] when the providers cannot be read.
@@ -71,11 +70,11 @@ impl Gateway {
         let limits = config.limits;
         let ttl = Duration::from_millis(limits.listing_ttl_ms);
         let shared =
-            config.providers.into_iter().map(|provider| operators(provider, &net, ttl)).collect::<Result<_>>()?;
+            config.providers.into_iter().map(|provider| operators(provider, &net, ttl)).collect::<Result<Vec<_>>>()?;
         let local = Arc::new(Local::new(engine, models, model_options));
         let directory = Directory::new(config.routes, shared, local.clone())?;
         let scribe = Scribe::start(recorder, prices, limits.record_queue_bytes);
-        let tenants = Tenants::new(catalog, net, ttl);
+        let tenants = Tenants::new(catalog, net, &limits);
         tenants.refresh(&directory).await?;
         Ok(Self { inner: Arc::new(Inner { directory, local, tenants, limits, scribe }) })
     }
@@ -97,7 +96,7 @@ impl Gateway {
             Err(error) => Err(error),
         };
         match opened {
-            Ok(opened) => Ok(self.answer(opened, recording).await),
+            Ok(opened) => self.answer(opened, recording).await,
             Err(error) => {
                 recording.failed(&error).await;
                 Err(error)
@@ -160,18 +159,18 @@ impl Gateway {
         self.inner.scribe.drain().await;
     }
 
-    async fn answer(&self, opened: Opened, mut recording: Recording) -> Answer {
+    async fn answer(&self, opened: Opened, mut recording: Recording) -> Result<Answer> {
         let at = recording.exchange().at;
         let served = Served { trace: at.trace_id, span: at.span_id, provider: opened.provider, model: opened.model };
         match opened.answer {
             Begun::Whole(body, told) => {
                 recording.whole(body.clone(), told);
-                recording.answered().await;
-                Answer::Whole(Reply { served, body })
+                recording.answered().await?;
+                Ok(Answer::Whole(Reply { served, body }))
             }
             Begun::Events(events) => {
                 let events = relay(events, served.provider.clone(), recording, self.inner.limits.clone());
-                Answer::Events(EventStream::new(served, events))
+                Ok(Answer::Events(EventStream::new(served, events)))
             }
         }
     }
@@ -198,19 +197,17 @@ fn invalid(message: String) -> Error {
     Error::Invalid { message, param: None, code: None }
 }
 
-/// A provider of the operator's, with its key from the environment.
+/// A provider of the operator's, with its key from the environment. One whose key is not there fails its calls and nothing
+/// else: a command that only reads traces needs no key.
 fn operators(config: ProviderConfig, net: &qd_net::Client, listing_ttl: Duration) -> Result<Arc<dyn Provider>> {
-    let key = config.api_key_env.as_deref().map(|variable| from_environment(&config, variable)).transpose()?;
+    let key = match config.api_key_env.as_deref().map(std::env::var).transpose() {
+        Ok(key) => key.map(Secret::new),
+        Err(cause) => {
+            let variable = config.api_key_env.unwrap_or_default();
+            let why = format!("the environment variable {variable}, which should hold its key, is not usable: {cause}");
+            return Ok(Arc::new(Broken::new(config.name, why)));
+        }
+    };
     let upstream = Upstream { name: config.name, base_url: config.base_url, key, timeout_ms: config.timeout_ms };
     Ok(Arc::new(OpenAi::new(upstream, net.clone(), listing_ttl)?))
-}
-
-fn from_environment(config: &ProviderConfig, variable: &str) -> Result<Secret> {
-    let missing = |_| Error::Configuration {
-        message: format!(
-            "provider {}: the environment variable {variable} that should hold its key is not set",
-            config.name
-        ),
-    };
-    std::env::var(variable).map(Secret::new).map_err(missing)
 }

@@ -1,12 +1,12 @@
 //! The one door to every model: which target answers this call, what happens when it fails, and what is written down about it.
 //!
-//! A `call` is one JSON request, parsed once and kept as bytes. Its model name is resolved by the [`route`]s and the
+//! A `call` is one JSON request, parsed once and kept as bytes. Its model name is resolved by the [`ModelRoute`]s in the
 //! `directory` to ordered targets; each is a model at a `provider`: the engine in this process or any OpenAI-compatible
 //! upstream. `dispatch` tries them with retries and fallback; the [`Answer`] is the bytes of one JSON document, or events
 //! that `relay` passes on. What was seen on the way is an `exchange`, and becomes one trace `row` beside the hot path, when
 //! `record` gets to it.
 //!
-//! Reading order: [`config`] → [`context`] → `call` → [`route`] → `provider` → `sse` → `directory` → `tenants` → `exchange` →
+//! Reading order: [`config`] → [`context`] → `call` → `provider` → `sse` → `directory` → `tenants` → `exchange` →
 //! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → `gateway`.
 //!
 //! What is deliberately absent: HTTP status codes (they belong to `api`), and any change to an upstream's bytes. An answer's
@@ -26,7 +26,6 @@ pub mod listing;
 mod provider;
 mod record;
 mod relay;
-pub mod route;
 mod row;
 mod sse;
 mod tenants;
@@ -38,5 +37,5 @@ pub use context::CallContext;
 pub use error::{Error, Result};
 pub use gateway::{Gateway, GatewayParts};
 pub use listing::ListedModel;
+pub use qd_catalog::{ModelRoute, Target};
 pub use qd_trace::TraceContext;
-pub use route::{ModelRoute, Target};

@@ -4,7 +4,6 @@ use futures::future::join_all;
 use qd_base::ProjectId;
 
 use crate::directory::Directory;
-use crate::route::ModelRoute;
 
 /// One entry of the list of models.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +22,8 @@ pub(crate) const OURS: &str = "quarterdeck";
 /// Every name that `project` can ask for: routes, then local models, then upstreams' by provider. An upstream that cannot be
 /// asked is left out: the list must not fail because one of many is down.
 pub(crate) async fn list(directory: &Directory, project: ProjectId) -> Vec<ListedModel> {
-    let listed = |route: &ModelRoute| ListedModel { id: route.name.clone(), owned_by: OURS.to_owned(), created: 0 };
-    let mut list: Vec<_> = directory.routes().map(listed).collect();
-    list.sort_by(|a, b| a.id.cmp(&b.id));
+    let listed = |name| ListedModel { id: name, owned_by: OURS.to_owned(), created: 0 };
+    let mut list: Vec<_> = directory.route_names(project).into_iter().map(listed).collect();
     let providers = directory.providers(project);
     let answers = join_all(providers.iter().map(|provider| provider.models())).await;
     for (provider, answer) in providers.iter().zip(answers) {

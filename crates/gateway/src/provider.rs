@@ -15,9 +15,11 @@ use crate::error::Result;
 use crate::listing::ListedModel;
 use crate::sse::Event;
 
+mod broken;
 mod local;
 mod openai;
 
+pub(crate) use broken::Broken;
 pub(crate) use local::Local;
 pub(crate) use openai::{OpenAi, Upstream};
 

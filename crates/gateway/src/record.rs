@@ -10,7 +10,7 @@ use qd_trace::{Mode, PriceTable, Recorder};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::capture::Capture;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::exchange::{Ending, Exchange, Seen};
 use crate::provider::Told;
 use crate::row;
@@ -161,27 +161,52 @@ impl Recording {
     }
 
     /// The call has its answer. In sync mode returns when the row is durable.
-    pub async fn answered(self) {
-        self.end(Ending::Answered).await;
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] in sync mode when it is not: the caller must not be told that all went well.
+    pub async fn answered(self) -> Result<()> {
+        self.end(Ending::Answered).await
     }
 
-    /// The call has failed.
+    /// The call has failed. That its row is lost as well is counted and logged: the caller has an error already.
     pub async fn failed(self, error: &Error) {
-        self.end(Ending::Failed(error.chain())).await;
+        if let Err(unrecorded) = self.end(Ending::Failed(error.chain())).await {
+            tracing::error!(error = unrecorded.chain(), "a failed call could not be recorded");
+        }
     }
 
-    async fn end(mut self, ending: Ending) {
-        let Some(mut exchange) = self.exchange.take() else { return };
+    async fn end(mut self, ending: Ending) -> Result<()> {
+        let Some(mut exchange) = self.exchange.take() else { return Ok(()) };
         exchange.took = exchange.began.elapsed();
         exchange.ending = ending;
         let shared = &self.scribe.shared;
         if shared.recorder.mode() == Mode::Async {
-            return self.scribe.take(exchange);
+            self.scribe.take(exchange);
+            return Ok(());
         }
         let prices = shared.prices.read().clone();
         let span = row::span(*exchange, &prices);
-        if let Err(error) = shared.recorder.record_durable(span).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a call was answered and could not be recorded");
+        // A client that leaves meanwhile takes this future with it, and the row; then it has to be counted.
+        let uncounted = CountIfDropped(Some(&shared.dropped));
+        let recorded = shared.recorder.record_durable(span).await;
+        uncounted.defuse();
+        recorded.map_err(Error::Unrecorded)
+    }
+}
+
+/// Counts a lost row unless it is told in time that there is none.
+struct CountIfDropped<'a>(Option<&'a AtomicU64>);
+
+impl CountIfDropped<'_> {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CountIfDropped<'_> {
+    fn drop(&mut self) {
+        if let Some(dropped) = self.0 {
+            dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

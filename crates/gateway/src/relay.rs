@@ -42,8 +42,7 @@ pub(crate) fn relay(
                 Ok(Some(Piece::Event(event))) => {
                     recording.event(&event);
                     if event.is_done() {
-                        recording.answered().await;
-                        yield event.0;
+                        yield last_event(recording, event).await.0;
                         read_to_end(&mut rest).await;
                         return;
                     }
@@ -63,6 +62,17 @@ pub(crate) fn relay(
                     return;
                 }
             }
+        }
+    }
+}
+
+/// What the client hears last of a whole answer: `done`, or that it could not be recorded as was promised.
+async fn last_event(recording: Recording, done: Event) -> Event {
+    match recording.answered().await {
+        Ok(()) => done,
+        Err(error) => {
+            tracing::error!(error = error.chain(), "a stream was answered and could not be recorded");
+            Event::of(&error.body())
         }
     }
 }
@@ -96,8 +106,7 @@ async fn ended_without_done(provider: &ProviderName, mut recording: Recording) -
         return None;
     }
     if complete {
-        recording.answered().await;
-        return Some(Event::done());
+        return Some(last_event(recording, Event::done()).await);
     }
     let error =
         Error::Protocol { provider: provider.clone(), message: "its stream ended before the answer did".to_owned() };

@@ -1,4 +1,4 @@
-//! The projects' own providers, kept in memory and read again when the catalog says that one has changed.
+//! The projects' own providers and routes, kept in memory and read again when the catalog says that one has changed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,15 +9,18 @@ use qd_base::ProjectId;
 use qd_catalog::Catalog;
 use tokio::sync::{Mutex, watch};
 
-use crate::directory::{Directory, Providers};
+use crate::config::Limits;
+use crate::directory::{Directory, Own};
 use crate::error::{Error, Result};
-use crate::provider::{LOCAL, OpenAi, Upstream};
+use crate::provider::{Broken, LOCAL, OpenAi, Provider, Upstream};
 
-/// Brings what the catalog keeps of providers into a [`Directory`]. This is the one place where their secrets are opened.
+/// Brings what the catalog keeps of providers and routes into a [`Directory`]. This is the one place where their secrets are opened.
 pub(crate) struct Tenants {
     catalog: Catalog,
     net: qd_net::Client,
     listing_ttl: Duration,
+    /// A project may wait less for an attempt than the operator allows, and not more.
+    attempt_timeout_ms: u64,
     changes: watch::Receiver<u64>,
     /// The change that the directory has seen last.
     seen: AtomicU64,
@@ -29,12 +32,19 @@ const NEVER: u64 = u64::MAX;
 
 impl Tenants {
     /// The providers in this catalog, none of them read yet.
-    pub fn new(catalog: Catalog, net: qd_net::Client, listing_ttl: Duration) -> Self {
-        let changes = catalog.watch_providers();
-        Self { catalog, net, listing_ttl, changes, seen: AtomicU64::new(NEVER), reading: Mutex::default() }
+    pub fn new(catalog: Catalog, net: qd_net::Client, limits: &Limits) -> Self {
+        Self {
+            changes: catalog.watch_routing(),
+            catalog,
+            net,
+            listing_ttl: Duration::from_millis(limits.listing_ttl_ms),
+            attempt_timeout_ms: limits.attempt_timeout_ms,
+            seen: AtomicU64::new(NEVER),
+            reading: Mutex::default(),
+        }
     }
 
-    /// Reads the providers again if one has changed, so that a call that comes after a change sees it.
+    /// Reads them again if one has changed, so that a call that comes after a change sees it.
     ///
     /// # Errors
     /// [`Error::Catalog`] when they cannot be read.
@@ -51,18 +61,20 @@ impl Tenants {
         Ok(())
     }
 
-    async fn read(&self) -> Result<HashMap<ProjectId, Providers>> {
-        let mut own: HashMap<ProjectId, Providers> = HashMap::new();
+    async fn read(&self) -> Result<HashMap<ProjectId, Own>> {
+        let mut own: HashMap<ProjectId, Own> = HashMap::new();
+        for mut stored in self.catalog.routes(None).await.map_err(Error::Catalog)? {
+            let most = u32::try_from(self.attempt_timeout_ms).unwrap_or(u32::MAX);
+            stored.route.timeout_ms = stored.route.timeout_ms.map(|timeout_ms| timeout_ms.min(most));
+            own.entry(stored.project).or_default().routes.insert(stored.route.name.clone(), stored.route);
+        }
         for stored in self.catalog.providers(None).await.map_err(Error::Catalog)? {
             // One provider that cannot be used must not keep the others from working.
-            match self.prepare(&stored).await {
-                Ok(provider) => {
-                    drop(own.entry(stored.project).or_default().insert(stored.spec.name, Arc::new(provider)))
-                }
-                Err(error) => {
-                    tracing::error!(provider = %stored.spec.name, project = %stored.project, error = error.chain(), "it cannot be used")
-                }
-            }
+            let provider: Arc<dyn Provider> = match self.prepare(&stored).await {
+                Ok(provider) => Arc::new(provider),
+                Err(error) => Arc::new(Broken::new(stored.spec.name.clone(), error.chain())),
+            };
+            own.entry(stored.project).or_default().providers.insert(stored.spec.name, provider);
         }
         Ok(own)
     }
@@ -78,7 +90,7 @@ impl Tenants {
             name: spec.name.clone(),
             base_url: spec.base_url.to_string(),
             key,
-            timeout_ms: Some(u64::from(spec.timeout_ms)),
+            timeout_ms: Some(u64::from(spec.timeout_ms).min(self.attempt_timeout_ms)),
         };
         OpenAi::new(upstream, self.net.clone(), self.listing_ttl)
     }

@@ -10,6 +10,7 @@ mod house;
 mod jobs;
 mod keys;
 mod local;
+mod model_routes;
 mod models;
 mod openapi;
 mod overview;

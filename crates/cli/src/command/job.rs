@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::args::Job;
-use crate::command::{rows_of, with_door};
+use crate::command::{pages, with_door};
 use crate::context::Context;
 use crate::door::{Door, segment};
 use crate::output::Column;
@@ -25,9 +25,7 @@ const JOB: &[Column<'_>] = &[
 /// Does what `verb` says.
 pub async fn run(context: &Context, verb: Job) -> Result<(), Error> {
     match verb {
-        Job::List => {
-            with_door(context, async |door| context.printer.rows(&rows_of(door.get("/api/v1/jobs").await?), JOB)).await
-        }
+        Job::List { limit } => with_door(context, async |door| list(context, door, limit).await).await,
         Job::Show { id } => with_door(context, async |door| context.printer.object(&door.get(&path(&id)).await?)).await,
         Job::Cancel { id } => with_door(context, async |door| cancel(context, door, id).await).await,
         Job::Watch { id } => with_door(context, async |door| watch(context, door, id).await).await,
@@ -36,6 +34,15 @@ pub async fn run(context: &Context, verb: Job) -> Result<(), Error> {
 
 fn path(id: &str) -> String {
     format!("/api/v1/jobs/{}", segment(id))
+}
+
+async fn list(context: &Context, door: &Door, limit: usize) -> Result<(), Error> {
+    let (jobs, more) = pages(door, "/api/v1/jobs", &[], limit).await?;
+    context.printer.rows(&jobs, JOB)?;
+    if more {
+        eprintln!("There are more jobs; --limit asks for them.");
+    }
+    Ok(())
 }
 
 async fn cancel(context: &Context, door: &Door, id: String) -> Result<(), Error> {

@@ -3,18 +3,21 @@
 use std::net::SocketAddr;
 
 use qd_gateway::Gateway;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::command::{model, rows_of};
-use crate::config::Models;
+use crate::config::{Config, Models};
 use crate::context::Context;
 use crate::door::Door;
 use crate::house::House;
 use crate::lock::{self, Lock};
 use crate::{Error, output};
+
+/// The name of the key that the first start makes.
+const FIRST_KEY: &str = "first";
 
 /// Serves until SIGTERM or SIGINT, then lets what is under way finish.
 ///
@@ -22,6 +25,7 @@ use crate::{Error, output};
 /// When the folder has another owner, the address is taken, or a room cannot be opened or closed.
 pub async fn run(context: &Context) -> Result<(), Error> {
     let config = &context.resolved.config;
+    check_keys(config)?;
     let lock = Lock::take(context.data())?.ok_or_else(|| locked(context))?;
     let (listener, address) = bind(config.server.address).await?;
     let stop = stop_signals()?;
@@ -32,13 +36,33 @@ pub async fn run(context: &Context) -> Result<(), Error> {
     preload(keep.gateway.clone(), &config.models);
     let door = Door::to(address, token, None)?;
     tokio::select! {
-        greeted = greet(context, &door, address) => greeted?,
+        greeted = greet(context, &door, address) => note_greeting(greeted),
         () = told(stop) => {}
     }
     let ended = serving.await.map_err(|cause| Error::doing("serving", cause))?;
     tracing::info!(?ended, "stopped answering");
     keep.close().await;
     Ok(())
+}
+
+/// A command that only reads can do without the upstreams' keys; a server that starts without one would fail its calls.
+fn check_keys(config: &Config) -> Result<(), Error> {
+    for provider in &config.providers {
+        if let Some(variable) = &provider.api_key_env
+            && let Err(cause) = std::env::var(variable)
+        {
+            let why = format!("the key of provider {} should be in {variable}: {cause}", provider.name);
+            return Err(Error::Configuration { why });
+        }
+    }
+    Ok(())
+}
+
+/// Whoever started the server may have closed its output, or a first step may have failed: it serves all the same.
+fn note_greeting(greeted: Result<(), Error>) {
+    if let Err(error) = greeted {
+        tracing::error!(error = &error as &dyn std::error::Error, "the server runs, and could not greet");
+    }
 }
 
 fn locked(context: &Context) -> Error {
@@ -101,33 +125,43 @@ fn preload(gateway: Gateway, models: &Models) {
 async fn greet(context: &Context, door: &Door, address: SocketAddr) -> Result<(), Error> {
     output::line(&format!("Quarterdeck is listening on http://{address}"))?;
     let defaults = &context.resolved.config.models.defaults;
-    if model::installed(door).await?.is_empty() {
-        fetch(context, door, defaults).await;
-    }
-    if rows_of(door.get("/api/v1/keys").await?).is_empty() {
+    fetch(context, door, defaults).await?;
+    if rows_of(door.get("/api/v1/keys").await?).iter().all(never_shown) {
         introduce(door, address, defaults).await?;
     }
     Ok(())
 }
 
-/// Fetches the default models. Without them the server still routes and records, so a failure is only said.
-async fn fetch(context: &Context, door: &Door, names: &[String]) {
-    for name in names {
+/// Fetches those default models that are not installed. Without them the server still routes and records, so a failure is
+/// only said; the next start tries again.
+async fn fetch(context: &Context, door: &Door, names: &[String]) -> Result<(), Error> {
+    let installed = model::installed(door).await?;
+    for name in names.iter().filter(|name| !installed.contains(name)) {
         if let Err(error) = model::pull(door, name, context.progress).await {
             eprintln!("The model {name} could not be fetched: {error}. `quarterdeck model pull {name}` tries again.");
         }
     }
+    Ok(())
+}
+
+/// Whether this is a first key that was revoked because nobody could see it.
+fn never_shown(key: &Value) -> bool {
+    key["name"] == FIRST_KEY && !key["revoked"].is_null()
 }
 
 /// Makes the first key and prints it, this once, with a line that works. The answer's length is limited: a small model
 /// that does not stop by itself would fill its whole context.
 async fn introduce(door: &Door, address: SocketAddr, models: &[String]) -> Result<(), Error> {
-    let made = door.post("/api/v1/keys", &json!({"name": "first", "scopes": ["admin"]})).await?;
+    let made = door.post("/api/v1/keys", &json!({"name": FIRST_KEY, "scopes": ["admin"]})).await?;
     let key = made["key"].as_str().unwrap_or_default();
     let model = models.first().map_or("MODEL", String::as_str);
-    output::line(&format!(
+    let shown = output::line(&format!(
         "\n  API key (shown this once): {key}\n  With it, sign in to the console: http://{address}/\n\n  \
          curl http://{address}/v1/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
          -d '{{\"model\": \"{model}\", \"max_tokens\": 64, \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}'\n"
-    ))
+    ));
+    if shown.is_err() {
+        door.delete(&format!("/api/v1/keys/{}", made["id"].as_str().unwrap_or_default())).await?;
+    }
+    shown
 }

@@ -6,13 +6,10 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::args::{Trace, TraceFilter};
-use crate::command::with_door;
+use crate::command::{pages, with_door};
 use crate::context::Context;
-use crate::door::{Door, query, segment};
+use crate::door::{Door, segment};
 use crate::output::Column;
-
-/// Most traces that the server gives at once.
-const PAGE: usize = 500;
 
 const SUMMARY: &[Column<'_>] = &[
     ("started", "start_time"),
@@ -51,19 +48,7 @@ pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
 }
 
 async fn list(context: &Context, door: &Door, filter: TraceFilter) -> Result<(), Error> {
-    let mut rows: Vec<Value> = Vec::new();
-    let mut cursor: Option<String> = None;
-    while rows.len() < filter.limit {
-        let limit = (filter.limit - rows.len()).min(PAGE).to_string();
-        let mut page = door.get(&path(&filter, &limit, cursor.as_deref())).await?;
-        if let Value::Array(data) = page["data"].take() {
-            rows.extend(data);
-        }
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let (rows, _) = pages(door, "/api/v1/traces", &parameters(&filter), filter.limit).await?;
     context.printer.rows(&readable(context, rows), SUMMARY)
 }
 
@@ -79,10 +64,8 @@ fn readable(context: &Context, mut rows: Vec<Value>) -> Vec<Value> {
     rows
 }
 
-fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
-    let parameters = [
-        ("limit", Some(limit)),
-        ("cursor", cursor),
+fn parameters(filter: &TraceFilter) -> [(&'static str, Option<&str>); 8] {
+    [
         ("model", filter.model.as_deref()),
         ("status", filter.status.as_deref()),
         ("prompt", filter.prompt.as_deref()),
@@ -91,8 +74,7 @@ fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
         ("user", filter.user.as_deref()),
         ("from", filter.since.as_deref()),
         ("to", filter.until.as_deref()),
-    ];
-    format!("/api/v1/traces{}", query(&parameters))
+    ]
 }
 
 async fn show(context: &Context, door: &Door, id: String) -> Result<(), Error> {

@@ -96,6 +96,13 @@ impl Owned {
         self.end();
     }
 
+    /// SIGTERM, and what it ends with.
+    fn terminate(mut self) -> i32 {
+        let done = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill is there");
+        assert!(done.success());
+        self.0.wait().expect("it is our child").code().expect("it ends by itself")
+    }
+
     fn end(&mut self) {
         // Both fail only when it has ended already, and been waited for.
         let _ = self.0.kill();
@@ -164,16 +171,40 @@ impl Server {
         text
     }
 
+    /// Closes the other end of its output, as `head -1` does when it has seen enough.
+    pub fn stop_listening(self) -> Unheard {
+        Unheard { child: self.child, client: self.client }
+    }
+
     /// SIGKILL.
     pub fn kill(self) {
         self.child.kill();
     }
 
     /// SIGTERM, and what it ends with.
-    pub fn terminate(mut self) -> i32 {
-        let done = Command::new("kill").arg(self.child.0.id().to_string()).status().expect("kill is there");
-        assert!(done.success());
-        self.child.0.wait().expect("it is our child").code().expect("it ends by itself")
+    pub fn terminate(self) -> i32 {
+        self.child.terminate()
+    }
+}
+
+/// A server whose output nobody reads.
+pub struct Unheard {
+    child: Owned,
+    client: Asker,
+}
+
+impl Unheard {
+    /// SIGTERM, and what it ends with.
+    pub fn terminate(self) -> i32 {
+        self.child.terminate()
+    }
+}
+
+impl std::ops::Deref for Unheard {
+    type Target = Asker;
+
+    fn deref(&self) -> &Asker {
+        &self.client
     }
 }
 

@@ -46,6 +46,20 @@ fn what_is_wrong_is_said_with_its_exit_code() {
     check_refused(&place, &["trace", "tail"], 4, &["quarterdeck serve"]);
 }
 
+/// What only the rooms can know to be wrong is the configuration's fault all the same.
+#[test]
+fn a_configuration_that_cannot_work_is_said_with_its_exit_code() {
+    let with = |more: &str| Place::new(&format!("{BARE}{more}"));
+    check_refused(&with("[net]\nallow = [\"no such thing\"]\n"), &["serve"], 2, &["net.allow", "no such thing"]);
+    let twice = "[[routes]]\nname = \"a\"\ntargets = [{ provider = \"local\", model = \"m\" }]\n";
+    check_refused(&with(&twice.repeat(2)), &["serve"], 2, &["two routes"]);
+    check_refused(&with("[[routes]]\nname = \"a\"\ntargets = []\n"), &["key", "list"], 2, &["targets"]);
+    let unset = "[[providers]]\nname = \"up\"\nbase_url = \"https://up.example/v1\"\napi_key_env = \"NO_SUCH_KEY_HERE\"\n";
+    let place = with(unset);
+    check_refused(&place, &["serve"], 2, &["NO_SUCH_KEY_HERE", "up"]);
+    assert_eq!(place.json(&["key", "list"]), serde_json::json!([]), "who only looks needs no key of an upstream");
+}
+
 #[test]
 fn an_unknown_key_is_shown_with_its_line() {
     let place = Place::new("[server]\nadress = \"127.0.0.1:1\"\n");
@@ -81,6 +95,19 @@ fn the_same_rows_in_every_form() {
     let table = place.print(&["sql", sql]);
     let words: Vec<_> = table.split_whitespace().collect();
     assert_eq!(words, ["ONE", "TWO", "1", "a,b"]);
+}
+
+/// Names that nobody gave, with dots in them, as in the README.
+#[test]
+fn columns_without_an_alias_have_their_values() {
+    let place = Place::new(BARE);
+    let sql = "SELECT model, count(*), approx_percentile_cont(latency_ms, 0.99) FROM \
+               (VALUES ('m', 7.0), ('m', 7.0)) AS spans (model, latency_ms) GROUP BY 1";
+    let csv = place.print(&["sql", sql, "--output", "csv"]);
+    let cells: Vec<_> = csv.lines().nth(1).expect("a row").split(',').collect();
+    assert_eq!(cells, ["m", "2", "7.0"]);
+    let table = place.print(&["sql", sql]);
+    assert_eq!(table.lines().nth(1).expect("a row").split_whitespace().collect::<Vec<_>>(), ["m", "2", "7.0"]);
 }
 
 #[test]
@@ -142,6 +169,23 @@ fn provider_secrets_come_by_pipe_and_never_come_back() {
     }
     place.print(&["provider", "remove", "hosted"]);
     assert_eq!(place.json(&["provider", "list"]), serde_json::json!([]));
+}
+
+#[test]
+fn routes_of_the_file_and_of_the_project_stand_side_by_side() {
+    let file = "[[routes]]\nname = \"fixed\"\ntargets = [{ provider = \"local\", model = \"a\" }]\n";
+    let place = Place::new(&format!("{BARE}{file}"));
+    place.print(&["route", "set", "team/fast", "--target", "up/org/model", "--target", "local/b", "--retries", "1"]);
+    let routes = place.json(&["route", "list"]);
+    let told: Vec<_> =
+        routes.as_array().expect("rows").iter().map(|route| (route["name"].clone(), route["origin"].clone())).collect();
+    assert_eq!(told, [("fixed".into(), "file".into()), ("team/fast".into(), "project".into())]);
+    assert_eq!(routes[1]["targets"][0], serde_json::json!({"provider": "up", "model": "org/model"}));
+    assert!(place.print(&["route", "list"]).contains("up/org/model, then local/b"));
+    check_refused(&place, &["route", "set", "x", "--target", "nameless"], 2, &["nameless", "provider/model"]);
+    check_refused(&place, &["route", "remove", "fixed"], 1, &["quarterdeck.toml"]);
+    place.print(&["route", "remove", "team/fast"]);
+    check_refused(&place, &["route", "show", "team/fast"], 1, &["team/fast"]);
 }
 
 #[test]

@@ -44,6 +44,29 @@ fn key_in(greeting: &str) -> String {
     greeting[from..].chars().take_while(|c| !c.is_whitespace() && *c != '"' && *c != '\'').collect()
 }
 
+/// `quarterdeck serve | head -1`: the server goes on, and the key that nobody saw is not the last one that is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_nobody_saw_is_replaced() {
+    let _alone = alone().await;
+    let place = Place::new("[server]\naddress = \"127.0.0.1:0\"\n[models]\ndefaults = []\npreload = []\n");
+    let mut server = place.serve().await;
+    server.greeting("listening");
+    let server = server.stop_listening();
+    let unseen = || async {
+        let (_, keys) = server.send(server.get("/api/v1/keys")).await.expect("the server goes on");
+        keys["data"].as_array().is_some_and(|keys| keys.len() == 1 && !keys[0]["revoked"].is_null())
+    };
+    while !unseen().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(server.terminate(), 0);
+    let mut server = place.serve().await;
+    let key = key_in(&server.greeting("curl "));
+    let asker = server.client.with_key(&key);
+    assert_eq!(asker.send(asker.get("/api/v1/keys")).await.expect("an answer").0, 200);
+    assert_eq!(server.terminate(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_start_greets_and_the_second_is_quick() {
     let _alone = alone().await;

@@ -8,7 +8,7 @@ use qd_base::chat::{ChatChunk, ChatRequest};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
 use qd_base::embedding::{EmbeddingInput, EmbeddingRequest, Embeddings, EncodingFormat};
 use qd_base::{ModelName, ProviderName};
-use qd_model::{Format, Installed, ModelRecord, Models};
+use qd_model::{Format, Installed, ModelRecord, Models, SamplingDefaults};
 use qd_serve::{Engine, ModelFiles, ModelOptions, Timings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,7 @@ pub(crate) struct Loaded {
     version: u32,
     /// What the engine knows it by.
     pub engine_name: ModelName,
+    sampling: SamplingDefaults,
 }
 
 /// OpenAI's limit on the inputs of one embeddings request.
@@ -56,7 +57,8 @@ impl Local {
         let installed = self.models.resolve(name).await.map_err(|cause| from_models(name, cause))?;
         let engine_name: ModelName =
             format!("{}@{}", installed.name, installed.version).parse().map_err(|_| unknown(name))?;
-        let loaded = Loaded { name: installed.name.to_string(), version: installed.version, engine_name };
+        let sampling = installed.manifest.sampling;
+        let loaded = Loaded { name: installed.name.to_string(), version: installed.version, engine_name, sampling };
         if self.engine.kind(&loaded.engine_name).is_none() {
             let options = self.options.clone();
             self.engine.load(loaded.engine_name.clone(), files(installed), options).await.map_err(from_engine)?;
@@ -84,7 +86,9 @@ impl Local {
     }
 
     async fn chat(&self, model: Loaded, call: &Call, body: &[u8]) -> Result<Incoming> {
-        let request: ChatRequest = read(body)?;
+        let mut request: ChatRequest = read(body)?;
+        request.temperature = request.temperature.or(model.sampling.temperature);
+        request.top_p = request.top_p.or(model.sampling.top_p);
         let events = self.engine.chat(&model.engine_name, request).await.map_err(from_engine)?;
         if call.stream {
             return Ok(Incoming::Events(pieces(events, model)));
@@ -95,7 +99,9 @@ impl Local {
     }
 
     async fn complete(&self, model: Loaded, call: &Call, body: &[u8]) -> Result<Incoming> {
-        let request: CompletionRequest = read(body)?;
+        let mut request: CompletionRequest = read(body)?;
+        request.temperature = request.temperature.or(model.sampling.temperature);
+        request.top_p = request.top_p.or(model.sampling.top_p);
         let mut events = self.engine.complete(&model.engine_name, request).await.map_err(from_engine)?;
         if call.stream {
             return Ok(Incoming::Events(pieces(events, model)));

@@ -21,6 +21,8 @@ use crate::sse::Framer;
 const ERROR_BYTES: u64 = 256 << 10;
 /// How long a list of models is waited for.
 const LISTING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an upstream that did not list its models is not asked again: the list of all must not wait for it each time.
+const FAILED_LISTING_TTL: Duration = Duration::from_secs(15);
 /// The largest list of models.
 const LISTING_BYTES: u64 = 8 << 20;
 
@@ -41,7 +43,8 @@ pub(crate) struct OpenAi {
     headers: HeaderMap,
     timeout_ms: Option<u64>,
     client: qd_net::Client,
-    listing: Mutex<Option<(Instant, Vec<ListedModel>)>>,
+    /// When it was last asked for its models, and which it has; none when it did not tell.
+    listing: Mutex<Option<(Instant, Option<Vec<ListedModel>>)>>,
     listing_ttl: Duration,
     /// Set when it has refused `stream_options`, which servers older than that field do.
     refuses_usage: AtomicBool,
@@ -138,14 +141,17 @@ impl OpenAi {
     }
 
     async fn list(&self) -> Result<Vec<ListedModel>> {
-        if let Some((at, models)) = &*self.listing.lock()
-            && at.elapsed() < self.listing_ttl
-        {
-            return Ok(models.clone());
+        if let Some((at, listed)) = &*self.listing.lock() {
+            let believed = if listed.is_some() { self.listing_ttl } else { FAILED_LISTING_TTL.min(self.listing_ttl) };
+            match listed {
+                _ if at.elapsed() >= believed => {}
+                Some(models) => return Ok(models.clone()),
+                None => return Err(self.protocol("it could not list its models a moment ago")),
+            }
         }
-        let models = self.fetch_list().await?;
-        *self.listing.lock() = Some((Instant::now(), models.clone()));
-        Ok(models)
+        let fetched = self.fetch_list().await;
+        *self.listing.lock() = Some((Instant::now(), fetched.as_ref().ok().cloned()));
+        fetched
     }
 
     async fn fetch_list(&self) -> Result<Vec<ListedModel>> {

@@ -1,12 +1,13 @@
 //! What a row says: messages, parameters, tokens, cost.
 
+use futures::StreamExt;
 use qd_base::{Picodollars, Usage};
-use qd_gateway::Endpoint;
+use qd_gateway::{Answer, Endpoint, Error};
 use qd_trace::SpanKind;
 use serde_json::{Value, json};
 
 use crate::house::{House, Settings};
-use crate::upstream::{Upstream, json as reply};
+use crate::upstream::{Upstream, json as reply, stream};
 
 #[tokio::test]
 async fn cost_counts_cached_tokens_apart() {
@@ -84,4 +85,23 @@ async fn in_sync_mode_an_answered_call_is_durable() {
     let house = House::new(Settings { mode: qd_trace::Mode::Sync, ..Settings::route("m", &[(&upstream, "x")]) }).await;
     house.whole(Endpoint::Chat, r#"{"model":"m","messages":[]}"#).await.unwrap();
     assert_eq!(house.recorder.stats().durable, 1);
+}
+
+/// Who was promised a recorded call must not take one for recorded that is not.
+#[tokio::test]
+async fn in_sync_mode_a_call_that_cannot_be_recorded_fails() {
+    let whole = reply(json!({"choices": []}));
+    let events = stream(&[r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#, "[DONE]"]);
+    let upstream = Upstream::start(vec![whole, events]).await;
+    let house = House::new(Settings { mode: qd_trace::Mode::Sync, ..Settings::route("m", &[(&upstream, "x")]) }).await;
+    house.lake.close().await;
+    let error = house.whole(Endpoint::Chat, r#"{"model":"m","messages":[]}"#).await.unwrap_err();
+    assert!(matches!(error, Error::Unrecorded(_)), "{error:?}");
+    let body = r#"{"model":"m","stream":true,"messages":[]}"#;
+    let Answer::Events(events) = house.call(Endpoint::Chat, body).await.unwrap() else {
+        panic!("a stream was asked for")
+    };
+    let text = String::from_utf8(events.collect::<Vec<_>>().await.concat()).unwrap();
+    assert!(text.contains("not_recorded") && !text.contains("[DONE]"), "{text}");
+    assert_eq!(house.recorder.stats().failed, 2);
 }

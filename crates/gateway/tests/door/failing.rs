@@ -3,7 +3,7 @@
 use qd_gateway::{Endpoint, Error};
 use serde_json::{Value, json};
 
-use crate::house::{House, Settings};
+use crate::house::{House, Settings, upstream_called};
 use crate::upstream::{Reply, Upstream, json as reply, refusal};
 
 const BODY: &str = r#"{"model":"m","messages":[]}"#;
@@ -111,6 +111,19 @@ async fn an_answer_has_a_largest_size() {
     settings.limits.response_bytes = 1_000;
     let error = House::new(settings).await.call(Endpoint::Chat, BODY).await.unwrap_err();
     assert!(matches!(error, Error::Protocol { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_provider_without_its_key_is_not_asked() {
+    let (keyless, other) = (Upstream::start(vec![]).await, Upstream::start(vec![ok()]).await);
+    let targets = [(&keyless, "a"), (&other, "b")];
+    let house =
+        House::new(Settings { key_env: Some("NO_SUCH_VARIABLE_HERE"), ..Settings::route("m", &targets) }).await;
+    let error = house.whole(Endpoint::Chat, r#"{"model":"up0/a","messages":[]}"#).await.unwrap_err();
+    assert!(error.to_string().contains("NO_SUCH_VARIABLE_HERE"), "{error}");
+    let reply = house.whole(Endpoint::Chat, BODY).await.unwrap();
+    assert_eq!(reply.served.provider.as_str(), "up1", "a route goes on to its next target");
+    assert!(!upstream_called(&keyless), "nothing goes out without the key that belongs to it");
 }
 
 #[tokio::test]

@@ -32,9 +32,13 @@ pub struct Settings<'a> {
     /// What the providers are called; `up0`, `up1`, … when there are too few names.
     pub names: &'a [&'a str],
     pub retries: u32,
-    pub timeout_ms: Option<u64>,
+    pub timeout_ms: Option<u32>,
     pub limits: Limits,
     pub mode: Mode,
+    /// How a local model is loaded.
+    pub model_options: qd_serve::ModelOptions,
+    /// The environment variable that should hold the first upstream's key.
+    pub key_env: Option<&'a str>,
 }
 
 impl<'a> Settings<'a> {
@@ -50,6 +54,8 @@ impl<'a> Settings<'a> {
             timeout_ms: None,
             limits,
             mode: Mode::Async,
+            model_options: qd_serve::ModelOptions::default(),
+            key_env: None,
         }
     }
 
@@ -63,7 +69,7 @@ impl<'a> Settings<'a> {
         let provider = |(number, (upstream, _)): (usize, &(&Upstream, &str))| ProviderConfig {
             name: self.name(number),
             base_url: upstream.base_url.clone(),
-            api_key_env: None,
+            api_key_env: self.key_env.filter(|_| number == 0).map(str::to_owned),
             timeout_ms: None,
         };
         let target = |(number, (_, model)): (usize, &(&Upstream, &str))| Target {
@@ -87,6 +93,7 @@ pub struct House {
     pub context: CallContext,
     pub recorder: Recorder,
     pub models: Models,
+    pub lake: Lake,
     catalog: Catalog,
     spans: tokio::sync::Mutex<broadcast::Receiver<Arc<Span>>>,
     _folder: TempDir,
@@ -104,7 +111,7 @@ impl House {
         let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), tables()).await.unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder =
-            Recorder::new(lake, blobs.clone(), RecorderConfig { mode: settings.mode, ..RecorderConfig::default() });
+            Recorder::new(lake.clone(), blobs.clone(), RecorderConfig { mode: settings.mode, ..RecorderConfig::default() });
         let net = Client::new(Policy::public().allow("127.0.0.0/8").unwrap(), ClientOptions::default()).unwrap();
         let models = models(&catalog, &blobs, &net, folder.path());
         let spans = tokio::sync::Mutex::new(recorder.subscribe());
@@ -115,12 +122,12 @@ impl House {
             net,
             recorder: recorder.clone(),
             prices: Arc::new(PriceTable::built_in()),
-            model_options: qd_serve::ModelOptions::default(),
             config: settings.config(),
+            model_options: settings.model_options,
         };
         let gateway = Gateway::new(parts).await.unwrap();
         let context = context(&catalog);
-        Self { gateway, context, recorder, models, catalog, spans, _folder: folder }
+        Self { gateway, context, recorder, models, lake, catalog, spans, _folder: folder }
     }
 
     pub async fn call(&self, endpoint: Endpoint, body: &str) -> Result<Answer, Error> {

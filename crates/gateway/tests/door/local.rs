@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use futures::StreamExt;
 use qd_gateway::{Answer, Endpoint};
+use qd_serve::ModelOptions;
 use serde_json::{Value, json};
 
 use crate::house::{House, Settings};
@@ -62,6 +63,25 @@ async fn a_local_model_stands_in_for_an_upstream_that_is_down() {
     let reply = house.whole(Endpoint::Chat, &BODY.replace("tiny", "m")).await.unwrap();
     assert_eq!((reply.served.provider.as_str(), &*reply.served.model), ("local", "tiny"));
     assert_eq!(house.span().await.attributes["fallbacks"], 1);
+}
+
+/// Who finds the queue full is told so at once, and waits in no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_model_is_not_asked_again() {
+    let mut settings = Settings::route("unused", &[]);
+    settings.model_options = ModelOptions { slots: 1, queue: 1, ..ModelOptions::default() };
+    let house = house_with(GGUF, settings).await;
+    house.whole(Endpoint::Chat, BODY).await.unwrap();
+    house.span().await;
+    let long = BODY.replace("\"max_tokens\":8", "\"max_tokens\":200");
+    let outcomes = futures::future::join_all((0..5).map(|_| house.call(Endpoint::Chat, &long))).await;
+    let busy = outcomes.iter().filter(|outcome| matches!(outcome, Err(qd_gateway::Error::Busy { .. }))).count();
+    assert!((1..5).contains(&busy), "one is answered, one may wait, the others are refused: {busy}");
+    for _ in 0..outcomes.len() {
+        let span = house.span().await;
+        let attempts = span.attributes.get("attempts").map_or(1, |attempts| attempts.as_array().unwrap().len());
+        assert_eq!(attempts, 1, "{span:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
