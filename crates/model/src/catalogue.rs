@@ -42,9 +42,31 @@ pub struct Entry {
     /// Whether the first start fetches it.
     #[serde(default)]
     pub default: bool,
+    /// How its makers sample from it.
+    #[serde(default)]
+    pub sampling: SamplingDefaults,
     /// What it consists of.
     #[serde(rename = "file")]
     pub files: Vec<FileEntry>,
+}
+
+/// How a model is sampled from where a request does not say; OpenAI's own defaults where this does not either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplingDefaults {
+    /// From 0, always the likeliest token, to 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// The share of the probability that is drawn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+}
+
+impl SamplingDefaults {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One file of a model.

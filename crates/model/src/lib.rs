@@ -22,7 +22,7 @@ mod error;
 mod hf_config;
 mod pull;
 
-pub use catalogue::{Alternative, Catalogue, Entry, Format, ModelKind};
+pub use catalogue::{Alternative, Catalogue, Entry, Format, ModelKind, SamplingDefaults};
 pub use error::Error;
 pub use index::PackageIndex;
 pub use job::{PullHandler, PullRequest};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use qd_base::{Label, ModelName, Sha256Hex, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Entry, Format, ModelKind};
+use crate::catalogue::{Entry, Format, ModelKind, SamplingDefaults};
 use crate::gguf::GgufHead;
 use crate::hf_config::HfConfig;
 
@@ -21,6 +21,9 @@ pub struct Manifest {
     /// An SPDX id, or the name of the terms that apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
+    /// How it is sampled from where a request does not say.
+    #[serde(default, skip_serializing_if = "SamplingDefaults::is_empty")]
+    pub sampling: SamplingDefaults,
     /// Tokens of context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<u64>,
@@ -66,6 +69,7 @@ impl Manifest {
         Self {
             licence: Some(entry.licence.clone()),
             context: Some(entry.context),
+            sampling: entry.sampling,
             ..Self::bare(entry.kind, entry.format, entry.files.iter().map(file).collect())
         }
     }
@@ -77,6 +81,7 @@ impl Manifest {
             format,
             files,
             licence: None,
+            sampling: SamplingDefaults::default(),
             context: None,
             architecture: None,
             parameters: None,
