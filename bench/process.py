@@ -1,6 +1,7 @@
 """Servers that a bench starts: wait until they answer, weigh them, end them."""
 
 import contextlib
+import os
 import pathlib
 import signal
 import socket
@@ -30,12 +31,24 @@ def answers(url):
         return False
 
 
+def halves():
+    """The machine's cores in two halves: one for what is measured, one for what measures it. One core serves as both."""
+    cores = sorted(os.sched_getaffinity(0))
+    half = len(cores) // 2
+    return (set(cores[:half]) or set(cores), set(cores[half:]))
+
+
+def on(cores):
+    """For `preexec_fn`: the process, and all that it starts, runs on these cores only."""
+    return (lambda: os.sched_setaffinity(0, cores)) if cores else None
+
+
 @contextlib.contextmanager
-def server(command, log, ready_url, env=None, cwd=None):
-    """Runs a server until the block ends. `log` is the path of its output."""
+def server(command, log, ready_url, env=None, cwd=None, cores=None):
+    """Runs a server until the block ends, on `cores` only if some are named. `log` is the path of its output."""
     log = pathlib.Path(log)
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=cwd)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=cwd, preexec_fn=on(cores))
     try:
         wait_until_ready(process, ready_url, log)
         yield process

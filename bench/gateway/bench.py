@@ -29,7 +29,7 @@ class Plan:
     """How long and how often. The quick plan is for seeing that nothing has slipped, the full one for numbers to cite."""
 
     def __init__(self, quick):
-        self.connections = [64, 256] if quick else [32, 64, 128, 256]
+        self.connections = [256, 512] if quick else [64, 128, 256, 512]
         self.slow_connections = [16] if quick else [16, 64]
         self.seconds = 4 if quick else 10
         self.warm_up = 2 if quick else 4
@@ -42,7 +42,7 @@ def load(target, connections, seconds, warm_up, rate=0):
     options = {"--connections": connections, "--seconds": seconds, "--warm-up": warm_up, "--rate": rate}
     words = [str(word) for option in options.items() for word in option]
     command = [product.binary("qd-bench"), "load", *target.load_arguments(), *words]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=process.on(peers.RIG_CORES))
     return json.loads(done.stdout)
 
 
@@ -111,7 +111,7 @@ def run(plan, folder):
     port = process.free_port()
     upstream = f"http://127.0.0.1:{port}/v1"
     stub_command = [product.binary("qd-bench"), "stub", "--port", str(port), "--delay-ms", str(DELAY_MS)]
-    with process.server(stub_command, folder / "stub.log", f"{upstream}/models"):
+    with process.server(stub_command, folder / "stub.log", f"{upstream}/models", cores=peers.RIG_CORES):
         return figures(upstream, folder, plan)
 
 

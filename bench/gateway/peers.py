@@ -18,6 +18,9 @@ LITELLM = "1.102.4"
 PORTKEY = "1.15.2"
 TENSORZERO = "2026.6.0"
 
+# A gateway has half of the cores; the stub and the load have the other half, so that they never take its time.
+CORES, RIG_CORES = process.halves()
+
 QUESTION = "What is the capital of France, and how many people live there?"
 
 
@@ -82,7 +85,7 @@ def litellm(upstream, folder):
     path = f"{programs}:{os.environ['PATH']}"
     command = [programs / "litellm", "--config", config, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     base = f"http://127.0.0.1:{port}"
-    with process.server(command, folder / "litellm.log", f"{base}/health/liveliness", env=os.environ | quiet | {"PATH": path}) as server:
+    with process.server(command, folder / "litellm.log", f"{base}/health/liveliness", env=os.environ | quiet | {"PATH": path}, cores=CORES) as server:
         yield Running(f"{base}/v1/chat/completions", ["authorization: Bearer sk-1234"], "gpt-4o-mini", server.pid)
 
 
@@ -93,7 +96,7 @@ def portkey(upstream, folder):
     port = process.free_port()
     command = ["node", home / "node_modules/@portkey-ai/gateway/build/start-server.js", f"--port={port}", "--headless"]
     base = f"http://127.0.0.1:{port}"
-    with process.server(command, folder / "portkey.log", base) as server:
+    with process.server(command, folder / "portkey.log", base, cores=CORES) as server:
         headers = ["authorization: Bearer sk-1234", "x-portkey-provider: openai", f"x-portkey-custom-host: {upstream}"]
         yield Running(f"{base}/v1/chat/completions", headers, "gpt-4o-mini", server.pid)
 
@@ -134,7 +137,7 @@ def tensorzero(upstream, folder):
     address.unlink(missing_ok=True)
     command = [programs / "python", "-c", TENSORZERO_SERVER, config, address]
     ready = lambda: address.read_text() if address.exists() else "http://127.0.0.1:1"
-    with process.server(command, folder / "tensorzero.log", ready) as server:
+    with process.server(command, folder / "tensorzero.log", ready, cores=CORES) as server:
         yield Running(f"{address.read_text().rstrip('/')}/chat/completions", [], "tensorzero::model_name::stub", server.pid)
 
 
@@ -165,7 +168,7 @@ def quarterdeck(upstream, folder):
     config.write_text(QUARTERDECK_CONFIG.format(port=port, upstream=upstream))
     common = [product.binary(), "--config", config, "--data", data]
     base = f"http://127.0.0.1:{port}"
-    with process.server([*common, "serve"], folder / "quarterdeck.log", f"{base}/health") as server:
+    with process.server([*common, "serve"], folder / "quarterdeck.log", f"{base}/health", cores=CORES) as server:
         key = command_json(common, "key", "create", "bench", "--scope", "infer", "--scope", "read")["key"]
         yield Quarterdeck(f"{base}/v1/chat/completions", [f"authorization: Bearer {key}"], "fast", server.pid, common)
 

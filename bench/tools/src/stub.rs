@@ -1,9 +1,11 @@
 //! An upstream that always gives the same answer after the same delay.
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use crate::{Error, message};
 
@@ -43,9 +45,43 @@ pub(crate) async fn serve(stub: Stub) -> Result<(), Error> {
     }
 }
 
+/// The delay before each answer. On a thread of its own, because an event loop's timers fire together once a millisecond:
+/// the answers would come in bursts, as those of no real upstream do, and wait for each other in the gateway.
+struct Delay {
+    length: Duration,
+    waiting: mpsc::Sender<(Instant, oneshot::Sender<()>)>,
+}
+
+impl Delay {
+    fn of(length: Duration) -> Self {
+        // All wait equally long, so who came first is due first.
+        let (waiting, due) = mpsc::channel::<(Instant, oneshot::Sender<()>)>();
+        std::thread::spawn(move || {
+            for (at, ready) in due {
+                let wait = at.saturating_duration_since(Instant::now());
+                if !wait.is_zero() {
+                    std::thread::sleep(wait);
+                }
+                // A client that has left waits no more.
+                let _ = ready.send(());
+            }
+        });
+        Self { length, waiting }
+    }
+
+    async fn pass(&self) {
+        let (ready, due) = oneshot::channel();
+        if self.waiting.send((Instant::now() + self.length, ready)).is_ok() {
+            // The thread only ends with the process.
+            let _ = due.await;
+        }
+    }
+}
+
 /// Everything that is ever sent, written once.
 struct Replies {
     stub: Stub,
+    delay: Delay,
     answer: Vec<u8>,
     models: Vec<u8>,
     stream: Vec<Vec<u8>>,
@@ -53,7 +89,7 @@ struct Replies {
 
 impl Replies {
     fn new(stub: Stub) -> Self {
-        Self { answer: with_length(ANSWER), models: with_length(MODELS), stream: stream_parts(stub.events), stub }
+        Self { answer: with_length(ANSWER), models: with_length(MODELS), stream: stream_parts(stub.events), delay: Delay::of(stub.delay), stub }
     }
 }
 
@@ -105,7 +141,7 @@ async fn reply(socket: &mut TcpStream, request: &[u8], body_at: usize, replies: 
     if request.starts_with(b"GET ") {
         return socket.write_all(&replies.models).await;
     }
-    tokio::time::sleep(replies.stub.delay).await;
+    replies.delay.pass().await;
     if !wants_stream(&request[body_at..]) {
         return socket.write_all(&replies.answer).await;
     }
