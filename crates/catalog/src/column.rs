@@ -64,6 +64,11 @@ impl<'r> Columns<'r> {
         u32::try_from(self.signed(column)?).map_err(|cause| corrupt(column, cause))
     }
 
+    pub(crate) fn number_opt(&self, column: &'static str) -> Result<Option<u32>> {
+        let number = self.signed_opt(column)?;
+        number.map(|number| u32::try_from(number).map_err(|cause| corrupt(column, cause))).transpose()
+    }
+
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool> {
         Ok(self.signed(column)? != 0)
     }

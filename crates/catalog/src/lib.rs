@@ -1,4 +1,4 @@
-//! What versions, labels, lineage, jobs, keys, accounts, projects, audit entries exist?
+//! What versions, labels, lineage, jobs, keys, accounts, projects, providers, routes, audit entries exist?
 //!
 //! A [`Catalog`] is two SQLite files: `catalog.db` for what people and programs author, and `lake.db` for where
 //! the rows of the lake are, so that a group commit of the lake never waits for a key or a job, nor they for it.
@@ -6,7 +6,7 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
-//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`audit`]); [`setting`] and [`price`]; and where the lake's rows are
+//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`audit`]); [`setting`] and [`price`]; and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
 pub mod master;
@@ -27,6 +27,7 @@ pub mod account;
 pub mod audit;
 pub mod key;
 pub mod provider;
+pub mod route;
 pub mod sign_in;
 
 pub mod price;
@@ -59,6 +60,7 @@ pub use price::PriceVersion;
 pub use project::Project;
 pub use provider::{BaseUrl, NewProvider, Provider, ProviderKind, SecretChange};
 pub use queue::JobFilter;
+pub use route::{ModelRoute, StoredRoute, Target};
 pub use runner::{Answer, Handler, JobContext, JobError, Runner, RunnerConfig, Running};
 pub use segment::{Quarantined, SegmentRecord};
 pub use sign_in::{Holder, NewSignIn, Person, SignIn};

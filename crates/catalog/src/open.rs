@@ -48,7 +48,7 @@ pub(crate) struct Inner {
     /// Signs the end of the audit log.
     pub(crate) audit_key: [u8; 32],
     pub(crate) signals: broadcast::Sender<Signal>,
-    pub(crate) providers_changed: watch::Sender<u64>,
+    pub(crate) routing_changed: watch::Sender<u64>,
     default_project: Project,
 }
 
@@ -75,7 +75,7 @@ impl Catalog {
             sealing_key: master.derive("provider-secrets"),
             audit_key: master.derive("audit-head"),
             signals: broadcast::Sender::new(SIGNALS),
-            providers_changed: watch::Sender::new(0),
+            routing_changed: watch::Sender::new(0),
             default_project,
         };
         Ok(Self { inner: Arc::new(inner), actor: None })

@@ -192,7 +192,7 @@ impl Catalog {
         write(&mut tx, &Stored { provider: provider.clone(), sealed }).await?;
         self.note(&mut tx, action, "provider", provider.spec.name.as_str(), json!(provider)).await?;
         commit(tx, OPERATION).await?;
-        self.providers_changed();
+        self.routing_changed();
         Ok(provider)
     }
 
@@ -245,17 +245,17 @@ impl Catalog {
         }
         self.note(&mut tx, "remove", "provider", name.as_str(), json!({ "project": project })).await?;
         commit(tx, OPERATION).await?;
-        self.providers_changed();
+        self.routing_changed();
         Ok(())
     }
 
-    /// A counter that grows with each change to a provider, for who keeps them in memory.
-    pub fn watch_providers(&self) -> watch::Receiver<u64> {
-        self.inner().providers_changed.subscribe()
+    /// A counter that grows with each change to a provider or a [route](crate::route), for who keeps them in memory.
+    pub fn watch_routing(&self) -> watch::Receiver<u64> {
+        self.inner().routing_changed.subscribe()
     }
 
-    fn providers_changed(&self) {
-        self.inner().providers_changed.send_modify(|changes| *changes += 1);
+    pub(crate) fn routing_changed(&self) {
+        self.inner().routing_changed.send_modify(|changes| *changes += 1);
     }
 
     async fn stored_provider(&self, project: ProjectId, name: &ProviderName) -> Result<Stored> {
@@ -473,7 +473,7 @@ mod tests {
     async fn providers_belong_to_a_project() {
         let (catalog, _dir) = catalog().await;
         let other = catalog.create_project(&"other".parse().unwrap()).await.unwrap().id;
-        let mut changes = catalog.watch_providers();
+        let mut changes = catalog.watch_routing();
         let made = put(&catalog, spec("acme", "https://api.acme.test/v1"), SecretChange::Keep).await;
         assert_eq!(*changes.borrow_and_update(), 1);
         assert!(catalog.provider(other, &made.spec.name).await.is_err());

@@ -6,10 +6,10 @@ import { type FormEvent, useState } from "react";
 import { Link } from "react-router";
 import { api, take, type Schemas } from "../api/client";
 import { ago, duration } from "../lib/format";
-import { CodeBlock } from "../parts/Code";
 import { Confirm } from "../parts/Confirm";
 import { Empty, Failed, Waiting } from "../parts/states";
 import { useSession } from "../signin/session";
+import { Routes } from "./providers/Routes";
 
 type Provider = Schemas["Provider"];
 
@@ -150,47 +150,5 @@ function Remove({ removing, close }: { removing: Provider | null; close: () => v
     >
       Its secret is deleted with it. Calls that name it fail from then on; their traces stay.
     </Confirm>
-  );
-}
-
-const ROUTE_EXAMPLE = `[[routes]]
-name = "chat"
-targets = [
-    { provider = "openai", model = "gpt-4o-mini" },
-    { provider = "local", model = "smollm2-135m-instruct" },
-]`;
-
-function Routes() {
-  const asked = useQuery({ queryKey: ["routes"], queryFn: () => take(api.GET("/api/v1/routes")) });
-  const routes = asked.data?.data ?? [];
-  return (
-    <Stack gap="sm">
-      <Title order={2}>Routes</Title>
-      {asked.isPending && <Waiting what="Loading the routes" />}
-      {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
-      {asked.data && routes.length === 0 && (
-        <Stack gap="xs" maw={620}>
-          <Text size="sm" c="dimmed">None. A route gives several targets one name; when one fails, the next answers. Routes stand in the configuration:</Text>
-          <CodeBlock code={ROUTE_EXAMPLE} />
-        </Stack>
-      )}
-      {routes.length > 0 && (
-        <Table.ScrollContainer minWidth={600}>
-          <Table>
-            <Table.Thead><Table.Tr><Table.Th scope="col">Name</Table.Th><Table.Th scope="col">Targets, in order</Table.Th><Table.Th scope="col" className="num">Retries</Table.Th><Table.Th scope="col" className="num">Timeout</Table.Th></Table.Tr></Table.Thead>
-            <Table.Tbody>
-              {routes.map((route) => (
-                <Table.Tr key={route.name}>
-                  <Table.Td>{route.name}</Table.Td>
-                  <Table.Td className="mono">{route.targets.map((target) => `${target.provider}/${target.model}`).join(" → ")}</Table.Td>
-                  <Table.Td className="num">{route.retries ?? "default"}</Table.Td>
-                  <Table.Td className="num">{route.timeout_ms ? duration(route.timeout_ms) : "default"}</Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
-      )}
-    </Stack>
   );
 }
