@@ -31,8 +31,9 @@ function Commands({ close }: { close: () => void }) {
   }, [may, navigate, signOut]);
   const wanted = text.trim();
   const found = commands.filter((command) => command.label.toLowerCase().includes(wanted.toLowerCase()));
-  if (/^[0-9a-f]{32}$/i.test(wanted)) found.unshift({ label: `Trace ${wanted}`, hint: "", run: () => navigate(`/traces/${wanted.toLowerCase()}`) });
-  else if (wanted !== "") found.push({ label: `Find traces with “${wanted}”`, hint: "", run: () => navigate(`/traces?text=${encodeURIComponent(wanted)}`) });
+  const reads = may("read");
+  if (reads && /^[0-9a-f]{32}$/i.test(wanted)) found.unshift({ label: `Trace ${wanted}`, hint: "", run: () => navigate(`/traces/${wanted.toLowerCase()}`) });
+  else if (reads && wanted !== "") found.push({ label: `Find traces with “${wanted}”`, hint: "", run: () => navigate(`/traces?text=${encodeURIComponent(wanted)}`) });
   const at = Math.min(chosen, found.length - 1);
 
   function press(event: KeyboardEvent) {

@@ -1,10 +1,10 @@
 /** What stands around every page: navigation, time range, who is signed in, keyboard. */
 
-import { ActionIcon, AppShell, Burger, Group, Menu, NavLink, ScrollArea, Text, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, AppShell, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Suspense, use, useEffect } from "react";
 import { Link, Route, Routes, useLocation, useSearchParams } from "react-router";
-import { type Code, type Page, pageAt, PAGES } from "../pages";
+import { type Page, pageAt, PAGES } from "../pages";
 import { Empty, Waiting } from "../parts/states";
 import { RANGE_PARAMS } from "../lib/timeRange";
 import { useSession } from "../signin/session";
@@ -52,7 +52,7 @@ export function Shell() {
         <Suspense fallback={<Waiting what="Loading the page" />}>
           <Boundary key={pathname}>
             <Routes>
-              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<View code={known.code} />} />))}
+              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<View page={known} />} />))}
               <Route path="*" element={<Empty title="There is no such page">The navigation on the left has all there are.</Empty>} />
             </Routes>
           </Boundary>
@@ -65,9 +65,23 @@ export function Shell() {
 }
 
 /** A page whose code is here needs no fallback; `use` would show one even so. */
-function View({ code }: { code: Code }) {
-  const Known = code.here ?? use(code.load());
+function View({ page }: { page: Page }) {
+  const { may } = useSession();
+  if (!may(page.scope)) return <NotOpen page={page} />;
+  const Known = page.code.here ?? use(page.code.load());
   return <Known />;
+}
+
+/** Instead of a page whose every button the server would refuse. */
+function NotOpen({ page }: { page: Page }) {
+  const { may, signedIn } = useSession();
+  const other = PAGES.find((known) => may(known.scope));
+  const who = signedIn.role === null ? `This key has ${signedIn.scopes.join(", ")}.` : `Your role is ${signedIn.role}; an admin can give you another.`;
+  return (
+    <Empty title={`${page.title} is not open to you`} action={other && <Button component={Link} to={other.path} variant="default">Go to {other.title}</Button>}>
+      It needs the scope <code>{page.scope}</code>. {who}
+    </Empty>
+  );
 }
 
 /** Links keep the time range. */
