@@ -49,15 +49,15 @@ export function ActivityPage<T extends Activity>({ noun, title, columns, rowKey,
 
 /** The columns that both lists have: when, and how much. Each number leads to the traces behind it. */
 export function activityColumns<T extends Activity>(traces: (row: T, narrowed?: Filters) => string): { times: Column<T>[]; numbers: Column<T>[] } {
-  const number = (key: string, title: string, width: string, value: (row: T) => string): Column<T> =>
-    ({ key, title, width, numeric: true, cell: (row) => <Link to={traces(row)} className="row-link">{value(row)}</Link> });
+  const number = (key: string, title: string, width: string, value: (row: T) => string, narrowed?: Filters): Column<T> =>
+    ({ key, title, width, numeric: true, cell: (row) => <Link to={traces(row, narrowed)} className="row-link">{value(row)}</Link> });
   return {
     times: [
       { key: "last", title: "Last", width: "96px", cell: (row) => <span title={time(row.last_time)}>{ago(row.last_time)}</span> },
       { key: "first", title: "First", width: "148px", cell: (row) => time(row.first_time) },
     ],
     numbers: [
-      number("calls", "Calls", "66px", (row) => count(row.calls)),
+      number("calls", "Calls", "66px", (row) => count(row.calls), { calls: "true" }),
       { key: "errors", title: "Failed spans", width: "96px", numeric: true, cell: (row) => row.errors > 0 && <Link to={traces(row, { status: "error" })} className="row-link"><span className="failed">{count(row.errors)}</span></Link> },
       number("input", "Input", "72px", (row) => count(row.input_tokens)),
       number("output", "Output", "72px", (row) => count(row.output_tokens)),
