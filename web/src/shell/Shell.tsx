@@ -4,9 +4,8 @@ import { ActionIcon, AppShell, Burger, Button, Group, Menu, NavLink, ScrollArea,
 import { useDisclosure } from "@mantine/hooks";
 import { Suspense, use, useEffect } from "react";
 import { Link, Route, Routes, useLocation, useSearchParams } from "react-router";
-import { type Page, pageAt, PAGES } from "../pages";
+import { type Page, pageAt, PAGES, placeOf } from "../pages";
 import { Empty, Waiting } from "../parts/states";
-import { RANGE_PARAMS } from "../lib/timeRange";
 import { useSession } from "../signin/session";
 import { Boundary } from "./Boundary";
 import { Help } from "./Help";
@@ -39,7 +38,8 @@ export function Shell() {
             </UnstyledButton>
           </Group>
           <Group gap="xs" wrap="nowrap">
-            {page?.timed && <TimeRangePicker />}
+            {/* A trace or a session is shown whole, whenever it was. */}
+            {page?.timed && pathname === page.path && <TimeRangePicker />}
             <ThemeSwitch />
             <Tooltip label="Keyboard"><ActionIcon variant="subtle" color="gray" onClick={openHelp} aria-label="Keyboard shortcuts">?</ActionIcon></Tooltip>
             <AccountMenu />
@@ -88,7 +88,6 @@ function NotOpen({ page }: { page: Page }) {
 function Navigation({ current }: { current: Page | undefined }) {
   const { may } = useSession();
   const [params] = useSearchParams();
-  const kept = new URLSearchParams(RANGE_PARAMS.flatMap((name) => (params.has(name) ? [[name, params.get(name)!]] : []))).toString();
   return (
     <ScrollArea component="nav" aria-label="Pages">
       {GROUPS.map((group) => (
@@ -96,7 +95,7 @@ function Navigation({ current }: { current: Page | undefined }) {
           <Text size="xs" c="dimmed" fw={600} px="xs" pt="sm" pb={2}>{group}</Text>
           {PAGES.filter((page) => page.group === group && may(page.scope)).map((page) => (
             <NavLink
-              key={page.path} component={Link} to={{ pathname: page.path, search: page.timed ? kept : "" }} label={page.title}
+              key={page.path} component={Link} to={placeOf(page, params)} label={page.title}
               active={page === current} aria-current={page === current ? "page" : undefined} py={5} px="xs"
             />
           ))}

@@ -2,8 +2,7 @@
 
 import { useEffect, useRef } from "react";
 import { useNavigate, useSearchParams } from "react-router";
-import { PAGES } from "../pages";
-import { RANGE_PARAMS } from "../lib/timeRange";
+import { PAGES, placeOf } from "../pages";
 import { useSession } from "../signin/session";
 
 /** `g` counts as the beginning of a pair for so long. */
@@ -31,8 +30,7 @@ export function useNavigationKeys({ openHelp, openPalette }: { openHelp: () => v
       pairSince.current = 0;
       if (paired) {
         const page = PAGES.find((known) => known.key === event.key && may(known.scope));
-        const kept = new URLSearchParams(RANGE_PARAMS.flatMap((name) => (params.has(name) ? [[name, params.get(name)!]] : [])));
-        if (page) navigate({ pathname: page.path, search: page.timed ? kept.toString() : "" });
+        if (page) navigate(placeOf(page, params));
         return;
       }
       if (event.key === "g") pairSince.current = Date.now();
