@@ -80,6 +80,7 @@ fn readable(context: &Context, mut rows: Vec<Value>) -> Vec<Value> {
 }
 
 fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
+    let except = (!filter.except_group.is_empty()).then(|| Value::from(filter.except_group.clone()).to_string());
     let parameters = [
         ("limit", Some(limit)),
         ("cursor", cursor),
@@ -89,6 +90,9 @@ fn path(filter: &TraceFilter, limit: &str, cursor: Option<&str>) -> String {
         ("calls", filter.calls.then_some("true")),
         ("session", filter.session.as_deref()),
         ("user", filter.user.as_deref()),
+        ("group_by", filter.group_by.as_deref()),
+        ("group", filter.group.as_deref()),
+        ("except_groups", except.as_deref()),
         ("from", filter.since.as_deref()),
         ("to", filter.until.as_deref()),
     ];
@@ -118,4 +122,27 @@ async fn tail(context: &Context) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn check(flags: &[&str], expected: &str) {
+        let words = ["quarterdeck", "trace", "list"].iter().chain(flags);
+        let Command::Trace(Trace::List(filter)) = Arguments::try_parse_from(words).expect("it parses").command else {
+            panic!("{flags:?} is a list of traces");
+        };
+        assert_eq!(path(&filter, "1", None), format!("/api/v1/traces?limit=1{expected}"));
+    }
+
+    #[test]
+    fn groups_are_asked_for_as_the_server_takes_them() {
+        check(&["--group-by", "user", "--group", ""], "&group_by=user&group=");
+        let except = "&group_by=model&except_groups=%5B%22a%22%2C%22b%22%5D";
+        check(&["--group-by", "model", "--except-group", "a", "--except-group", "b"], except);
+    }
 }
