@@ -1,12 +1,13 @@
 /** A list of sessions or of users: the same numbers, told by one or the other. */
 
-import { ActionIcon, Group, Pill, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Group, Title, Tooltip } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { ago, count, money, time } from "../lib/format";
 import type { Filters } from "../lib/traceFilter";
 import type { ActivityNoun } from "./activity";
+import { FilterPill } from "./FilterPill";
 import { Empty, Failed, Waiting } from "./states";
 import { useActivity } from "./useActivity";
 import { type Column, VirtualTable } from "./VirtualTable";
@@ -32,7 +33,7 @@ export function ActivityPage<T extends Activity>({ noun, title, columns, rowKey,
     <div className="fill">
       <Group gap={6}>
         <Title order={1} mr={4}>{title}</Title>
-        {user !== null && <Pill withRemoveButton onRemove={everybody} removeButtonProps={{ "aria-label": "Of everybody" }}>User: {user}</Pill>}
+        {user !== null && <FilterPill text={`User: ${user}`} away="Of everybody" remove={everybody} />}
         <Tooltip label="Ask again"><ActionIcon ml="auto" variant="default" size={30} aria-label="Ask again" loading={asked.isRefetching} onClick={again}>↻</ActionIcon></Tooltip>
       </Group>
       {asked.isError && <Failed error={asked.error} retry={again} />}
