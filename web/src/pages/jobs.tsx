@@ -49,7 +49,7 @@ export default function Jobs() {
       )}
       {jobs.length > 0 && <JobTable jobs={jobs} open={open} />}
       {asked.hasNextPage && <Group justify="center"><Button variant="default" loading={asked.isFetchingNextPage} onClick={() => void asked.fetchNextPage()}>More</Button></Group>}
-      <Drawer opened={chosen !== null} onClose={() => open(null)} title="Job" position="right" size="lg" closeButtonProps={{ "aria-label": "Close" }}>
+      <Drawer opened={chosen !== null} onClose={() => open(null)} title="Job" position="right" size="xl" closeButtonProps={{ "aria-label": "Close" }}>
         {chosen !== null && <Details id={chosen} />}
       </Drawer>
     </Stack>
@@ -132,7 +132,7 @@ function Details({ id }: { id: string }) {
         <Group gap="xs"><Text fw={600}>{job.kind} {subjectOf(job)}</Text><JobState state={job.state} /></Group>
         <Cancel job={job} />
       </Group>
-      {job.state === "running" && <JobProgress job={job} />}
+      {job.state === "running" && <JobProgress job={job} wide />}
       {job.error && <Why job={job} error={job.error} />}
       <Text size="xs" c="dimmed">{job.id} · queued {time(job.created)} · begun {time(job.started)}{job.attempts > 1 ? ` (attempt ${job.attempts})` : ""} · finished {time(job.finished)}</Text>
       <Title order={3}>Log</Title>
@@ -166,7 +166,7 @@ function Log({ kind, events }: { kind: string; events: readonly JobEvent[] }) {
             <Table.Tr key={event.seq}>
               <Table.Td className="num">{event.seq}</Table.Td>
               <Table.Td className="mono job-log-time">{time(event.at, true)}</Table.Td>
-              <Table.Td>{event.event === "state" && <JobState state={event.state} />}</Table.Td>
+              <Table.Td className="job-log-state">{event.event === "state" && <JobState state={event.state} />}</Table.Td>
               <Table.Td className="job-log-what">{event.event === "state" ? event.message : `${amount(kind, event)} · ${event.message}`}</Table.Td>
             </Table.Tr>
           ))}

@@ -78,7 +78,7 @@ function NotOpen({ page }: { page: Page }) {
   const other = PAGES.find((known) => may(known.scope));
   const who = signedIn.role === null ? `This key has ${signedIn.scopes.join(", ")}.` : `Your role is ${signedIn.role}; an admin can give you another.`;
   return (
-    <Empty title={`${page.title} is not open to you`} action={other && <Button component={Link} to={other.path} variant="default">Go to {other.title}</Button>}>
+    <Empty title={`The page “${page.title}” is not open to you`} action={other && <Button component={Link} to={other.path} variant="default">Go to {other.title}</Button>}>
       It needs the scope <code>{page.scope}</code>. {who}
     </Empty>
   );
