@@ -27,16 +27,19 @@ function freePort() {
   });
 }
 
-/** Starts the server; `stop` ends it and removes its data. With `model` the embedded one is fetched from the tests' own copy. */
-export async function openHouse({ model = false, config = "" } = {}) {
+/**
+ * Starts the server; `stop` ends it and removes its data. With `model` the embedded one is fetched from the tests' own copy, and
+ * nothing is found there without; `variables` are added to its environment.
+ */
+export async function openHouse({ model = false, config = "", variables = {} } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "quarterdeck-console-"));
   const port = await freePort();
   const file = join(folder, "quarterdeck.toml");
   const defaults = model ? `["${MODEL}"]` : "[]";
-  await writeFile(file, `[server]\naddress = "127.0.0.1:${port}"\n[models]\ndefaults = ${defaults}\npreload = []\nmirror = "${MODELS}"\n${config}`);
+  await writeFile(file, `[server]\naddress = "127.0.0.1:${port}"\n[models]\ndefaults = ${defaults}\npreload = []\nmirror = "${model ? MODELS : ""}"\n${config}`);
   // Threads that spin while they wait for each other starve when the browser needs the cores too.
   const outside = Object.entries(process.env).filter(([name]) => !name.startsWith("QUARTERDECK_"));
-  const env = { ...Object.fromEntries(outside), OMP_WAIT_POLICY: "passive" };
+  const env = { ...Object.fromEntries(outside), OMP_WAIT_POLICY: "passive", ...variables };
   const common = ["--config", file, "--data", join(folder, "data")];
   const server = spawn(BINARY, [...common, "serve"], { stdio: ["ignore", "pipe", "pipe"], env });
   let log = "";

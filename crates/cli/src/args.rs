@@ -347,7 +347,8 @@ pub enum Trace {
     #[command(after_help = "\
 Examples:
   quarterdeck trace list --model smollm2-135m-instruct --limit 5
-  quarterdeck trace list --status error --since 2026-01-31T00:00:00Z --output jsonl")]
+  quarterdeck trace list --status error --since 2026-01-31T00:00:00Z --output jsonl
+  quarterdeck trace list --group-by user --group \"\"")]
     List(TraceFilter),
     /// Show every span of one trace
     Show { id: String },
@@ -425,6 +426,15 @@ pub struct TraceFilter {
     pub session: Option<String>,
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
+    /// With --group or --except-group: model, provider, prompt, user, environment or status
+    #[arg(long, value_name = "WHAT", requires = "groups")]
+    pub group_by: Option<String>,
+    /// Only calls that the overview counts in this group; "" for those that do not say
+    #[arg(long, value_name = "NAME", requires = "group_by", group = "groups")]
+    pub group: Option<String>,
+    /// Only calls outside of this group; may be given several times
+    #[arg(long, value_name = "NAME", requires = "group_by", group = "groups")]
+    pub except_group: Vec<String>,
     /// From this moment on (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use qd_base::{ProjectName, SpanId, TimeRange, Timestamp};
+use qd_base::{Picodollars, ProjectName, SpanId, TimeRange, Timestamp, Usage};
 use qd_lake::Param;
 
-use crate::{Error, Span, SpanKind, Status};
+use crate::{Error, GroupFilter, Span, SpanKind, Status};
 
 /// Which spans are wanted: those for which every part that is told holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,8 +37,18 @@ pub struct Filter {
     pub name: Option<String>,
     /// With this prompt artifact.
     pub prompt: Option<String>,
+    /// In one of these groups of an overview.
+    pub group: Option<GroupFilter>,
     /// That took at least so many milliseconds.
     pub min_latency_ms: Option<f64>,
+    /// Whose first token came after at least so many milliseconds.
+    pub min_ttft_ms: Option<f64>,
+    /// Whose prompt had at least so many tokens.
+    pub min_input_tokens: Option<u64>,
+    /// Whose answer had at least so many tokens.
+    pub min_output_tokens: Option<u64>,
+    /// That cost at least so much.
+    pub min_cost: Option<Picodollars>,
     /// With this text in the input, the output or the status message, whatever its case. Of a payload that went to a
     /// blob the preview is searched.
     pub text: Option<String>,
@@ -119,8 +129,21 @@ impl Filter {
             && text(&self.environment, span.environment.as_deref())
             && text(&self.name, Some(&span.name))
             && text(&self.prompt, span.prompt_name.as_deref())
+            && self.group.as_ref().is_none_or(|group| group.matches(span))
             && self.min_latency_ms.is_none_or(|least| span.latency_ms() >= least)
+            && self.is_large_enough(span)
             && self.text.as_deref().is_none_or(|wanted| has_text(span, &wanted.to_lowercase()))
+    }
+}
+
+impl Filter {
+    /// What a span does not tell is not enough.
+    fn is_large_enough(&self, span: &Span) -> bool {
+        let tokens = |of: fn(&Usage) -> u64| span.usage.as_ref().map(of);
+        self.min_ttft_ms.is_none_or(|least| span.ttft_ms >= Some(least))
+            && self.min_input_tokens.is_none_or(|least| tokens(|usage| usage.input_tokens) >= Some(least))
+            && self.min_output_tokens.is_none_or(|least| tokens(|usage| usage.output_tokens) >= Some(least))
+            && self.min_cost.is_none_or(|least| span.cost >= Some(least))
     }
 }
 
@@ -158,13 +181,26 @@ impl Condition {
         condition.all("environment = $", filter.environment.clone().map(Param::Text));
         condition.all("name = $", filter.name.clone().map(Param::Text));
         condition.all("prompt_name = $", filter.prompt.clone().map(Param::Text));
-        condition.all("latency_ms >= $", filter.min_latency_ms.map(Param::Float));
+        if let Some(group) = &filter.group {
+            group.demand(&mut condition);
+        }
+        condition.at_least(filter);
         let text = filter.text.as_ref().map(|text| Param::Text(text.to_lowercase()));
         condition.all(
             "(contains(lower(input), $) OR contains(lower(output), $) OR contains(lower(status_message), $))",
             text,
         );
         condition
+    }
+
+    fn at_least(&mut self, filter: &Filter) {
+        // More tokens than the column can hold no span has.
+        let tokens = |least: u64| Param::Int(i64::try_from(least).unwrap_or(i64::MAX));
+        self.all("latency_ms >= $", filter.min_latency_ms.map(Param::Float));
+        self.all("ttft_ms >= $", filter.min_ttft_ms.map(Param::Float));
+        self.all("input_tokens >= $", filter.min_input_tokens.map(tokens));
+        self.all("output_tokens >= $", filter.min_output_tokens.map(tokens));
+        self.all("cost_picodollars >= $", filter.min_cost.map(|least| Param::Int(least.get())));
     }
 
     /// Also demands `part`, in which every `$` stands for `value`; without a value nothing more is demanded.
@@ -233,6 +269,7 @@ impl Condition {
 pub(crate) mod tests {
     use super::*;
     use crate::table::tests::full_span;
+    use crate::{GroupBy, Groups, TraceContext};
 
     /// Filters of which the first of each pair takes [`full_span`] and the second does not.
     pub(crate) fn filters() -> Vec<(Filter, Filter)> {
@@ -241,6 +278,10 @@ pub(crate) mod tests {
             TimeRange::new(Timestamp::from_secs(1_767_225_600 + from), Timestamp::from_secs(1_767_225_600 + to)).ok()
         };
         let pair = |yes, no| (yes, no);
+        let cost = |picodollars| Some(Picodollars::new(picodollars));
+        let group = |by, groups| Filter { group: Some(GroupFilter { by, groups }), ..Filter::default() };
+        let one = |by, name: &str| group(by, Groups::One(name.to_owned()));
+        let except = |by, names: &[&str]| group(by, Groups::Except(names.iter().map(|&name| name.into()).collect()));
         let none = Filter::default;
         vec![
             pair(Filter::of("default".parse().unwrap()), Filter::of("other".parse().unwrap())),
@@ -258,6 +299,22 @@ pub(crate) mod tests {
             pair(Filter { prompt: text("greeting"), ..none() }, Filter { prompt: text("greet"), ..none() }),
             pair(Filter { calls: true, ..none() }, Filter { calls: true, kind: Some(SpanKind::Tool), ..none() }),
             pair(Filter { min_latency_ms: Some(250.0), ..none() }, Filter { min_latency_ms: Some(250.1), ..none() }),
+            pair(Filter { min_ttft_ms: Some(40.5), ..none() }, Filter { min_ttft_ms: Some(40.6), ..none() }),
+            pair(Filter { min_input_tokens: Some(12), ..none() }, Filter { min_input_tokens: Some(13), ..none() }),
+            pair(
+                Filter { min_output_tokens: Some(3), ..none() },
+                Filter { min_output_tokens: Some(u64::MAX), ..none() },
+            ),
+            pair(Filter { min_cost: cost(55_000_000), ..none() }, Filter { min_cost: cost(55_000_001), ..none() }),
+            // It was asked for another name than the one that answered.
+            pair(one(GroupBy::Model, "gpt-4o-2024-08-06"), one(GroupBy::Model, "gpt-4o")),
+            pair(one(GroupBy::Provider, "openai"), one(GroupBy::Provider, "")),
+            pair(one(GroupBy::Prompt, "greeting"), one(GroupBy::Prompt, "Greeting")),
+            pair(one(GroupBy::User, "alice@example.org"), one(GroupBy::User, "")),
+            pair(one(GroupBy::Environment, "production"), one(GroupBy::Environment, "x")),
+            pair(one(GroupBy::Status, "error"), one(GroupBy::Status, "ok")),
+            pair(except(GroupBy::Model, &["gpt-4o", ""]), except(GroupBy::Model, &["x", "gpt-4o-2024-08-06"])),
+            pair(except(GroupBy::User, &[]), except(GroupBy::User, &["alice@example.org"])),
             pair(Filter { text: text("HELLO"), ..none() }, Filter { text: text("hello there"), ..none() }),
             pair(Filter { text: text("said 500"), ..none() }, Filter { text: text("%"), ..none() }),
         ]
@@ -272,6 +329,30 @@ pub(crate) mod tests {
             assert!(taken.matches(&full_span()), "{taken:?}");
             assert!(!refused.matches(&full_span()), "{refused:?}");
         }
+    }
+
+    /// A span that says nothing of itself is in the empty group of everything but its status, and in no other.
+    #[test]
+    fn what_a_span_does_not_say_is_its_empty_group() {
+        let bare = Span::new("p".parse().unwrap(), TraceContext::root(), SpanKind::Llm, "chat", Timestamp::MIN);
+        for &by in GroupBy::ALL {
+            let takes = |groups| Filter { group: Some(GroupFilter { by, groups }), ..Filter::default() }.matches(&bare);
+            let untold = by != GroupBy::Status;
+            assert_eq!(takes(Groups::One(String::new())), untold, "{by}");
+            assert_eq!(takes(Groups::Except(vec![String::new()])), !untold, "{by}");
+            assert!(takes(Groups::Except(vec!["gpt-4o".into()])), "{by}");
+        }
+        for filter in [
+            Filter { min_ttft_ms: Some(0.0), ..Filter::default() },
+            Filter { min_input_tokens: Some(0), ..Filter::default() },
+            Filter { min_output_tokens: Some(0), ..Filter::default() },
+            Filter { min_cost: Some(Picodollars::ZERO), ..Filter::default() },
+        ] {
+            assert!(!filter.matches(&bare), "{filter:?}");
+        }
+        let asked = Span { model_requested: Some("gpt-4o".into()), ..bare };
+        let group = GroupFilter { by: GroupBy::Model, groups: Groups::One("gpt-4o".into()) };
+        assert!(group.matches(&asked), "nothing answered, so it is told by what was asked for");
     }
 
     #[test]

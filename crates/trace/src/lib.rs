@@ -4,13 +4,14 @@
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`].
+//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
 pub mod activity;
 pub mod context;
 pub mod filter;
+pub mod group;
 pub mod listing;
 pub mod overview;
 pub mod payload;
@@ -32,8 +33,9 @@ pub use activity::{Activity, ActivityCursor};
 pub use context::TraceContext;
 pub use error::{Error, Result};
 pub use filter::{Cursor, Filter, Page};
+pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
-pub use overview::{GroupBy, Measures, Overview, OverviewQuery, Series};
+pub use overview::{Measures, Overview, OverviewQuery, Series};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};
 pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};

@@ -11,7 +11,7 @@ use crate::filter::Condition;
 use crate::sketch::Sketch;
 use crate::summaries::{self, Resolution};
 use crate::table::{Rows, float_at, number_at};
-use crate::{Error, Filter, Result, Traces};
+use crate::{Error, Filter, GroupBy, Result, Traces};
 
 /// Points of time in an overview at most.
 pub const MOST_POINTS: usize = 2_000;
@@ -24,47 +24,6 @@ const USUAL_POINTS: u64 = 120;
 /// Steps that read well on an axis, in seconds: to a week.
 const STEPS_S: [u64; 18] =
     [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 604_800];
-
-/// What calls are told apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupBy {
-    /// The model that answered, or was asked for when none did.
-    Model,
-    /// Who ran it.
-    Provider,
-    /// The prompt artifact.
-    Prompt,
-    /// The end user.
-    User,
-    /// The environment.
-    Environment,
-    /// How it ended.
-    Status,
-}
-
-impl GroupBy {
-    /// Every one with its word.
-    pub const ALL: [(Self, &'static str); 6] = [
-        (Self::Model, "model"),
-        (Self::Provider, "provider"),
-        (Self::Prompt, "prompt"),
-        (Self::User, "user"),
-        (Self::Environment, "environment"),
-        (Self::Status, "status"),
-    ];
-
-    /// The group of a span as SQL: never null, empty where the span does not say.
-    fn sql(self) -> &'static str {
-        match self {
-            Self::Model => "coalesce(model, model_requested, '')",
-            Self::Provider => "coalesce(provider, '')",
-            Self::Prompt => "coalesce(prompt_name, '')",
-            Self::User => "coalesce(user_id, '')",
-            Self::Environment => "coalesce(environment, '')",
-            Self::Status => "coalesce(status, '')",
-        }
-    }
-}
 
 /// What an overview is asked for.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,9 +17,9 @@ use arrow::error::ArrowError;
 use qd_lake::TableSpec;
 use qd_lake::summary::{Batches, Summary};
 
-use crate::overview::{GroupBy, Measures};
+use crate::overview::Measures;
 use crate::table::{float_at, number_at};
-use crate::{SpanKind, Status};
+use crate::{GroupBy, SpanKind, Status};
 
 /// Rows of a summary that are handed on at a time.
 const BATCH_ROWS: usize = 4096;
@@ -56,8 +56,7 @@ impl Resolution {
 
     /// What is told apart at this resolution: by minutes or hours, users would be about as many as calls.
     pub fn dimensions(self) -> impl Iterator<Item = GroupBy> {
-        let all = GroupBy::ALL.map(|(dimension, _)| dimension).into_iter();
-        all.filter(move |&dimension| self == Self::Day || dimension != GroupBy::User)
+        GroupBy::ALL.iter().copied().filter(move |&dimension| self == Self::Day || dimension != GroupBy::User)
     }
 
     fn derive(self) -> fn(Batches) -> Batches {
@@ -74,7 +73,7 @@ pub(crate) const EVERYTHING: &str = "all";
 
 /// The word for a dimension in a summary.
 pub(crate) fn dimension(group_by: Option<GroupBy>) -> &'static str {
-    GroupBy::ALL.iter().find(|(by, _)| Some(*by) == group_by).map_or(EVERYTHING, |(_, word)| word)
+    group_by.map_or(EVERYTHING, GroupBy::as_str)
 }
 
 /// The summaries of the table of spans.

@@ -3131,8 +3131,25 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /**
+                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 */
+                group_by?: string | null;
+                /** @description Only those of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
+                except_groups?: string | null;
                 /** @description Only those that took at least this long. */
                 min_latency_ms?: number | null;
+                /** @description Only those whose first token came after at least this long. */
+                min_ttft_ms?: number | null;
+                /** @description Only those whose prompt had at least so many tokens. */
+                min_input_tokens?: number | null;
+                /** @description Only those whose answer had at least so many tokens. */
+                min_output_tokens?: number | null;
+                /** @description Only those that cost at least so much. */
+                min_cost_picodollars?: number | null;
                 /** @description A text within input, output or status message. */
                 text?: string | null;
             };
@@ -3228,8 +3245,25 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /**
+                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 */
+                group_by?: string | null;
+                /** @description Only those of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
+                except_groups?: string | null;
                 /** @description Only those that took at least this long. */
                 min_latency_ms?: number | null;
+                /** @description Only those whose first token came after at least this long. */
+                min_ttft_ms?: number | null;
+                /** @description Only those whose prompt had at least so many tokens. */
+                min_input_tokens?: number | null;
+                /** @description Only those whose answer had at least so many tokens. */
+                min_output_tokens?: number | null;
+                /** @description Only those that cost at least so much. */
+                min_cost_picodollars?: number | null;
                 /** @description A text within input, output or status message. */
                 text?: string | null;
             };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { current, EVENTS_MAX, isFinished, type Job, type JobEvent, parseEvent, share, withEvent } from "./jobEvents";
+import { amount, current, EVENTS_MAX, isFinished, type Job, type JobEvent, parseEvent, share, withEvent } from "./jobEvents";
 
 const job = { id: "j", kind: "model.pull", state: "queued", progress: { done: 0, total: null, message: "" } } as Job;
 const progress = (seq: number, done: number): JobEvent => ({ seq, at: "2026-01-01T00:00:00Z", event: "progress", done, total: 10, message: "downloading" });
@@ -9,6 +9,15 @@ test("the latest events say where a job stands", () => {
   const now = current(job, [running, progress(2, 3), progress(3, 7)]);
   expect(now.state).toBe("running");
   expect(share(now.progress)).toBe(0.7);
+});
+
+test("a finished job stays as it is while its feed tells how it came to that", () => {
+  const failed = { ...job, state: "failed", error: "no space" } as Job;
+  expect(current(failed, [{ seq: 1, at: "2026-01-01T00:00:00Z", event: "state", state: "queued", message: "" }, progress(2, 3)])).toBe(failed);
+});
+
+test("what is done is told in the unit of the job", () => {
+  expect([amount("model.pull", { done: 1024, total: 2048 }), amount("other", { done: 3, total: 12 }), amount("other", { done: 3, total: null })]).toEqual(["1.0 KiB of 2.0 KiB", "3 of 12", "3"]);
 });
 
 test("events told twice count once, and only the last ones are kept", () => {

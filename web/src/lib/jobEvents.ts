@@ -1,6 +1,7 @@
 /** What happened to a job, as the server tells it, and what the latest of it says. */
 
 import type { Schemas } from "../api/client";
+import { bytes, count } from "./format";
 
 export type Job = Schemas["Job"];
 
@@ -28,14 +29,21 @@ export function withEvent(events: readonly JobEvent[], next: JobEvent): readonly
   return [...events, next].slice(-EVENTS_MAX);
 }
 
-/** The job as its latest events say. */
+/** The job as its latest events say. A finished one is what it is: its feed begins with what it was. */
 export function current(job: Job, events: readonly JobEvent[]): Job {
+  if (isFinished(job.state)) return job;
   return events.reduce((known, event) => (event.event === "state" ? { ...known, state: event.state } : { ...known, progress: { done: event.done, total: event.total, message: event.message } }), job);
 }
 
 /** How far it is, from 0 to 1; null where nobody knows. */
 export function share({ done, total }: { done: number; total?: number | null }): number | null {
   return total ? Math.min(done / total, 1) : null;
+}
+
+/** How much is done, in the unit of the job's kind; of pulls that is bytes. */
+export function amount(kind: string, { done, total }: { done: number; total?: number | null }): string {
+  const told = kind === "model.pull" ? bytes : count;
+  return total ? `${told(done)} of ${told(total)}` : told(done);
 }
 
 /** The event that a line of a feed tells, or null where it is none. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { filterOfGroup, type Measures, nameOf, type Series, tilesOf } from "./measures";
+import { filterOfSeries, type Measures, nameOf, type Series, tilesOf } from "./measures";
 
 const total: Measures = {
   requests: 200, errors: 5, input_tokens: 1000, output_tokens: 500, cached_tokens: 0, cost_picodollars: 2_500_000_000_000,
@@ -14,8 +14,18 @@ test("each number says itself and leads to the traces behind it", () => {
   expect(tiles.get("First token p50")).toMatchObject({ value: "–", narrowed: {} });
 });
 
-test("groups have names, and filters where the listing knows them", () => {
+test("groups have names", () => {
   const named = (group: string | null, others = 0) => nameOf({ group } as Series, others);
   expect([named("gpt"), named(""), named(null), named(null, 7)]).toEqual(["gpt", "(not told)", "all", "7 others"]);
-  expect([filterOfGroup("model", "gpt"), filterOfGroup("prompt", "p"), filterOfGroup("user", ""), filterOfGroup("user", null)]).toEqual([{ model: "gpt" }, { prompt: "p" }, null, null]);
+});
+
+test("every series leads to the traces that it counts", () => {
+  const series = [{ group: "gpt" }, { group: "" }, { group: null }];
+  expect(series.map((one) => filterOfSeries("model", one, series))).toEqual([
+    { group: { by: "model", one: "gpt" } }, { group: { by: "model", one: "" } }, { group: { by: "model", except: ["gpt", ""] } },
+  ]);
+  expect([filterOfSeries("prompt", { group: "p" }, series), filterOfSeries("prompt", { group: " p" }, series)]).toEqual([{ prompt: "p" }, { group: { by: "prompt", one: " p" } }]);
+  // The errors of those that are ok are none, and not all errors.
+  expect(filterOfSeries("status", { group: "ok" }, series)).toEqual({ group: { by: "status", one: "ok" } });
+  expect(filterOfSeries("user", { group: null }, [{ group: null }])).toEqual({});
 });

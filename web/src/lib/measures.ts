@@ -2,14 +2,11 @@
 
 import type { Schemas } from "../api/client";
 import { count, duration, money, percent } from "./format";
-import type { Filters } from "./traceFilter";
+import type { Filters, GroupName } from "./traceFilter";
 
 export type Measures = Schemas["Measures"];
 export type Series = Schemas["OverviewSeries"];
 export type Measured = Exclude<keyof Series, "group" | "total">;
-
-export const GROUPS = ["model", "provider", "prompt", "user", "environment", "status"] as const;
-export type GroupName = (typeof GROUPS)[number];
 
 export interface Tile {
   title: string;
@@ -23,7 +20,7 @@ export interface Tile {
 const counted = (value: number | null | undefined) => (value != null && value < 10 && !Number.isInteger(value) ? value.toFixed(1) : count(value));
 const perSecond = (value: number | null | undefined) => (value == null ? "–" : `${counted(value)}/s`);
 /** Traces at least as slow as a percentile; a little below it, since percentiles are told within one percent. */
-const slower = (ms: number | null | undefined): Filters => (ms == null ? {} : { min_latency_ms: String(Math.floor(ms * 0.99)) });
+const slower = (ms: number | null | undefined, what: "min_latency_ms" | "min_ttft_ms" = "min_latency_ms"): Filters => (ms == null ? {} : { [what]: String(Math.floor(ms * 0.99)) });
 
 export function tilesOf(total: Measures): Tile[] {
   return [
@@ -34,7 +31,7 @@ export function tilesOf(total: Measures): Tile[] {
     { title: "Latency p50", value: duration(total.latency_p50_ms), narrowed: slower(total.latency_p50_ms) },
     { title: "p95", value: duration(total.latency_p95_ms), narrowed: slower(total.latency_p95_ms) },
     { title: "p99", value: duration(total.latency_p99_ms), narrowed: slower(total.latency_p99_ms) },
-    { title: "First token p50", value: duration(total.ttft_p50_ms), note: total.ttft_p95_ms == null ? undefined : `p95 ${duration(total.ttft_p95_ms)}`, narrowed: {} },
+    { title: "First token p50", value: duration(total.ttft_p50_ms), note: total.ttft_p95_ms == null ? undefined : `p95 ${duration(total.ttft_p95_ms)}`, narrowed: slower(total.ttft_p50_ms, "min_ttft_ms") },
     { title: "Output tokens", value: perSecond(total.output_tokens_per_s), narrowed: {} },
   ];
 }
@@ -69,8 +66,14 @@ export function nameOf(series: Series, otherGroups: number): string {
   return series.group === "" ? "(not told)" : series.group;
 }
 
-/** The filter that a group stands for; the listing cannot ask for what is not told, or for all others. */
-export function filterOfGroup(by: GroupName, group: string | null | undefined): Filters | null {
-  if (group == null || group === "") return null;
-  return { [by]: group };
+/** The traces behind the numbers of a series among all `series`. The one without a name is that of all the others. */
+export function filterOfSeries(by: GroupName, { group }: Pick<Series, "group">, series: readonly Pick<Series, "group">[]): Filters {
+  if (group == null) {
+    const except = series.flatMap((other) => (other.group == null ? [] : [other.group]));
+    return except.length === 0 ? {} : { group: { by, except } };
+  }
+  // A filter by model also takes those who asked for it and got another, one by status is also that of the column of
+  // errors, and a filter that is typed has no spaces around it.
+  const exact = by === "model" || by === "status" || group === "" || group !== group.trim();
+  return exact ? { group: { by, one: group } } : { [by]: group };
 }

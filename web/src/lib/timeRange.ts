@@ -23,6 +23,13 @@ export interface TimeRange {
   to: Date;
 }
 
+/** The shortest relative range, of a day at least, that reaches back to a time. */
+export function rangeBackTo(time: string | number | Date, now = Date.now()): string {
+  const seconds = (now - new Date(time).getTime()) / 1000;
+  const day = RANGES.find((range) => range.key === DEFAULT_RANGE)!.seconds;
+  return (RANGES.find((range) => range.seconds >= Math.max(seconds, day)) ?? RANGES.at(-1)!).key;
+}
+
 /** The range that search parameters tell; a wrong one counts as the default. Relative ranges end now, to the full ten seconds. */
 export function rangeOf(params: URLSearchParams, now = Date.now()): TimeRange {
   const from = new Date(params.get("from") ?? "");

@@ -2,6 +2,7 @@
 
 import type { QueryClient } from "@tanstack/react-query";
 import type { ComponentType } from "react";
+import { rangeParams } from "../lib/traceFilter";
 import { activityQuery } from "../parts/activity";
 import { outlineQuery } from "../parts/outline";
 import { overviewQuery } from "./overview/ask";
@@ -61,6 +62,11 @@ export const PAGES: readonly Page[] = [
   { path: "/audit", title: "Audit", group: "Operate", key: "a", scope: "admin", code: code(() => import("./audit")) },
   { path: "/settings", title: "Settings", group: "Operate", key: "e", scope: "read", code: code(() => import("./settings")) },
 ];
+
+/** Where a link to a page leads from an address: it keeps the time range where that means something. */
+export function placeOf(page: Page, params: URLSearchParams): { pathname: string; search: string } {
+  return { pathname: page.path, search: page.timed ? rangeParams(params).toString() : "" };
+}
 
 export function pageAt(pathname: string): Page | undefined {
   return PAGES.find((page) => (page.path === "/" ? pathname === "/" : pathname === page.path || pathname.startsWith(page.path + "/")));

@@ -1,18 +1,19 @@
 /** Jobs: what takes long, watched as it happens and stopped. */
 
-import { Anchor, Button, Drawer, Group, SegmentedControl, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
+import { Alert, Anchor, Button, Drawer, Group, SegmentedControl, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { api, take } from "../api/client";
 import { ago, duration, time } from "../lib/format";
-import { current, isFinished, type Job, type JobEvent } from "../lib/jobEvents";
-import { CodeBlock } from "../parts/Code";
+import { amount, current, isFinished, type Job, type JobEvent } from "../lib/jobEvents";
+import { CodeBlock, CopyIcon } from "../parts/Code";
 import { JobProgress, JobState, LiveJob, useJobEvents } from "../parts/JobProgress";
 import { Empty, Failed, Waiting } from "../parts/states";
 import { useListKeys } from "../shell/keys";
 import { useSession } from "../signin/session";
+import "./jobs.css";
 
 const STATES = ["all", "queued", "running", "succeeded", "failed", "cancelled"];
 const COLUMNS = ["Kind", "Of what", "Progress", "Begun", "Took", "Attempts"];
@@ -48,7 +49,7 @@ export default function Jobs() {
       )}
       {jobs.length > 0 && <JobTable jobs={jobs} open={open} />}
       {asked.hasNextPage && <Group justify="center"><Button variant="default" loading={asked.isFetchingNextPage} onClick={() => void asked.fetchNextPage()}>More</Button></Group>}
-      <Drawer opened={chosen !== null} onClose={() => open(null)} title="Job" position="right" size="lg" closeButtonProps={{ "aria-label": "Close" }}>
+      <Drawer opened={chosen !== null} onClose={() => open(null)} title="Job" position="right" size="xl" closeButtonProps={{ "aria-label": "Close" }}>
         {chosen !== null && <Details id={chosen} />}
       </Drawer>
     </Stack>
@@ -131,11 +132,11 @@ function Details({ id }: { id: string }) {
         <Group gap="xs"><Text fw={600}>{job.kind} {subjectOf(job)}</Text><JobState state={job.state} /></Group>
         <Cancel job={job} />
       </Group>
-      {job.state === "running" && <JobProgress job={job} />}
-      {job.error && <Failed error={job.error} />}
-      <Text size="xs" c="dimmed">{job.id} · queued {time(job.created)} · begun {time(job.started)} · finished {time(job.finished)}</Text>
-      <Title order={3}>Events</Title>
-      <Events events={events} />
+      {job.state === "running" && <JobProgress job={job} wide />}
+      {job.error && <Why job={job} error={job.error} />}
+      <Text size="xs" c="dimmed">{job.id} · queued {time(job.created)} · begun {time(job.started)}{job.attempts > 1 ? ` (attempt ${job.attempts})` : ""} · finished {time(job.finished)}</Text>
+      <Title order={3}>Log</Title>
+      <Log kind={job.kind} events={events} />
       <Title order={3}>Given</Title>
       <CodeBlock code={JSON.stringify(job.payload, null, 2)} />
       {job.result !== null && job.result !== undefined && <><Title order={3}>Result</Title><CodeBlock code={JSON.stringify(job.result, null, 2)} /></>}
@@ -143,18 +144,30 @@ function Details({ id }: { id: string }) {
   );
 }
 
-function Events({ events }: { events: readonly JobEvent[] }) {
-  if (events.length === 0) return <Text size="sm" c="dimmed">None yet.</Text>;
+/** The error with all its causes, as the server wrote it down. */
+function Why({ job, error }: { job: Job; error: string }) {
+  const failed = job.state === "failed";
   return (
-    <Table.ScrollContainer minWidth={400} maxHeight={320}>
-      <Table stickyHeader aria-label="Events of the job">
-        <Table.Thead><Table.Tr><Table.Th scope="col" className="num">No.</Table.Th><Table.Th scope="col">Time</Table.Th><Table.Th scope="col">What</Table.Th></Table.Tr></Table.Thead>
+    <Alert color={failed ? "red" : "yellow"} variant="outline" title={failed ? "It failed" : "The attempt before failed"} role={failed ? "alert" : "status"}>
+      <Group gap={4} wrap="nowrap" align="flex-start"><Text size="sm" className="job-log-what" flex={1}>{error}</Text><CopyIcon value={error} label="Copy the error" /></Group>
+    </Alert>
+  );
+}
+
+/** What happened, the latest first: it is all that is kept of a job's doings. */
+function Log({ kind, events }: { kind: string; events: readonly JobEvent[] }) {
+  if (events.length === 0) return <Text size="sm" c="dimmed">Nothing happened yet.</Text>;
+  return (
+    <Table.ScrollContainer minWidth={400} maxHeight={360} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Log of the job" } }}>
+      <Table stickyHeader aria-label="Log of the job" className="job-log">
+        <Table.Thead><Table.Tr><Table.Th scope="col" className="num">No.</Table.Th><Table.Th scope="col">Time</Table.Th><Table.Th scope="col">State</Table.Th><Table.Th scope="col">What</Table.Th></Table.Tr></Table.Thead>
         <Table.Tbody>
           {[...events].reverse().map((event) => (
             <Table.Tr key={event.seq}>
               <Table.Td className="num">{event.seq}</Table.Td>
-              <Table.Td className="mono">{time(event.at, true).slice(11)}</Table.Td>
-              <Table.Td>{event.event === "state" ? <Group gap="xs"><JobState state={event.state} />{event.message}</Group> : `${event.message} – ${event.done}${event.total ? ` of ${event.total}` : ""}`}</Table.Td>
+              <Table.Td className="mono job-log-time">{time(event.at, true)}</Table.Td>
+              <Table.Td className="job-log-state">{event.event === "state" && <JobState state={event.state} />}</Table.Td>
+              <Table.Td className="job-log-what">{event.event === "state" ? event.message : `${amount(kind, event)} · ${event.message}`}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

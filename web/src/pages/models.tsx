@@ -4,16 +4,19 @@ import { Anchor, Badge, Button, Drawer, Group, SegmentedControl, Stack, Table, T
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { useSearchParams } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { api, take, type Schemas } from "../api/client";
 import { bytes, count, time } from "../lib/format";
 import type { Job } from "../lib/jobEvents";
+import { tilesOf } from "../lib/measures";
+import { callsLink } from "../lib/traceFilter";
 import { CodeBlock } from "../parts/Code";
 import { Confirm } from "../parts/Confirm";
 import { LiveJob } from "../parts/JobProgress";
 import { Empty, Failed, Waiting } from "../parts/states";
 import { useListKeys } from "../shell/keys";
 import { useSession } from "../signin/session";
+import { overviewQuery } from "./overview/ask";
 
 type Model = Schemas["LocalModel"];
 
@@ -23,6 +26,7 @@ const COLUMNS = ["Model", "Kind", "Size", "Context", "Licence", "State"];
 export default function Models() {
   const asked = useQuery({ queryKey: MODELS, queryFn: () => take(api.GET("/api/v1/models")) });
   const pulls = usePulls();
+  const { may } = useSession();
   const [params, setParams] = useSearchParams();
   const [removing, setRemoving] = useState<Model | null>(null);
   const which = params.get("which") ?? "all";
@@ -44,7 +48,7 @@ export default function Models() {
       {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
       {asked.data && shown.length === 0 && (
         <Empty title="No such model" action={<Button variant="default" onClick={() => setParams({})}>Show all</Button>}>
-          {which === "loaded" ? "A model is loaded by the first request that asks for it, or here." : "The catalogue grows with the [[models.catalog]] entries of the configuration."}
+          {which === "loaded" ? `A model is loaded by the first request that asks for it${may("admin") ? ", or here" : ""}.` : which === "installed" ? "A model of the catalogue is installed by pulling it." : "Neither the catalogue nor what is installed has that name."}
         </Empty>
       )}
       {shown.length > 0 && <ModelTable models={shown} pulls={pulls} open={(model) => set("model", model.name)} remove={setRemoving} />}
@@ -128,7 +132,10 @@ function Row({ model, selected, pulls, open, remove }: { model: Model; selected:
 }
 
 function State({ model }: { model: Model }) {
-  if (model.loaded.length > 0) return <Badge color="teal" variant="default">loaded</Badge>;
+  if (model.loaded.length > 0) {
+    const speed = Math.max(...model.loaded.map((loaded) => (loaded.stats as { completion_tokens_per_s?: number }).completion_tokens_per_s ?? 0));
+    return <Group gap="xs" wrap="nowrap"><Badge color="teal" variant="default" miw="fit-content">loaded</Badge>{speed > 0 && <Text size="xs" c="dimmed">{count(speed)} tokens/s</Text>}</Group>;
+  }
   return model.installed ? <Badge variant="default">installed</Badge> : <Text size="sm" c="dimmed">in the catalogue</Text>;
 }
 
@@ -177,11 +184,36 @@ function Details({ model }: { model: Model }) {
       <Table>
         <Table.Tbody>{rows.map(([name, value]) => <Table.Tr key={name}><Table.Th scope="row" w={170}>{name}</Table.Th><Table.Td>{value}</Table.Td></Table.Tr>)}</Table.Tbody>
       </Table>
+      {installed && <Measured name={model.name} />}
       {model.loaded.map((loaded) => (
         <section key={loaded.name}><Title order={3} mb={4}>Counters of {loaded.name}</Title><CodeBlock code={JSON.stringify(loaded.stats, null, 2)} /></section>
       ))}
       {installed && <section><Title order={3} mb={4}>Manifest</Title><CodeBlock code={JSON.stringify(manifest, null, 2)} /></section>}
     </Stack>
+  );
+}
+
+/** How long calls count for what is measured of a model. */
+const MEASURED = "30d";
+
+/** What calls of the model came to on this machine. */
+function Measured({ name }: { name: string }) {
+  const params = new URLSearchParams({ range: MEASURED, provider: "local", model: name });
+  const asked = useQuery(overviewQuery(params));
+  if (asked.isPending) return <Waiting what="Measuring" />;
+  if (asked.isError) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
+  const { total } = asked.data;
+  const tiles = tilesOf(total).filter((tile) => ["Requests", "Latency p50", "First token p50", "Output tokens"].includes(tile.title));
+  return (
+    <section>
+      <Title order={3} mb={4}>As measured here in 30 days</Title>
+      {total.requests === 0 && <Text size="sm" c="dimmed">Nobody called it. The <Anchor component={Link} to="/playground" inherit underline="always">playground</Anchor> does.</Text>}
+      {total.requests > 0 && (
+        <Table>
+          <Table.Tbody>{tiles.map((tile) => <Table.Tr key={tile.title}><Table.Th scope="row" w={170}>{tile.title}</Table.Th><Table.Td><Anchor component={Link} size="sm" to={callsLink(params, tile.narrowed)}>{tile.value}</Anchor>{tile.note && <Text span size="xs" c="dimmed"> {tile.note}</Text>}</Table.Td></Table.Tr>)}</Table.Tbody>
+        </Table>
+      )}
+    </section>
   );
 }
 

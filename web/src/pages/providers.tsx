@@ -21,7 +21,7 @@ export default function Providers() {
   const { may } = useSession();
   return (
     <Stack gap="xl">
-      {may("admin") ? <Upstreams /> : <Title order={1}>Providers</Title>}
+      {may("admin") ? <Upstreams /> : <div><Title order={1}>Providers</Title><Text size="sm" c="dimmed">Admins see the upstreams behind the routes, and change them.</Text></div>}
       <Routes />
     </Stack>
   );

@@ -5,8 +5,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ApiError } from "../api/client";
 import { follow } from "../api/events";
-import { bytes } from "../lib/format";
-import { current, isFinished, type Job, type JobEvent, parseEvent, share, withEvent } from "../lib/jobEvents";
+import { amount, current, isFinished, type Job, type JobEvent, parseEvent, share, withEvent } from "../lib/jobEvents";
 
 const COLOURS: Record<string, string> = { queued: "gray", running: "cyan", succeeded: "teal", failed: "red", cancelled: "yellow" };
 /** Before a feed that broke is begun again. */
@@ -47,25 +46,24 @@ async function listen(id: string, signal: AbortSignal, tell: (event: JobEvent) =
 }
 
 export function JobState({ state }: { state: string }) {
-  return <Badge variant="default" miw="fit-content" leftSection={<Dot colour={COLOURS[state] ?? "gray"} />}>{state}</Badge>;
+  return <Badge variant="default" miw="max-content" styles={{ label: { overflow: "visible" } }} leftSection={<Dot colour={COLOURS[state] ?? "gray"} />}>{state}</Badge>;
 }
 
 function Dot({ colour }: { colour: string }) {
   return <Text component="span" c={`${colour}.6`} fz={10} lh={1} aria-hidden>●</Text>;
 }
 
-/** A bar and words for a job as it stands. */
-export function JobProgress({ job }: { job: Job }) {
-  const { done, total, message } = job.progress;
+/** A bar and words for a job as it stands; `wide` where nothing stands beside it. */
+export function JobProgress({ job, wide = false }: { job: Job; wide?: boolean }) {
+  const { message } = job.progress;
   const part = share(job.progress);
-  const amount = job.kind === "model.pull" ? `${bytes(done)} of ${bytes(total)}` : `${done} of ${total}`;
   if (job.state !== "running") return <Text size="sm" className="clip" title={job.error ?? message} maw={420}>{job.error ?? (message || "–")}</Text>;
   return (
     <Group gap="xs" wrap="nowrap">
-      <Progress.Root w={110} miw={110} size="sm">
+      <Progress.Root w={wide ? 220 : 110} miw={110} size="sm">
         <Progress.Section value={part === null ? 100 : part * 100} animated={part === null} aria-label={`Progress of ${job.kind}`} />
       </Progress.Root>
-      <Text size="xs" className="clip" maw={230} title={message}>{part === null ? "" : `${Math.floor(part * 100)} % · ${amount} · `}{message}{job.cancel_requested ? " · cancelling" : ""}</Text>
+      <Text size="xs" className="clip" maw={wide ? undefined : 230} title={message}>{part === null ? "" : `${Math.floor(part * 100)} % · ${amount(job.kind, job.progress)} · `}{message}{job.cancel_requested ? " · cancelling" : ""}</Text>
     </Group>
   );
 }

@@ -8,6 +8,7 @@ import { getJson, type Schemas } from "../api/client";
 import { messagesOf } from "../lib/chat";
 import { curlOf } from "../lib/curl";
 import { count, duration, money, time } from "../lib/format";
+import { rangeBackTo } from "../lib/timeRange";
 import { useSession } from "../signin/session";
 import { Chat, Cut } from "./Chat";
 import { CopyIcon } from "./Code";
@@ -91,22 +92,22 @@ function Facts({ span }: { span: Span }) {
     ["Began", time(span.start_time, true)],
     ["Took", duration(span.latency_ms)],
     ["First token", span.ttft_ms == null ? null : duration(span.ttft_ms)],
-    ["Model", span.model && <Filter name="model" value={span.model} />],
-    ["Asked for", span.model_requested && span.model_requested !== span.model ? <Filter name="model" value={span.model_requested} /> : null],
-    ["Provider", span.provider && <Filter name="provider" value={span.provider} />],
+    ["Model", span.model && <Filter span={span} name="model" value={span.model} />],
+    ["Asked for", span.model_requested && span.model_requested !== span.model ? <Filter span={span} name="model" value={span.model_requested} /> : null],
+    ["Provider", span.provider && <Filter span={span} name="provider" value={span.provider} />],
     ["Input tokens", tokens(span.input_tokens)],
     ["Output tokens", tokens(span.output_tokens)],
     ["From cache", span.cached_tokens ? count(span.cached_tokens) : null],
     ["Reasoning", span.reasoning_tokens ? count(span.reasoning_tokens) : null],
     ["Speed", speed(span)],
     ["Cost", span.cost_picodollars == null ? null : money(span.cost_picodollars)],
-    ["User", span.user_id && <Filter name="user" value={span.user_id} />],
+    ["User", span.user_id && <Filter span={span} name="user" value={span.user_id} />],
     ["Session", span.session_id && <Anchor component={Link} to={`/sessions/${encodeURIComponent(span.session_id)}`} inherit underline="always">{span.session_id}</Anchor>],
-    ["Environment", span.environment && <Filter name="environment" value={span.environment} />],
+    ["Environment", span.environment && <Filter span={span} name="environment" value={span.environment} />],
     ["Release", span.release],
     ["Prompt", span.prompt_name && `${span.prompt_name}${span.prompt_version == null ? "" : ` v${span.prompt_version}`}`],
     ["Arm", span.arm],
-    ["Tags", span.tags.length > 0 && span.tags.map((tag) => <Filter key={tag} name="tag" value={tag} />)],
+    ["Tags", span.tags.length > 0 && span.tags.map((tag) => <Filter key={tag} span={span} name="tag" value={tag} />)],
   ];
   return (
     <dl className="facts">
@@ -115,9 +116,9 @@ function Facts({ span }: { span: Span }) {
   );
 }
 
-/** A value that leads to all traces that have it. */
-function Filter({ name, value }: { name: string; value: string }) {
-  return <Anchor component={Link} to={`/traces?${new URLSearchParams({ [name]: value })}`} inherit underline="always" mr={6}>{value}</Anchor>;
+/** A value that leads to the traces that have it, this one among them. */
+function Filter({ span, name, value }: { span: Span; name: string; value: string }) {
+  return <Anchor component={Link} to={`/traces?${new URLSearchParams({ range: rangeBackTo(span.start_time), [name]: value })}`} inherit underline="always" mr={6}>{value}</Anchor>;
 }
 
 function Payloads({ span }: { span: Span }) {

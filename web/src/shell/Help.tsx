@@ -1,5 +1,6 @@
 import { Kbd, Modal, Table } from "@mantine/core";
 import { PAGES } from "../pages";
+import { useSession } from "../signin/session";
 
 const KEYS: readonly [string, string][] = [
   ["/", "Search on this page"],
@@ -7,15 +8,16 @@ const KEYS: readonly [string, string][] = [
   ["Enter", "Open the row"],
   ["Ctrl K", "Command palette"],
   ["?", "This help"],
-  ...PAGES.map((page): [string, string] => [`g ${page.key}`, page.title]),
 ];
 
 export function Help({ opened, close }: { opened: boolean; close: () => void }) {
+  const { may } = useSession();
+  const pages = PAGES.filter((page) => may(page.scope)).map((page): [string, string] => [`g ${page.key}`, page.title]);
   return (
     <Modal opened={opened} onClose={close} title="Keyboard" closeButtonProps={{ "aria-label": "Close" }}>
       <Table>
         <Table.Tbody>
-          {KEYS.map(([key, what]) => (
+          {[...KEYS, ...pages].map(([key, what]) => (
             <Table.Tr key={key}>
               <Table.Td w={110}>{key.split(/\s+/).map((part) => <Kbd key={part} mr={4} size="xs">{part}</Kbd>)}</Table.Td>
               <Table.Td>{what}</Table.Td>

@@ -2,8 +2,9 @@
 
 import { Modal, NavLink, Text, TextInput } from "@mantine/core";
 import { type KeyboardEvent, useMemo, useState } from "react";
-import { useNavigate } from "react-router";
-import { PAGES } from "../pages";
+import { useNavigate, useSearchParams } from "react-router";
+import { rangeParams, tracesLink } from "../lib/traceFilter";
+import { PAGES, placeOf } from "../pages";
 import { useSession } from "../signin/session";
 
 interface Command {
@@ -23,16 +24,18 @@ export function Palette({ opened, close }: { opened: boolean; close: () => void 
 function Commands({ close }: { close: () => void }) {
   const navigate = useNavigate();
   const { may, signOut } = useSession();
+  const [params] = useSearchParams();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const commands = useMemo(() => {
-    const pages = PAGES.filter((page) => may(page.scope)).map((page): Command => ({ label: page.title, hint: `g ${page.key}`, run: () => navigate(page.path) }));
+    const pages = PAGES.filter((page) => may(page.scope)).map((page): Command => ({ label: page.title, hint: `g ${page.key}`, run: () => navigate(placeOf(page, params)) }));
     return [...pages, { label: "Sign out", hint: "", run: () => void signOut() }];
-  }, [may, navigate, signOut]);
+  }, [may, navigate, params, signOut]);
   const wanted = text.trim();
   const found = commands.filter((command) => command.label.toLowerCase().includes(wanted.toLowerCase()));
-  if (/^[0-9a-f]{32}$/i.test(wanted)) found.unshift({ label: `Trace ${wanted}`, hint: "", run: () => navigate(`/traces/${wanted.toLowerCase()}`) });
-  else if (wanted !== "") found.push({ label: `Find traces with “${wanted}”`, hint: "", run: () => navigate(`/traces?text=${encodeURIComponent(wanted)}`) });
+  const reads = may("read");
+  if (reads && /^[0-9a-f]{32}$/i.test(wanted)) found.unshift({ label: `Trace ${wanted}`, hint: "", run: () => navigate(`/traces/${wanted.toLowerCase()}`) });
+  else if (reads && wanted !== "") found.push({ label: `Find traces with “${wanted}”`, hint: "", run: () => navigate(tracesLink(rangeParams(params), { text: wanted })) });
   const at = Math.min(chosen, found.length - 1);
 
   function press(event: KeyboardEvent) {

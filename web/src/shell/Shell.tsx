@@ -1,12 +1,11 @@
 /** What stands around every page: navigation, time range, who is signed in, keyboard. */
 
-import { ActionIcon, AppShell, Burger, Group, Menu, NavLink, ScrollArea, Text, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, AppShell, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, Tooltip, UnstyledButton, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Suspense, use, useEffect } from "react";
 import { Link, Route, Routes, useLocation, useSearchParams } from "react-router";
-import { type Code, type Page, pageAt, PAGES } from "../pages";
+import { type Page, pageAt, PAGES, placeOf } from "../pages";
 import { Empty, Waiting } from "../parts/states";
-import { RANGE_PARAMS } from "../lib/timeRange";
 import { useSession } from "../signin/session";
 import { Boundary } from "./Boundary";
 import { Help } from "./Help";
@@ -39,7 +38,8 @@ export function Shell() {
             </UnstyledButton>
           </Group>
           <Group gap="xs" wrap="nowrap">
-            {page?.timed && <TimeRangePicker />}
+            {/* A trace or a session is shown whole, whenever it was. */}
+            {page?.timed && pathname === page.path && <TimeRangePicker />}
             <ThemeSwitch />
             <Tooltip label="Keyboard"><ActionIcon variant="subtle" color="gray" onClick={openHelp} aria-label="Keyboard shortcuts">?</ActionIcon></Tooltip>
             <AccountMenu />
@@ -52,7 +52,7 @@ export function Shell() {
         <Suspense fallback={<Waiting what="Loading the page" />}>
           <Boundary key={pathname}>
             <Routes>
-              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<View code={known.code} />} />))}
+              {PAGES.flatMap((known) => [known.path, ...(known.also ?? [])].map((path) => <Route key={path} path={path} element={<View page={known} />} />))}
               <Route path="*" element={<Empty title="There is no such page">The navigation on the left has all there are.</Empty>} />
             </Routes>
           </Boundary>
@@ -65,16 +65,29 @@ export function Shell() {
 }
 
 /** A page whose code is here needs no fallback; `use` would show one even so. */
-function View({ code }: { code: Code }) {
-  const Known = code.here ?? use(code.load());
+function View({ page }: { page: Page }) {
+  const { may } = useSession();
+  if (!may(page.scope)) return <NotOpen page={page} />;
+  const Known = page.code.here ?? use(page.code.load());
   return <Known />;
+}
+
+/** Instead of a page whose every button the server would refuse. */
+function NotOpen({ page }: { page: Page }) {
+  const { may, signedIn } = useSession();
+  const other = PAGES.find((known) => may(known.scope));
+  const who = signedIn.role === null ? `This key has ${signedIn.scopes.join(", ")}.` : `Your role is ${signedIn.role}; an admin can give you another.`;
+  return (
+    <Empty title={`The page “${page.title}” is not open to you`} action={other && <Button component={Link} to={other.path} variant="default">Go to {other.title}</Button>}>
+      It needs the scope <code>{page.scope}</code>. {who}
+    </Empty>
+  );
 }
 
 /** Links keep the time range. */
 function Navigation({ current }: { current: Page | undefined }) {
   const { may } = useSession();
   const [params] = useSearchParams();
-  const kept = new URLSearchParams(RANGE_PARAMS.flatMap((name) => (params.has(name) ? [[name, params.get(name)!]] : []))).toString();
   return (
     <ScrollArea component="nav" aria-label="Pages">
       {GROUPS.map((group) => (
@@ -82,7 +95,7 @@ function Navigation({ current }: { current: Page | undefined }) {
           <Text size="xs" c="dimmed" fw={600} px="xs" pt="sm" pb={2}>{group}</Text>
           {PAGES.filter((page) => page.group === group && may(page.scope)).map((page) => (
             <NavLink
-              key={page.path} component={Link} to={{ pathname: page.path, search: page.timed ? kept : "" }} label={page.title}
+              key={page.path} component={Link} to={placeOf(page, params)} label={page.title}
               active={page === current} aria-current={page === current ? "page" : undefined} py={5} px="xs"
             />
           ))}

@@ -2,8 +2,8 @@
 
 import { useEffect, useRef } from "react";
 import { useNavigate, useSearchParams } from "react-router";
-import { PAGES } from "../pages";
-import { RANGE_PARAMS } from "../lib/timeRange";
+import { PAGES, placeOf } from "../pages";
+import { useSession } from "../signin/session";
 
 /** `g` counts as the beginning of a pair for so long. */
 const PAIR_MS = 1200;
@@ -16,6 +16,7 @@ export function isTyping(event: KeyboardEvent): boolean {
 
 export function useNavigationKeys({ openHelp, openPalette }: { openHelp: () => void; openPalette: () => void }): void {
   const navigate = useNavigate();
+  const { may } = useSession();
   const [params] = useSearchParams();
   const pairSince = useRef(0);
   useEffect(() => {
@@ -28,9 +29,8 @@ export function useNavigationKeys({ openHelp, openPalette }: { openHelp: () => v
       const paired = Date.now() - pairSince.current < PAIR_MS;
       pairSince.current = 0;
       if (paired) {
-        const page = PAGES.find((known) => known.key === event.key);
-        const kept = new URLSearchParams(RANGE_PARAMS.flatMap((name) => (params.has(name) ? [[name, params.get(name)!]] : [])));
-        if (page) navigate({ pathname: page.path, search: page.timed ? kept.toString() : "" });
+        const page = PAGES.find((known) => known.key === event.key && may(known.scope));
+        if (page) navigate(placeOf(page, params));
         return;
       }
       if (event.key === "g") pairSince.current = Date.now();
@@ -39,7 +39,7 @@ export function useNavigationKeys({ openHelp, openPalette }: { openHelp: () => v
     }
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);
-  }, [navigate, params, openHelp, openPalette]);
+  }, [navigate, may, params, openHelp, openPalette]);
 }
 
 /** The search field of a page carries `data-search`. */

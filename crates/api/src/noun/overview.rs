@@ -54,7 +54,8 @@ pub struct OverviewParams {
     #[param(minimum = 1)]
     step_s: Option<u64>,
     /// `model`, `provider`, `prompt`, `user`, `environment` or `status`: a series for each.
-    group_by: Option<String>,
+    #[param(value_type = Option<String>)]
+    group_by: Option<GroupBy>,
     /// `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent.
     #[param(value_type = Option<String>)]
     kind: Option<SpanKind>,
@@ -93,7 +94,6 @@ impl OverviewParams {
                 format!("Invalid 'step_s': the range has {MOST_POINTS} points at most, a second apart at least.");
             return Err(Error::parameter("step_s", "invalid_value", message));
         }
-        let group_by = self.group_by.as_deref().map(group_by).transpose()?;
         let filter = Filter {
             project: Some(caller.project_name().clone()),
             kind: self.kind,
@@ -109,16 +109,8 @@ impl OverviewParams {
             prompt: self.prompt,
             ..Filter::default()
         };
-        Ok(OverviewQuery { filter, range, step, group_by })
+        Ok(OverviewQuery { filter, range, step, group_by: self.group_by })
     }
-}
-
-fn group_by(word: &str) -> Result<GroupBy> {
-    let found = GroupBy::ALL.into_iter().find(|(_, known)| *known == word);
-    found.map(|(by, _)| by).ok_or_else(|| {
-        let words = GroupBy::ALL.map(|(_, word)| word).join(", ");
-        Error::parameter("group_by", "invalid_value", format!("Invalid 'group_by': it is one of {words}."))
-    })
 }
 
 /// An overview.

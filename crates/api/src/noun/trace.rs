@@ -12,7 +12,8 @@ use qd_base::time::{TimeRange, Timestamp};
 use qd_base::usage::Usage;
 use qd_catalog::Scope;
 use qd_trace::{
-    Cursor, Filter, Page, Payload, Span, SpanKind, SpanSummary, Status, TraceContext, TraceSummary, Traces,
+    Cursor, Filter, GroupBy, GroupFilter, Groups, Page, Payload, Span, SpanKind, SpanSummary, Status, TraceContext,
+    TraceSummary, Traces,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,6 +29,9 @@ use crate::reply::Json;
 use crate::route::Route;
 use crate::sse;
 use crate::state::Shared;
+
+/// The length of `except_groups` at most, well below that of a whole request's head.
+const EXCEPT_BYTES: usize = 16 << 10;
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
@@ -110,7 +114,9 @@ async fn show_span(
     let span_id: SpanId = id.parse().map_err(|_| missing())?;
     let span = surface.app.traces.span(caller.project_name(), span_id).await?;
     let span = span.filter(|span| span.trace_id.to_string() == trace).ok_or_else(missing)?;
-    Ok(Json(SpanBody::from(&span)))
+    // What lies in blobs was put in already, so nothing is cut.
+    let whole = Span { input_blob: None, output_blob: None, ..span };
+    Ok(Json(SpanBody::from(&whole)))
 }
 
 /// Replaces the beginnings of payloads that went to blobs by the whole.
@@ -211,8 +217,24 @@ pub struct TraceQuery {
     name: Option<String>,
     /// The prompt artifact.
     prompt: Option<String>,
+    /// With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+    /// when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+    #[param(value_type = Option<String>)]
+    group_by: Option<GroupBy>,
+    /// Only those of this group; empty for those that do not say.
+    group: Option<String>,
+    /// Only those of none of these groups: a JSON array of at most 10 texts.
+    except_groups: Option<String>,
     /// Only those that took at least this long.
     min_latency_ms: Option<f64>,
+    /// Only those whose first token came after at least this long.
+    min_ttft_ms: Option<f64>,
+    /// Only those whose prompt had at least so many tokens.
+    min_input_tokens: Option<u64>,
+    /// Only those whose answer had at least so many tokens.
+    min_output_tokens: Option<u64>,
+    /// Only those that cost at least so much.
+    min_cost_picodollars: Option<i64>,
     /// A text within input, output or status message.
     text: Option<String>,
 }
@@ -253,6 +275,7 @@ impl TraceQuery {
             (None, None) => None,
             (from, to) => Some(range(from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX))?),
         };
+        let group = group(self.group_by, self.group, self.except_groups.as_deref())?;
         Ok(Filter {
             project: Some(caller.project_name().clone()),
             range,
@@ -267,10 +290,47 @@ impl TraceQuery {
             environment: self.environment,
             name: self.name,
             prompt: self.prompt,
+            group,
             min_latency_ms: self.min_latency_ms,
+            min_ttft_ms: self.min_ttft_ms,
+            min_input_tokens: self.min_input_tokens,
+            min_output_tokens: self.min_output_tokens,
+            min_cost: self.min_cost_picodollars.map(Picodollars::new),
             text: self.text,
         })
     }
+}
+
+/// The groups that are wanted: `by` and one of the others, or none of the three.
+fn group(by: Option<GroupBy>, one: Option<String>, except: Option<&str>) -> Result<Option<GroupFilter>> {
+    let wrong = |param, message: &str| Err(Error::parameter(param, "invalid_value", message));
+    let (by, groups) = match (by, one, except) {
+        (None, None, None) => return Ok(None),
+        (Some(by), Some(one), None) => (by, Groups::One(one)),
+        (Some(by), None, Some(except)) => (by, Groups::Except(except_groups(except)?)),
+        (Some(_), Some(_), Some(_)) => {
+            return wrong("except_groups", "Invalid 'except_groups': with 'group' nothing is left to except.");
+        }
+        (Some(_), None, None) => {
+            return wrong("group_by", "Invalid 'group_by': it needs 'group' or 'except_groups' beside it.");
+        }
+        (None, one, _) => {
+            let param = if one.is_some() { "group" } else { "except_groups" };
+            return wrong(param, &format!("Invalid '{param}': it needs 'group_by' beside it."));
+        }
+    };
+    Ok(Some(GroupFilter { by, groups }))
+}
+
+fn except_groups(text: &str) -> Result<Vec<String>> {
+    let most = Groups::MOST_EXCEPT;
+    let read = |text| serde_json::from_str::<Vec<String>>(text).ok().filter(|groups| groups.len() <= most);
+    (text.len() <= EXCEPT_BYTES).then(|| read(text)).flatten().ok_or_else(|| {
+        let message = format!(
+            "Invalid 'except_groups': it is a JSON array of at most {most} texts, as [\"a\",\"b\"], in at most {EXCEPT_BYTES} bytes."
+        );
+        Error::parameter("except_groups", "invalid_value", message)
+    })
 }
 
 fn range(from: Timestamp, to: Timestamp) -> Result<TimeRange> {

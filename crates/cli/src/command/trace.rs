@@ -48,7 +48,8 @@ pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
 }
 
 async fn list(context: &Context, door: &Door, filter: TraceFilter) -> Result<(), Error> {
-    let (rows, _) = pages(door, "/api/v1/traces", &parameters(&filter), filter.limit).await?;
+    let except = (!filter.except_group.is_empty()).then(|| Value::from(filter.except_group.clone()).to_string());
+    let (rows, _) = pages(door, "/api/v1/traces", &parameters(&filter, except.as_deref()), filter.limit).await?;
     context.printer.rows(&readable(context, rows), SUMMARY)
 }
 
@@ -64,7 +65,7 @@ fn readable(context: &Context, mut rows: Vec<Value>) -> Vec<Value> {
     rows
 }
 
-fn parameters(filter: &TraceFilter) -> [(&'static str, Option<&str>); 8] {
+fn parameters<'a>(filter: &'a TraceFilter, except: Option<&'a str>) -> [(&'static str, Option<&'a str>); 11] {
     [
         ("model", filter.model.as_deref()),
         ("status", filter.status.as_deref()),
@@ -72,6 +73,9 @@ fn parameters(filter: &TraceFilter) -> [(&'static str, Option<&str>); 8] {
         ("calls", filter.calls.then_some("true")),
         ("session", filter.session.as_deref()),
         ("user", filter.user.as_deref()),
+        ("group_by", filter.group_by.as_deref()),
+        ("group", filter.group.as_deref()),
+        ("except_groups", except),
         ("from", filter.since.as_deref()),
         ("to", filter.until.as_deref()),
     ]
@@ -100,4 +104,27 @@ async fn tail(context: &Context) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn check(flags: &[&str], expected: &str) {
+        let words = ["quarterdeck", "trace", "list"].iter().chain(flags);
+        let Command::Trace(Trace::List(filter)) = Arguments::try_parse_from(words).expect("it parses").command else {
+            panic!("{flags:?} is a list of traces");
+        };
+        assert_eq!(path(&filter, "1", None), format!("/api/v1/traces?limit=1{expected}"));
+    }
+
+    #[test]
+    fn groups_are_asked_for_as_the_server_takes_them() {
+        check(&["--group-by", "user", "--group", ""], "&group_by=user&group=");
+        let except = "&group_by=model&except_groups=%5B%22a%22%2C%22b%22%5D";
+        check(&["--group-by", "model", "--except-group", "a", "--except-group", "b"], except);
+    }
 }

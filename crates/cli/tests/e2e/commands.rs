@@ -32,6 +32,9 @@ fn what_is_wrong_is_said_with_its_exit_code() {
         &["server.adress", "--set", "no such setting"],
     );
     check_refused(&place, &["--config", "absent.toml", "config", "show"], 2, &["absent.toml"]);
+    check_refused(&place, &["trace", "list", "--group", "a"], 2, &["--group-by"]);
+    check_refused(&place, &["trace", "list", "--group-by", "user"], 2, &["--group <NAME>", "--except-group <NAME>"]);
+    check_refused(&place, &["trace", "list", "--group-by", "moon", "--group", ""], 1, &["group_by", "environment"]);
     check_refused(&place, &["model", "show", "no-such-model"], 1, &["no-such-model"]);
     check_refused(&place, &["sql", "SELECT nonsense FROM spans"], 1, &["nonsense"]);
     check_refused(&place, &["sql", "DROP TABLE spans"], 1, &[]);

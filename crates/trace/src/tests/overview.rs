@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::*;
 use crate::sketch::ACCURACY;
-use crate::{GroupBy, Measures, OverviewQuery, Series};
+use crate::{GroupBy, GroupFilter, Groups, Measures, OverviewQuery, Series};
 
 /// Three days of calls and other spans in two projects, which differ in all that an overview tells apart.
 fn spans() -> Vec<Span> {
@@ -148,7 +148,7 @@ async fn an_overview_adds_up_each_call_once_whether_it_is_staged_sealed_or_summa
     let house = house(&spans).await;
     let of_project = Filter::of("default".parse().unwrap());
     for (range, step) in times() {
-        for group_by in [None].into_iter().chain(GroupBy::ALL.map(|(by, _)| Some(by))) {
+        for group_by in [None].into_iter().chain(GroupBy::ALL.iter().copied().map(Some)) {
             check(&house, &spans, &OverviewQuery { filter: of_project.clone(), range, step, group_by }).await;
         }
     }
@@ -171,6 +171,31 @@ async fn an_overview_adds_up_each_call_once_whether_it_is_staged_sealed_or_summa
             let (range, step) = times()[1];
             check(&house, &spans, &OverviewQuery { filter: filter.clone(), range, step, group_by }).await;
         }
+    }
+}
+
+/// Behind the numbers of a series are the spans that the filter of its group takes, and behind those of all series but
+/// some the spans that it takes of none of the others.
+#[tokio::test]
+async fn a_filter_by_group_takes_what_the_series_adds_up() {
+    let spans = spans();
+    let house = house(&spans).await;
+    let (range, step) = times()[1];
+    for &by in GroupBy::ALL {
+        let ask = async |group: Option<GroupFilter>| {
+            let filter = Filter { group, ..Filter::of("default".parse().unwrap()) };
+            let query = OverviewQuery { filter, range, step, group_by: Some(by) };
+            check(&house, &spans, &query).await;
+            house.traces.overview(&query).await.unwrap()
+        };
+        let all = ask(None).await;
+        let names: Vec<String> = all.series.iter().filter_map(|series| series.group.clone()).collect();
+        for (series, name) in all.series.iter().zip(&names) {
+            let one = ask(Some(GroupFilter { by, groups: Groups::One(name.clone()) })).await;
+            assert_eq!(one.series, std::slice::from_ref(series), "{by} {name:?}");
+        }
+        let first = ask(Some(GroupFilter { by, groups: Groups::Except(names[1..].to_vec()) })).await;
+        assert_eq!(first.series, all.series[..1], "{by} but {:?}", &names[1..]);
     }
 }
 

@@ -21,8 +21,8 @@ export function FirstSteps() {
         <Text c="dimmed" size="sm">Send a call through Quarterdeck, and its cost, speed and contents appear here.</Text>
       </div>
       <List size="sm" type="ordered" spacing={2}>
-        <List.Item>Try a model in the <Anchor component={Link} to="/playground" inherit underline="always">playground</Anchor>: nothing to install.</List.Item>
-        <List.Item>Make a <Anchor component={Link} to="/keys" inherit underline="always">key</Anchor> for your program and put it in the environment as <code>QUARTERDECK_API_KEY</code>.</List.Item>
+        {may("infer") && <List.Item>Try a model in the <Anchor component={Link} to="/playground" inherit underline="always">playground</Anchor>: nothing to install.</List.Item>}
+        <List.Item>{may("admin") ? <>Make a <Anchor component={Link} to="/keys" inherit underline="always">key</Anchor> for your program</> : "Ask an admin for a key for your program"} and put it in the environment as <code>QUARTERDECK_API_KEY</code>.</List.Item>
         <List.Item>Point any OpenAI client at this address, or report calls that were made elsewhere.</List.Item>
       </List>
       <Tabs defaultValue={examples[0]!.name} keepMounted={false}>

@@ -2,8 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 import { getJson, type Schemas } from "../../api/client";
-import { type GroupName, GROUPS } from "../../lib/measures";
-import { OVERVIEW_FILTERS, questionKey, serverQuery } from "../../lib/traceFilter";
+import { type GroupName, GROUPS, OVERVIEW_FILTERS, questionKey, serverQuery } from "../../lib/traceFilter";
 
 export type Overview = Schemas["Overview"];
 

@@ -1,15 +1,16 @@
 /** How many calls, how fast, at what cost: numbers, charts, and a table by group. Every number leads to the traces behind it. */
 
-import { ActionIcon, Alert, Button, Group, Pill, Select, SimpleGrid, Table, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Alert, Button, Group, Select, SimpleGrid, Table, Text, Title, Tooltip } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { memo, useCallback, useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
 import { getJson, type Schemas } from "../../api/client";
 import { count, duration, money } from "../../lib/format";
-import { filterOfGroup, GROUP_COLORS, type GroupName, GROUPS, type Measures, nameOf, type Plot, PLOTS, type Tile, tilesOf } from "../../lib/measures";
+import { filterOfSeries, GROUP_COLORS, type Measures, nameOf, type Plot, PLOTS, type Tile, tilesOf } from "../../lib/measures";
 import { RANGE_PARAMS, RANGES } from "../../lib/timeRange";
-import { callsLink, FILTER_LABELS, type Filters, filtersOf, filterText, OVERVIEW_FILTERS, withFilters } from "../../lib/traceFilter";
+import { callsLink, FILTER_LABELS, type Filters, filtersOf, filterText, type GroupName, GROUPS, OVERVIEW_FILTERS, withFilters } from "../../lib/traceFilter";
 import { useTimeRange } from "../../lib/useTimeRange";
+import { FilterPill } from "../../parts/FilterPill";
 import { Failed, Waiting } from "../../parts/states";
 import "../../parts/virtual.css";
 import { groupOf, type Overview, overviewQuery } from "./ask";
@@ -97,9 +98,7 @@ function Head({ by, params, change, refresh, busy }: HeadProps) {
       <Title order={1} mr={4}>Overview</Title>
       <Select w={150} data={GROUPS.map((name) => ({ value: name, label: `by ${name}` }))} value={by} onChange={group} placeholder="All together" aria-label="Group by" clearable clearButtonProps={{ "aria-label": "All together" }} />
       {OVERVIEW_FILTERS.filter((name) => filters[name] !== undefined).map((name) => (
-        <Pill key={name} withRemoveButton onRemove={() => change(withFilters(params, { [name]: "" }))} removeButtonProps={{ "aria-label": `Remove the filter ${FILTER_LABELS[name]}` }}>
-          {filterText(name, filters[name])}
-        </Pill>
+        <FilterPill key={name} text={filterText(name, filters[name]!)} away={`Remove the filter ${FILTER_LABELS[name]}`} remove={() => change(withFilters(params, { [name]: "" }))} />
       ))}
       <Text size="xs" c="dimmed" ml="auto" visibleFrom="sm">Drag over a chart to zoom</Text>
       <Tooltip label="Ask again"><ActionIcon variant="default" size={30} aria-label="Ask again" loading={busy} onClick={refresh}>↻</ActionIcon></Tooltip>
@@ -159,11 +158,11 @@ function Groups({ overview, by, params }: { overview: Overview; by: GroupName; p
         </Table.Thead>
         <Table.Tbody>
           {overview.series.map((series, at) => {
-            const narrowed = filterOfGroup(by, series.group);
+            const narrowed = filterOfSeries(by, series, overview.series);
             return (
               <Table.Tr key={series.group ?? "others"}>
                 <Table.Td><span className={`swatch swatch-${series.group == null ? "gray" : GROUP_COLORS[at % GROUP_COLORS.length]}`} /><To narrowed={narrowed} params={params}>{nameOf(series, overview.other_groups)}</To></Table.Td>
-                {cellsOf(series.total).map(([value, more], column) => <Table.Td key={HEADS[column]} className="num"><To narrowed={narrowed && { ...narrowed, ...more }} params={params}>{value}</To></Table.Td>)}
+                {cellsOf(series.total).map(([value, more], column) => <Table.Td key={HEADS[column]} className="num"><To narrowed={{ ...narrowed, ...more }} params={params}>{value}</To></Table.Td>)}
               </Table.Tr>
             );
           })}
@@ -179,10 +178,10 @@ function cellsOf(total: Measures): [string, Filters][] {
   return [
     [count(total.requests), {}], [count(total.errors), { status: "error" }], [money(total.cost_picodollars), {}], [count(total.input_tokens), {}], [count(total.output_tokens), {}],
     [duration(total.latency_p50_ms), slow("Latency p50")], [duration(total.latency_p95_ms), slow("p95")], [duration(total.latency_p99_ms), slow("p99")],
-    [duration(total.ttft_p50_ms), {}], [total.output_tokens_per_s == null ? "–" : count(total.output_tokens_per_s), {}],
+    [duration(total.ttft_p50_ms), slow("First token p50")], [total.output_tokens_per_s == null ? "–" : count(total.output_tokens_per_s), {}],
   ];
 }
 
-function To({ narrowed, params, children }: { narrowed: Filters | null; params: URLSearchParams; children: string }) {
-  return narrowed === null ? <>{children}</> : <Link to={callsLink(params, narrowed)} className="row-link">{children}</Link>;
+function To({ narrowed, params, children }: { narrowed: Filters; params: URLSearchParams; children: string }) {
+  return <Link to={callsLink(params, narrowed)} className="row-link">{children}</Link>;
 }

@@ -5,12 +5,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
 import { api, take, type Schemas } from "../../api/client";
 import { Empty, Failed, Waiting } from "../../parts/states";
+import { useSession } from "../../signin/session";
 
 type Row = Schemas["PriceRow"];
 
 const COLUMNS = ["Provider", "Model", "Input", "Cached input", "Output", "Long input"];
 
 export function Prices() {
+  const { may } = useSession();
   const asked = useQuery({ queryKey: ["prices"], queryFn: () => take(api.GET("/api/v1/prices")) });
   const [params, setParams] = useSearchParams();
   if (asked.isPending) return <Waiting what="Loading the prices" />;
@@ -22,7 +24,7 @@ export function Prices() {
     <Stack gap="sm">
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          US dollars per million tokens, as of {as_of}. {version === 0 ? "Published prices that the program was built with." : `Version ${version} of your own prices; where they are silent, published ones hold.`} Change
+          US dollars per million tokens, as of {as_of}. {version === 0 ? "Published prices that the program was built with." : `Version ${version} of your own prices; where they are silent, published ones hold.`} {may("admin") ? "Change" : "An admin changes"}
           them with <code>PUT /api/v1/prices</code>; calls that ended before keep their cost.
         </Text>
         <TextInput data-search aria-label="Find a model" placeholder="Provider or model  ( / )" value={params.get("name") ?? ""} onChange={(event) => setParams({ tab: "prices", ...(event.currentTarget.value ? { name: event.currentTarget.value } : {}) }, { replace: true })} />

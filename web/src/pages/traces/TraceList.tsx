@@ -8,7 +8,7 @@ import { type ChangeAddress, useChangeAddress } from "../../lib/addressBar";
 import { count } from "../../lib/format";
 import type { TraceRow } from "../../lib/liveTail";
 import { isTexts, useStored } from "../../lib/stored";
-import { FILTERS, type Filters, filtersOf, serverQuery, withFilters } from "../../lib/traceFilter";
+import { type Filters, filtersOf, serverQuery, withFilters } from "../../lib/traceFilter";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { TraceView } from "../../parts/TraceView";
 import { VirtualTable } from "../../parts/VirtualTable";
@@ -67,7 +67,7 @@ export function TraceList() {
       {tail.missed > 0 && <Text size="xs" c="dimmed" role="status">{count(tail.missed)} spans came faster than they could be shown; they are recorded.</Text>}
       {asked.isError && <Failed error={asked.error} retry={again} />}
       {((asked.isPending && rows.length === 0) || searching) && <Waiting what="Loading traces" />}
-      {!asked.isPending && !asked.isError && !searching && rows.length === 0 && <Nothing filtered={FILTERS.some((name) => params.has(name))} live={live} />}
+      {!asked.isPending && !asked.isError && !searching && rows.length === 0 && <Nothing filtered={Object.keys(filtersOf(params)).length > 0} live={live} />}
       {rows.length > 0 && (
         <div className="fill-rest">
           <VirtualTable

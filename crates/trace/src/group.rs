@@ -1,0 +1,99 @@
+//! What calls are told apart by, and which of the groups are wanted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use qd_lake::Param;
+use serde::{Deserialize, Serialize};
+
+use crate::filter::Condition;
+use crate::overview::MOST_SERIES;
+use crate::span::words;
+use crate::{Error, Span};
+
+words!(
+    /// What calls are told apart by.
+    GroupBy, "way to group calls", {
+        /// The model that answered, or was asked for when none did.
+        Model = "model",
+        /// Who ran it.
+        Provider = "provider",
+        /// The prompt artifact.
+        Prompt = "prompt",
+        /// The end user.
+        User = "user",
+        /// The environment.
+        Environment = "environment",
+        /// How it ended.
+        Status = "status",
+    }
+);
+
+impl GroupBy {
+    /// The group of a span as SQL: never null, empty where the span does not say.
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Self::Model => "coalesce(model, model_requested, '')",
+            Self::Provider => "coalesce(provider, '')",
+            Self::Prompt => "coalesce(prompt_name, '')",
+            Self::User => "coalesce(user_id, '')",
+            Self::Environment => "coalesce(environment, '')",
+            Self::Status => "coalesce(status, '')",
+        }
+    }
+
+    /// The group of a span, as [`Self::sql`] has it.
+    fn of(self, span: &Span) -> &str {
+        let told = match self {
+            Self::Model => span.model.as_deref().or(span.model_requested.as_deref()),
+            Self::Provider => span.provider.as_deref(),
+            Self::Prompt => span.prompt_name.as_deref(),
+            Self::User => span.user_id.as_deref(),
+            Self::Environment => span.environment.as_deref(),
+            Self::Status => Some(span.status.as_str()),
+        };
+        told.unwrap_or_default()
+    }
+}
+
+/// The spans behind one series of an overview.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupFilter {
+    /// What they are told apart by.
+    pub by: GroupBy,
+    /// Which of the groups.
+    pub groups: Groups,
+}
+
+/// Some of the groups in which spans are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Groups {
+    /// This one; empty for spans that do not say.
+    One(String),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+impl Groups {
+    /// Groups that are left out at most: as many as have a series of their own in an overview.
+    pub const MOST_EXCEPT: usize = MOST_SERIES;
+}
+
+impl GroupFilter {
+    pub(crate) fn matches(&self, span: &Span) -> bool {
+        let group = self.by.of(span);
+        match &self.groups {
+            Groups::One(wanted) => wanted == group,
+            Groups::Except(others) => others.iter().all(|other| other != group),
+        }
+    }
+
+    /// Demands the same of `condition`.
+    pub(crate) fn demand(&self, condition: &mut Condition) {
+        let column = self.by.sql();
+        match &self.groups {
+            Groups::One(wanted) => condition.one_of(column, [Param::Text(wanted.clone())]),
+            Groups::Except(others) => condition.none_of(column, others.iter().cloned().map(Param::Text)),
+        }
+    }
+}
