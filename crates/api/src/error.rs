@@ -507,7 +507,7 @@ fn sort_model(error: &qd_model::Error) -> Sort {
             Sort::invalid(StatusCode::NOT_FOUND, "model_not_found")
         }
         Model::Labelled { .. } | Model::Reserved { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
-        Model::Name(_) | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => {
+        Model::Name(_) | Model::LabelName { .. } | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => {
             Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value")
         }
         Model::Catalog { cause, .. } => sort_catalog(cause),
