@@ -161,6 +161,19 @@ fn doctor_finds_nothing_wrong_here() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+#[test]
+fn doctor_reads_the_whole_lake_when_it_is_asked_to() {
+    let place = Place::new(BARE);
+    let checks = place.json(&["doctor", "--verify-lake"]);
+    let finding = |name: &str| {
+        let check = checks.as_array().expect("rows").iter().find(|check| check["check"] == name).expect(name);
+        (check["state"].as_str().expect("text").to_owned(), check["finding"].as_str().expect("text").to_owned())
+    };
+    assert_eq!(finding("files of the lake"), ("ok".to_owned(), "0 read, 0 damaged and set aside".to_owned()));
+    assert_eq!((finding("lake").0, finding("recording").0), ("ok".to_owned(), "ok".to_owned()));
+    assert_eq!(place.json(&["job", "list"])[0]["kind"], "lake.verify");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_answers_the_commands() {
     let _alone = alone().await;
