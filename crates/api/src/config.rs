@@ -40,7 +40,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// Connections open at one time; more wait to be accepted.
     pub connections: usize,
-    /// How long a client may take to send its request head.
+    /// How long a client may take to send a request head: the first one counted from the connection on, so that one which
+    /// says nothing is closed, every other from the end of the answer before it.
     pub head_ms: u64,
     /// How long a client may take to send its request body.
     pub body_ms: u64,
@@ -60,6 +61,8 @@ pub struct Limits {
     pub sql_bytes: usize,
     /// The most spans that one append may bring.
     pub append_spans: usize,
+    /// The most bytes of whole payloads that one answer brings; those beyond it stay beginnings.
+    pub payload_bytes: usize,
 }
 
 impl Default for Limits {
@@ -84,6 +87,8 @@ impl Default for Limits {
             sql_ms: 60_000,
             sql_bytes: 1 << 30,
             append_spans: 10_000,
+            // Two of the largest requests; a single span's payloads are always given whole.
+            payload_bytes: 64 << 20,
         }
     }
 }

@@ -420,9 +420,7 @@ fn sort_gateway(error: &qd_gateway::Error) -> Sort {
         Gateway::Credentials { .. }
         | Gateway::Unusable { .. }
         | Gateway::Unreachable { .. }
-        | Gateway::Protocol { .. } => {
-            Sort::new(StatusCode::BAD_GATEWAY, UPSTREAM, None)
-        }
+        | Gateway::Protocol { .. } => Sort::new(StatusCode::BAD_GATEWAY, UPSTREAM, None),
         Gateway::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, UPSTREAM, None),
         Gateway::Busy { retry_after_ms } => {
             Sort::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", None).after(*retry_after_ms)
@@ -513,7 +511,7 @@ fn sort_model(error: &qd_model::Error) -> Sort {
             Sort::invalid(StatusCode::NOT_FOUND, "model_not_found")
         }
         Model::Labelled { .. } | Model::Reserved { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
-        Model::Name(_) | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => {
+        Model::Name(_) | Model::LabelName { .. } | Model::Source { .. } | Model::Gguf { .. } | Model::Template(_) => {
             Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value")
         }
         Model::Catalog { cause, .. } => sort_catalog(cause),

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use qd_base::id::RequestId;
 use qd_catalog::SignIn;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::Limits;
 use crate::error::{Error, Result};
@@ -41,6 +42,24 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
     async fn from_request(request: Request, surface: &Shared) -> Result<Self> {
         let JsonBytes(body) = JsonBytes::from_request(request, surface).await?;
         json::read_owned(&body, surface.app.config.limits.json_depth).map(Self)
+    }
+}
+
+/// A field for which absent and null differ.
+#[derive(Default)]
+pub enum Change<T> {
+    /// It was not there.
+    #[default]
+    Absent,
+    /// It was null.
+    Null,
+    /// It had a value.
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Value))
     }
 }
 

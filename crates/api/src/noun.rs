@@ -7,6 +7,7 @@ pub mod audit;
 pub mod health;
 pub mod job;
 pub mod key;
+pub mod lake;
 pub mod model;
 pub mod model_route;
 pub mod overview;

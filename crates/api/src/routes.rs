@@ -24,6 +24,7 @@ pub fn table() -> Vec<Route> {
         noun::score::routes(),
         noun::view::routes(),
         noun::sql::routes(),
+        noun::lake::routes(),
         noun::job::routes(),
         noun::project::routes(),
         noun::key::routes(),

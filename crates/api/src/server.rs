@@ -54,6 +54,8 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
 struct Connections {
     router: Router,
     builder: Builder<TokioExecutor>,
+    /// How long the first request may take to come.
+    head_limit: Duration,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -66,6 +68,7 @@ impl Connections {
         Self {
             router,
             builder: builder(limits),
+            head_limit: Duration::from_millis(limits.head_ms),
             places: Arc::new(Semaphore::new(limits.connections)),
             tasks: TaskTracker::new(),
             stopping,
@@ -80,7 +83,10 @@ impl Connections {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let builder = self.builder.clone();
+        let first = CancellationToken::new();
+        let silent = silent(first.clone(), self.head_limit);
         let router = MapRequest::new(self.router.clone(), move |mut request: Request<Incoming>| {
+            first.cancel();
             request.extensions_mut().insert(Connected(address));
             request
         });
@@ -90,6 +96,7 @@ impl Connections {
             let mut connection = pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
+                () = silent => Ok(()),
                 () = stopping.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! { ended = connection => ended, () = closed.cancelled() => Ok(()) }
@@ -100,6 +107,14 @@ impl Connections {
             }
             drop(place);
         });
+    }
+}
+
+/// Completes when no request has come within the limit. Hyper's own timer begins only once it knows the version of HTTP,
+/// which a connection that says nothing, or the half of a preface, never tells.
+async fn silent(first: CancellationToken, limit: Duration) {
+    if tokio::time::timeout(limit, first.cancelled()).await.is_ok() {
+        std::future::pending().await
     }
 }
 

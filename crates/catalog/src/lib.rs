@@ -42,6 +42,7 @@ mod database;
 mod error;
 mod limit;
 mod password;
+mod put;
 #[cfg(test)]
 mod testing;
 

@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::column::{self, Columns};
 use crate::database::{Tx, commit};
+use crate::put::Put;
 use crate::{Catalog, Error, Result, limit, master, project};
 
 /// One project has at most this many providers.
@@ -171,11 +172,36 @@ impl Catalog {
     /// [`Error::TooLarge`] and [`Error::Invalid`] beyond the limits of this module, [`Error::NotFound`] without the
     /// project.
     pub async fn put_provider(&self, project: ProjectId, spec: NewProvider, secret: SecretChange) -> Result<Provider> {
+        self.store_provider(project, spec, secret, Put::Any).await
+    }
+
+    /// Makes a provider. Of several who make one of the same name at once, one succeeds.
+    ///
+    /// # Errors
+    /// As [`Catalog::put_provider`], and [`Error::Exists`] when there is one of this name.
+    pub async fn create_provider(
+        &self,
+        project: ProjectId,
+        spec: NewProvider,
+        secret: Option<Secret>,
+    ) -> Result<Provider> {
+        let secret = secret.map_or(SecretChange::Drop, SecretChange::Set);
+        self.store_provider(project, spec, secret, Put::New).await
+    }
+
+    async fn store_provider(
+        &self,
+        project: ProjectId,
+        spec: NewProvider,
+        secret: SecretChange,
+        put: Put,
+    ) -> Result<Provider> {
         const OPERATION: &str = "changing a provider";
         check(&spec, &secret)?;
         let mut tx = self.db().begin(OPERATION).await?;
         project::require(&mut tx, project).await?;
         let before = find(&mut tx, project, &spec.name).await?;
+        put.check("provider", &spec.name, before.is_some())?;
         if before.is_none() {
             limit::count("number of providers", count(&mut tx, project).await? + 1, MAX_PROVIDERS)?;
         }
@@ -482,6 +508,24 @@ mod tests {
         catalog.remove_provider(made.project, &made.spec.name).await.unwrap();
         assert!(changes.has_changed().unwrap());
         assert!(matches!(catalog.remove_provider(made.project, &made.spec.name).await, Err(Error::NotFound { .. })));
+    }
+
+    #[tokio::test]
+    async fn of_several_who_make_a_provider_one_succeeds() {
+        let (catalog, _dir) = catalog().await;
+        let project = catalog.default_project().id;
+        let make = |n: usize| {
+            let spec = spec("acme", &format!("https://{n}.acme.test/v1"));
+            catalog.create_provider(project, spec, Some(Secret::new(format!("s{n}"))))
+        };
+        let made: Vec<_> = futures::future::join_all((0..8).map(make)).await;
+        let (made, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+        assert!(refused.iter().all(|refused| matches!(refused, Err(Error::Exists { noun: "provider", .. }))));
+        let made: Vec<Provider> = made.into_iter().map(Result::unwrap).collect();
+        assert_eq!(catalog.providers(Some(project)).await.unwrap(), made);
+        let place = made[0].spec.base_url.as_str();
+        let kept = secret(&catalog, "acme").await.unwrap().unwrap();
+        assert_eq!(place, format!("https://{}.acme.test/v1", &kept[1..]), "the secret is of whoever made it");
     }
 
     #[test]

@@ -175,19 +175,24 @@ impl Catalog {
         Ok(())
     }
 
-    /// Forgets jobs that were finished before `before`, and says how many.
+    /// Forgets jobs that were finished before `before`, and the oldest of the finished ones beyond the newest `most`. Says
+    /// how many.
     ///
     /// # Errors
     /// [`Error::Database`] when that fails.
-    pub async fn prune_jobs(&self, before: Timestamp) -> Result<u64> {
+    pub async fn prune_jobs(&self, before: Timestamp, most: u64) -> Result<u64> {
         const OPERATION: &str = "forgetting old jobs";
         let mut tx = self.db().begin(OPERATION).await?;
-        let gone = sqlx::query("DELETE FROM job WHERE finished_ns < $1")
-            .bind(before.as_nanos())
-            .execute(&mut *tx)
-            .await
-            .map_err(Error::database(OPERATION))?
-            .rows_affected();
+        let gone = sqlx::query(
+            "DELETE FROM job WHERE finished_ns < $1 OR finished_ns < \
+             (SELECT finished_ns FROM job WHERE finished_ns IS NOT NULL ORDER BY finished_ns DESC LIMIT 1 OFFSET $2)",
+        )
+        .bind(before.as_nanos())
+        .bind(stored(most.saturating_sub(1)))
+        .execute(&mut *tx)
+        .await
+        .map_err(Error::database(OPERATION))?
+        .rows_affected();
         commit(tx, OPERATION).await?;
         Ok(gone)
     }
@@ -737,9 +742,26 @@ pub(crate) mod tests {
         let rest = list(JobFilter::default(), Page::maybe_after(2, first.next)).await;
         assert_eq!(rest.items.iter().map(|job| job.id).collect::<Vec<_>>(), [ids[0]]);
 
-        assert_eq!(catalog.prune_jobs(Timestamp::MAX).await.unwrap(), 1);
+        assert_eq!(catalog.prune_jobs(Timestamp::MAX, 100).await.unwrap(), 1);
         assert!(matches!(catalog.job(ids[1]).await, Err(Error::NotFound { .. })));
         assert!(catalog.job_events(ids[1], 0).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_finished_jobs_the_newest_stay() {
+        let (catalog, _dir) = catalog().await;
+        let waiting = enqueue(&catalog).await;
+        let mut finished = Vec::new();
+        for _ in 0..5 {
+            let id = enqueue(&catalog).await;
+            catalog.cancel(id).await.unwrap();
+            finished.push(id);
+        }
+        assert_eq!(catalog.prune_jobs(Timestamp::MIN, 5).await.unwrap(), 0);
+        assert_eq!(catalog.prune_jobs(Timestamp::MIN, 2).await.unwrap(), 3);
+        let left = catalog.jobs(&JobFilter::default(), Page::default()).await.unwrap();
+        let left: Vec<_> = left.items.iter().map(|job| job.id).collect();
+        assert_eq!(left, [finished[4], finished[3], waiting]);
     }
 
     #[tokio::test]

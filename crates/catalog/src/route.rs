@@ -72,7 +72,8 @@ impl ModelRoute {
         for (place, target) in self.targets.iter().enumerate() {
             limit::text("targets", &target.model, MAX_MODEL_BYTES)?;
             if self.targets[..place].contains(target) {
-                let twin = format!("name {}/{} twice; retries say how often it is asked", target.provider, target.model);
+                let twin =
+                    format!("name {}/{} twice; retries say how often it is asked", target.provider, target.model);
                 return Err(Error::invalid("targets", twin));
             }
         }

@@ -25,6 +25,9 @@ use crate::{Catalog, Error, Result};
 /// Progress reaches the catalog this often at most; the last one always does.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
+/// Finished jobs are looked through this often for those that are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
 /// What a handler says in the end.
 pub type Answer = std::result::Result<Value, JobError>;
 
@@ -154,11 +157,22 @@ pub struct RunnerConfig {
     /// Whether no other process can hold jobs of this catalog. Then those that are marked as running were left by a
     /// process that died, and are begun again at once instead of when their lease expires.
     pub sole: bool,
+    /// How long a finished job is remembered; `None` for ever.
+    pub keep: Option<Duration>,
+    /// The most finished jobs that are remembered.
+    pub keep_most: u64,
 }
 
 impl Default for RunnerConfig {
     fn default() -> Self {
-        Self { slots: 2, lease: Duration::from_secs(30), grace: Duration::from_secs(10), sole: true }
+        Self {
+            slots: 2,
+            lease: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+            sole: true,
+            keep: Some(Duration::from_secs(30 * 24 * 3600)),
+            keep_most: 10_000,
+        }
     }
 }
 
@@ -234,6 +248,8 @@ impl Loop {
         let first = if self.runner.config.sole { Timestamp::MAX } else { Timestamp::now() };
         self.reclaim(first).await;
         let mut timer = beats(self.runner.config.lease);
+        // The first tick comes at once: a server that is restarted every day forgets too.
+        let mut prune = tokio::time::interval(PRUNE_EVERY);
         while !self.stop.is_cancelled() {
             // Not a branch of the select: a claim that is dropped half-way would leave a job to nobody.
             self.fill_slots().await;
@@ -241,6 +257,7 @@ impl Loop {
                 () = self.stop.cancelled() => {}
                 Some(ended) = self.attempts.join_next() => self.forget(ended),
                 _ = timer.tick() => self.reclaim(Timestamp::now()).await,
+                _ = prune.tick() => self.prune().await,
                 signal = signals.recv() => self.hear(signal),
             }
         }
@@ -276,6 +293,16 @@ impl Loop {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "begin again jobs whose runner went away"),
             Err(error) => tracing::error!(error = %chain(&error), "cannot look for jobs whose runner went away"),
+        }
+    }
+
+    async fn prune(&self) {
+        let config = &self.runner.config;
+        let before = config.keep.map_or(Timestamp::MIN, |keep| Timestamp::now().saturating_sub(keep));
+        match self.runner.catalog.prune_jobs(before, config.keep_most).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "forgot finished jobs"),
+            Err(error) => tracing::error!(error = %chain(&error), "cannot forget finished jobs"),
         }
     }
 
@@ -517,6 +544,24 @@ mod tests {
     async fn until_cancelled(context: JobContext) -> Answer {
         context.token().cancelled().await;
         Err(JobError::Cancelled)
+    }
+
+    #[tokio::test]
+    async fn a_runner_forgets_old_jobs() {
+        let (catalog, _dir) = catalog().await;
+        for _ in 0..5 {
+            let id = enqueue(&catalog).await;
+            catalog.cancel(id).await.unwrap();
+        }
+        let config = RunnerConfig { keep_most: 2, ..RunnerConfig::default() };
+        let running = runner(&catalog, |_| async { Ok(Value::Null) }).with_config(config).start();
+        let jobs =
+            async || catalog.jobs(&crate::JobFilter::default(), crate::Page::default()).await.unwrap().items.len();
+        while jobs().await > 2 {
+            tokio::task::yield_now().await;
+        }
+        running.shutdown().await;
+        assert_eq!(jobs().await, 2);
     }
 
     #[tokio::test]

@@ -138,7 +138,11 @@ Examples:
     #[command(subcommand)]
     Config(Config),
     /// Check this installation and say what is wrong with it
-    Doctor,
+    Doctor {
+        /// Also read every file of the lake in full, and set aside those that are damaged
+        #[arg(long)]
+        verify_lake: bool,
+    },
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
     /// Print a completion script for a shell
@@ -191,6 +195,28 @@ pub enum Model {
     Load { name: String },
     /// Free a loaded model's memory, once its accepted requests are done
     Unload { name: String },
+    /// Point a label at a version, so that calls may ask for `name@label`
+    #[command(after_help = "\
+Examples:
+  quarterdeck model label support-bot production 3
+  quarterdeck model label support-bot production 3 --expect 2     only if it is at version 2
+  quarterdeck model label support-bot production 3 --expect 0     only if it is nowhere")]
+    Label {
+        name: String,
+        label: String,
+        version: u32,
+        /// Only if the label is at this version now; 0 for nowhere
+        #[arg(long, value_name = "VERSION")]
+        expect: Option<u32>,
+    },
+    /// Take a label away
+    Unlabel {
+        name: String,
+        label: String,
+        /// Only if the label is at this version now
+        #[arg(long, value_name = "VERSION")]
+        expect: Option<u32>,
+    },
     /// Remove an installed model
     Remove { name: String },
 }

@@ -26,6 +26,7 @@ pub struct Config {
     pub engine: Engine,
     pub lake: Lake,
     pub trace: Trace,
+    pub jobs: Jobs,
     pub net: Net,
     pub limits: Limits,
     /// What one call to a model may take, upstreams included.
@@ -132,7 +133,7 @@ pub struct Lake {
     pub commit_interval_ms: u64,
     /// A group is committed at this size even when the interval has not passed.
     pub commit_bytes: usize,
-    /// Rows waiting for a commit may take this much memory; beyond it appends are refused with 503.
+    /// Rows waiting for a commit may take this much memory; beyond it appends are refused with 429.
     pub queue_bytes: usize,
     /// Staged rows are sealed into a Parquet segment at this many rows,
     pub seal_rows: usize,
@@ -182,6 +183,22 @@ pub struct Trace {
 impl Default for Trace {
     fn default() -> Self {
         Self { mode: TraceMode::Async, queue: 65_536 }
+    }
+}
+
+/// How long work that is done is remembered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jobs {
+    /// Finished jobs older than this are forgotten; 0 remembers them for ever.
+    pub keep_days: u32,
+    /// The most finished jobs that are remembered; the oldest are forgotten first.
+    pub keep: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { keep_days: 30, keep: 10_000 }
     }
 }
 

@@ -15,10 +15,10 @@ use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
-use qd_catalog::{Catalog, MasterKey, Runner, Running};
+use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
 use qd_lake::blob::BlobStore;
-use qd_lake::{Lake, LakeConfig};
+use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
@@ -85,8 +85,9 @@ impl House {
             qd_gateway::Error::Configuration { message } => Error::Configuration { why: message },
             cause => Error::doing("opening the gateway", cause),
         })?;
-        let pulls = Arc::new(PullHandler::new(models.clone()));
-        let jobs = Runner::new(catalog.clone(), [pulls as Arc<dyn qd_catalog::Handler>]).start();
+        let pulls: Arc<dyn qd_catalog::Handler> = Arc::new(PullHandler::new(models.clone()));
+        let checks = Arc::new(VerifyHandler::new(lake.clone()));
+        let jobs = Runner::new(catalog.clone(), [pulls, checks]).with_config(runner_config(config)).start();
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
@@ -223,6 +224,12 @@ fn model_options(config: &Config) -> ModelOptions {
         prefix_bytes: config.engine.prefix_bytes,
         ..ModelOptions::default()
     }
+}
+
+fn runner_config(config: &Config) -> RunnerConfig {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let keep = Some(config.jobs.keep_days).filter(|days| *days > 0).map(|days| DAY * days);
+    RunnerConfig { keep, keep_most: config.jobs.keep, ..RunnerConfig::default() }
 }
 
 fn recorder_config(config: &Config) -> RecorderConfig {

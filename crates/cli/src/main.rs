@@ -74,7 +74,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Sql(sql) => command::sql::run(context, sql).await,
         Command::Job(verb) => command::job::run(context, verb).await,
         Command::Config(args::Config::Show { origin }) => command::config::show(context, origin),
-        Command::Doctor => command::doctor::run(context).await,
+        Command::Doctor { verify_lake } => command::doctor::run(context, verify_lake).await,
         Command::Openapi => command::openapi::print(),
         Command::Completions { shell } => command::completions::print(shell),
     }

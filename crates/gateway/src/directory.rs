@@ -96,7 +96,8 @@ impl Directory {
         let own = own.get(&project);
         let hidden = |name: &ProviderName| own.is_some_and(|own| own.providers.contains_key(name));
         let shared = self.shared.iter().filter(|(name, _)| !hidden(name)).map(|(_, provider)| provider);
-        let mut upstreams: Vec<_> = own.into_iter().flat_map(|own| own.providers.values()).chain(shared).cloned().collect();
+        let mut upstreams: Vec<_> =
+            own.into_iter().flat_map(|own| own.providers.values()).chain(shared).cloned().collect();
         upstreams.sort_by(|a, b| a.name().cmp(b.name()));
         upstreams.insert(0, self.local.clone());
         upstreams

@@ -141,6 +141,13 @@ impl Core {
         let _rewriting = self.rewriting.lock().await;
         let snapshot = self.tables.table(table.as_str())?;
         for segment in &snapshot.segments {
+            if pending(&segment.record, &snapshot.tombstones).is_empty() {
+                continue;
+            }
+            // A damaged segment is set aside here, or it would keep all others from being compacted for ever.
+            if self.set_aside_damaged(vec![Arc::clone(segment)]).await? > 0 {
+                continue;
+            }
             if self.holds_hidden_rows(&snapshot, segment).await? {
                 self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
             }
@@ -163,9 +170,6 @@ impl Core {
     }
 
     async fn holds_hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>) -> Result<bool, Error> {
-        if pending(&segment.record, &snapshot.tombstones).is_empty() {
-            return Ok(false);
-        }
         let table = &snapshot.spec.name;
         let count = async {
             let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new())?;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use qd_base::{TableName, Timestamp};
-use qd_catalog::{Catalog, SegmentRecord, Staged};
+use qd_catalog::{Catalog, Quarantined, SegmentRecord, Staged};
 use tokio::sync::Notify;
 
 use crate::blob::sweep;
 use crate::engine::Engine;
 use crate::file::Disk;
-use crate::health::{Health, LakeStats, TableStats};
+use crate::health::{Alarm, Health, LakeStats, TableStats};
 use crate::query::Queries;
 use crate::segment::{Segment, Unreadable};
 use crate::tables::Tables;
@@ -98,6 +98,11 @@ impl Folders {
     pub fn of(&self, record: &SegmentRecord) -> PathBuf {
         self.segments.join(&record.path)
     }
+
+    /// Where the file of a segment lies once it was set aside.
+    fn set_aside(&self, record: &SegmentRecord) -> PathBuf {
+        self.quarantine.join(record.table.as_str()).join(format!("{}.parquet", record.id))
+    }
 }
 
 impl Core {
@@ -127,10 +132,23 @@ impl Core {
             sealed: Notify::new(),
             config,
         };
+        core.recall_quarantined().await?;
         for table in core.tables.names() {
             core.load(&table).await?;
         }
         Ok(core)
+    }
+
+    /// Raises again the alarms about segments that were set aside: a restart does not bring their rows back.
+    async fn recall_quarantined(&self) -> Result<(), Error> {
+        let aside = self.catalog.quarantined().await.map_err(Error::catalog("listing quarantined segments"))?;
+        for Quarantined { segment, since, reason } in aside {
+            let file = self.folders.set_aside(&segment);
+            let place = if file.exists() { format!("; it is now {}", file.display()) } else { String::new() };
+            let message = format!("{reason}; its {} rows are not served{place}", segment.rows);
+            self.health.still_quarantined(Alarm { at: since, subject: format!("segment {}", segment.path), message });
+        }
+        Ok(())
     }
 
     async fn load(&self, table: &TableName) -> Result<(), Error> {
@@ -207,7 +225,7 @@ impl Core {
 
     /// Takes a damaged segment out of use and raises an alarm; its file is kept in the quarantine folder.
     pub async fn set_aside(&self, record: &SegmentRecord, reason: &str) {
-        let aside = self.folders.quarantine.join(record.table.as_str()).join(format!("{}.parquet", record.id));
+        let aside = self.folders.set_aside(record);
         // The file may be the one that is missing, and the catalog the one that fails: the rest is served anyway.
         let moved = self.disk.rename(&self.folders.of(record), &aside);
         let recorded = self.catalog.quarantine_segment(record.id, reason).await;

@@ -74,7 +74,8 @@ impl Engine {
             .with_object_store_registry(Arc::new(OnlySegments(Arc::new(LocalFileSystem::new_with_prefix(segments)?))))
             .build()?;
         let workers = Workers::start("lake", config.threads, None).map_err(DataFusionError::IoError)?;
-        let background = Workers::start("lake-background", 1, Some(BACKGROUND_PRIORITY)).map_err(DataFusionError::IoError)?;
+        let background =
+            Workers::start("lake-background", 1, Some(BACKGROUND_PRIORITY)).map_err(DataFusionError::IoError)?;
         Ok(Self { workers, background, state: state(config.threads)?, environment, running: Arc::default() })
     }
 

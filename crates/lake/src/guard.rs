@@ -3,7 +3,8 @@
 //! The first look is at the syntax: one statement, of a kind that reads. The second is at the plan, which must
 //! hold nothing that changes data, tables or settings. What cannot be reached is not there in the first place:
 //! the query engine knows no file system but the folder of the segments, no function that reads files, and none
-//! whose answer can be many times larger than its arguments.
+//! whose answer is as large as a number in the statement says. Those whose answer grows with their arguments, such as
+//! `concat` and `replace`, are there with a limit on what one call makes (`bounded`).
 
 use std::ops::ControlFlow;
 

@@ -74,6 +74,13 @@ impl Health {
         self.remember(Alarm { at: Timestamp::now(), subject, message });
     }
 
+    /// What was set aside before this lake was opened: its rows are not served until somebody sees to it.
+    pub fn still_quarantined(&self, alarm: Alarm) {
+        self.quarantined.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(subject = alarm.subject, message = alarm.message, "data of the lake is still set aside");
+        self.remember(alarm);
+    }
+
     fn recovered(&self, operation: &str) {
         let mut failing = self.failing.lock();
         if failing.as_ref().is_some_and(|alarm| alarm.subject == operation) {
@@ -148,7 +155,7 @@ pub struct LakeStats {
     pub compactions: u64,
     /// Commits, seals and compactions that failed; they are tried again, commits by whoever appends.
     pub failures: u64,
-    /// Segments and staged batches set aside because they are damaged.
+    /// Segments and staged batches set aside because they are damaged, also before this start.
     pub quarantined: u64,
     /// What fails at present.
     pub failing: Option<Alarm>,

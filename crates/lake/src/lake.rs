@@ -7,8 +7,10 @@ use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use qd_base::Timestamp;
 use qd_catalog::Catalog;
+use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::commit;
 use crate::core::Core;
@@ -31,6 +33,15 @@ const MAX_TRIES: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Lake {
     open: Arc<Open>,
+}
+
+/// What a check of the lake found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Segments and summaries that were read in full.
+    pub segments: u64,
+    /// Those that were damaged, and were set aside.
+    pub damaged: u64,
 }
 
 #[derive(Debug)]
@@ -192,14 +203,30 @@ impl Lake {
         self.detached("deleting a subject", delete).await
     }
 
-    /// Reads every segment in full and sets aside those that are not what was written. Returns how many.
+    /// Reads every segment in full and sets aside those that are not what was written, until `stop`. `report` hears how
+    /// many of how many were read.
     ///
     /// # Errors
     /// [`Error::Broken`] when the check itself broke off.
-    pub async fn verify(&self) -> Result<usize, Error> {
-        let segments = |core: &Core| core.tables.segments();
-        self.detached("checking segments", move |core| async move { core.set_aside_damaged(segments(&core)).await })
-            .await
+    pub async fn verify(
+        &self,
+        stop: &CancellationToken,
+        report: impl Fn(u64, u64) + Send + Sync,
+    ) -> Result<Verified, Error> {
+        let segments = self.open.core.tables.segments();
+        let all = segments.len() as u64;
+        let mut verified = Verified::default();
+        report(0, all);
+        for segment in segments {
+            if stop.is_cancelled() {
+                break;
+            }
+            let check = move |core: Arc<Core>| async move { core.set_aside_damaged(vec![segment]).await };
+            verified.damaged += self.detached("checking segments", check).await? as u64;
+            verified.segments += 1;
+            report(verified.segments, all);
+        }
+        Ok(verified)
     }
 
     /// What the lake holds and how it fares.

@@ -11,7 +11,7 @@
 //!
 //! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
 //! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject` → [`summary`]); how they
-//! are read (`guard` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`]); and
+//! are read (`guard` → `bounded` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
 //! beside it, what is opaque: [`blob`].
 
 pub mod config;
@@ -30,6 +30,7 @@ mod seal;
 mod subject;
 pub mod summary;
 
+mod bounded;
 mod engine;
 mod guard;
 pub mod query;
@@ -38,6 +39,7 @@ mod stop;
 
 mod core;
 pub mod health;
+pub mod job;
 pub mod lake;
 
 pub mod blob;
@@ -51,7 +53,8 @@ pub use config::{LakeConfig, QueryLimits};
 pub use error::Error;
 pub use file::{Disk, DiskFile, LocalDisk};
 pub use health::{Alarm, LakeStats, TableStats};
-pub use lake::Lake;
+pub use job::VerifyHandler;
+pub use lake::{Lake, Verified};
 pub use query::{Param, QueryOutput};
 pub use queue::Ack;
 pub use summary::Summary;

@@ -17,6 +17,7 @@ use futures::StreamExt;
 use qd_base::Timestamp;
 use tokio::sync::Semaphore;
 
+use crate::bounded::bounded;
 use crate::engine::Engine;
 use crate::guard::{check_plan, parse, syntax};
 use crate::scan::{SegmentsRead, TableScan};
@@ -195,6 +196,7 @@ impl Work {
     async fn plan(&self, statement: Statement) -> Result<SendableRecordBatchStream, Error> {
         let plan = self.state.statement_to_plan(statement).await.map_err(syntax)?;
         check_plan(&plan)?;
+        let plan = bounded(plan).map_err(syntax)?;
         let params = self.params.iter().cloned().map(ScalarValue::from).collect::<Vec<_>>();
         // Without parameters, `$1` stays and is reported as missing by the planner.
         let plan =

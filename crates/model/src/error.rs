@@ -47,6 +47,12 @@ pub enum Error {
         /// The labels, in words.
         labels: String,
     },
+    /// A label that `name@label` would not mean.
+    #[error("{label} is no label: after `@` it is read as a version")]
+    LabelName {
+        /// The label.
+        label: String,
+    },
     /// A local file cannot be registered under a name of the catalogue.
     #[error("{name} is a name of the catalogue; choose another for your own file")]
     Reserved {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use qd_base::{ArtifactName, ModelName, Sha256Hex, VersionId};
+use qd_base::{ArtifactName, Label, ModelName, ProjectId, Sha256Hex, VersionId};
 use qd_catalog::{ArtifactKind, Catalog, Page, Version, VersionRef};
 use qd_lake::blob::BlobStore;
 use qd_net::Client;
@@ -145,22 +145,80 @@ impl Models {
         Ok(Installed { name, version: version.info.number, version_id: version.info.id, path, manifest })
     }
 
+    /// Points a label at a version of an installed model, in the name of `actor`: from where the caller believes it to be
+    /// (`Some(None)`: nowhere), or from wherever it is now.
+    ///
+    /// # Errors
+    /// [`Error::LabelName`] for a label that would be read as a version, [`Error::Catalog`] when the label was moved in
+    /// the meantime or there is no such version, [`Error::Unknown`] and [`Error::NotInstalled`].
+    pub async fn set_label(
+        &self,
+        actor: &str,
+        name: &str,
+        label: &Label,
+        expected: Option<Option<u32>>,
+        to: u32,
+    ) -> Result<ModelRecord, Error> {
+        if !matches!(label.as_str().parse(), Ok(VersionRef::Label(_))) {
+            return Err(Error::LabelName { label: label.to_string() });
+        }
+        let (name, artifact) = self.installed_artifact(name).await?;
+        let expected = match expected {
+            Some(expected) => expected,
+            None => self.label(&artifact, label).await?,
+        };
+        const OPERATION: &str = "moving a label of a model";
+        let catalog = self.catalog.acting(actor).map_err(Error::catalog(OPERATION))?;
+        let moved = catalog.set_label(self.project(), ArtifactKind::Model, &artifact, label, expected, to).await;
+        moved.map_err(Error::catalog(OPERATION))?;
+        self.record(&name).await
+    }
+
+    /// Takes a label away from a model, in the name of `actor`: from the version where the caller believes it to be, or
+    /// from wherever it is now.
+    ///
+    /// # Errors
+    /// As [`Models::set_label`]; [`Error::NoVersion`] when the label points nowhere.
+    pub async fn remove_label(
+        &self,
+        actor: &str,
+        name: &str,
+        label: &Label,
+        expected: Option<u32>,
+    ) -> Result<ModelRecord, Error> {
+        let (name, artifact) = self.installed_artifact(name).await?;
+        let found = self.label(&artifact, label).await?;
+        let found = found.ok_or_else(|| Error::NoVersion { name: name.to_string(), version: label.to_string() })?;
+        const OPERATION: &str = "removing a label of a model";
+        let catalog = self.catalog.acting(actor).map_err(Error::catalog(OPERATION))?;
+        let expected = expected.unwrap_or(found);
+        let removed = catalog.remove_label(self.project(), ArtifactKind::Model, &artifact, label, expected).await;
+        removed.map_err(Error::catalog(OPERATION))?;
+        self.record(&name).await
+    }
+
+    /// Whether [`Models::remove`] would remove the model, for who has something to do before.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn check_removable(&self, name: &str) -> Result<(), Error> {
+        let (name, artifact) = self.installed_artifact(name).await?;
+        let labels = self.labels(&artifact).await?;
+        if labels.is_empty() {
+            return Ok(());
+        }
+        let labels = labels.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(", ");
+        Err(Error::Labelled { name: name.to_string(), labels })
+    }
+
     /// Removes all versions of an installed model, and those of its files that no other model has.
     ///
     /// # Errors
     /// [`Error::Labelled`] while a label points at it: somebody said that it is in use.
     pub async fn remove(&self, name: &str) -> Result<Removed, Error> {
-        let name = self.canonical(name)?;
-        let artifact = artifact_name(&name)?;
-        let labels = self.labels(&artifact).await?;
-        if !labels.is_empty() {
-            let labels = labels.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(Error::Labelled { name: name.to_string(), labels });
-        }
+        self.check_removable(name).await?;
+        let (_, artifact) = self.installed_artifact(name).await?;
         let versions = self.versions(&artifact).await?;
-        if versions.is_empty() {
-            return Err(self.absent(&name, &VersionRef::Latest).await);
-        }
         let files = self.files(&versions).await?;
         let project = self.catalog.default_project().id;
         self.catalog
@@ -265,6 +323,20 @@ impl Models {
         }
     }
 
+    /// Models are the server's own, whichever project calls them.
+    fn project(&self) -> ProjectId {
+        self.catalog.default_project().id
+    }
+
+    /// The canonical name of an installed model, and that of its artifact.
+    async fn installed_artifact(&self, name: &str) -> Result<(ModelName, ArtifactName), Error> {
+        let name = self.canonical(name)?;
+        match self.version(&name, &VersionRef::Latest).await? {
+            Some(_) => Ok((name.clone(), artifact_name(&name)?)),
+            None => Err(self.absent(&name, &VersionRef::Latest).await),
+        }
+    }
+
     async fn version(&self, name: &ModelName, which: &VersionRef) -> Result<Option<Version>, Error> {
         // Nothing can be installed under a name that no artifact may have.
         let Ok(artifact) = artifact_name(name) else { return Ok(None) };
@@ -301,11 +373,17 @@ impl Models {
         Ok(artifacts.into_iter().map(|artifact| artifact.name).collect())
     }
 
-    async fn labels(&self, name: &ArtifactName) -> Result<Vec<(qd_base::Label, u32)>, Error> {
+    async fn labels(&self, name: &ArtifactName) -> Result<Vec<(Label, u32)>, Error> {
         let project = self.catalog.default_project().id;
         let labels =
             self.catalog.labels(project, ArtifactKind::Model, name).await.map_err(Error::catalog("reading labels"))?;
         Ok(labels.into_iter().map(|record| (record.label, record.number)).collect())
+    }
+
+    /// The version that a label of a model points at.
+    async fn label(&self, name: &ArtifactName, label: &Label) -> Result<Option<u32>, Error> {
+        let labels = self.labels(name).await?;
+        Ok(labels.into_iter().find(|(known, _)| known == label).map(|(_, version)| version))
     }
 
     async fn versions(&self, name: &ArtifactName) -> Result<Vec<VersionId>, Error> {

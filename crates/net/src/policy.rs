@@ -15,7 +15,9 @@ use crate::Error;
 ///
 /// - a network or address (`10.0.0.0/8`, `127.0.0.1`, `fd00::/8`) allows exactly those addresses;
 /// - a host name (`ollama.internal`) allows whatever private or loopback address it resolves to, but never a
-///   link-local one, since that is where clouds answer with their credentials: those need their network.
+///   link-local one: those need their network;
+/// - an address where a cloud answers with its credentials is allowed by an entry of just that address, and by no
+///   name and no wider network: nobody who writes `fd00::/8` thinks of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Policy {
@@ -57,8 +59,10 @@ pub enum Reach {
     Loopback,
     /// The operator's own network.
     Private,
-    /// Neighbours on the link, and the metadata services of clouds.
+    /// Neighbours on the link.
     LinkLocal,
+    /// The metadata service of a cloud, which gives its credentials to whoever asks.
+    Metadata,
     /// Multicast, unspecified, reserved, transition and test ranges: nothing to fetch from.
     Special,
 }
@@ -69,7 +73,8 @@ impl std::fmt::Display for Reach {
             Reach::Public => "a public address",
             Reach::Loopback => "a loopback address",
             Reach::Private => "a private address",
-            Reach::LinkLocal => "a link-local or metadata address",
+            Reach::LinkLocal => "a link-local address",
+            Reach::Metadata => "a cloud's metadata address",
             Reach::Special => "a special-purpose address",
         })
     }
@@ -121,7 +126,7 @@ impl Policy {
         match reach {
             Reach::Public => Ok(()),
             Reach::Loopback | Reach::Private if named => Ok(()),
-            _ if self.contains(address) => Ok(()),
+            _ if self.allows(address, reach) => Ok(()),
             _ => Err(Refusal::Address { address, reach }),
         }
     }
@@ -129,7 +134,7 @@ impl Policy {
     fn check_literal(&self, address: IpAddr, plain: bool) -> Result<(), Refusal> {
         let reach = reach(address);
         match reach {
-            _ if self.contains(address) => Ok(()),
+            _ if self.allows(address, reach) => Ok(()),
             Reach::Public if plain => Err(Refusal::PlainHttp(address.to_string())),
             Reach::Public => Ok(()),
             _ => Err(Refusal::Address { address, reach }),
@@ -138,8 +143,21 @@ impl Policy {
 
     /// Whether plain http may be tried; the addresses behind the name are vetted all the same.
     fn knows_host(&self, name: &str) -> bool {
-        let loopback = || self.networks.iter().any(|network| network.addr().is_loopback());
+        let loopback = || {
+            [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into_iter().any(|address| self.contains(address))
+        };
         self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) || (is_localhost(name) && loopback())
+    }
+
+    /// Whether the operator allowed the address: it or a network around it, but where credentials are given out only it.
+    fn allows(&self, address: IpAddr, reach: Reach) -> bool {
+        match reach {
+            Reach::Metadata => {
+                let address = embedded_v4(address).map_or(address, IpAddr::V4);
+                self.networks.contains(&IpNet::from(address))
+            }
+            _ => self.contains(address),
+        }
     }
 
     fn contains(&self, address: IpAddr) -> bool {
@@ -178,11 +196,47 @@ pub fn reach(address: IpAddr) -> Reach {
     }
 }
 
+/// Where clouds answer with credentials, by their own manuals.
+const METADATA_V4: &[Ipv4Addr] = &[
+    // Amazon, Google, Azure, Oracle, DigitalOcean, IBM, Hetzner, OpenStack.
+    Ipv4Addr::new(169, 254, 169, 254),
+    // Amazon: credentials of tasks (ECS) and pods (EKS).
+    Ipv4Addr::new(169, 254, 170, 2),
+    Ipv4Addr::new(169, 254, 170, 23),
+    // Azure: the host's agent ("WireServer"), from which a machine's certificates come. Globally routable by its number.
+    Ipv4Addr::new(168, 63, 129, 16),
+    // Alibaba, in the shared address space.
+    Ipv4Addr::new(100, 100, 100, 200),
+    // Oracle's classic cloud, among the protocol assignments.
+    Ipv4Addr::new(192, 0, 0, 192),
+    // Tencent and Scaleway.
+    Ipv4Addr::new(169, 254, 0, 23),
+    Ipv4Addr::new(169, 254, 42, 42),
+];
+
+/// The same over IPv6; most are unique local addresses, so a network like `fd00::/8` has them.
+const METADATA_V6: &[Ipv6Addr] = &[
+    // Amazon, and its credentials of pods.
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
+    // Google.
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    // OpenStack.
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    // Oracle.
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    // Scaleway.
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
+
 fn reach_v4(address: Ipv4Addr) -> Reach {
+    if METADATA_V4.contains(&address) {
+        return Reach::Metadata;
+    }
     match address.octets() {
         [127, ..] => Reach::Loopback,
         [10, ..] | [192, 168, ..] | [172, 16..=31, ..] => Reach::Private,
-        // Shared address space behind carrier-grade NAT (RFC 6598); one cloud keeps its metadata there.
+        // Shared address space behind carrier-grade NAT (RFC 6598).
         [100, 64..=127, ..] => Reach::Private,
         [169, 254, ..] => Reach::LinkLocal,
         // "This network", protocol assignments, 6to4 relays, benchmarking.
@@ -194,6 +248,9 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
 }
 
 fn reach_v6(address: Ipv6Addr) -> Reach {
+    if METADATA_V6.contains(&address) {
+        return Reach::Metadata;
+    }
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Loopback,
         [0xfc00..=0xfdff, ..] => Reach::Private,
@@ -283,6 +340,9 @@ mod tests {
             "https://[64:ff9b::10.0.0.1]/",
             "https://[64:ff9b:1::1]/",
             "https://[fd00:ec2::254]/",
+            "https://[fd20:ce::254]/",
+            "https://168.63.129.16/",
+            "https://[::ffff:168.63.129.16]/",
             "https://[fe80::1]/",
             "https://[2002:7f00:1::]/",
             "https://[2001:0:7f00:1::]/",
@@ -319,11 +379,52 @@ mod tests {
             ("ollama.internal", "93.184.216.34", true),
             ("ollama.internal", "169.254.169.254", false),
             ("ollama.internal", "0.0.0.0", false),
+            ("ollama.internal", "fd00::1", true),
+            ("ollama.internal", "fd00:ec2::254", false),
+            ("ollama.internal", "fd20:ce::254", false),
+            ("ollama.internal", "100.100.100.1", true),
+            ("ollama.internal", "100.100.100.200", false),
+            ("ollama.internal", "::ffff:100.100.100.200", false),
+            ("ollama.internal", "168.63.129.16", false),
             ("evil.example", "10.0.0.1", false),
             ("evil.example", "::ffff:127.0.0.1", false),
             ("evil.example", "93.184.216.34", true),
         ] {
             assert_eq!(policy.check_resolved(host, address.parse().unwrap()).is_ok(), allowed, "{host} at {address}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_allowed_by_its_own_address_only() {
+        let urls = METADATA_V4
+            .iter()
+            .map(|v4| format!("http://{v4}/"))
+            .chain(METADATA_V6.iter().map(|v6| format!("http://[{v6}]/")));
+        let urls: Vec<String> = urls.collect();
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        check(
+            &["0.0.0.0/0", "::/0", "169.254.0.0/16", "fd00::/8", "100.64.0.0/10"],
+            &["http://[fd00::1]/", "http://169.254.1.1/"],
+            &urls,
+        );
+        let own = METADATA_V4.iter().map(ToString::to_string).chain(METADATA_V6.iter().map(ToString::to_string));
+        let own: Vec<String> = own.collect();
+        check(
+            &own.iter().map(String::as_str).collect::<Vec<_>>(),
+            &urls,
+            &["http://169.254.1.1/", "http://[fd00::1]/"],
+        );
+        check(&["100.100.100.200"], &["http://[::ffff:100.100.100.200]/", "http://[64:ff9b::100.100.100.200]/"], &[]);
+    }
+
+    #[test]
+    fn localhost_is_known_where_loopback_is() {
+        let url = "http://localhost:8000/";
+        for entry in ["127.0.0.1", "127.0.0.0/8", "0.0.0.0/0", "::1", "::/0", "localhost"] {
+            check(&[entry], &[url], &[]);
+        }
+        for entry in ["127.0.0.2", "10.0.0.0/8", "128.0.0.0/1", "fd00::/8"] {
+            check(&[entry], &[], &[url]);
         }
     }
 

@@ -88,6 +88,11 @@ impl ChatHandle {
         counted.recv().expect("the thread answers")
     }
 
+    /// Whether its thread has ended, so that it will never answer again.
+    pub fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
     pub fn context(&self) -> usize {
         self.room.context
     }
@@ -204,7 +209,12 @@ impl ChatHandle {
                 _seat: seat,
             });
         }
-        let gone = |_| Error::backend("starting a request", "the engine thread has stopped; load the model again");
+        let gone = |_| {
+            Error::backend(
+                "starting a request",
+                "the engine thread has stopped; the next request loads the model again",
+            )
+        };
         self.commands.send(Command::Run(works)).map_err(gone)?;
         Ok(receiver)
     }

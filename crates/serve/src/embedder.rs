@@ -55,11 +55,17 @@ impl EmbedderHandle {
         std::thread::Builder::new()
             .name("qd-embed".to_owned())
             .spawn(move || {
-                serve(&embedder, &received, &thread_counters);
+                // However it ends, it has stopped.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| serve(&embedder, &received, &thread_counters)));
                 let _ = stopping.send(true);
             })
             .map_err(|cause| failed(Box::new(cause)))?;
         Ok(Self { requests, seats: Seats::new(options.queue.max(1)), counters, context, stopped })
+    }
+
+    /// Whether its thread has ended, so that it will never answer again.
+    pub fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
     }
 
     pub fn context(&self) -> usize {
@@ -79,7 +85,8 @@ impl EmbedderHandle {
             return Err(Error::QueueFull { retry_after_ms: self.counters.retry_after_ms(self.seats.taken(), 1) });
         };
         let (reply, answer) = oneshot::channel();
-        let gone = || Error::backend("embedding", "the embedding thread has stopped; load the model again");
+        let gone =
+            || Error::backend("embedding", "the embedding thread has stopped; the next request loads the model again");
         self.requests.send(Request::Embed(Job { texts, reply, _seat: seat })).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }

@@ -85,13 +85,16 @@ impl Engine {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Loads a model and starts its thread. Loading the same files under the same name again does nothing.
+    /// Loads a model and starts its thread. Loading the same files under the same name again does nothing, unless its
+    /// thread has stopped: such a model counts as not loaded.
     ///
     /// # Errors
     /// [`Error::AlreadyLoaded`] when the name stands for other files, [`Error::Load`] when the files
     /// cannot be opened or too many models are loaded.
     pub async fn load(&self, name: ModelName, files: ModelFiles, options: ModelOptions) -> Result<()> {
         let _one_at_a_time = self.inner.loading.lock().await;
+        // What a stopped model holds is given back before more is taken.
+        self.inner.models.write().retain(|_, loaded| !loaded.handle.is_stopped());
         if let Some(loaded) = self.inner.models.read().get(&name) {
             return if loaded.files == files { Ok(()) } else { Err(Error::AlreadyLoaded { name }) };
         }
@@ -121,7 +124,8 @@ impl Engine {
     #[must_use]
     pub fn loaded(&self) -> Vec<LoadedModel> {
         let models = self.inner.models.read();
-        let mut list: Vec<_> = models.iter().map(|(name, loaded)| describe(name, &loaded.handle)).collect();
+        let running = models.iter().filter(|(_, loaded)| !loaded.handle.is_stopped());
+        let mut list: Vec<_> = running.map(|(name, loaded)| describe(name, &loaded.handle)).collect();
         list.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         list
     }
@@ -129,7 +133,7 @@ impl Engine {
     /// Whether the model is loaded, and for what.
     #[must_use]
     pub fn kind(&self, name: &ModelName) -> Option<ModelKind> {
-        self.inner.models.read().get(name).map(|loaded| loaded.handle.kind())
+        self.handle(name).ok().map(|handle| handle.kind())
     }
 
     /// Answers a chat. Usage is in the closing [`Event::Done`](crate::Event::Done), and also in a last chunk
@@ -192,7 +196,8 @@ impl Engine {
 
     fn handle(&self, name: &ModelName) -> Result<Handle> {
         let models = self.inner.models.read();
-        models.get(name).map(|loaded| loaded.handle.clone()).ok_or_else(|| unknown(name))
+        let handle = models.get(name).map(|loaded| loaded.handle.clone());
+        handle.filter(|handle| !handle.is_stopped()).ok_or_else(|| unknown(name))
     }
 
     fn chat_handle(&self, name: &ModelName) -> Result<Arc<ChatHandle>> {
@@ -204,6 +209,13 @@ impl Engine {
 }
 
 impl Handle {
+    fn is_stopped(&self) -> bool {
+        match self {
+            Self::Chat(chat) => chat.is_stopped(),
+            Self::Embedding(embedder) => embedder.is_stopped(),
+        }
+    }
+
     fn kind(&self) -> ModelKind {
         match self {
             Self::Chat(_) => ModelKind::Chat,

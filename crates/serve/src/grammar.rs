@@ -75,6 +75,42 @@ impl Expr {
         Self::Choice(options.into())
     }
 
+    /// One of these texts. Those that begin alike are told apart only where they differ, since a matcher follows
+    /// every alternative that is still possible.
+    #[must_use]
+    pub fn one_of(mut texts: Vec<String>) -> Self {
+        texts.sort_unstable();
+        texts.dedup();
+        factored(&texts.iter().map(String::as_str).collect::<Vec<_>>(), 0)
+    }
+
+    /// Whether nothing may match this, as far as it refers to no other rule.
+    #[must_use]
+    pub fn may_be_empty(&self) -> bool {
+        is_nullable(self, &HashSet::new())
+    }
+
+    /// How many elements llama.cpp makes of this: it writes a repetition out, each time that it may occur.
+    fn elements(&self) -> usize {
+        match self {
+            Self::Literal(text) => text.chars().count().max(1),
+            Self::Class { ranges, .. } => 2 * ranges.len(),
+            Self::Rule(_) => 1,
+            Self::Sequence(parts) | Self::Choice(parts) => {
+                parts.iter().fold(parts.len(), |sum, part| sum.saturating_add(part.elements()))
+            }
+            Self::Repeat { item, min, max } => {
+                let times = max.unwrap_or(*min).max(1) as usize;
+                let (once, each) = match **item {
+                    Self::Class { .. } | Self::Rule(_) => (0, item.elements()),
+                    // It gets a rule of its own, see `Writer::own_rule`.
+                    _ => (item.elements(), 1),
+                };
+                times.saturating_mul(each + 4).saturating_add(once)
+            }
+        }
+    }
+
     /// This, or nothing.
     #[must_use]
     pub fn optional(self) -> Self {
@@ -93,12 +129,14 @@ impl Expr {
 pub struct Grammar {
     rules: Vec<(String, Expr)>,
     names: HashSet<String>,
+    elements: usize,
 }
 
 impl Grammar {
     /// Adds a rule. The first definition of a name stays.
     pub fn define(&mut self, name: &str, expr: Expr) {
         if self.names.insert(name.to_owned()) {
+            self.elements = self.elements.saturating_add(expr.elements());
             self.rules.push((name.to_owned(), expr));
         }
     }
@@ -121,6 +159,22 @@ impl Grammar {
         self.rules.is_empty()
     }
 
+    /// How large it is in the memory of llama.cpp, in elements of 8 bytes.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// The most ways in which a text can go on at one place. The grammar must not be left recursive.
+    #[must_use]
+    pub fn ways(&self) -> usize {
+        let rules: HashMap<&str, &Expr> = self.rules.iter().map(|(name, expr)| (name.as_str(), expr)).collect();
+        let nullable = nullable_rules(&rules);
+        let mut ways = Ways { rules: &rules, nullable: &nullable, of_rules: HashMap::new(), most: 0 };
+        self.rules.iter().for_each(|(_, expr)| ways.visit(expr));
+        ways.most
+    }
+
     /// The name of a rule that can begin with itself, which llama.cpp refuses.
     #[must_use]
     pub fn left_recursive(&self) -> Option<&str> {
@@ -139,6 +193,91 @@ impl Grammar {
             writer.lines.push(format!("{name} ::= {text}"));
         }
         writer.lines.join("\n") + "\n"
+    }
+}
+
+/// Branches within branches that [`Expr::one_of`] makes; llama.cpp reads groups by recursion.
+const MAX_FACTORED: usize = 16;
+
+/// One of sorted texts that differ.
+fn factored(texts: &[&str], depth: usize) -> Expr {
+    let branch = |group: &[&str]| match group {
+        [one] => vec![Expr::literal(*one)],
+        group if depth == MAX_FACTORED => group.iter().map(|text| Expr::literal(*text)).collect(),
+        group => vec![branched(group, depth)],
+    };
+    let groups = texts.chunk_by(|a, b| a.chars().next() == b.chars().next());
+    let mut options: Vec<Expr> = groups.flat_map(branch).collect();
+    if options.len() == 1 { options.remove(0) } else { Expr::choice(options) }
+}
+
+/// Several sorted texts with the same first character: what they share, and then one of the rests.
+fn branched(group: &[&str], depth: usize) -> Expr {
+    let (first, last) = (group[0], group[group.len() - 1]);
+    // In sorted texts, what the first and the last share is shared by all.
+    let same = first.chars().zip(last.chars()).take_while(|(a, b)| a == b);
+    let shared: usize = same.map(|(c, _)| c.len_utf8()).sum();
+    let rests: Vec<&str> = group.iter().map(|text| &text[shared..]).collect();
+    Expr::sequence([Expr::literal(&first[..shared]), factored(&rests, depth + 1)])
+}
+
+/// Counts in how many ways a text can go on, rule by rule.
+struct Ways<'a> {
+    rules: &'a HashMap<&'a str, &'a Expr>,
+    nullable: &'a HashSet<&'a str>,
+    of_rules: HashMap<&'a str, usize>,
+    most: usize,
+}
+
+impl<'a> Ways<'a> {
+    /// Looks at every place within an expression.
+    fn visit(&mut self, expr: &'a Expr) {
+        let ways = self.of(expr);
+        self.most = self.most.max(ways);
+        match expr {
+            Expr::Literal(_) | Expr::Class { .. } | Expr::Rule(_) => {}
+            Expr::Repeat { item, .. } => self.visit(item),
+            Expr::Choice(options) => options.iter().for_each(|option| self.visit(option)),
+            Expr::Sequence(parts) => {
+                parts.iter().for_each(|part| self.visit(part));
+                // After each part the text goes on with what may come next.
+                for from in 1..parts.len() {
+                    let ways = self.of_sequence(&parts[from..]);
+                    self.most = self.most.max(ways);
+                }
+            }
+        }
+    }
+
+    /// The ways in which a text can begin.
+    fn of(&mut self, expr: &'a Expr) -> usize {
+        match expr {
+            Expr::Literal(_) | Expr::Class { .. } => 1,
+            Expr::Rule(name) => self.of_rule(name),
+            Expr::Repeat { item, .. } => self.of(item).saturating_add(1),
+            Expr::Choice(options) => options.iter().fold(0, |sum, option| self.of(option).saturating_add(sum)),
+            Expr::Sequence(parts) => self.of_sequence(parts),
+        }
+    }
+
+    fn of_sequence(&mut self, parts: &'a [Expr]) -> usize {
+        let mut ways: usize = 0;
+        for part in parts {
+            ways = ways.saturating_add(self.of(part));
+            if !is_nullable(part, self.nullable) {
+                break;
+            }
+        }
+        ways
+    }
+
+    fn of_rule(&mut self, name: &'a str) -> usize {
+        if let Some(ways) = self.of_rules.get(name) {
+            return *ways;
+        }
+        let ways = self.rules.get(name).copied().map_or(0, |expr| self.of(expr));
+        self.of_rules.insert(name, ways);
+        ways
     }
 }
 
@@ -327,6 +466,25 @@ mod tests {
     fn a_repeated_group_gets_its_own_rule() {
         let group = Expr::sequence([Expr::literal(","), Expr::rule("x")]);
         check(group.repeat(0, None), "repeated-1 ::= \",\" x\nroot ::= repeated-1*\n");
+    }
+
+    #[test]
+    fn texts_that_begin_alike_share_their_beginning() {
+        let texts = ["red", "green", "grey", "gr", "red", "é", "è"].map(str::to_owned).to_vec();
+        check(
+            Expr::one_of(texts),
+            "root ::= \"gr\" (\"\" | \"e\" (\"en\" | \"y\")) | \"red\" | \"\\u00E8\" | \"\\u00E9\"\n",
+        );
+    }
+
+    #[test]
+    fn ways_are_counted_at_the_widest_place() {
+        let letters = |count: u8| Expr::one_of((0..count).map(|n| char::from(b'a' + n).to_string()).collect());
+        let mut grammar = Grammar::default();
+        grammar.define("root", Expr::sequence([Expr::literal("x"), Expr::rule("some").optional(), letters(3)]));
+        grammar.define("some", letters(5));
+        // After "x": one of five letters, none, or one of the three that follow.
+        assert_eq!(grammar.ways(), 5 + 1 + 3);
     }
 
     #[test]

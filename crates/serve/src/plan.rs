@@ -1,5 +1,6 @@
 //! From a request to the sequences it asks for, with everything checked that can be checked before computing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,14 +9,14 @@ use llama_cpp_2::token::LlamaToken;
 use qd_base::Extra;
 use qd_base::chat::{ChatRequest, ResponseFormat, Stop};
 use qd_base::completion::{CompletionRequest, Prompt};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::sampler::Sampling;
 use crate::schema;
 use crate::task::Form;
-use crate::tools::{Calls, OPEN, begun_grammar, required_grammar};
+use crate::tools::{Calls, OPEN, begun_grammar, calls_or, required_grammar};
 
 /// OpenAI's limits.
 const MAX_CHOICES: u32 = 128;
@@ -168,28 +169,28 @@ fn known_tokens(tokens: &[u32], room: Room) -> Result<Vec<LlamaToken>> {
 
 fn chat_shape(request: &ChatRequest, calls: &Calls) -> Result<Shape> {
     let several = request.parallel_tool_calls.unwrap_or(true);
-    let format = format_grammar(request.response_format.as_ref())?;
+    let format = format_schema(request.response_format.as_ref())?;
     match (calls, format) {
         (Calls::None, None) => Ok(Shape::Free),
-        (Calls::None, Some(grammar)) => Ok(Shape::Whole(grammar)),
+        (Calls::None, Some(format)) => Ok(Shape::Whole(schema::compile(&format, FORMAT)?)),
         // The answer is calls, so a form for its text says nothing.
         (Calls::Required(tools), _) => Ok(Shape::Whole(required_grammar(tools, several)?)),
         (Calls::Allowed(tools), None) => Ok(Shape::AfterCall(begun_grammar(tools, several)?)),
-        (Calls::Allowed(_), Some(_)) => {
-            let message = "together with `tools` is supported only for `tool_choice` `none`, `required` or a function";
-            Err(Error::invalid("response_format", message))
-        }
+        (Calls::Allowed(tools), Some(format)) => Ok(Shape::Whole(calls_or(tools, several, &format)?)),
     }
 }
 
-fn format_grammar(format: Option<&ResponseFormat>) -> Result<Option<String>> {
-    const PARAM: &str = "response_format.json_schema.schema";
+/// Where the schema of an answer stands in the request.
+const FORMAT: &str = "response_format.json_schema.schema";
+
+/// The schema that the text of an answer must match, if there is one.
+fn format_schema(format: Option<&ResponseFormat>) -> Result<Option<Cow<'_, Value>>> {
     match format {
         None | Some(ResponseFormat::Text) => Ok(None),
-        Some(ResponseFormat::JsonObject) => Ok(Some(schema::any_object())),
+        Some(ResponseFormat::JsonObject) => Ok(Some(Cow::Owned(json!({"type": "object"})))),
         Some(ResponseFormat::JsonSchema { json_schema }) => match &json_schema.schema {
-            Some(schema) => schema::compile(schema, PARAM).map(Some),
-            None => Err(Error::invalid(PARAM, "is missing")),
+            Some(schema) => Ok(Some(Cow::Borrowed(schema))),
+            None => Err(Error::invalid(FORMAT, "is missing")),
         },
         Some(ResponseFormat::Other(_)) => {
             Err(Error::invalid("response_format.type", "must be `text`, `json_object` or `json_schema`"))
@@ -308,9 +309,8 @@ fn biases(biases: Option<&BTreeMap<String, f32>>, room: Room) -> Result<Arc<[(Ll
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::test_model;
 
     const ROOM: Room = Room { context: 100, vocabulary: 1000 };
 
@@ -366,6 +366,33 @@ mod tests {
             "response_format.json_schema.schema",
         );
         check(json!({"stop": vec!["x"; 17]}), "stop");
+    }
+
+    #[test]
+    fn beside_tools_an_answer_is_calls_or_has_its_form() {
+        let check = |more: Value, valid: &[&str], invalid: &[&str]| {
+            let tool = json!([{"type": "function", "function": {"name": "f"}}]);
+            let mut request = json!({"tools": tool});
+            request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let Shape::Whole(grammar) = plan(request, 1).unwrap().shape else { panic!("{more}") };
+            let matches = |text: &&&str| test_model::matches(&grammar, text);
+            assert_eq!(valid.iter().find(|text| !matches(text)), None, "{more}");
+            assert_eq!(invalid.iter().find(matches), None, "{more}");
+        };
+        let call = "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>";
+        let twice = format!("{call}\n{call}");
+        let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]});
+        let schema = json!({"type": "json_schema", "json_schema": {"name": "s", "schema": schema}});
+        check(
+            json!({"response_format": schema}),
+            &[call, &twice, "{\"a\":1}"],
+            &["hello", "{}", &format!("{{\"a\":1}}{call}")],
+        );
+        check(
+            json!({"response_format": {"type": "json_object"}, "parallel_tool_calls": false}),
+            &[call, "{}"],
+            &[&twice, "[]"],
+        );
     }
 
     #[test]

@@ -74,8 +74,8 @@ pub(crate) fn run(
             // The context is not used again after a panic; what waits for it is failed below.
             let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| scheduler.serve(commands)));
             if outcome.is_err() {
-                tracing::error!("the engine thread panicked; its requests fail and the model must be loaded again");
-                scheduler.fail_all("the engine thread panicked; load the model again");
+                tracing::error!("the engine thread panicked; its requests fail and the next one loads the model again");
+                scheduler.fail_all("the engine thread panicked; the next request loads the model again");
             }
         }
     }

@@ -9,6 +9,7 @@
 //!
 //! Reading order: this page, then [`object`], `string` with [`pattern`], `number`, `merge`, `distinct`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
@@ -27,6 +28,13 @@ mod string;
 const MAX_DEPTH: usize = 64;
 /// Rules of one grammar: enough for a schema of a few hundred properties.
 const MAX_RULES: usize = 10_000;
+/// Elements of one grammar, which llama.cpp keeps for every answer that is under way: two megabytes.
+const MAX_ELEMENTS: usize = 250_000;
+/// Ways in which an answer can go on at one place. The matcher tries them one after the other at every token, on the
+/// thread that computes for everybody. OpenAI allows a thousand values in all `enum`s of a schema together.
+const MAX_WAYS: usize = 1000;
+/// Parts of schemas read, merged and compared for one grammar. References multiply what a short schema says.
+const MAX_STEPS: usize = 1_000_000;
 
 /// Compiles a schema to a grammar in GBNF whose rule `root` matches the JSON texts it allows. `param` is where
 /// the schema stands in the request, for errors.
@@ -47,29 +55,42 @@ pub fn compile(schema: &Value, param: &str) -> Result<String> {
     finish(&grammar, param)
 }
 
-/// The grammar of any JSON object.
-#[must_use]
-pub fn any_object() -> String {
-    let mut grammar = Grammar::default();
-    define_json(&mut grammar);
-    grammar.define("root", Expr::rule("object"));
-    grammar.to_gbnf()
-}
-
-/// The grammar as text, once it is known that llama.cpp can run it.
+/// The grammar as text, once it is known that llama.cpp can run it, and that it costs other answers little.
 pub(crate) fn finish(grammar: &Grammar, param: &str) -> Result<String> {
+    if is_too_large(grammar) {
+        return Err(Error::invalid(param, TOO_LARGE));
+    }
     if grammar.left_recursive().is_some() {
         return Err(Error::invalid(param, "the schema refers to itself without anything in between"));
     }
+    let ways = grammar.ways();
+    if ways > MAX_WAYS {
+        let message = format!("the answer could go on in {ways} ways at one place; at most {MAX_WAYS} are allowed");
+        return Err(Error::invalid(param, message));
+    }
     Ok(grammar.to_gbnf())
+}
+
+const TOO_LARGE: &str = "the schema makes too large a grammar: allow fewer or shorter values, or smaller counts";
+
+fn is_too_large(grammar: &Grammar) -> bool {
+    grammar.len() > MAX_RULES || grammar.elements() > MAX_ELEMENTS
 }
 
 /// Adds the rules of one schema to a grammar; their names start with `prefix`. References are looked up in
 /// this schema.
 pub(crate) fn add(grammar: &mut Grammar, prefix: &str, schema: &Value, param: &str) -> Result<Expr> {
     define_json(grammar);
-    let mut compiler =
-        Compiler { root: schema, grammar, prefix, param, references: HashMap::new(), named: 0, depth: 0 };
+    let mut compiler = Compiler {
+        root: schema,
+        grammar,
+        prefix,
+        param,
+        references: HashMap::new(),
+        named: 0,
+        depth: Cell::new(0),
+        steps: Cell::new(0),
+    };
     compiler.value(schema, "#")
 }
 
@@ -81,7 +102,9 @@ struct Compiler<'a> {
     /// From reference to rule name, so that recursion ends.
     references: HashMap<String, String>,
     named: usize,
-    depth: usize,
+    /// Schemas that are being read or merged, within each other.
+    depth: Cell<usize>,
+    steps: Cell<usize>,
 }
 
 /// Keywords that describe and do not restrict.
@@ -111,9 +134,9 @@ const RESTRICTIONS: &[(&str, &[&str])] = &[
 
 impl Compiler<'_> {
     fn value(&mut self, schema: &Value, path: &str) -> Result<Expr> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH || self.grammar.len() > MAX_RULES {
-            return Err(self.error(path, "the schema is too deep or too large"));
+        self.enter(path)?;
+        if is_too_large(self.grammar) {
+            return Err(self.error(path, TOO_LARGE));
         }
         let expr = match schema {
             Value::Bool(true) => Ok(Expr::rule("value")),
@@ -121,8 +144,31 @@ impl Compiler<'_> {
             Value::Object(map) => self.object_schema(map, path),
             _ => Err(self.error(path, "a schema is an object or a boolean")),
         };
-        self.depth -= 1;
+        self.leave();
         expr
+    }
+
+    /// Goes one schema deeper. Whoever is refused gives up altogether, so only success has to be followed by `leave`.
+    fn enter(&self, path: &str) -> Result<()> {
+        self.depth.set(self.depth.get() + 1);
+        if self.depth.get() > MAX_DEPTH {
+            let message = "the schema is too deep, or refers to itself without anything in between";
+            return Err(self.error(path, message));
+        }
+        self.spend(1, path)
+    }
+
+    fn leave(&self) {
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// Counts work, so that no schema takes long.
+    fn spend(&self, steps: usize, path: &str) -> Result<()> {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        match self.steps.get() > MAX_STEPS {
+            true => Err(self.error(path, "the schema is too large, or its references make it so")),
+            false => Ok(()),
+        }
     }
 
     fn object_schema(&mut self, map: &Map<String, Value>, path: &str) -> Result<Expr> {
@@ -140,7 +186,7 @@ impl Compiler<'_> {
             }
         }
         if let Some(values) = self.listed(map, path)? {
-            return Ok(Expr::choice(values.iter().map(|value| Expr::literal(value.to_string())).collect::<Vec<_>>()));
+            return Ok(Expr::one_of(values.iter().map(ToString::to_string).collect()));
         }
         self.check_keywords(map, path)?;
         let types = self.types(map, path)?;
@@ -198,7 +244,10 @@ impl Compiler<'_> {
         let (keyword, mut values) = match (map.get("const"), map.get("enum")) {
             (None, None) => return Ok(None),
             (Some(value), None) => ("const", vec![value.clone()]),
-            (None, Some(Value::Array(values))) => ("enum", values.clone()),
+            (None, Some(Value::Array(values))) => {
+                self.spend(values.len(), path)?;
+                ("enum", values.clone())
+            }
             (None, Some(_)) => return Err(self.error(path, "`enum` is a list")),
             (Some(_), Some(_)) => return Err(self.error(path, "`enum` beside `const` is not supported")),
         };
@@ -221,6 +270,7 @@ impl Compiler<'_> {
             return Ok(Expr::rule(name));
         }
         let target = self.lookup(pointer, path)?.clone();
+        self.spend(weight(&target), path)?;
         let name = self.fresh_name();
         self.references.insert(pointer.to_owned(), name.clone());
         let expr = self.value(&target, pointer)?;
@@ -349,8 +399,31 @@ fn is_whole(number: f64) -> bool {
     number.fract() == 0.0
 }
 
-fn one_or_choice(mut options: Vec<Expr>) -> Expr {
+/// One of these; texts that begin alike are told apart where they differ.
+fn one_or_choice(options: Vec<Expr>) -> Expr {
+    let (mut texts, mut options): (Vec<_>, Vec<_>) =
+        options.into_iter().partition(|option| matches!(option, Expr::Literal(_)));
+    if texts.len() > 1 {
+        let text = |expr| if let Expr::Literal(text) = expr { text } else { String::new() };
+        texts = vec![Expr::one_of(texts.into_iter().map(text).collect())];
+    }
+    options.append(&mut texts);
     if options.len() == 1 { options.remove(0) } else { Expr::choice(options) }
+}
+
+/// How much there is to copy in a schema: its parts, and long texts by their length.
+fn weight(schema: &Value) -> usize {
+    let of_text = |text: &str| 1 + text.len() / 64;
+    match schema {
+        Value::String(text) => of_text(text),
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(map) => map_weight(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+    }
+}
+
+fn map_weight(map: &Map<String, Value>) -> usize {
+    1 + map.iter().map(|(key, value)| 1 + key.len() / 64 + weight(value)).sum::<usize>()
 }
 
 fn bracketed(items: Expr) -> Expr {

@@ -83,8 +83,7 @@ fn named(tools: &[Tool], name: &str) -> Result<Calls> {
 pub(crate) fn required_grammar(tools: &[Tool], several: bool) -> Result<String> {
     let mut grammar = Grammar::default();
     define_call(&mut grammar, tools)?;
-    let more = Expr::sequence([Expr::rule("space"), Expr::rule("call")]).repeat(0, Some(if several { 31 } else { 0 }));
-    grammar.define("root", Expr::sequence([Expr::rule("call"), more]));
+    grammar.define("root", calls("call", several));
     schema::finish(&grammar, "tools")
 }
 
@@ -92,9 +91,23 @@ pub(crate) fn required_grammar(tools: &[Tool], several: bool) -> Result<String> 
 pub(crate) fn begun_grammar(tools: &[Tool], several: bool) -> Result<String> {
     let mut grammar = Grammar::default();
     define_call(&mut grammar, tools)?;
-    let more = Expr::sequence([Expr::rule("space"), Expr::rule("call")]).repeat(0, Some(if several { 31 } else { 0 }));
-    grammar.define("root", Expr::sequence([Expr::rule("call-rest"), more]));
+    grammar.define("root", calls("call-rest", several));
     schema::finish(&grammar, "tools")
+}
+
+/// The grammar of an answer that is calls, or a text that matches `format`.
+pub(crate) fn calls_or(tools: &[Tool], several: bool, format: &Value) -> Result<String> {
+    let mut grammar = Grammar::default();
+    define_call(&mut grammar, tools)?;
+    let text = schema::add(&mut grammar, "s", format, "response_format.json_schema.schema")?;
+    grammar.define("root", Expr::choice([calls("call", several), text]));
+    schema::finish(&grammar, "tools")
+}
+
+/// One call, begun or not, and more of them if there may be.
+fn calls(first: &str, several: bool) -> Expr {
+    let more = Expr::sequence([Expr::rule("space"), Expr::rule("call")]).repeat(0, Some(if several { 31 } else { 0 }));
+    Expr::sequence([Expr::rule(first), more])
 }
 
 /// Defines `call`, and `call-rest` for a call after its opening.

@@ -96,7 +96,7 @@ async fn what_was_recorded_durably_is_found_after_a_crash() {
     let House { folder, catalog, lake, recorder, traces } = house;
     drop((catalog, lake, recorder, traces));
     let house = House::open(folder, RecorderConfig::default()).await;
-    let found = house.traces.trace(&full_span().project, full_span().trace_id).await.unwrap();
+    let (found, _) = house.traces.trace(&full_span().project, full_span().trace_id).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&recorded));
     house.lake.seal().await.unwrap();
     assert_eq!(house.traces.span(&recorded.project, recorded.span_id).await.unwrap(), Some(recorded));
@@ -166,7 +166,7 @@ async fn a_large_payload_goes_to_a_blob_and_comes_back_whole() {
     let text = format!("\"{}\"", "é".repeat(Payload::INLINE_BYTES));
     let large = Span { input: Payload::from_utf8(Bytes::from(text.clone())), ..full_span() };
     house.recorder.record_durable(large.clone()).await.unwrap();
-    let listed = house.traces.trace(&large.project, large.trace_id).await.unwrap().remove(0);
+    let listed = house.traces.trace(&large.project, large.trace_id).await.unwrap().0.remove(0);
     assert!(text.starts_with(listed.input.unwrap().as_str()));
     let whole = house.traces.span(&large.project, large.span_id).await.unwrap().unwrap();
     assert_eq!(whole, Span { input_blob: listed.input_blob, ..large });
@@ -405,7 +405,7 @@ async fn a_project_sees_only_its_own() {
     let house = House::new(RecorderConfig::default()).await;
     house.recorder.record_durable(full_span()).await.unwrap();
     let other = "other".parse().unwrap();
-    assert_eq!(house.traces.trace(&other, full_span().trace_id).await.unwrap(), []);
+    assert_eq!(house.traces.trace(&other, full_span().trace_id).await.unwrap().0, []);
     assert_eq!(house.traces.span(&other, full_span().span_id).await.unwrap(), None);
     let evil = Filter { model: Some("x' OR '1' = '1".into()), ..Filter::default() };
     assert_eq!(house.traces.list(&evil, Page::default()).await.unwrap(), (vec![], None));

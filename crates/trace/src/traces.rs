@@ -120,20 +120,26 @@ impl Traces {
         Ok((spans, next))
     }
 
-    /// All spans of a trace, in the order of their starts; empty when there is none. Payloads that went to blobs have
-    /// their beginning only; [`Traces::span`] and [`Traces::payload`] bring the whole.
+    /// The spans of a trace, in the order of their starts, and whether it has more than are read; empty when there is
+    /// none. Payloads that went to blobs have their beginning only; [`Traces::span`] and [`Traces::payload`] bring the
+    /// whole.
     ///
     /// # Errors
     /// [`Error::Query`] when the lake does not answer within its limits, [`Error::Row`] when a row is no span.
-    pub async fn trace(&self, project: &ProjectName, trace_id: TraceId) -> Result<Vec<Span>> {
+    pub async fn trace(&self, project: &ProjectName, trace_id: TraceId) -> Result<(Vec<Span>, bool)> {
+        const READ: usize = TRACE_SPANS + 1;
         let mut condition = Condition::of(&Filter::of(project.clone()));
         condition.all("trace_id = $", Some(trace_id.to_string().into()));
-        let sql =
-            format!("SELECT * FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {TRACE_SPANS}", condition.sql());
-        self.read("reading a trace", &sql, condition, self.limits, read_spans).await
+        let sql = format!("SELECT * FROM spans WHERE {} ORDER BY start_time, span_id LIMIT {READ}", condition.sql());
+        let limits = QueryLimits { max_rows: READ, ..self.limits };
+        let mut spans = self.read("reading a trace", &sql, condition, limits, read_spans).await?;
+        let more = spans.len() > TRACE_SPANS;
+        spans.truncate(TRACE_SPANS);
+        Ok((spans, more))
     }
 
-    /// All spans of a trace as a listing shows them, in the order of their starts: for traces of very many spans.
+    /// All spans of a trace, up to [`OUTLINE_SPANS`], as a listing shows them, in the order of their starts: for traces of
+    /// very many spans.
     ///
     /// # Errors
     /// As [`Traces::trace`].

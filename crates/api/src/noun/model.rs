@@ -11,11 +11,11 @@ use qd_model::{Format, InstalledVersion, Manifest, ModelKind, ModelRecord};
 use qd_serve::LoadedModel;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::doc::Doc;
 use crate::error::{Error, Result};
-use crate::extract::{Json as JsonBody, Path};
+use crate::extract::{Change, Json as JsonBody, Path, Query};
 use crate::noun::job::JobBody;
 use crate::permission::{Caller, Permission};
 use crate::reply::{Accepted, Json};
@@ -36,6 +36,13 @@ pub(crate) fn routes() -> Vec<Route> {
         .gives::<RemovedBody>(200, "What was freed");
     let up = Doc::new("Local models", "loadModel", "Load an installed model into memory")
         .gives::<LoadedBody>(200, "The model in the engine");
+    let point = Doc::new("Local models", "putModelLabel", "Point a label at a version of an installed model")
+        .text("Calls that ask for `name@label` get that version from then on. Of several who move a label from the same version, one succeeds; the others get 409.")
+        .takes::<LabelMove>()
+        .gives::<ModelBody>(200, "The model with its labels");
+    let unpoint = Doc::new("Local models", "removeModelLabel", "Take a label away from a model")
+        .query::<LabelQuery>()
+        .gives::<ModelBody>(200, "The model with its labels");
     let down = Doc::new("Local models", "unloadModel", "Free a model's memory, once its accepted requests are done")
         .gives_nothing("It is not loaded");
     vec![
@@ -43,6 +50,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/models/pull", admin, fetch, pull),
         Route::get("/api/v1/models/{name}", read, one, show),
         Route::delete("/api/v1/models/{name}", admin, gone, remove),
+        Route::put("/api/v1/models/{name}/labels/{label}", admin, point, set_label),
+        Route::delete("/api/v1/models/{name}/labels/{label}", admin, unpoint, remove_label),
         Route::post("/api/v1/models/{name}/load", admin, up, load).of_inference(),
         Route::post("/api/v1/models/{name}/unload", admin, down, unload).of_inference(),
     ]
@@ -98,14 +107,39 @@ async fn pulling(surface: &Surface, caller: &Caller, name: &str) -> Result<Optio
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<String>) -> Result<Json<RemovedBody>> {
     let record = surface.app.models.show(&name).await?;
-    if record.installed.is_none() {
-        return Err(qd_model::Error::NotInstalled { name }.into());
-    }
+    // Before anything is unloaded: a model that stays must go on answering.
+    surface.app.models.check_removable(record.name.as_str()).await?;
     unload_all(&surface, &record.name).await?;
     let removed = surface.app.models.remove(record.name.as_str()).await?;
     let detail = json!({ "versions": removed.versions, "freed_bytes": removed.freed_bytes });
     surface.app.catalog.audit(&caller.actor(), "remove", "model", record.name.as_str(), detail).await?;
     Ok(Json(RemovedBody { versions: removed.versions, freed_bytes: removed.freed_bytes }))
+}
+
+async fn set_label(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path((name, label)): Path<(String, Label)>,
+    JsonBody(wanted): JsonBody<LabelMove>,
+) -> Result<Json<ModelBody>> {
+    let expected = match wanted.expected {
+        Change::Absent => None,
+        Change::Null => Some(None),
+        Change::Value(version) => Some(Some(version)),
+    };
+    let models = &surface.app.models;
+    let record = models.set_label(&caller.actor(), &name, &label, expected, wanted.version).await?;
+    Ok(Json(ModelBody::of(record, &surface.app.engine.loaded())))
+}
+
+async fn remove_label(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path((name, label)): Path<(String, Label)>,
+    Query(query): Query<LabelQuery>,
+) -> Result<Json<ModelBody>> {
+    let record = surface.app.models.remove_label(&caller.actor(), &name, &label, query.expected).await?;
+    Ok(Json(ModelBody::of(record, &surface.app.engine.loaded())))
 }
 
 async fn load(State(surface): State<Shared>, caller: Caller, Path(name): Path<String>) -> Result<Json<LoadedBody>> {
@@ -147,6 +181,27 @@ fn is_of(loaded: &LoadedModel, name: &ModelName) -> bool {
 pub struct Pull {
     /// Its name or alias in the catalogue.
     pub name: String,
+}
+
+/// Where a label is to point.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabelMove {
+    /// The version's number.
+    pub version: u32,
+    /// The version where the label is believed to be now, null for nowhere: when it is elsewhere, nothing is changed and
+    /// the answer is 409. Absent, it is moved from wherever it is.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    pub expected: Change<u32>,
+}
+
+/// Where a label is believed to be.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct LabelQuery {
+    /// The version where the label is believed to be now; when it is elsewhere, nothing is changed and the answer is 409.
+    expected: Option<u32>,
 }
 
 /// Models.

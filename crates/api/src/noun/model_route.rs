@@ -21,9 +21,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let all = Doc::new("Routes", "listRoutes", "The routes from model names to targets")
         .text("The project's own, and those of the operator's file that no own one of the same name stands before.")
         .gives::<RouteList>(200, "The routes, by name");
-    let new = Doc::new("Routes", "createRoute", "Add a route")
-        .takes::<NewRouteBody>()
-        .gives::<RouteBody>(201, "The route");
+    let new =
+        Doc::new("Routes", "createRoute", "Add a route").takes::<NewRouteBody>().gives::<RouteBody>(201, "The route");
     let one = Doc::new("Routes", "getRoute", "One route").gives::<RouteBody>(200, "The route");
     let put = Doc::new("Routes", "putRoute", "Add or change a route")
         .text("Calls that begin afterwards go by it. A provider that it names may be added later.")
@@ -55,7 +54,8 @@ async fn in_force(surface: &Surface, caller: &Caller) -> Result<Vec<RouteBody>> 
     let own = surface.app.catalog.routes(Some(caller.project())).await?;
     let mut of_file = surface.app.gateway.routes();
     of_file.retain(|route| own.iter().all(|own| own.route.name != route.name));
-    let mut routes: Vec<_> = own.into_iter().map(RouteBody::from).chain(of_file.into_iter().map(RouteBody::of_file)).collect();
+    let mut routes: Vec<_> =
+        own.into_iter().map(RouteBody::from).chain(of_file.into_iter().map(RouteBody::of_file)).collect();
     routes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(routes)
 }
@@ -67,9 +67,7 @@ async fn create(
 ) -> Result<Created<RouteBody>> {
     let spec = RouteSpec { targets: new.targets, retries: new.retries, timeout_ms: new.timeout_ms };
     match surface.app.catalog.route(caller.project(), &new.name).await {
-        Ok(_) => {
-            Err(Error::Conflict { message: format!("there is a route {:?} already; PUT changes it", new.name) })
-        }
+        Ok(_) => Err(Error::Conflict { message: format!("there is a route {:?} already; PUT changes it", new.name) }),
         Err(qd_catalog::Error::NotFound { .. }) => put(&surface, &caller, spec.named(new.name)).await.map(Created),
         Err(error) => Err(error.into()),
     }
@@ -94,7 +92,9 @@ async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<
     let removed = surface.app.catalog.acting(&caller.actor())?.remove_route(caller.project(), &name).await;
     match removed {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(qd_catalog::Error::NotFound { .. }) if surface.app.gateway.routes().iter().any(|route| route.name == name) => {
+        Err(qd_catalog::Error::NotFound { .. })
+            if surface.app.gateway.routes().iter().any(|route| route.name == name) =>
+        {
             Err(Error::Conflict { message: format!("the route {name:?} stands in quarterdeck.toml; change it there") })
         }
         Err(error) => Err(error.into()),

@@ -6,16 +6,16 @@ use qd_base::name::ProviderName;
 use qd_base::secret::Secret;
 use qd_base::time::Timestamp;
 use qd_catalog::{BaseUrl, NewProvider, Provider, ProviderKind, Scope, SecretChange};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::doc::Doc;
-use crate::error::{Error, Result};
-use crate::extract::{Json as JsonBody, Path};
+use crate::error::Result;
+use crate::extract::{Change, Json as JsonBody, Path};
 use crate::permission::{Caller, Permission};
 use crate::reply::{Created, Json};
 use crate::route::Route;
-use crate::state::{Shared, Surface};
+use crate::state::Shared;
 
 pub(crate) fn routes() -> Vec<Route> {
     let admin = Permission::Scope(Scope::Admin);
@@ -58,23 +58,15 @@ async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewProviderBody>,
 ) -> Result<Created<ProviderBody>> {
-    match surface.app.catalog.provider(caller.project(), &new.name).await {
-        Ok(_) => {
-            return Err(Error::Conflict {
-                message: format!("there is a provider {} already; PUT changes it", new.name),
-            });
-        }
-        Err(qd_catalog::Error::NotFound { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let secret = new.secret.map_or(SecretChange::Drop, SecretChange::Set);
     let spec = ProviderSpec {
         base_url: new.base_url,
         timeout_ms: new.timeout_ms,
         settings: new.settings,
         secret: Change::Absent,
     };
-    put(&surface, &caller, spec.named(new.name), secret).await.map(Created)
+    let catalog = surface.app.catalog.acting(&caller.actor())?;
+    let provider = catalog.create_provider(caller.project(), spec.named(new.name), new.secret).await?;
+    Ok(Created(provider.into()))
 }
 
 async fn change(
@@ -88,13 +80,10 @@ async fn change(
         Change::Null => SecretChange::Drop,
         Change::Value(secret) => SecretChange::Set(secret),
     };
-    put(&surface, &caller, spec.named(name), secret).await.map(Json)
-}
-
-/// Changes the provider; the gateway sees that it has changed before its next call.
-async fn put(surface: &Surface, caller: &Caller, spec: NewProvider, secret: SecretChange) -> Result<ProviderBody> {
-    let provider = surface.app.catalog.acting(&caller.actor())?.put_provider(caller.project(), spec, secret).await?;
-    Ok(provider.into())
+    let catalog = surface.app.catalog.acting(&caller.actor())?;
+    // The gateway sees that it has changed before its next call.
+    let provider = catalog.put_provider(caller.project(), spec.named(name), secret).await?;
+    Ok(Json(provider.into()))
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<ProviderName>) -> Result<StatusCode> {
@@ -159,24 +148,6 @@ impl ProviderSpec {
             timeout_ms: self.timeout_ms,
             settings: self.settings,
         }
-    }
-}
-
-/// A field for which absent and null differ.
-#[derive(Default)]
-pub enum Change<T> {
-    /// It was not there.
-    #[default]
-    Absent,
-    /// It was null.
-    Null,
-    /// It had a value.
-    Value(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Value))
     }
 }
 

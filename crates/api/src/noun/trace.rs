@@ -38,7 +38,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let all = Doc::new("Traces", "listTraces", "Recorded traces, newest first")
         .query::<TraceQuery>()
         .gives::<TraceList>(200, "One page of them");
-    let one = Doc::new("Traces", "getTrace", "One trace with all its spans")
+    let one = Doc::new("Traces", "getTrace", "One trace with its spans")
+        .text("At most 10,000 spans, and 64 MiB of whole payloads: `truncated` and `payloads_cut` tell when there is more, which the outline and the single spans have.")
         .query::<ShowQuery>()
         .gives::<TraceDetail>(200, "The trace");
     let outline = Doc::new("Traces", "getTraceOutline", "All spans of a trace without what they carry")
@@ -82,14 +83,17 @@ async fn show(
     Query(query): Query<ShowQuery>,
 ) -> Result<Json<TraceDetail>> {
     let trace: TraceId = id.parse().map_err(|_| Error::missing("trace", &id))?;
-    let mut spans = surface.app.traces.trace(caller.project_name(), trace).await?;
-    if query.payloads == Some(Payloads::Whole) {
-        fetch_payloads(&surface.app.traces, &mut spans).await?;
+    let (mut spans, truncated) = surface.app.traces.trace(caller.project_name(), trace).await?;
+    if spans.is_empty() {
+        return Err(Error::missing("trace", trace));
     }
-    match spans.is_empty() {
-        true => Err(Error::missing("trace", trace)),
-        false => Ok(Json(TraceDetail { trace_id: trace, spans: spans.iter().map(SpanBody::from).collect() })),
-    }
+    let limit_bytes = surface.app.config.limits.payload_bytes;
+    let payloads_cut = match query.payloads {
+        Some(Payloads::Whole) => fetch_payloads(&surface.app.traces, &mut spans, limit_bytes).await?,
+        Some(Payloads::Beginning) | None => false,
+    };
+    let spans = spans.iter().map(SpanBody::from).collect();
+    Ok(Json(TraceDetail { trace_id: trace, spans, truncated, payloads_cut }))
 }
 
 async fn show_outline(
@@ -119,17 +123,22 @@ async fn show_span(
     Ok(Json(SpanBody::from(&whole)))
 }
 
-/// Replaces the beginnings of payloads that went to blobs by the whole.
-async fn fetch_payloads(traces: &Traces, spans: &mut [Span]) -> Result<()> {
+/// Replaces the beginnings of payloads that went to blobs by the whole, until they would take more than `limit_bytes`.
+/// Returns whether some are left.
+async fn fetch_payloads(traces: &Traces, spans: &mut [Span], limit_bytes: usize) -> Result<bool> {
+    let mut left = limit_bytes;
     for span in spans {
-        if let Some(blob) = span.input_blob.take() {
-            span.input = Some(traces.payload(blob).await?);
-        }
-        if let Some(blob) = span.output_blob.take() {
-            span.output = Some(traces.payload(blob).await?);
+        let input = (&mut span.input, &mut span.input_blob);
+        let output = (&mut span.output, &mut span.output_blob);
+        for (payload, blob) in [input, output] {
+            let Some(sha256) = *blob else { continue };
+            let whole = traces.payload(sha256).await?;
+            let Some(rest) = left.checked_sub(whole.len()) else { return Ok(true) };
+            left = rest;
+            (*payload, *blob) = (Some(whole), None);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 async fn follow(State(surface): State<Shared>, caller: Caller, Query(query): Query<TraceQuery>) -> Result<Response> {
@@ -432,7 +441,7 @@ impl From<&TraceSummary> for TraceSummaryBody {
     }
 }
 
-/// A trace with all its spans.
+/// A trace with its spans.
 #[derive(Serialize, ToSchema)]
 pub struct TraceDetail {
     /// The trace.
@@ -440,6 +449,11 @@ pub struct TraceDetail {
     pub trace_id: TraceId,
     /// Its spans in the order in which they began.
     pub spans: Vec<SpanBody>,
+    /// Whether it has more spans than are given here; its outline has them.
+    pub truncated: bool,
+    /// Whether whole payloads were asked for and some are beginnings all the same, since together they are too large for
+    /// one answer. Those spans say so with `input_cut` and `output_cut`; asked for by itself, a span has them whole.
+    pub payloads_cut: bool,
 }
 
 /// All spans of a trace without what they carry.

@@ -94,3 +94,49 @@ async fn vectors_are_normalised_and_base64_holds_the_same() {
     let decoded: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
     assert!(decoded.iter().zip(&vector).all(|(one, other)| (one - other).abs() < 1e-6));
 }
+
+#[tokio::test]
+async fn labels_move_between_versions_and_calls_follow_them() {
+    let house = house().await;
+    let key = house.key(&[Scope::Infer]).await;
+    // A second version that can be told from the first: it embeds.
+    house.models.add(&"tiny".parse().unwrap(), &models().join("all-minilm-l6-v2")).await.unwrap();
+    let path = "/api/v1/models/tiny/labels/production";
+    let set = async |body: Value| house.put(OPERATOR, path, body).await;
+    let chat = json!({"model": "tiny@production", "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]});
+
+    house.post(&key, "/v1/chat/completions", chat.clone()).await.refused(404, "model_not_found");
+    set(json!({"version": 3})).await.refused(404, "not_found");
+    let labelled = set(json!({"version": 1, "expected": null})).await.expect(200);
+    assert_eq!(labelled["installed"]["labels"], json!([{"label": "production", "version": 1}]));
+    house.post(&key, "/v1/chat/completions", chat.clone()).await.expect(200);
+
+    // Whoever looked before it was set, or saw it elsewhere, does not move it.
+    set(json!({"version": 2, "expected": null})).await.refused(409, "conflict");
+    set(json!({"version": 2, "expected": 2})).await.refused(409, "conflict");
+    set(json!({"version": 2, "expected": 1})).await.expect(200);
+    let embed = json!({"model": "tiny@production", "input": "a ship"});
+    house.post(&key, "/v1/embeddings", embed).await.expect(200);
+    assert_eq!(house.post(&key, "/v1/chat/completions", chat).await.status, 400, "it is another model now");
+    set(json!({"version": 1})).await.expect(200);
+
+    house.put(OPERATOR, "/api/v1/models/tiny/labels/latest", json!({"version": 1})).await.refused(400, "invalid_value");
+    house.put(OPERATOR, "/api/v1/models/none/labels/x", json!({"version": 1})).await.refused(404, "model_not_found");
+    house.delete(OPERATOR, &format!("{path}?expected=2")).await.refused(409, "conflict");
+    let bare = house.delete(OPERATOR, &format!("{path}?expected=1")).await.expect(200);
+    assert_eq!(bare["installed"]["labels"], json!([]));
+    house.delete(OPERATOR, path).await.refused(404, "model_not_found");
+    let audited = house.get(OPERATOR, "/api/v1/audit").await.expect(200);
+    let moves = audited["data"].as_array().unwrap().iter().filter(|entry| entry["action"] == "label").count();
+    assert_eq!(moves, 4);
+}
+
+#[tokio::test]
+async fn a_model_whose_removal_is_refused_stays_loaded() {
+    let house = house().await;
+    house.post(OPERATOR, "/api/v1/models/tiny/load", json!({})).await.expect(200);
+    house.put(OPERATOR, "/api/v1/models/tiny/labels/production", json!({"version": 1})).await.expect(200);
+    house.delete(OPERATOR, "/api/v1/models/tiny").await.refused(409, "conflict");
+    let shown = house.get(OPERATOR, "/api/v1/models/tiny").await.expect(200);
+    assert_eq!(shown["loaded"][0]["name"], "tiny@1");
+}

@@ -9,6 +9,7 @@ mod embeddings;
 mod house;
 mod jobs;
 mod keys;
+mod lake;
 mod local;
 mod model_routes;
 mod models;

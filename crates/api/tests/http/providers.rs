@@ -19,7 +19,7 @@ async fn a_provider_is_used_as_soon_as_it_is_there_and_its_secret_never_comes_ou
     let new = json!({"name": "mine", "base_url": house.stub.base_url(), "secret": "sk-very-secret"});
     let made = house.post(OPERATOR, PATH, new.clone()).await;
     assert_eq!(made.expect(201)["has_secret"], true);
-    house.post(OPERATOR, PATH, new).await.refused(409, "conflict");
+    house.post(OPERATOR, PATH, new).await.refused(409, "already_exists");
 
     house.post(&key, "/v1/chat/completions", chat("mine/echo-1")).await.expect(200);
     assert!(house.stub.shared.last.headers().contains("Bearer sk-very-secret"), "the upstream gets it");

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::Method;
-use qd_api::Ended;
+use qd_api::{Ended, Limits};
 use qd_catalog::Scope;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,10 +23,14 @@ struct Server {
 
 impl Server {
     async fn start(drain_ms: u64) -> Self {
+        Self::with(|limits| limits.drain_ms = drain_ms).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Limits)) -> Self {
         let parts = Parts::open().await;
         let project = parts.catalog.default_project().id;
         let key = parts.catalog.create_key(project, "test", [Scope::Infer].into_iter().collect(), None).await.unwrap();
-        let app = parts.app(|config| config.limits.drain_ms = drain_ms);
+        let app = parts.app(|config| change(&mut config.limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -132,4 +136,23 @@ async fn a_head_with_too_many_lines_is_refused() {
     stream.write_all(format!("GET /health HTTP/1.1\r\n{lines}\r\n").as_bytes()).await.unwrap();
     let answer = read_until(&mut stream, "\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed() {
+    let server = Server::with(|limits| limits.head_ms = 100).await;
+    let mut stream = server.send(Method::POST, "/v1/chat/completions", &chat("stub/paused", true)).await;
+    assert!(read_until(&mut stream, "Hel").await.starts_with("HTTP/1.1 200 OK"));
+    server.parts.stub.one_waits().await;
+    // RFC 9113, section 3.4: the preface, in part and whole with empty settings.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for said in [&b""[..], b"GET /hea", b"GET /health HTTP/1.1\r\nhost:", &preface[..10], preface] {
+        let mut silent = TcpStream::connect(server.address).await.unwrap();
+        silent.write_all(said).await.unwrap();
+        // Until it is closed; a reset is an end too.
+        let _ = silent.read_to_end(&mut Vec::new()).await;
+    }
+    // Meanwhile the limit has passed for the request that is being answered, which it does not concern.
+    server.parts.stub.shared.held.add_permits(1);
+    assert!(read_until(&mut stream, "[DONE]").await.contains("[DONE]"));
 }

@@ -302,3 +302,44 @@ async fn large_payloads_are_kept_whole() {
     let span = house.get(OPERATOR, &format!("{PATH}/{:032x}/spans/{:016x}", 1, 1)).await.expect(200);
     assert_eq!((span["input"].as_str().unwrap().len(), &span["input_cut"]), (200_000, &json!(false)));
 }
+
+#[tokio::test]
+async fn whole_payloads_have_a_limit_and_the_answer_says_so() {
+    let house = House::with(|config| config.limits.payload_bytes = 450_000).await;
+    let spans = (1..=3).map(|number| {
+        let mut large = span(number);
+        large["trace_id"] = json!(format!("{:032x}", 1));
+        // Of different length, so that they are different blobs.
+        large["input"] = "x".repeat(200_000 + number as usize).into();
+        large
+    });
+    append(&house, OPERATOR, &spans.collect::<Vec<_>>()).await;
+    let told = async |query: &str| {
+        let trace = house.get(OPERATOR, &format!("{PATH}/{:032x}{query}", 1)).await.expect(200);
+        let cut = trace["spans"].as_array().unwrap().iter().map(|span| span["input_cut"].clone());
+        (cut.collect::<Vec<_>>(), trace["payloads_cut"].clone(), trace["truncated"].clone())
+    };
+    // Two of 200 kB fit into the limit, the third does not.
+    assert_eq!(
+        told("?payloads=whole").await,
+        (vec![json!(false), json!(false), json!(true)], json!(true), json!(false))
+    );
+    assert_eq!(told("").await, (vec![json!(true); 3], json!(false), json!(false)));
+    let one = house.get(OPERATOR, &format!("{PATH}/{:032x}/spans/{:016x}", 1, 3)).await.expect(200);
+    assert_eq!(one["input"].as_str().unwrap().len(), 200_003);
+}
+
+#[tokio::test]
+async fn a_trace_of_very_many_spans_says_that_it_is_cut() {
+    let house = House::open().await;
+    let part = |number: u32| {
+        json!({"trace_id": format!("{:032x}", 1), "span_id": format!("{number:016x}"), "kind": "chain", "name": "loop",
+            "start_time": "2026-01-31T00:00:00Z", "end_time": "2026-01-31T00:00:01Z"})
+    };
+    append(&house, OPERATOR, &(1..=10_000).map(part).collect::<Vec<_>>()).await;
+    let trace = async || house.get(OPERATOR, &format!("{PATH}/{:032x}", 1)).await.expect(200);
+    assert_eq!(trace().await["truncated"], false);
+    append(&house, OPERATOR, &[part(10_001)]).await;
+    let cut = trace().await;
+    assert_eq!((cut["truncated"].clone(), cut["spans"].as_array().unwrap().len()), (json!(true), 10_000));
+}

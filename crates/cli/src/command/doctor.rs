@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -43,13 +44,13 @@ impl Finding {
     }
 }
 
-/// Prints what was found.
+/// Prints what was found; with `verify_lake` after every file of the lake was read.
 ///
 /// # Errors
 /// [`Error::Failed`] when a check failed.
-pub async fn run(context: &Context) -> Result<(), Error> {
+pub async fn run(context: &Context, verify_lake: bool) -> Result<(), Error> {
     let mut findings = vec![configuration(context), writable(context.data()), secrecy(context.data())];
-    findings.extend(server(context).await);
+    findings.extend(server(context, verify_lake).await);
     let rows: Vec<Value> = findings.iter().map(Finding::row).collect();
     context.printer.rows(&rows, COLUMNS)?;
     match findings.iter().filter(|finding| finding.state == State::Failed).count() {
@@ -101,13 +102,19 @@ fn secrecy(dir: &Path) -> Finding {
 }
 
 /// That a server answers, or that the folder can be opened without one.
-async fn server(context: &Context) -> Vec<Finding> {
+async fn server(context: &Context, verify_lake: bool) -> Vec<Finding> {
     let door = match Door::open(context).await {
         Ok(door) => door,
         Err(error) => return vec![Finding::new("server", State::Failed, error.to_string())],
     };
+    // First, so that what it finds is among the alarms.
+    let verified = if verify_lake { Some(verified(context, &door).await) } else { None };
     let findings = match door.get("/api/v1/status").await {
-        Ok(status) => vec![reached(context, &door), versions(&status), models(&door).await],
+        Ok(status) => {
+            let known =
+                [reached(context, &door), versions(&status), models(&door).await, lake(&status), recording(&status)];
+            known.into_iter().chain(verified).collect()
+        }
         Err(error) => vec![Finding::new("server", State::Failed, format!("{}: {error}", door.place()))],
     };
     door.close().await;
@@ -130,6 +137,60 @@ fn versions(status: &Value) -> Finding {
     }
 }
 
+/// That the lake works, and that all of its rows are served.
+fn lake(status: &Value) -> Finding {
+    let lake = &status["lake"];
+    let say = |alarm: &Value| {
+        format!("{}: {}", alarm["subject"].as_str().unwrap_or("?"), alarm["message"].as_str().unwrap_or("?"))
+    };
+    if lake["failing"].is_object() {
+        return Finding::new("lake", State::Failed, format!("it fails at present: {}", say(&lake["failing"])));
+    }
+    let alarms = lake["alarms"].as_array().map_or(&[][..], Vec::as_slice);
+    match alarms.last() {
+        None => Finding::new("lake", State::Ok, "no alarms"),
+        Some(last) => {
+            let finding = format!("{} alarms, the last about {}", alarms.len(), say(last));
+            Finding::new("lake", State::Warning, finding)
+        }
+    }
+}
+
+/// That no call went unrecorded since the server started.
+fn recording(status: &Value) -> Finding {
+    let lost = [
+        ("spans were dropped, since they came faster than the disk takes them", &status["recorder"]["dropped"]),
+        ("spans could not be written", &status["recorder"]["failed"]),
+        ("calls left no trace, since too many were waiting", &status["unrecorded_calls"]),
+    ];
+    let lost: Vec<String> = lost
+        .into_iter()
+        .filter_map(|(what, count)| count.as_u64().filter(|count| *count > 0).map(|count| format!("{count} {what}")))
+        .collect();
+    match lost.as_slice() {
+        [] => Finding::new("recording", State::Ok, "every call was recorded"),
+        lost => Finding::new("recording", State::Warning, format!("since the server started {}", lost.join("; "))),
+    }
+}
+
+/// That every file of the lake is what was written.
+async fn verified(context: &Context, door: &Door) -> Finding {
+    let checked = async {
+        let begun = door.json(Method::POST, "/api/v1/lake/verify", None).await?;
+        let id = begun["id"].as_str().unwrap_or_default();
+        super::job::follow(door, id, "checking the lake", context.progress).await
+    };
+    match checked.await {
+        Ok(job) => {
+            let count = |field: &str| job["result"][field].as_u64().unwrap_or(0);
+            let (read, damaged) = (count("segments"), count("damaged"));
+            let state = if damaged == 0 { State::Ok } else { State::Failed };
+            Finding::new("files of the lake", state, format!("{read} read, {damaged} damaged and set aside"))
+        }
+        Err(error) => Finding::new("files of the lake", State::Failed, error.to_string()),
+    }
+}
+
 async fn models(door: &Door) -> Finding {
     match super::model::installed(door).await {
         Ok(names) if names.is_empty() => {
@@ -137,5 +198,37 @@ async fn models(door: &Door) -> Finding {
         }
         Ok(names) => Finding::new("models", State::Ok, names.join(", ")),
         Err(error) => Finding::new("models", State::Failed, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(finding: &Finding, state: State, words: &[&str]) {
+        assert_eq!(finding.state, state, "{}", finding.finding);
+        assert!(words.iter().all(|word| finding.finding.contains(word)), "{} should say {words:?}", finding.finding);
+    }
+
+    #[test]
+    fn alarms_of_the_lake_are_told() {
+        let alarm = json!({"at": "2026-01-31T00:00:00Z", "subject": "segment spans/x.parquet", "message": "torn"});
+        check(&lake(&json!({"lake": {"alarms": [], "failing": null}})), State::Ok, &[]);
+        let warned = lake(&json!({"lake": {"alarms": [alarm, alarm], "failing": null}}));
+        check(&warned, State::Warning, &["2 alarms", "spans/x.parquet", "torn"]);
+        let failing = json!({"subject": "commit", "message": "the disk is full"});
+        check(
+            &lake(&json!({"lake": {"alarms": [alarm], "failing": failing}})),
+            State::Failed,
+            &["commit", "disk is full"],
+        );
+    }
+
+    #[test]
+    fn calls_that_were_not_recorded_are_told() {
+        let status = |dropped: u64, failed: u64, unrecorded: u64| json!({"recorder": {"dropped": dropped, "failed": failed}, "unrecorded_calls": unrecorded});
+        check(&recording(&status(0, 0, 0)), State::Ok, &[]);
+        check(&recording(&status(3, 0, 2)), State::Warning, &["3 spans were dropped", "2 calls"]);
+        check(&recording(&status(0, 1, 0)), State::Warning, &["1 spans could not be written"]);
     }
 }

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::args::Model;
 use crate::command::{job, rows_of, with_door};
 use crate::context::Context;
-use crate::door::{Door, segment};
+use crate::door::{Door, query, segment};
 use crate::output::Column;
 use crate::progress::Progress;
 
@@ -20,6 +20,8 @@ const MODEL: &[Column<'_>] = &[
     ("installed", "installed.version"),
     ("description", "description"),
 ];
+
+const LABEL: &[Column<'_>] = &[("label", "label"), ("version", "version")];
 
 /// Does what `verb` says.
 pub async fn run(context: &Context, verb: Model) -> Result<(), Error> {
@@ -38,6 +40,18 @@ pub async fn run(context: &Context, verb: Model) -> Result<(), Error> {
             with_door(context, async |door| context.printer.object(&change(door, &name, "load").await?)).await
         }
         Model::Unload { name } => with_door(context, async |door| change(door, &name, "unload").await.map(drop)).await,
+        Model::Label { name, label, version, expect } => {
+            let labelled = async |door: &Door| set_label(door, &labels(&name, &label), version, expect).await;
+            with_door(context, async |door| context.printer.rows(&labelled(door).await?, LABEL)).await
+        }
+        Model::Unlabel { name, label, expect } => {
+            let path = format!(
+                "{}{}",
+                labels(&name, &label),
+                query(&[("expected", expect.map(|n| n.to_string()).as_deref())])
+            );
+            with_door(context, async |door| context.printer.rows(&labels_of(&door.delete(&path).await?), LABEL)).await
+        }
         Model::Remove { name } => {
             with_door(context, async |door| context.printer.object(&door.delete(&path(&name)).await?)).await
         }
@@ -46,6 +60,23 @@ pub async fn run(context: &Context, verb: Model) -> Result<(), Error> {
 
 fn path(name: &str) -> String {
     format!("/api/v1/models/{}", segment(name))
+}
+
+fn labels(name: &str, label: &str) -> String {
+    format!("{}/labels/{}", path(name), segment(label))
+}
+
+/// Moves a label; `expect` of 0 says that it must be nowhere. Gives the labels that the model then has.
+async fn set_label(door: &Door, path: &str, version: u32, expect: Option<u32>) -> Result<Vec<Value>, Error> {
+    let mut body = json!({"version": version});
+    if let Some(expect) = expect {
+        body["expected"] = Some(expect).filter(|version| *version > 0).into();
+    }
+    Ok(labels_of(&door.json(Method::PUT, path, Some(&body)).await?))
+}
+
+fn labels_of(model: &Value) -> Vec<Value> {
+    model["installed"]["labels"].as_array().cloned().unwrap_or_default()
 }
 
 async fn all(door: &Door) -> Result<Vec<Value>, Error> {

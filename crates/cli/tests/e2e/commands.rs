@@ -57,7 +57,8 @@ fn a_configuration_that_cannot_work_is_said_with_its_exit_code() {
     let twice = "[[routes]]\nname = \"a\"\ntargets = [{ provider = \"local\", model = \"m\" }]\n";
     check_refused(&with(&twice.repeat(2)), &["serve"], 2, &["two routes"]);
     check_refused(&with("[[routes]]\nname = \"a\"\ntargets = []\n"), &["key", "list"], 2, &["targets"]);
-    let unset = "[[providers]]\nname = \"up\"\nbase_url = \"https://up.example/v1\"\napi_key_env = \"NO_SUCH_KEY_HERE\"\n";
+    let unset =
+        "[[providers]]\nname = \"up\"\nbase_url = \"https://up.example/v1\"\napi_key_env = \"NO_SUCH_KEY_HERE\"\n";
     let place = with(unset);
     check_refused(&place, &["serve"], 2, &["NO_SUCH_KEY_HERE", "up"]);
     assert_eq!(place.json(&["key", "list"]), serde_json::json!([]), "who only looks needs no key of an upstream");
@@ -206,6 +207,19 @@ fn doctor_finds_nothing_wrong_here() {
     let checks = place.json(&["doctor"]);
     let failed: Vec<_> = checks.as_array().expect("rows").iter().filter(|check| check["state"] == "failed").collect();
     assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn doctor_reads_the_whole_lake_when_it_is_asked_to() {
+    let place = Place::new(BARE);
+    let checks = place.json(&["doctor", "--verify-lake"]);
+    let finding = |name: &str| {
+        let check = checks.as_array().expect("rows").iter().find(|check| check["check"] == name).expect(name);
+        (check["state"].as_str().expect("text").to_owned(), check["finding"].as_str().expect("text").to_owned())
+    };
+    assert_eq!(finding("files of the lake"), ("ok".to_owned(), "0 read, 0 damaged and set aside".to_owned()));
+    assert_eq!((finding("lake").0, finding("recording").0), ("ok".to_owned(), "ok".to_owned()));
+    assert_eq!(place.json(&["job", "list"])[0]["kind"], "lake.verify");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,8 +117,7 @@ async fn an_answer_has_a_largest_size() {
 async fn a_provider_without_its_key_is_not_asked() {
     let (keyless, other) = (Upstream::start(vec![]).await, Upstream::start(vec![ok()]).await);
     let targets = [(&keyless, "a"), (&other, "b")];
-    let house =
-        House::new(Settings { key_env: Some("NO_SUCH_VARIABLE_HERE"), ..Settings::route("m", &targets) }).await;
+    let house = House::new(Settings { key_env: Some("NO_SUCH_VARIABLE_HERE"), ..Settings::route("m", &targets) }).await;
     let error = house.whole(Endpoint::Chat, r#"{"model":"up0/a","messages":[]}"#).await.unwrap_err();
     assert!(error.to_string().contains("NO_SUCH_VARIABLE_HERE"), "{error}");
     let reply = house.whole(Endpoint::Chat, BODY).await.unwrap();

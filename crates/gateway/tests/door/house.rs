@@ -110,8 +110,11 @@ impl House {
         let catalog = Catalog::open(folder.path(), MasterKey::generate()).await.unwrap();
         let lake = Lake::open(LakeConfig::new(folder.path().join("lake")), catalog.clone(), tables()).await.unwrap();
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
-        let recorder =
-            Recorder::new(lake.clone(), blobs.clone(), RecorderConfig { mode: settings.mode, ..RecorderConfig::default() });
+        let recorder = Recorder::new(
+            lake.clone(),
+            blobs.clone(),
+            RecorderConfig { mode: settings.mode, ..RecorderConfig::default() },
+        );
         let net = Client::new(Policy::public().allow("127.0.0.0/8").unwrap(), ClientOptions::default()).unwrap();
         let models = models(&catalog, &blobs, &net, folder.path());
         let spans = tokio::sync::Mutex::new(recorder.subscribe());

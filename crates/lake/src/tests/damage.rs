@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use tokio_util::sync::CancellationToken;
+
 use super::fault::sql;
 use super::*;
+use crate::lake::Verified;
 
 /// What happens to a file.
 type Damage = fn(&Path);
@@ -61,7 +64,8 @@ async fn a_segment_damaged_while_the_lake_was_closed_is_set_aside_and_the_rest_s
         check_alarm(&scene, damage);
         let scene = scene.reopen().await;
         scene.check(100..210).await;
-        assert_eq!(scene.lake.stats().quarantined, 0, "once is enough");
+        check_alarm(&scene, damage);
+        assert_eq!(scene.lake.stats().alarms.len(), 1, "it is not set aside twice");
     }
 }
 
@@ -80,9 +84,19 @@ async fn a_segment_damaged_while_the_lake_is_open_is_set_aside_by_the_query_that
 async fn damage_that_no_query_noticed_is_found_by_a_check() {
     let (scene, first) = scene().await;
     overwrite(&first, |_| 40);
-    assert_eq!(scene.lake.verify().await.unwrap(), 1);
+    let told = parking_lot::Mutex::new(Vec::new());
+    let report = |done, all| told.lock().push((done, all));
+    assert_eq!(
+        scene.lake.verify(&CancellationToken::new(), report).await.unwrap(),
+        Verified { segments: 2, damaged: 1 }
+    );
+    assert_eq!(*told.lock(), [(0, 2), (1, 2), (2, 2)]);
     check_alarm(&scene, "pages");
-    assert_eq!(scene.lake.verify().await.unwrap(), 0);
+    let again = scene.lake.verify(&CancellationToken::new(), |_, _| {}).await.unwrap();
+    assert_eq!(again, Verified { segments: 1, damaged: 0 });
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    assert_eq!(scene.lake.verify(&stopped, |_, _| {}).await.unwrap(), Verified { segments: 0, damaged: 0 });
     scene.check(100..210).await;
 }
 
@@ -94,6 +108,18 @@ async fn compaction_does_not_merge_damage_into_good_rows() {
     scene.lake.compact().await.unwrap();
     scene.check(100..210).await;
     check_alarm(&scene, "pages");
+}
+
+#[tokio::test]
+async fn a_damaged_segment_does_not_keep_a_deletion_from_being_carried_out() {
+    let (scene, first) = scene().await;
+    overwrite(&first, |_| 40);
+    scene.lake.delete_subject(EVENTS, "user-1").await.unwrap();
+    scene.lake.compact().await.unwrap();
+    let left: Vec<i64> = (100..210).filter(|n| n % 4 != 1 || n % 5 == 0).collect();
+    assert_eq!(scene.numbers().await, left);
+    let stats = scene.lake.stats();
+    assert_eq!((stats.quarantined, stats.tables[0].tombstones, stats.failures), (1, 0, 0), "{stats:?}");
 }
 
 #[tokio::test]

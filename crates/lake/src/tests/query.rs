@@ -174,6 +174,62 @@ async fn a_query_that_needs_too_much_memory_is_refused_it() {
     scene.check(0..10).await;
 }
 
+/// A text of 32 bytes, made larger by `step` over `levels` subqueries; the answer is its length.
+fn grown(step: &str, levels: usize) -> String {
+    let inner =
+        (0..levels).fold("SELECT id AS a FROM events".to_owned(), |sql, _| format!("SELECT {step} AS a FROM ({sql})"));
+    format!("SELECT sum(length(a)) FROM ({inner})")
+}
+
+#[tokio::test]
+async fn functions_that_grow_have_a_limit_within_one_call() {
+    let scene = Scene::new().await;
+    scene.append(0..1).await;
+    for (step, levels) in [
+        ("concat(a, a)", 24),
+        ("a || a", 24),
+        ("concat_ws(a, a, a)", 15),
+        ("replace(a, '', a)", 5),
+        ("regexp_replace(a, '^', a)", 24),
+        ("regexp_replace(a, '.', 'xxxxxxxxxxxxxxxx', 'g')", 6),
+        ("overlay(a placing a from 1 for 0)", 24),
+        ("array_to_string([a, a], '')", 24),
+        ("array_to_string(regexp_match(a, '((((((((((((((((.*))))))))))))))))'), '')", 6),
+        ("concat(to_char(to_timestamp(0), a), to_char(to_timestamp(0), concat(a, '%c')))", 24),
+    ] {
+        let error = fails(&scene, &grown(step, levels), QueryLimits::default()).await;
+        assert!(matches!(error, Error::Memory { .. }), "{step}: {error:?}");
+        scene.query(&grown(step, 1), vec![]).await;
+    }
+}
+
+#[tokio::test]
+async fn bounded_functions_say_what_they_always_said() {
+    let scene = Scene::new().await;
+    scene.append(0..3).await;
+    for (expression, expected) in [
+        ("concat(user_id, '-', model)", vec!["-alpha", "user-1-beta", "user-2-alpha"]),
+        // Event 0 is nobody's.
+        ("user_id || '-' || model", vec!["null", "user-1-beta", "user-2-alpha"]),
+        ("n || '/' || n", vec!["0/0", "1/1", "2/2"]),
+        ("'a' || 'b'", vec!["ab", "ab", "ab"]),
+        ("concat_ws('/', user_id, model)", vec!["alpha", "user-1/beta", "user-2/alpha"]),
+        ("replace(model, 'a', 'oo')", vec!["oolphoo", "betoo", "oolphoo"]),
+        ("regexp_replace(model, '(l|t)', '<$1>')", vec!["a<l>pha", "be<t>a", "a<l>pha"]),
+        ("array_to_string([model] || [project], ' ')", vec!["alpha project-0", "beta project-1", "alpha project-2"]),
+        ("array_to_string(regexp_match(model, '^(..)(.)'), '+')", vec!["al+p", "be+t", "al+p"]),
+        ("overlay(model placing 'XX' from 2 for 2)", vec!["aXXha", "bXXa", "aXXha"]),
+        ("to_char(time, '%Y')", vec!["1970", "1970", "1970"]),
+    ] {
+        let answer = scene.query(&format!("SELECT {expression} FROM events ORDER BY n"), vec![]).await;
+        assert_eq!(texts_of(&answer), expected, "{expression}");
+    }
+    let named = scene.query("SELECT project || model FROM events", vec![]).await;
+    assert_eq!(named.schema.field(0).name(), "events.project || events.model");
+    let grouped = "SELECT model || '!' AS m FROM events WHERE project || model <> 'x' GROUP BY model || '!' ORDER BY m";
+    assert_eq!(texts_of(&scene.query(grouped, vec![]).await), ["alpha!", "beta!"]);
+}
+
 #[tokio::test]
 async fn nothing_but_the_tables_can_be_reached() {
     let scene = scene().await;

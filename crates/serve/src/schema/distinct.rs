@@ -1,5 +1,7 @@
 //! `oneOf`: a value must match exactly one of the schemas, so no value may match two of them.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{Compiler, has_type};
@@ -13,7 +15,7 @@ impl Compiler<'_> {
     pub(super) fn check_distinct(&self, options: &[Value], path: &str) -> Result<()> {
         for (place, one) in options.iter().enumerate() {
             for (other_place, other) in options.iter().enumerate().skip(place + 1) {
-                if !self.distinct(one, other, MAX_DEPTH) {
+                if !self.distinct(one, other, MAX_DEPTH, path)? {
                     let message = format!(
                         "`oneOf`: a value could match both options {place} and {other_place}; tell them apart by a \
                          required property with different `const` values, or use `anyOf`"
@@ -26,17 +28,20 @@ impl Compiler<'_> {
     }
 
     /// Whether certainly no value matches both schemas.
-    fn distinct(&self, a: &Value, b: &Value, depth: usize) -> bool {
-        let (Some(a), Some(b)) = (self.target(a), self.target(b)) else { return false };
+    fn distinct(&self, a: &Value, b: &Value, depth: usize, path: &str) -> Result<bool> {
+        let (Some(a), Some(b)) = (self.target(a), self.target(b)) else { return Ok(false) };
         if depth == 0 {
-            return false;
+            return Ok(false);
         }
-        match (values(a), values(b)) {
+        let (one, other) = (values(a), values(b));
+        let compared = one.as_ref().map_or(1, Vec::len).saturating_mul(other.as_ref().map_or(1, Vec::len));
+        self.spend(compared, path)?;
+        Ok(match (one, other) {
             (Some(one), Some(other)) => !one.iter().any(|value| other.contains(value)),
             (Some(listed), None) => !listed.iter().any(|value| may_be(b, value)),
             (None, Some(listed)) => !listed.iter().any(|value| may_be(a, value)),
-            (None, None) => types_differ(a, b) || self.objects_differ(a, b, depth),
-        }
+            (None, None) => types_differ(a, b) || self.objects_differ(a, b, depth, path)?,
+        })
     }
 
     fn target<'v>(&'v self, schema: &'v Value) -> Option<&'v Value> {
@@ -46,15 +51,21 @@ impl Compiler<'_> {
         }
     }
 
-    fn objects_differ(&self, a: &Value, b: &Value, depth: usize) -> bool {
-        let objects = [a, b].iter().all(|schema| schema["type"] == "object");
-        objects
-            && (forbids_required(a, b)
-                || forbids_required(b, a)
-                || required(a).any(|name| {
-                    let (one, other) = (&a["properties"][name], &b["properties"][name]);
-                    required(b).any(|same| same == name) && self.distinct(one, other, depth - 1)
-                }))
+    fn objects_differ(&self, a: &Value, b: &Value, depth: usize, path: &str) -> Result<bool> {
+        if [a, b].iter().any(|schema| schema["type"] != "object") {
+            return Ok(false);
+        }
+        let others: HashSet<&str> = required(b).collect();
+        self.spend(required(a).count() + others.len(), path)?;
+        if forbids_required(a, b) || forbids_required(b, a) {
+            return Ok(true);
+        }
+        for name in required(a).filter(|name| others.contains(name)) {
+            if self.distinct(&a["properties"][name], &b["properties"][name], depth - 1, path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

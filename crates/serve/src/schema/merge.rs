@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ANNOTATIONS, Compiler};
+use super::{ANNOTATIONS, Compiler, map_weight};
 use crate::error::Result;
 
 type Schema = Map<String, Value>;
@@ -14,22 +14,25 @@ impl Compiler<'_> {
         let mut merged = map.clone();
         merged.remove("allOf");
         merged.retain(|key, _| !ANNOTATIONS.contains(&key.as_str()));
+        // What stands alone keeps its reference: through a rule of its own a schema may refer to itself.
+        if let ([Value::Object(only)], true) = (members.as_slice(), merged.is_empty()) {
+            return Ok(only.clone());
+        }
         for (place, member) in members.iter().enumerate() {
             merged = self.merge_two(&merged, member, &format!("{path}/allOf/{place}"))?;
         }
         Ok(merged)
     }
 
-    /// What satisfies both schemas. References in `b` are followed, unless there is nothing to merge them with.
+    /// What satisfies both schemas. References in `b` are followed.
     pub(super) fn merge_two(&self, a: &Schema, b: &Value, path: &str) -> Result<Schema> {
         let b = match b {
             Value::Bool(true) => return Ok(a.clone()),
             Value::Object(map) => map,
             _ => return Err(self.error(path, "nothing satisfies all of these schemas")),
         };
-        if a.is_empty() {
-            return Ok(b.clone());
-        }
+        self.enter(path)?;
+        self.spend(map_weight(a), path)?;
         let b = self.resolved(b, path)?;
         self.check_closed(a, &b, path)?;
         let mut merged = a.clone();
@@ -40,6 +43,7 @@ impl Compiler<'_> {
             };
             merged.insert(key, both);
         }
+        self.leave();
         Ok(merged)
     }
 
@@ -47,6 +51,7 @@ impl Compiler<'_> {
     fn resolved(&self, map: &Schema, path: &str) -> Result<Schema> {
         let mut map = map.clone();
         for _ in 0..super::MAX_DEPTH {
+            self.spend(map_weight(&map), path)?;
             if let Some(pointer) = map.get("$ref").and_then(Value::as_str) {
                 self.alone(&map, "$ref", path)?;
                 match self.lookup(pointer, path)? {
@@ -84,7 +89,11 @@ impl Compiler<'_> {
         for (name, schema) in b {
             let both = match a.get(&name) {
                 None => schema,
-                Some(Value::Object(first)) => Value::Object(self.merge_two(first, &schema, path)?),
+                Some(Value::Object(first)) if first.is_empty() => schema,
+                Some(Value::Object(first)) => {
+                    let first = self.resolved(first, path)?;
+                    Value::Object(self.merge_two(&first, &schema, path)?)
+                }
                 Some(_) => {
                     return Err(self.error(path, &format!("`{name}` differs between schemas that must all hold")));
                 }
@@ -99,12 +108,16 @@ impl Compiler<'_> {
     fn check_closed(&self, a: &Schema, b: &Schema, path: &str) -> Result<()> {
         for (one, other) in [(a, b), (b, a)] {
             let open = one.get("additionalProperties").is_none_or(|additional| *additional == Value::Bool(true));
-            if !open && names(other).any(|name| !names(one).any(|known| known == name)) {
+            if !open && names(other).any(|name| !names_property(one, name)) {
                 return Err(self.error(path, "`additionalProperties` forbids what another of these schemas names"));
             }
         }
         Ok(())
     }
+}
+
+fn names_property(schema: &Schema, name: &str) -> bool {
+    schema.get("properties").and_then(Value::as_object).is_some_and(|properties| properties.contains_key(name))
 }
 
 fn names(schema: &Schema) -> impl Iterator<Item = &str> {

@@ -1,12 +1,15 @@
 //! Objects: properties in the order of the schema, and others after them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::{Compiler, comma};
+use super::{Compiler, comma, map_weight};
 use crate::error::Result;
 use crate::grammar::Expr;
+
+/// Characters of a name beside `additionalProperties`: telling other names from it takes a rule for each.
+const MAX_EXCLUDED_CHARS: usize = 200;
 
 /// One property of an object.
 struct Property {
@@ -40,18 +43,21 @@ impl Compiler<'_> {
             Some(Value::Object(properties)) => properties.clone(),
             Some(_) => return Err(self.error(path, "`properties` is an object")),
         };
+        self.spend(map_weight(map), path)?;
         let required = self.required(map, path)?;
+        let mut known: HashSet<String> = described.keys().cloned().collect();
+        let wanted: HashSet<&String> = required.iter().collect();
         let mut all: Vec<_> = described
             .into_iter()
             .map(|(name, schema)| {
-                let is_required = required.contains(&name);
+                let is_required = wanted.contains(&name);
                 (name, schema, is_required)
             })
             .collect();
-        for name in required {
-            if !all.iter().any(|(known, ..)| *known == name) {
+        for name in &required {
+            if known.insert(name.clone()) {
                 let schema = map.get("additionalProperties").cloned().unwrap_or(Value::Bool(true));
-                all.push((name, schema, true));
+                all.push((name.clone(), schema, true));
             }
         }
         Ok(all)
@@ -79,6 +85,11 @@ impl Compiler<'_> {
             let message =
                 "`additionalProperties` beside names with quotes, backslashes or control characters is not supported";
             return Err(self.error(path, message));
+        }
+        if names.iter().any(|name| name.chars().count() > MAX_EXCLUDED_CHARS) {
+            let message =
+                format!("`additionalProperties` is supported beside names of {MAX_EXCLUDED_CHARS} characters");
+            return Err(self.error(path, &message));
         }
         let key = self.other_name(names.iter().map(|name| name.chars().collect::<Vec<_>>()).collect());
         Ok(Some(self.pair(Expr::sequence([Expr::literal("\""), key]), value)))

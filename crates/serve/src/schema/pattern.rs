@@ -125,7 +125,7 @@ impl Parser {
         };
         self.at += 1;
         self.no_second_quantifier()?;
-        Ok(item.repeat(min, max))
+        repeat(item, min, max)
     }
 
     fn counted(&mut self, item: Expr) -> Parsed<Expr> {
@@ -141,7 +141,7 @@ impl Parser {
             return Err("a repetition is `{n}`, `{n,}` or `{n,m}` with n at most m".to_owned());
         }
         self.no_second_quantifier()?;
-        Ok(item.repeat(min, max))
+        repeat(item, min, max)
     }
 
     fn count(&mut self) -> Parsed<u32> {
@@ -215,6 +215,14 @@ impl Parser {
         let text: String = (0..digits).filter_map(|_| self.next()).collect();
         let point = u32::from_str_radix(&text, 16).map_err(|_| format!("`{text}` is not {digits} hex digits"))?;
         Ok(vec![(point, point)])
+    }
+}
+
+/// An item that may be empty could be repeated without end at one place, and llama.cpp refuses or tries all of it.
+fn repeat(item: Expr, min: u32, max: Option<u32>) -> Parsed<Expr> {
+    match max != Some(1) && item.may_be_empty() {
+        true => Err("a group that may be empty is repeated".to_owned()),
+        false => Ok(item.repeat(min, max)),
     }
 }
 

@@ -209,6 +209,11 @@ fn unions_and_conjunctions() {
         {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
         {"$ref": "#/$defs/b"}], "$defs": {"b": {"properties": {"b": {"type": "null"}}, "required": ["b"]}}});
     check(all, &["{\"a\":1,\"b\":null}"], &["{\"a\":1}", "{\"b\":null}"]);
+    let two = json!({"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}], "$defs": {
+        "A": {"type": "object", "properties": {"a": {"type": "integer"}, "c": {"$ref": "#/$defs/C"}}, "required": ["a"]},
+        "B": {"type": "object", "properties": {"c": {"$ref": "#/$defs/C"}}, "required": ["c"]},
+        "C": {"type": "null"}}});
+    check(two, &["{\"a\":1,\"c\":null}"], &["{\"a\":1}", "{\"c\":null}", "{\"a\":1,\"c\":2}"]);
     refused(json!({"oneOf": [{"type": "integer"}, {"type": "number"}]}), &["oneOf", "0 and 1"]);
     refused(json!({"allOf": [{"type": "string", "minLength": 1}, {"minLength": 2}]}), &["minLength"]);
     refused(
@@ -226,7 +231,70 @@ fn references_may_recurse() {
     check(list, &["null", "[[null], null]"], &["[1]"]);
     refused(json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}), &["refers to itself"]);
     refused(json!({"$ref": "#/nowhere"}), &["#/nowhere"]);
+    refused(json!({"type": "object", "allOf": [{"$ref": "#"}]}), &["refers to itself"]);
+    refused(json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}), &["refers to itself"]);
+    let grows = json!({"allOf": [{"type": "object"}, {"$ref": "#/$defs/a"}],
+        "$defs": {"a": {"allOf": [{"properties": {"x": {"type": "object"}}}, {"properties": {"x": {"$ref": "#/$defs/a"}}}]}}});
+    refused(grows, &["refers to itself"]);
+    let optional =
+        json!({"type": "object", "additionalProperties": false, "properties": {"next": {"allOf": [{"$ref": "#"}]}}});
+    check(optional, &["{}", "{\"next\":{\"next\":{}}}"], &["{\"next\":1}"]);
     refused(json!({"$ref": "https://example.org/schema"}), &["https://example.org/schema"]);
+}
+
+#[test]
+fn values_that_begin_alike_are_told_apart() {
+    let listed = json!({"enum": ["a", "ab", "abc", "b", "", "é", "è", 1, 12, {"a": 1}, {"a": 12}]});
+    check(
+        listed.clone(),
+        &["\"\"", "\"a\"", "\"ab\"", "\"abc\"", "\"é\"", "1", "12", "{\"a\":1}", "{\"a\":12}"],
+        &["\"abcd\"", "\"ac\"", "\"", "\"ê\"", "{\"a\":2}", "{\"a\":1"],
+    );
+    let of: Vec<Value> = listed["enum"].as_array().unwrap().iter().map(|value| json!({"const": value})).collect();
+    check(json!({"anyOf": of}), &["\"ab\"", "12"], &["\"ac\""]);
+}
+
+#[test]
+fn what_would_hold_up_other_answers_is_refused() {
+    // Many values are no trouble as long as few of them are possible at one place.
+    let words: Vec<String> = (0..5000).map(|n| format!("word {n}")).collect();
+    check(json!({"enum": words}), &["\"word 0\"", "\"word 4999\""], &["\"word 5000\"", "\"word\""]);
+    let signs: Vec<String> = (0x4E00..0x4E00 + 1001).filter_map(char::from_u32).map(String::from).collect();
+    refused(json!({"enum": signs}), &["1001 ways", "1000"]);
+    let long: Vec<String> = (0..300).map(|n| format!("{n}{}", "x".repeat(1000))).collect();
+    refused(json!({"enum": long}), &["too large"]);
+    let pattern = "a{2000}".repeat(100);
+    refused(json!({"type": "string", "pattern": format!("^{pattern}$")}), &["too large"]);
+    let optional: Map<String, Value> = (0..1100).map(|n| (format!("p{n}"), json!({"type": "null"}))).collect();
+    refused(json!({"type": "object", "properties": optional}), &["ways"]);
+    let name = "n".repeat(100_000);
+    refused(
+        json!({"properties": {name: {}}, "additionalProperties": {"type": "null"}}),
+        &["additionalProperties", "200"],
+    );
+    for nested in ["(a*)*", "(a?){9}", "(a|)+"] {
+        refused(json!({"pattern": format!("^{nested}$")}), &["pattern", "empty"]);
+    }
+}
+
+#[test]
+fn references_that_multiply_are_refused() {
+    // Thirty definitions that each name the next one twice: 2^30 leaves.
+    let mut defs = Map::new();
+    for n in 0..30 {
+        let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
+        defs.insert(format!("d{n}"), json!({"anyOf": [next, next]}));
+    }
+    defs.insert("d30".to_owned(), json!({"minLength": 1}));
+    refused(
+        json!({"type": "string", "anyOf": [{"$ref": "#/$defs/d0"}, {"type": "null"}], "$defs": defs}),
+        &["too large"],
+    );
+    let option = |n: usize| {
+        let names: Vec<String> = (0..100).map(|name| format!("p{name}")).collect();
+        json!({"type": "object", "required": names, "properties": {"p99": {"const": n}}})
+    };
+    refused(json!({"oneOf": (0..200).map(option).collect::<Vec<_>>()}), &["too large"]);
 }
 
 #[test]
@@ -299,6 +367,54 @@ fn object_case(members: Vec<(Value, Value, Value)>) -> (Value, Value, Value) {
     invalid.insert("p0".to_owned(), members[0].2.clone());
     let schema = json!({"type": "object", "properties": schemas, "required": names, "additionalProperties": false});
     (schema, Value::Object(valid), Value::Object(invalid))
+}
+
+/// Schemas that say whatever they like, with references into themselves.
+fn anything() -> impl Strategy<Value = Value> {
+    let pointer = prop::sample::select(vec!["#", "#/$defs/a", "#/$defs/b", "#/$defs/c", "#/properties/p", "#/nowhere"]);
+    let leaf = prop_oneof![
+        pointer.prop_map(|pointer| json!({"$ref": pointer})),
+        prop::sample::select(vec!["string", "object", "array", "integer", "null"])
+            .prop_map(|name| json!({"type": name})),
+        any::<bool>().prop_map(Value::Bool),
+        "[(a*|)?+]{1,6}".prop_map(|pattern| json!({"pattern": pattern})),
+        (0u32..9, 0u32..9).prop_map(|(min, max)| json!({"minLength": min, "maxLength": max})),
+        "[ab]{0,2}".prop_map(|text| json!({"enum": [text, 1, null]})),
+    ];
+    let schema = leaf.prop_recursive(4, 40, 4, |inner| {
+        let list = prop::collection::vec(inner.clone(), 0..4);
+        let keyword = prop::sample::select(vec!["allOf", "anyOf", "oneOf", "prefixItems"]);
+        let beside = (list, keyword, inner.clone()).prop_map(|(list, keyword, mut beside)| {
+            match beside.as_object_mut() {
+                Some(map) => drop(map.insert(keyword.to_owned(), json!(list))),
+                None => beside = json!({keyword: list}),
+            }
+            beside
+        });
+        let object = (inner.clone(), inner.clone(), any::<bool>()).prop_map(|(p, q, closed)| {
+            json!({"type": "object", "properties": {"p": p, "q": q}, "required": ["q"], "additionalProperties": !closed})
+        });
+        prop_oneof![beside, object, inner.prop_map(|items| json!({"type": "array", "items": items}))]
+    });
+    (schema.clone(), prop::collection::vec(schema, 3)).prop_map(|(mut root, defs)| {
+        if let Some(map) = root.as_object_mut() {
+            map.insert("$defs".to_owned(), json!({"a": defs[0], "b": defs[1], "c": defs[2]}));
+        }
+        root
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Nobody can bring the server down with a schema: it is refused, or llama.cpp takes its grammar.
+    #[test]
+    fn every_schema_is_compiled_or_refused(schema in anything()) {
+        match compile(&schema, "here") {
+            Ok(grammar) => drop(test_model::matches(&grammar, "{}")),
+            Err(error) => prop_assert!(matches!(&error, Error::Invalid { .. }), "{error}"),
+        }
+    }
 }
 
 proptest! {
