@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::column::{self, Columns};
 use crate::database::{Tx, commit};
 use crate::provider::MAX_TIMEOUT_MS;
+use crate::put::Put;
 use crate::{Catalog, Error, Result, limit, project};
 
 /// One project has at most this many routes.
@@ -101,11 +102,24 @@ impl Catalog {
     /// # Errors
     /// As [`ModelRoute::check`]; [`Error::TooLarge`] beyond [`MAX_ROUTES`], [`Error::NotFound`] without the project.
     pub async fn put_route(&self, project: ProjectId, route: ModelRoute) -> Result<StoredRoute> {
+        self.store_route(project, route, Put::Any).await
+    }
+
+    /// Makes a route. Of several who make one of the same name at once, one succeeds.
+    ///
+    /// # Errors
+    /// As [`Catalog::put_route`], and [`Error::Exists`] when there is one of this name.
+    pub async fn create_route(&self, project: ProjectId, route: ModelRoute) -> Result<StoredRoute> {
+        self.store_route(project, route, Put::New).await
+    }
+
+    async fn store_route(&self, project: ProjectId, route: ModelRoute, put: Put) -> Result<StoredRoute> {
         const OPERATION: &str = "changing a route";
         route.check()?;
         let mut tx = self.db().begin(OPERATION).await?;
         project::require(&mut tx, project).await?;
         let before = find(&mut tx, project, &route.name).await?;
+        put.check("route", &route.name, before.is_some())?;
         if before.is_none() {
             limit::count("number of routes", count(&mut tx, project).await? + 1, MAX_ROUTES)?;
         }
@@ -249,7 +263,8 @@ mod tests {
     async fn a_route_is_kept_changed_and_removed() {
         let (catalog, dir) = catalog().await;
         let project = catalog.default_project().id;
-        let made = catalog.put_route(project, route("fast")).await.unwrap();
+        let made = catalog.create_route(project, route("fast")).await.unwrap();
+        assert!(matches!(catalog.create_route(project, route("fast")).await, Err(Error::Exists { .. })));
         let slower = ModelRoute { timeout_ms: Some(9), retries: None, ..route("fast") };
         let changed = catalog.put_route(project, slower.clone()).await.unwrap();
         assert_eq!((changed.created, &changed.route), (made.created, &slower));

@@ -66,11 +66,9 @@ async fn create(
     JsonBody(new): JsonBody<NewRouteBody>,
 ) -> Result<Created<RouteBody>> {
     let spec = RouteSpec { targets: new.targets, retries: new.retries, timeout_ms: new.timeout_ms };
-    match surface.app.catalog.route(caller.project(), &new.name).await {
-        Ok(_) => Err(Error::Conflict { message: format!("there is a route {:?} already; PUT changes it", new.name) }),
-        Err(qd_catalog::Error::NotFound { .. }) => put(&surface, &caller, spec.named(new.name)).await.map(Created),
-        Err(error) => Err(error.into()),
-    }
+    let catalog = surface.app.catalog.acting(&caller.actor())?;
+    let stored = catalog.create_route(caller.project(), spec.named(new.name)).await?;
+    Ok(Created(stored.into()))
 }
 
 async fn change(
@@ -79,13 +77,10 @@ async fn change(
     Path(name): Path<String>,
     JsonBody(spec): JsonBody<RouteSpec>,
 ) -> Result<Json<RouteBody>> {
-    put(&surface, &caller, spec.named(name)).await.map(Json)
-}
-
-/// Changes the route; the gateway sees that it has changed before its next call.
-async fn put(surface: &Surface, caller: &Caller, route: ModelRoute) -> Result<RouteBody> {
-    let stored = surface.app.catalog.acting(&caller.actor())?.put_route(caller.project(), route).await?;
-    Ok(stored.into())
+    let catalog = surface.app.catalog.acting(&caller.actor())?;
+    // The gateway sees that it has changed before its next call.
+    let stored = catalog.put_route(caller.project(), spec.named(name)).await?;
+    Ok(Json(stored.into()))
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<String>) -> Result<StatusCode> {

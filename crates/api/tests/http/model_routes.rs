@@ -26,7 +26,7 @@ async fn a_route_is_in_force_from_the_next_call_to_its_removal() {
     let new = json!({"name": "team/fast", "targets": [{"provider": "mine", "model": "echo-1"}], "retries": 1});
     let made = house.post(OPERATOR, PATH, new.clone()).await.expect(201);
     assert_eq!((&made["origin"], &made["retries"], &made["timeout_ms"]), (&json!("project"), &json!(1), &Value::Null));
-    house.post(OPERATOR, PATH, new).await.refused(409, "conflict");
+    house.post(OPERATOR, PATH, new).await.refused(409, "already_exists");
 
     house.post(&key, "/v1/chat/completions", chat("team/fast")).await.expect(200);
     let listed = house.get(&key, "/v1/models").await.expect(200);
