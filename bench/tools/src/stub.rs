@@ -89,7 +89,13 @@ struct Replies {
 
 impl Replies {
     fn new(stub: Stub) -> Self {
-        Self { answer: with_length(ANSWER), models: with_length(MODELS), stream: stream_parts(stub.events), delay: Delay::of(stub.delay), stub }
+        Self {
+            answer: with_length(ANSWER),
+            models: with_length(MODELS),
+            stream: stream_parts(stub.events),
+            delay: Delay::of(stub.delay),
+            stub,
+        }
     }
 }
 

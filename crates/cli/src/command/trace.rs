@@ -48,7 +48,7 @@ pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
 }
 
 async fn list(context: &Context, door: &Door, filter: TraceFilter) -> Result<(), Error> {
-    let except = (!filter.except_group.is_empty()).then(|| Value::from(filter.except_group.clone()).to_string());
+    let except = excepted(&filter);
     let (rows, _) = pages(door, "/api/v1/traces", &parameters(&filter, except.as_deref()), filter.limit).await?;
     context.printer.rows(&readable(context, rows), SUMMARY)
 }
@@ -63,6 +63,11 @@ fn readable(context: &Context, mut rows: Vec<Value>) -> Vec<Value> {
         }
     }
     rows
+}
+
+/// The groups that are not wanted, as the server takes them.
+fn excepted(filter: &TraceFilter) -> Option<String> {
+    (!filter.except_group.is_empty()).then(|| Value::from(filter.except_group.clone()).to_string())
 }
 
 fn parameters<'a>(filter: &'a TraceFilter, except: Option<&'a str>) -> [(&'static str, Option<&'a str>); 11] {
@@ -112,19 +117,20 @@ mod tests {
 
     use super::*;
     use crate::args::{Arguments, Command};
+    use crate::door::query;
 
     fn check(flags: &[&str], expected: &str) {
         let words = ["quarterdeck", "trace", "list"].iter().chain(flags);
         let Command::Trace(Trace::List(filter)) = Arguments::try_parse_from(words).expect("it parses").command else {
             panic!("{flags:?} is a list of traces");
         };
-        assert_eq!(path(&filter, "1", None), format!("/api/v1/traces?limit=1{expected}"));
+        assert_eq!(query(&parameters(&filter, excepted(&filter).as_deref())), expected);
     }
 
     #[test]
     fn groups_are_asked_for_as_the_server_takes_them() {
-        check(&["--group-by", "user", "--group", ""], "&group_by=user&group=");
-        let except = "&group_by=model&except_groups=%5B%22a%22%2C%22b%22%5D";
+        check(&["--group-by", "user", "--group", ""], "?group_by=user&group=");
+        let except = "?group_by=model&except_groups=%5B%22a%22%2C%22b%22%5D";
         check(&["--group-by", "model", "--except-group", "a", "--except-group", "b"], except);
     }
 }
