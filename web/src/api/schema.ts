@@ -150,6 +150,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version of an installed model
+         * @description Calls that ask for `name@label` get that version from then on. Of several who move a label from the same version, one succeeds; the others get 409.
+         */
+        put: operations["putModelLabel"];
+        post?: never;
+        /** Take a label away from a model */
+        delete: operations["removeModelLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{name}/load": {
         parameters: {
             query?: never;
@@ -231,11 +252,40 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The operator's routes from model names to targets */
+        /**
+         * The routes from model names to targets
+         * @description The project's own, and those of the operator's file that no own one of the same name stands before.
+         */
         get: operations["listRoutes"];
         put?: never;
-        post?: never;
+        /** Add a route */
+        post: operations["createRoute"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One route */
+        get: operations["getRoute"];
+        /**
+         * Add or change a route
+         * @description Calls that begin afterwards go by it. A provider that it names may be added later.
+         */
+        put: operations["putRoute"];
+        post?: never;
+        /**
+         * Remove a route of the project's own
+         * @description A route of the operator's file of the same name is in force again afterwards.
+         */
+        delete: operations["removeRoute"];
         options?: never;
         head?: never;
         patch?: never;
@@ -310,7 +360,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One trace with all its spans */
+        /**
+         * One trace with its spans
+         * @description At most 10,000 spans, and 64 MiB of whole payloads: `truncated` and `payloads_cut` tell when there is more, which the outline and the single spans have.
+         */
         get: operations["getTrace"];
         put?: never;
         post?: never;
@@ -518,6 +571,26 @@ export interface paths {
          * @description SELECT, WITH, EXPLAIN, SHOW and DESCRIBE. The rows of every project are visible, so this needs the scope admin. The header x-quarterdeck-truncated says whether there were more rows than max_rows.
          */
         post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lake/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read every file of the lake in full
+         * @description Answers with a job. It compares each file with what was written and sets damaged ones aside, which `/api/v1/status` then tells. While such a job of this project is under way, that job is the answer.
+         */
+        post: operations["verifyLake"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1418,6 +1491,20 @@ export interface components {
              */
             version: number;
         };
+        /** @description Where a label is to point. */
+        LabelMove: {
+            /**
+             * Format: int32
+             * @description The version's number.
+             */
+            version: number;
+            /**
+             * Format: int32
+             * @description The version where the label is believed to be now, null for nowhere: when it is elsewhere, nothing is changed and
+             *     the answer is 409. Absent, it is moved from wherever it is.
+             */
+            expected?: number | null;
+        };
         /** @description The models that can be asked for. */
         ListModelsResponse: {
             /** @description `list` */
@@ -1606,6 +1693,23 @@ export interface components {
             settings?: Record<string, never>;
             /** @description Its API key. It cannot be read again. */
             secret?: string | null;
+        };
+        /** @description A route to be added. */
+        NewRoute: {
+            /** @description The name in a request's `model`. It stands before a provider's or a local model's name that is the same. */
+            name: string;
+            /** @description Tried in this order; 16 at most. */
+            targets: components["schemas"]["Target"][];
+            /**
+             * Format: int32
+             * @description Retries of each target, 10 at most; the gateway's own number when absent.
+             */
+            retries?: number | null;
+            /**
+             * Format: int32
+             * @description How long one attempt may take; the provider's or the gateway's limit when absent.
+             */
+            timeout_ms?: number | null;
         };
         /** @description A score to be given, in the caller's project. */
         NewScore: {
@@ -1997,15 +2101,47 @@ export interface components {
              */
             retries?: number | null;
             /**
-             * Format: int64
+             * Format: int32
              * @description How long one attempt may take; the provider's or the gateway's limit when null.
              */
             timeout_ms?: number | null;
+            /** @description `file` or `project`. */
+            origin: components["schemas"]["RouteOrigin"];
+            /**
+             * Format: date-time
+             * @description When it was made; null for one of the file.
+             */
+            created?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was last changed; null for one of the file.
+             */
+            updated?: string | null;
         };
         /** @description Routes. */
         RouteList: {
             /** @description The routes. */
             data: components["schemas"]["Route"][];
+        };
+        /**
+         * @description Where a route comes from.
+         * @enum {string}
+         */
+        RouteOrigin: "file" | "project";
+        /** @description What a route is to be. */
+        RouteSpec: {
+            /** @description Tried in this order; 16 at most. */
+            targets: components["schemas"]["Target"][];
+            /**
+             * Format: int32
+             * @description Retries of each target, 10 at most; the gateway's own number when absent.
+             */
+            retries?: number | null;
+            /**
+             * Format: int32
+             * @description How long one attempt may take; the provider's or the gateway's limit when absent.
+             */
+            timeout_ms?: number | null;
         };
         /** @description What someone thought of a trace or a span. */
         Score: {
@@ -2308,12 +2444,19 @@ export interface components {
             type: string;
             function?: null | components["schemas"]["Function"];
         };
-        /** @description A trace with all its spans. */
+        /** @description A trace with its spans. */
         TraceDetail: {
             /** @description The trace. */
             trace_id: string;
             /** @description Its spans in the order in which they began. */
             spans: components["schemas"]["Span"][];
+            /** @description Whether it has more spans than are given here; its outline has them. */
+            truncated: boolean;
+            /**
+             * @description Whether whole payloads were asked for and some are beginnings all the same, since together they are too large for
+             *     one answer. Those spans say so with `input_cut` and `output_cut`; asked for by itself, a span has them whole.
+             */
+            payloads_cut: boolean;
         };
         /** @description One page of traces. */
         TraceList: {
@@ -2790,6 +2933,77 @@ export interface operations {
             };
         };
     };
+    putModelLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The model with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeModelLabel: {
+        parameters: {
+            query?: {
+                /** @description The version where the label is believed to be now; when it is elsewhere, nothing is changed and the answer is 409. */
+                expected?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalModel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     loadModel: {
         parameters: {
             query?: never;
@@ -3024,6 +3238,134 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RouteList"];
                 };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRoute"];
+            };
+        };
+        responses: {
+            /** @description The route */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The route */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RouteSpec"];
+            };
+        };
+        responses: {
+            /** @description The route */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
@@ -3782,6 +4124,35 @@ export interface operations {
                     "application/x-ndjson": string;
                     "text/csv": string;
                     "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    verifyLake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job; its result counts the files that were read and the damaged ones */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
