@@ -73,8 +73,15 @@ impl Place {
     pub fn spawn(&self) -> Spawned {
         let log = std::fs::File::options().create(true).append(true).open(self.path().join("log")).expect("writable");
         let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(log).spawn().expect("the binary runs");
-        let stdout = child.stdout.take().expect("it is piped");
+        let stdout = child.stdout.take();
         Spawned { child: Owned(child), stdout, data: self.data() }
+    }
+
+    /// The same for a server that writes its output to this file.
+    pub fn spawn_into(&self, output: &str) -> Spawned {
+        let output = std::fs::File::options().write(true).open(output).expect("it is there");
+        let child = self.command(&["serve"]).stdout(output).stderr(Stdio::null()).spawn().expect("the binary runs");
+        Spawned { child: Owned(child), stdout: None, data: self.data() }
     }
 
     /// Starts a server and waits until it answers.
@@ -119,7 +126,7 @@ impl Drop for Owned {
 /// A server that has been started and may not answer yet.
 pub struct Spawned {
     pub child: Owned,
-    stdout: ChildStdout,
+    stdout: Option<ChildStdout>,
     data: PathBuf,
 }
 
@@ -136,7 +143,7 @@ impl Spawned {
                     std::fs::read_to_string(self.data.join("local.token")).expect("it is announced with a token");
                 return Some(Server {
                     child: self.child,
-                    stdout: BufReader::new(self.stdout),
+                    stdout: self.stdout.map(BufReader::new),
                     client: Asker::new(&address, token.trim()),
                 });
             }
@@ -156,7 +163,7 @@ impl Spawned {
 /// A server that answers.
 pub struct Server {
     child: Owned,
-    stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
     pub client: Asker,
 }
 
@@ -165,15 +172,11 @@ impl Server {
     pub fn greeting(&mut self, last: &str) -> String {
         let mut text = String::new();
         while !text.contains(last) {
-            let read = self.stdout.read_line(&mut text).expect("it is piped");
+            let stdout = self.stdout.as_mut().expect("its output comes here");
+            let read = stdout.read_line(&mut text).expect("it is piped");
             assert!(read > 0, "it ended after {text:?}");
         }
         text
-    }
-
-    /// Closes the other end of its output, as `head -1` does when it has seen enough.
-    pub fn stop_listening(self) -> Unheard {
-        Unheard { child: self.child, client: self.client }
     }
 
     /// SIGKILL.
@@ -184,27 +187,6 @@ impl Server {
     /// SIGTERM, and what it ends with.
     pub fn terminate(self) -> i32 {
         self.child.terminate()
-    }
-}
-
-/// A server whose output nobody reads.
-pub struct Unheard {
-    child: Owned,
-    client: Asker,
-}
-
-impl Unheard {
-    /// SIGTERM, and what it ends with.
-    pub fn terminate(self) -> i32 {
-        self.child.terminate()
-    }
-}
-
-impl std::ops::Deref for Unheard {
-    type Target = Asker;
-
-    fn deref(&self) -> &Asker {
-        &self.client
     }
 }
 
