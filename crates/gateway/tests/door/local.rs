@@ -73,7 +73,7 @@ async fn a_busy_model_is_not_asked_again() {
     let house = house_with(GGUF, settings).await;
     house.whole(Endpoint::Chat, BODY).await.unwrap();
     house.span().await;
-    let long = BODY.replace("\"max_tokens\":8", "\"max_tokens\":200");
+    let long = BODY.replace("\"max_tokens\":8", "\"max_tokens\":24");
     let outcomes = futures::future::join_all((0..5).map(|_| house.call(Endpoint::Chat, &long))).await;
     let busy = outcomes.iter().filter(|outcome| matches!(outcome, Err(qd_gateway::Error::Busy { .. }))).count();
     assert!((1..5).contains(&busy), "one is answered, one may wait, the others are refused: {busy}");

@@ -174,6 +174,17 @@ async fn an_overview_adds_up_each_call_once_whether_it_is_staged_sealed_or_summa
     }
 }
 
+/// Series without the sums of milliseconds, which depend on the order in which they are added.
+fn counted(series: &[Series]) -> Vec<Series> {
+    let without = |measures: &Measures| Measures { generating_ms: 0.0, ..measures.clone() };
+    let counted = |series: &Series| Series {
+        total: without(&series.total),
+        points: series.points.iter().map(without).collect(),
+        group: series.group.clone(),
+    };
+    series.iter().map(counted).collect()
+}
+
 /// Behind the numbers of a series are the spans that the filter of its group takes, and behind those of all series but
 /// some the spans that it takes of none of the others.
 #[tokio::test]
@@ -192,10 +203,10 @@ async fn a_filter_by_group_takes_what_the_series_adds_up() {
         let names: Vec<String> = all.series.iter().filter_map(|series| series.group.clone()).collect();
         for (series, name) in all.series.iter().zip(&names) {
             let one = ask(Some(GroupFilter { by, groups: Groups::One(name.clone()) })).await;
-            assert_eq!(one.series, std::slice::from_ref(series), "{by} {name:?}");
+            assert_eq!(counted(&one.series), counted(std::slice::from_ref(series)), "{by} {name:?}");
         }
         let first = ask(Some(GroupFilter { by, groups: Groups::Except(names[1..].to_vec()) })).await;
-        assert_eq!(first.series, all.series[..1], "{by} but {:?}", &names[1..]);
+        assert_eq!(counted(&first.series), counted(&all.series[..1]), "{by} but {:?}", &names[1..]);
     }
 }
 
