@@ -29,7 +29,7 @@ class Plan:
     """How long and how often. The quick plan is for seeing that nothing has slipped, the full one for numbers to cite."""
 
     def __init__(self, quick):
-        self.connections = [256, 512] if quick else [64, 128, 256, 512]
+        self.connections = [64, 256] if quick else [32, 64, 128, 256]
         self.slow_connections = [16] if quick else [16, 64]
         self.seconds = 4 if quick else 10
         self.warm_up = 2 if quick else 4
