@@ -16,6 +16,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("llama-cpp-2", "serve"),
     ("llama-cpp-sys-2", "serve"),
     ("axum", "api"),
+    ("opentelemetry-proto", "trace"),
+    ("tonic", "trace"),
+    ("ratatui", "cli"),
     ("utoipa", "api"),
     ("clap", "cli"),
 ];
