@@ -23,6 +23,7 @@ pub fn table() -> Vec<Route> {
         noun::session::routes(),
         noun::score::routes(),
         noun::view::routes(),
+        noun::alert::routes(),
         noun::sql::routes(),
         noun::lake::routes(),
         noun::job::routes(),

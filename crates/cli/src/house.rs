@@ -3,6 +3,7 @@
 mod bookkeeping;
 mod mirror;
 mod retention;
+mod watch;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::{Request, StatusCode};
+use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
@@ -31,6 +33,7 @@ use crate::door::Answer;
 use crate::error::Cause;
 use crate::house::bookkeeping::Bookkeeping;
 use crate::house::retention::Retention;
+use crate::house::watch::Watch;
 use crate::lock::Lock;
 
 /// Everything open over one data folder.
@@ -48,6 +51,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
+    watch: Option<Watch>,
     retention: Option<Retention>,
     bookkeeping: Bookkeeping,
     pub lock: Lock,
@@ -75,7 +79,7 @@ impl House {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
-            net,
+            net: net.clone(),
             recorder: recorder.clone(),
             prices: Arc::new(prices),
             model_options: model_options(config),
@@ -88,19 +92,23 @@ impl House {
         let pulls: Arc<dyn qd_catalog::Handler> = Arc::new(PullHandler::new(models.clone()));
         let checks = Arc::new(VerifyHandler::new(lake.clone()));
         let jobs = Runner::new(catalog.clone(), [pulls, checks]).with_config(runner_config(config)).start();
+        let traces = Traces::new(lake.clone(), blobs);
+        let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
+        // A command that is answered in process is over before anything would fall due.
+        let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
+            watch,
             retention: Retention::start(lake.clone(), config.lake.retain_days),
             bookkeeping,
             lock,
         };
-        let traces = Traces::new(lake.clone(), blobs);
         let config = api_config(config, token, bound);
-        Ok(Self { app: App { catalog, lake, models, engine, traces, recorder, gateway, config }, keep })
+        Ok(Self { app: App { catalog, lake, models, engine, traces, recorder, gateway, alerts, config }, keep })
     }
 }
 
@@ -108,6 +116,9 @@ impl Keep {
     /// Ends everything in order: what feeds before what is fed, the folder last.
     pub async fn close(self) {
         drop(self.retention);
+        if let Some(watch) = self.watch {
+            watch.shutdown().await;
+        }
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -226,7 +237,7 @@ fn model_options(config: &Config) -> ModelOptions {
     }
 }
 
-fn runner_config(config: &Config) -> RunnerConfig {
+pub(super) fn runner_config(config: &Config) -> RunnerConfig {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let keep = Some(config.jobs.keep_days).filter(|days| *days > 0).map(|days| DAY * days);
     RunnerConfig { keep, keep_most: config.jobs.keep, ..RunnerConfig::default() }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
+use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, MasterKey, Scope};
@@ -33,6 +34,7 @@ pub struct House {
     pub recorder: Recorder,
     pub gateway: Gateway,
     pub models: Models,
+    pub alerts: Alerts,
     pub stub: Stub,
     _data: tempfile::TempDir,
 }
@@ -53,8 +55,8 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, _data: data }
+        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, _data: data }
     }
 
     /// The plaintext of a new key of the default project.
@@ -113,6 +115,7 @@ pub struct Parts {
     pub traces: Traces,
     pub recorder: Recorder,
     pub gateway: Gateway,
+    pub alerts: Alerts,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -138,7 +141,7 @@ impl Parts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
-            net,
+            net: net.clone(),
             recorder: recorder.clone(),
             prices: Arc::new(PriceTable::built_in()),
             model_options: ModelOptions::default(),
@@ -146,7 +149,8 @@ impl Parts {
         });
         let gateway = gateway.await.unwrap();
         let traces = Traces::new(lake.clone(), blobs);
-        Self { catalog, lake, models, engine, traces, recorder, gateway, stub, data }
+        let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
+        Self { catalog, lake, models, engine, traces, recorder, gateway, alerts, stub, data }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -160,6 +164,7 @@ impl Parts {
             traces: self.traces.clone(),
             recorder: self.recorder.clone(),
             gateway: self.gateway.clone(),
+            alerts: self.alerts.clone(),
             config,
         }
     }
