@@ -1,5 +1,7 @@
 //! Evaluating as a job: one that comes again and again, so that a list of jobs holds it once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -21,17 +23,21 @@ const TROUBLE: Duration = Duration::from_secs(10);
 /// What was told is remembered so long, and so much of it in each project.
 const KEEP: Duration = Duration::from_secs(90 * 86_400);
 const KEEP_MOST: u64 = 10_000;
+/// What is too old or too much is forgotten so often.
+const PRUNE_EVERY_S: i64 = 3_600;
 
 /// Runs the job `alert.evaluate`.
 #[derive(Clone)]
 pub struct EvaluateHandler {
     alerts: Alerts,
+    /// When old events were last forgotten, in seconds since 1970.
+    pruned_s: Arc<AtomicI64>,
 }
 
 impl EvaluateHandler {
     /// A handler that evaluates the rules of `alerts`.
     pub fn new(alerts: Alerts) -> Self {
-        Self { alerts }
+        Self { alerts, pruned_s: Arc::default() }
     }
 
     async fn evaluate(self, context: JobContext) -> Result<Value, JobError> {
@@ -49,9 +55,11 @@ impl EvaluateHandler {
                 return Err(JobError::Again { after: TROUBLE });
             }
         };
-        if tick.events > 0 {
-            let kept_from = now.saturating_sub(KEEP);
-            self.alerts.catalog.prune_alert_events(kept_from, KEEP_MOST).await?;
+        if now.as_secs() - self.pruned_s.load(Ordering::Relaxed) >= PRUNE_EVERY_S {
+            self.pruned_s.store(now.as_secs(), Ordering::Relaxed);
+            if let Err(error) = self.alerts.catalog.prune_alert_events(now.saturating_sub(KEEP), KEEP_MOST).await {
+                tracing::error!(%error, "old events of alerts could not be forgotten");
+            }
         }
         let failed = if tick.failed > 0 { format!(", {} could not be read", tick.failed) } else { String::new() };
         context.progress(tick.evaluated, None, format!("{} rules evaluated{failed}", tick.evaluated));

@@ -194,24 +194,45 @@ impl Catalog {
     pub async fn prune_alert_events(&self, before: Timestamp, most: u64) -> Result<u64> {
         const OPERATION: &str = "forgetting old events of alerts";
         let mut tx = self.db().begin(OPERATION).await?;
-        let gone = sqlx::query(
-            "DELETE FROM alert_event WHERE at_ns < $1 OR id < (SELECT other.id FROM alert_event AS other \
-             WHERE other.project_id = alert_event.project_id ORDER BY other.id DESC LIMIT 1 OFFSET $2)",
-        )
-        .bind(before.as_nanos())
-        .bind(stored(most.saturating_sub(1)))
-        .execute(&mut *tx)
-        .await
-        .map_err(Error::database(OPERATION))?
-        .rows_affected();
+        let old = sqlx::query("DELETE FROM alert_event WHERE at_ns < $1")
+            .bind(before.as_nanos())
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::database(OPERATION))?
+            .rows_affected();
+        let beyond = prune_beyond(&mut tx, most).await?;
         sqlx::query("DELETE FROM alert_silence WHERE until_ns < $1")
             .bind(before.as_nanos())
             .execute(&mut *tx)
             .await
             .map_err(Error::database(OPERATION))?;
         commit(tx, OPERATION).await?;
-        Ok(gone)
+        Ok(old + beyond)
     }
+}
+
+/// Forgets the oldest events of each project that has more than `most`.
+async fn prune_beyond(tx: &mut Tx, most: u64) -> Result<u64> {
+    const OPERATION: &str = "forgetting old events of alerts";
+    let rows = sqlx::query("SELECT project_id FROM alert_event GROUP BY project_id HAVING COUNT(*) > $1")
+        .bind(stored(most))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(Error::database(OPERATION))?;
+    let mut gone = 0;
+    for project in column::all(&rows, |row| row.text("project_id"))? {
+        let deleted = sqlx::query(
+            "DELETE FROM alert_event WHERE project_id = $1 AND id < \
+             (SELECT id FROM alert_event WHERE project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
+        )
+        .bind(project)
+        .bind(stored(most.saturating_sub(1)))
+        .execute(&mut **tx)
+        .await
+        .map_err(Error::database(OPERATION))?;
+        gone += deleted.rows_affected();
+    }
+    Ok(gone)
 }
 
 /// Keeps an event, and what is to be sent for it.
