@@ -93,7 +93,7 @@ impl Alerts {
             Err(error) => (BROKEN, Observed::failed(error.chain())),
         };
         let silenced = common.is_some_and(|common| {
-            common.silences.iter().any(|silence| silence.holds(&alert.spec.name, alert.spec.severity, at))
+            common.silences.iter().any(|silence| silence.holds(&alert.spec.name, alert.spec.severity, now))
         });
         let (after, events) = next(&policy, &memory, Observation { at, finding: observed.finding, silenced });
         let failed = observed.finding == crate::Finding::Failed;
