@@ -194,7 +194,7 @@ fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Sche
 type Chosen = HashMap<SegmentId, RowSelection>;
 
 /// The texts that filters ask for in columns whose words are listed: of each list, a row must have one.
-fn demands(filters: &[Expr], searched: &[&str]) -> Arc<[Vec<Sought>]> {
+pub(crate) fn demands(filters: &[Expr], searched: &[&str]) -> Arc<[Vec<Sought>]> {
     let demand = |filter: &Expr| {
         let texts = split_binary(filter, Operator::Or).into_iter().map(|part| contained(part, searched)).collect::<Option<_>>();
         let mut texts: Vec<Sought> = texts?;
@@ -214,7 +214,7 @@ fn contained(expression: &Expr, searched: &[&str]) -> Option<Sought> {
 }
 
 /// The rows of a segment that may hold one text of each demand; `None` when nothing is known of that.
-fn chosen_rows(segment: &Segment, place: usize, demands: &[Vec<Sought>]) -> Option<RowSelection> {
+pub(crate) fn chosen_rows(segment: &Segment, place: usize, demands: &[Vec<Sought>]) -> Option<RowSelection> {
     let words = segment.summaries.get(place)?;
     let rows = usize::try_from(segment.record.rows).ok()?;
     let found = demands.iter().filter_map(|texts| {
