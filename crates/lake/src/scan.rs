@@ -196,7 +196,8 @@ type Chosen = HashMap<SegmentId, RowSelection>;
 /// The texts that filters ask for in columns whose words are listed: of each list, a row must have one.
 pub(crate) fn demands(filters: &[Expr], searched: &[&str]) -> Arc<[Vec<Sought>]> {
     let demand = |filter: &Expr| {
-        let texts = split_binary(filter, Operator::Or).into_iter().map(|part| contained(part, searched)).collect::<Option<_>>();
+        let texts =
+            split_binary(filter, Operator::Or).into_iter().map(|part| contained(part, searched)).collect::<Option<_>>();
         let mut texts: Vec<Sought> = texts?;
         texts.dedup();
         Some(texts)

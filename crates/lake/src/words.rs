@@ -300,7 +300,8 @@ impl Listed {
         let mask = ProjectionMask::columns(builder.parquet_schema(), ["blocks"]);
         let chosen = places.into_iter().map(|place| place..place + 1);
         let selection = RowSelection::from_consecutive_ranges(chosen, words);
-        let reader = builder.with_projection(mask).with_row_selection(selection).with_batch_size(BATCH_WORDS).build()?;
+        let reader =
+            builder.with_projection(mask).with_row_selection(selection).with_batch_size(BATCH_WORDS).build()?;
         let mut blocks = Vec::new();
         for batch in reader {
             let batch = batch?;
@@ -363,12 +364,14 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![field, Field::new("text", DataType::Utf8, true)]));
         let column = StringArray::from_iter_values(texts);
         let batch = RecordBatch::try_new(schema, vec![Arc::new(times), Arc::new(column)]).unwrap();
-        let batches = (0..batch.num_rows()).step_by(700).map(move |at| Ok(batch.slice(at, (batch.num_rows() - at).min(700))));
+        let batches =
+            (0..batch.num_rows()).step_by(700).map(move |at| Ok(batch.slice(at, (batch.num_rows() - at).min(700))));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("words.parquet");
         let mut writer =
             parquet::arrow::ArrowWriter::try_new(File::create(&path).unwrap(), super::schema(), None).unwrap();
-        derive(Box::new(batches.collect::<Vec<_>>().into_iter())).for_each(|batch| writer.write(&batch.unwrap()).unwrap());
+        derive(Box::new(batches.collect::<Vec<_>>().into_iter()))
+            .for_each(|batch| writer.write(&batch.unwrap()).unwrap());
         writer.close().unwrap();
         (folder, path)
     }
@@ -389,7 +392,8 @@ mod tests {
     fn a_text_is_looked_for_where_its_words_are() {
         let texts = blocks(&["An Order-4711, lost", "order 4712 found", "reordered"]);
         let block = |place: usize| place * BLOCK_ROWS..(place + 1) * BLOCK_ROWS;
-        let check = |sought, expected: &[Range<usize>]| assert_eq!(rows_of(&texts, sought).unwrap(), expected, "{sought}");
+        let check =
+            |sought, expected: &[Range<usize>]| assert_eq!(rows_of(&texts, sought).unwrap(), expected, "{sought}");
         check("4711", &[block(1)]);
         check("order", &[block(1).start..block(3).end]);
         check("order 47", &[block(1).start..block(2).end]);

@@ -43,7 +43,10 @@ async fn a_search_finds_what_contains_the_text_wherever_it_is() {
     for n in [0, 2999, 3000, 5999, 6050, 6150] {
         assert_eq!(scene.found(&id(n)).await, [n]);
         let middle = &id(n)[4..24];
-        assert_eq!(scene.found(middle).await, (0..6200).filter(|&other| id(other).contains(middle)).collect::<Vec<_>>());
+        assert_eq!(
+            scene.found(middle).await,
+            (0..6200).filter(|&other| id(other).contains(middle)).collect::<Vec<_>>()
+        );
     }
     // By the definition of events: one of five is nobody's, and one of four of the others is user 3's.
     let of_user_3: Vec<i64> = (0..6200).filter(|n| n % 5 != 0 && n % 4 == 3).collect();
