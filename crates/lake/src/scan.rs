@@ -3,7 +3,7 @@
 //! The provider is made for one query and holds what that query began with, so a seal or compaction meanwhile
 //! neither hides a row nor shows it twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,10 +18,11 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::{conjunction, split_binary, split_conjunction};
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -33,8 +34,10 @@ use parquet::arrow::arrow_reader::RowSelection;
 use qd_base::SegmentId;
 use qd_catalog::Tombstone;
 
+use crate::TableSpec;
+use crate::horizon::Horizons;
 use crate::segment::Segment;
-use crate::subject::{pending, visible};
+use crate::subject::{all, pending, visible};
 use crate::tables::TableSnapshot;
 use crate::words::Sought;
 
@@ -86,9 +89,9 @@ impl TableProvider for TableScan {
         // With a filter above, the first rows of a scan may not be the first that pass.
         let limit = limit.filter(|_| filters.is_empty());
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for (tombstones, segments) in by_tombstones(segments, &self.snapshot.tombstones) {
+        for (hidden, segments) in by_hidden(segments, &self.snapshot) {
             let files = groups(state, &segments, &chosen);
-            parts.push(self.scan_files(state, files, &tombstones, projection, limit)?);
+            parts.push(self.scan_files(state, files, &hidden, projection, limit)?);
         }
         if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
             parts.push(self.scan_staged(projection)?);
@@ -137,26 +140,32 @@ impl TableScan {
         (found.into_iter().map(|(segment, _)| segment).collect(), chosen)
     }
 
-    /// Segments to which the same tombstones are still to be applied, without the rows that these hide.
+    /// Files of segments of which the same is to be hidden, without the rows that are.
     fn scan_files(
         &self,
         state: &dyn Session,
         files: Vec<FileGroup>,
-        tombstones: &[Tombstone],
+        hidden: &Hidden,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = &self.snapshot.scan_schema;
-        match visible(&self.snapshot.spec, schema, tombstones)? {
-            None => parquet_scan(state, schema, files, projection, limit),
-            Some(visible) => {
-                let scan = parquet_scan(state, schema, files, None, None)?;
-                Ok(Arc::new(FilterExecBuilder::new(visible, scan).apply_projection(projection.cloned())?.build()?))
-            }
+        if hidden.is_nothing() {
+            return parquet_scan(state, schema, files, projection, limit);
         }
+        self.without(hidden, projection, |columns| parquet_scan(state, schema, files, Some(columns), None))
     }
 
     fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        // Tombstones have been applied to them already.
+        let hidden = Hidden { tombstones: Vec::new(), horizons: Arc::clone(&self.snapshot.horizons) };
+        if hidden.horizons.latest().is_none() {
+            return self.scan_memory(projection);
+        }
+        self.without(&hidden, projection, |columns| self.scan_memory(Some(columns)))
+    }
+
+    fn scan_memory(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(&self.snapshot.scan_schema, projection)?;
         let staged = self.snapshot.staged.iter().filter(|batch| batch.num_rows() > 0);
         let batches =
@@ -164,20 +173,73 @@ impl TableScan {
         let batches = batches.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
         Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
     }
+
+    /// The wanted columns of the rows that are not hidden. `scan` reads columns, in the order of the table: those that are
+    /// wanted and those that tell what is hidden, and no others.
+    fn without(
+        &self,
+        hidden: &Hidden,
+        projection: Option<&Vec<usize>>,
+        scan: impl FnOnce(&Vec<usize>) -> Result<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (spec, schema) = (&self.snapshot.spec, &self.snapshot.scan_schema);
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let told = spec.telling_columns().filter_map(|column| schema.index_of(column).ok());
+        let columns: Vec<usize> = wanted.iter().copied().chain(told).collect::<BTreeSet<_>>().into_iter().collect();
+        let narrow = projected(schema, Some(&columns))?;
+        let scan = scan(&columns)?;
+        let Some(visible) = hidden.visible(spec, &narrow)? else {
+            return Err(DataFusionError::Internal("nothing is hidden".to_owned()));
+        };
+        let places = wanted.iter().filter_map(|column| columns.binary_search(column).ok()).collect();
+        Ok(Arc::new(FilterExecBuilder::new(visible, scan).apply_projection(Some(places))?.build()?))
+    }
 }
 
-/// Segments by the tombstones that are still to be applied to them; most often there are none.
-pub(crate) fn by_tombstones(
-    segments: Vec<Arc<Segment>>,
-    tombstones: &[Tombstone],
-) -> Vec<(Vec<Tombstone>, Vec<Arc<Segment>>)> {
-    let mut groups = Vec::<(Vec<Tombstone>, Vec<Arc<Segment>>)>::new();
+/// What is hidden of some segments.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hidden {
+    /// Tombstones that are still to be applied to them.
+    pub tombstones: Vec<Tombstone>,
+    /// The horizons that some of their rows may lie beyond.
+    pub horizons: Arc<Horizons>,
+}
+
+impl Hidden {
+    /// What is hidden of one segment.
+    pub fn of(segment: &Segment, snapshot: &TableSnapshot) -> Self {
+        let old = snapshot.horizons.latest().is_some_and(|latest| segment.record.min_time < latest);
+        Self {
+            tombstones: pending(&segment.record, &snapshot.tombstones),
+            horizons: if old { Arc::clone(&snapshot.horizons) } else { Arc::default() },
+        }
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.tombstones.is_empty() && self.horizons.latest().is_none()
+    }
+
+    /// True for rows that are not hidden; none when no row is.
+    pub fn visible(&self, spec: &TableSpec, schema: &SchemaRef) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let parts = [visible(spec, schema, &self.tombstones)?, self.horizons.visible(spec, schema)?];
+        all(parts.into_iter().flatten(), schema)
+    }
+
+    /// Whether as much is hidden: tombstones are in order, so those that remain are known by how many they are.
+    fn is_as(&self, other: &Self) -> bool {
+        self.tombstones.len() == other.tombstones.len()
+            && self.horizons.latest().is_some() == other.horizons.latest().is_some()
+    }
+}
+
+/// Segments by what is hidden of them; most often that is nothing.
+pub(crate) fn by_hidden(segments: Vec<Arc<Segment>>, snapshot: &TableSnapshot) -> Vec<(Hidden, Vec<Arc<Segment>>)> {
+    let mut groups = Vec::<(Hidden, Vec<Arc<Segment>>)>::new();
     for segment in segments {
-        let pending = pending(&segment.record, tombstones);
-        // Tombstones are in order, so those that remain are known by how many they are.
-        match groups.iter_mut().find(|(others, _)| others.len() == pending.len()) {
+        let hidden = Hidden::of(&segment, snapshot);
+        match groups.iter_mut().find(|(others, _)| others.is_as(&hidden)) {
             Some((_, group)) => group.push(segment),
-            None => groups.push((pending, vec![segment])),
+            None => groups.push((hidden, vec![segment])),
         }
     }
     groups

@@ -49,6 +49,8 @@ pub fn summary(name: TableName, time_column: &'static str, columns: &[&'static s
         time_column: "first_time",
         bloom: Vec::new(),
         subject_column: None,
+        project_column: None,
+        group_column: None,
         summaries: Vec::new(),
     };
     let searched = columns.to_vec();

@@ -86,6 +86,8 @@ pub(crate) fn summaries() -> Vec<Summary> {
             time_column: "time",
             bloom: Vec::new(),
             subject_column: None,
+            project_column: Some("project"),
+            group_column: None,
             summaries: Vec::new(),
         },
         columns: COLUMNS.to_vec(),
