@@ -7,7 +7,7 @@ use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
 use qd_serve::Engine;
-use qd_trace::{Recorder, Traces};
+use qd_trace::{Eraser, Recorder, Retention, Traces};
 
 use crate::config::ApiConfig;
 use crate::routes;
@@ -25,6 +25,10 @@ pub struct App {
     pub engine: Engine,
     /// Reads recorded calls.
     pub traces: Traces,
+    /// How long traces are kept.
+    pub retention: Retention,
+    /// Erases end users.
+    pub eraser: Eraser,
     /// Records calls.
     pub recorder: Recorder,
     /// The one door to models.

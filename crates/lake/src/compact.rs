@@ -1,5 +1,6 @@
 //! Compaction: small segments become larger ones, and rows of deleted subjects go for good.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,16 +18,16 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
 use qd_base::TableName;
-use qd_catalog::Tombstone;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
+use crate::Error;
 use crate::core::Core;
-use crate::scan::{by_tombstones, file, parquet_scan};
+use crate::scan::{Hidden, by_hidden, file, parquet_scan};
 use crate::seal::Made;
 use crate::segment::Segment;
-use crate::subject::{pending, visible};
+use crate::subject::pending;
 use crate::tables::{TableSnapshot, last};
-use crate::{Error, TableSpec};
 
 /// A merge holds a batch of each segment and the row group that is being written.
 const MERGE_MEMORY_BYTES: usize = 512 << 20;
@@ -55,7 +56,7 @@ impl Core {
     /// Compacts and summarizes until there is nothing left to do.
     pub async fn compact_all(&self) -> Result<(), Error> {
         for table in self.tables.names() {
-            self.apply_tombstones(&table).await?;
+            self.apply_tombstones(&table, &CancellationToken::new(), &|_, _| {}).await?;
             while self.compact_table(&table).await? {}
             self.summarize_table(&table).await?;
         }
@@ -79,16 +80,22 @@ impl Core {
         if self.set_aside_damaged(chosen.clone()).await? > 0 {
             return Ok(true);
         }
-        self.rewrite(&snapshot, chosen).await?;
+        let level = chosen.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0);
+        self.rewrite(&snapshot, chosen, level).await?;
         self.health.compacted();
         Ok(true)
     }
 
-    /// Replaces segments by one with their visible rows, or by none when there are none.
-    async fn rewrite(&self, snapshot: &TableSnapshot, segments: Vec<Arc<Segment>>) -> Result<(), Error> {
+    /// Replaces segments by one of this level with their visible rows, or by none when there are none.
+    pub async fn rewrite(
+        &self,
+        snapshot: &TableSnapshot,
+        segments: Vec<Arc<Segment>>,
+        level: u32,
+    ) -> Result<(), Error> {
         let table = &snapshot.spec.name;
         let made = Made {
-            level: segments.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0),
+            level,
             tombstones_through: segments
                 .iter()
                 .map(|segment| segment.record.tombstones_through)
@@ -113,7 +120,7 @@ impl Core {
         let table = &snapshot.spec.name;
         let state =
             self.engine.session(MERGE_MEMORY_BYTES, Vec::new()).map_err(Error::segment("preparing a merge", table))?;
-        let rows = merge_plan(&state, &snapshot.spec, segments, &snapshot.tombstones)
+        let rows = merge_plan(&state, snapshot, segments)
             .and_then(|plan| execute_stream(plan, state.task_ctx()))
             .map_err(Error::segment("preparing a merge", table))?;
         let (sender, mut batches) = mpsc::channel(MERGE_AHEAD);
@@ -130,8 +137,14 @@ impl Core {
         Ok(segment)
     }
 
-    /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones.
-    async fn apply_tombstones(&self, table: &TableName) -> Result<(), Error> {
+    /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones. `report` hears
+    /// how many of how many segments were looked at. Told to stop, it leaves the tombstones for the next time.
+    pub async fn apply_tombstones(
+        &self,
+        table: &TableName,
+        stop: &CancellationToken,
+        report: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<(), Error> {
         let tombstones = self.tables.table(table.as_str())?.tombstones;
         if tombstones.is_empty() {
             return Ok(());
@@ -140,18 +153,25 @@ impl Core {
         self.seal_staged(table).await?;
         let _rewriting = self.rewriting.lock().await;
         let snapshot = self.tables.table(table.as_str())?;
-        for segment in &snapshot.segments {
+        let all = snapshot.segments.len() as u64;
+        for (done, segment) in snapshot.segments.iter().enumerate() {
+            report(done as u64, all);
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             if pending(&segment.record, &snapshot.tombstones).is_empty() {
                 continue;
             }
             // A damaged segment is set aside here, or it would keep all others from being compacted for ever.
-            if self.set_aside_damaged(vec![Arc::clone(segment)]).await? > 0 {
-                continue;
-            }
-            if self.holds_hidden_rows(&snapshot, segment).await? {
-                self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
+            let hidden = match self.hidden_rows(&snapshot, segment).await {
+                Err(_) if self.set_aside_damaged(vec![Arc::clone(segment)]).await? > 0 => continue,
+                hidden => hidden?,
+            };
+            if hidden > 0 && self.set_aside_damaged(vec![Arc::clone(segment)]).await? == 0 {
+                self.rewrite(&snapshot, vec![Arc::clone(segment)], segment.record.level + 1).await?;
             }
         }
+        report(all, all);
         let applied: Vec<_> = tombstones.iter().map(|tombstone| tombstone.id).collect();
         self.catalog.remove_tombstones(&applied).await.map_err(Error::catalog("removing tombstones"))?;
         self.tables.lift(table.as_str(), &applied)?;
@@ -169,19 +189,25 @@ impl Core {
         Ok(())
     }
 
-    async fn holds_hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>) -> Result<bool, Error> {
-        let table = &snapshot.spec.name;
+    /// How many rows of a segment are hidden. Only the columns that tell it are read.
+    pub async fn hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>) -> Result<u64, Error> {
         let count = async {
             let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new())?;
-            let plan = merge_plan(&state, &snapshot.spec, std::slice::from_ref(segment), &snapshot.tombstones)?;
-            let mut rows = execute_stream(plan, state.task_ctx())?;
-            let mut visible = 0;
+            let spec = &snapshot.spec;
+            let told = spec.telling_columns().map(|column| spec.schema.index_of(column));
+            let columns: Vec<usize> = told.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect();
+            let schema = Arc::new(spec.schema.project(&columns)?);
+            let Some(visible) = Hidden::of(segment, snapshot).visible(spec, &schema)? else { return Ok(0) };
+            let group = FileGroup::new(vec![file(segment)]);
+            let scan = parquet_scan(&state, &spec.schema, vec![group], Some(&columns), None)?;
+            let mut rows = execute_stream(Arc::new(FilterExec::try_new(visible, scan)?), state.task_ctx())?;
+            let mut shown = 0;
             while let Some(batch) = rows.next().await {
-                visible += batch?.num_rows() as u64;
+                shown += batch?.num_rows() as u64;
             }
-            Ok::<_, DataFusionError>(visible < segment.record.rows)
+            Ok::<_, DataFusionError>(segment.record.rows.saturating_sub(shown))
         };
-        count.await.map_err(Error::segment("looking for rows of deleted subjects", table))
+        count.await.map_err(Error::segment("looking for hidden rows", &snapshot.spec.name))
     }
 }
 
@@ -209,17 +235,17 @@ fn choose(segments: &[Arc<Segment>], fan_in: usize, most_bytes: u64) -> Vec<Arc<
 /// The visible rows of sorted segments, in order, in the plain types of the table.
 fn merge_plan(
     state: &SessionState,
-    spec: &TableSpec,
+    snapshot: &TableSnapshot,
     segments: &[Arc<Segment>],
-    tombstones: &[Tombstone],
 ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    let spec = &snapshot.spec;
     let unknown = Arc::new(Statistics::new_unknown(&spec.schema));
     let mut parts = Vec::<Arc<dyn ExecutionPlan>>::new();
-    for (pending, segments) in by_tombstones(segments.to_vec(), tombstones) {
+    for (hidden, segments) in by_hidden(segments.to_vec(), snapshot) {
         let groups =
             segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
         let scan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
-        parts.push(match visible(spec, &spec.schema, &pending)? {
+        parts.push(match hidden.visible(spec, &spec.schema)? {
             Some(visible) => Arc::new(FilterExec::try_new(visible, scan)?),
             None => scan,
         });

@@ -4,7 +4,7 @@
 //! under one lock, so that a [`Snapshot`] holds every row exactly once: in a staged batch or in a segment.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use qd_base::{SegmentId, TableName};
 use qd_catalog::{StagedId, Tombstone, TombstoneId};
 
-use crate::segment::Segment;
+use crate::horizon::Horizons;
+use crate::segment::{Segment, SegmentFile};
 use crate::subject::{pending, without_subjects};
 use crate::table::batch_bytes;
 use crate::{Error, TableSpec};
@@ -42,6 +43,7 @@ pub(crate) struct TableSnapshot {
     pub segments: Vec<Arc<Segment>>,
     pub staged: Vec<RecordBatch>,
     pub tombstones: Arc<[Tombstone]>,
+    pub horizons: Arc<Horizons>,
 }
 
 /// All tables at one moment. It keeps the files of its segments alive.
@@ -62,6 +64,7 @@ struct Table {
     segments: Vec<Arc<Segment>>,
     staged: Vec<StagedRows>,
     tombstones: Arc<[Tombstone]>,
+    horizons: Arc<Horizons>,
     /// Rows up to here are being sealed, so they are merged with no others.
     sealing_through: Option<StagedId>,
     /// The summaries, each with the schema that queries see.
@@ -75,6 +78,8 @@ struct Table {
 pub(crate) struct Tables {
     tables: Mutex<BTreeMap<TableName, Table>>,
     names: String,
+    /// Files of segments that are gone, as long as queries that began before read them.
+    leaving: Mutex<Vec<Weak<SegmentFile>>>,
 }
 
 /// How much of a table is where.
@@ -94,7 +99,7 @@ impl Tables {
     pub fn new(specs: Vec<TableSpec>) -> Self {
         let names = specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ");
         let tables = specs.into_iter().map(|spec| (spec.name.clone(), Table::new(spec))).collect();
-        Self { tables: Mutex::new(tables), names }
+        Self { tables: Mutex::new(tables), names, leaving: Mutex::default() }
     }
 
     pub fn names(&self) -> Vec<TableName> {
@@ -171,6 +176,11 @@ impl Tables {
         self.with(name, |table| table.take_for_sealing(bytes))
     }
 
+    /// The staged batches of a table that are in memory.
+    pub fn staged_ids(&self, name: &str) -> Result<HashSet<StagedId>, Error> {
+        self.with(name, |table| table.staged.iter().flat_map(|rows| rows.ids.iter().copied()).collect())
+    }
+
     /// Swaps staged rows for the segment that now holds them, if any of them were left to hold.
     pub fn sealed(&self, name: &str, ids: &[StagedId], segment: Option<Arc<Segment>>) -> Result<(), Error> {
         self.with(name, |table| {
@@ -192,8 +202,19 @@ impl Tables {
             let gone = table.take_segments(removed);
             table.segments.extend(added);
             let kept = |segment: &Segment| table.segments.iter().any(|other| Arc::ptr_eq(&other.file, &segment.file));
-            gone.iter().filter(|segment| !kept(segment)).for_each(|segment| segment.doom());
+            let gone: Vec<_> = gone.into_iter().filter(|segment| !kept(segment)).collect();
+            gone.iter().for_each(|segment| segment.doom());
+            let summaries = gone.iter().flat_map(|segment| &segment.summaries);
+            let files = gone.iter().chain(summaries).map(|segment| Arc::downgrade(&segment.file));
+            self.leaving.lock().extend(files);
         })
+    }
+
+    /// How many files of segments that are gone are still read.
+    pub fn leaving(&self) -> usize {
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|file| file.strong_count() > 0);
+        leaving.len()
     }
 
     /// Shows what was derived from a segment; when that is gone by now, so is this.
@@ -222,6 +243,11 @@ impl Tables {
     /// Takes a damaged segment away from queries; its file stays.
     pub fn quarantine(&self, name: &str, id: SegmentId) -> Result<Option<Arc<Segment>>, Error> {
         self.with(name, |table| table.take_segments(&[id]).pop().inspect(|segment| segment.doom_summaries()))
+    }
+
+    /// Hides the rows beyond these horizons.
+    pub fn set_horizons(&self, name: &str, horizons: Horizons) -> Result<(), Error> {
+        self.with(name, |table| table.horizons = Arc::new(horizons))
     }
 
     /// Hides the rows that a tombstone holds for.
@@ -258,6 +284,7 @@ impl Table {
             segments: Vec::new(),
             staged: Vec::new(),
             tombstones: Arc::new([]),
+            horizons: Arc::default(),
             sealing_through: None,
         }
     }
@@ -269,6 +296,7 @@ impl Table {
             segments: self.segments.clone(),
             staged: self.staged.iter().map(|rows| rows.batch.clone()).collect(),
             tombstones: Arc::clone(&self.tombstones),
+            horizons: Arc::clone(&self.horizons),
         }
     }
 
@@ -284,7 +312,10 @@ impl Table {
         let summary = |(place, (spec, scan_schema)): (usize, &(Arc<TableSpec>, SchemaRef))| {
             let segments = summarized.iter().filter_map(|segment| segment.summaries.get(place).cloned()).collect();
             let (spec, scan_schema) = (Arc::clone(spec), Arc::clone(scan_schema));
-            let snapshot = TableSnapshot { spec, scan_schema, segments, staged: Vec::new(), tombstones: Arc::new([]) };
+            // Horizons lie between the rows of a summary, so they hide the same there.
+            let horizons = Arc::clone(&self.horizons);
+            let (staged, tombstones) = (Vec::new(), Arc::new([]));
+            let snapshot = TableSnapshot { spec, scan_schema, segments, staged, tombstones, horizons };
             (snapshot.spec.name.clone(), snapshot)
         };
         let summaries: Vec<_> = self.summaries.iter().enumerate().map(summary).collect();

@@ -31,6 +31,8 @@ fn table() -> TableSpec {
         time_column: "time",
         bloom: vec!["id"],
         subject_column: None,
+        project_column: None,
+        group_column: None,
         summaries: Vec::new(),
     }
 }

@@ -1,11 +1,12 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`start`], [`crash`].
+//! [`start`], [`crash`], [`keeping`].
 
 mod alerts;
 mod binary;
 mod commands;
 mod crash;
+mod keeping;
 mod start;
 mod upstream;
