@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod alert;
+pub mod budget;
 pub mod chat;
 pub mod completions;
 pub mod config;
@@ -18,6 +19,8 @@ pub mod route;
 pub mod score;
 pub mod serve;
 pub mod sql;
+pub mod stats;
+pub mod top;
 pub mod trace;
 pub mod user;
 

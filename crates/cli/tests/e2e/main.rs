@@ -1,7 +1,7 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`start`], [`crash`], [`keeping`].
+//! [`stats`], [`start`], [`crash`], [`keeping`].
 
 mod alerts;
 mod binary;
@@ -9,4 +9,5 @@ mod commands;
 mod crash;
 mod keeping;
 mod start;
+mod stats;
 mod upstream;
