@@ -6,10 +6,10 @@ use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
 use qd_serve::Engine;
-use qd_trace::{Recorder, Traces};
+use qd_trace::{Intake, Recorder, Traces};
 
 use crate::config::ApiConfig;
-use crate::routes;
+use crate::{grpc, routes};
 use crate::state::Surface;
 
 /// Everything that the HTTP surface speaks to.
@@ -26,6 +26,8 @@ pub struct App {
     pub traces: Traces,
     /// Records calls.
     pub recorder: Recorder,
+    /// Takes what others recorded.
+    pub otlp: Intake,
     /// The one door to models.
     pub gateway: Gateway,
     /// Hosts, tokens and limits.
@@ -35,4 +37,9 @@ pub struct App {
 /// The router over `app`, to be served with [`crate::serve`] or called in process with `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
     routes::router(Surface::shared(app))
+}
+
+/// The router over `app` that takes OpenTelemetry's protocol over gRPC, for a server of HTTP/2.
+pub fn grpc_app(app: App) -> Router {
+    grpc::router(Surface::shared(app))
 }

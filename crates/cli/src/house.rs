@@ -22,7 +22,7 @@ use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{Mode, Recorder, RecorderConfig, Traces, tables};
+use qd_trace::{Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Traces, tables};
 use tower::ServiceExt as _;
 
 use crate::Error;
@@ -71,13 +71,15 @@ impl House {
         let (lake_of_spans, payloads, recording) = (lake.clone(), blobs.clone(), recorder_config(config));
         let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, payloads, recording) }).await;
         let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
+        let prices = Arc::new(prices);
+        let otlp = Intake::new(recorder.clone(), Arc::clone(&prices), intake_config(config));
         let parts = GatewayParts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
             net,
             recorder: recorder.clone(),
-            prices: Arc::new(prices),
+            prices,
             model_options: model_options(config),
             config: gateway_config(config),
         };
@@ -100,7 +102,7 @@ impl House {
         };
         let traces = Traces::new(lake.clone(), blobs);
         let config = api_config(config, token, bound);
-        Ok(Self { app: App { catalog, lake, models, engine, traces, recorder, gateway, config }, keep })
+        Ok(Self { app: App { catalog, lake, models, engine, traces, recorder, otlp, gateway, config }, keep })
     }
 }
 
@@ -238,6 +240,10 @@ fn recorder_config(config: &Config) -> RecorderConfig {
         TraceMode::Sync => Mode::Sync,
     };
     RecorderConfig { mode, queue_spans: config.trace.queue, ..RecorderConfig::default() }
+}
+
+fn intake_config(config: &Config) -> IntakeConfig {
+    IntakeConfig { queue_bytes: config.otlp.queue_bytes, message_bytes: config.otlp.message_bytes }
 }
 
 fn gateway_config(config: &Config) -> GatewayConfig {

@@ -16,23 +16,25 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
-use qd_base::TableName;
-use qd_catalog::Tombstone;
+use qd_base::{TableName, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use crate::core::Core;
-use crate::scan::{by_tombstones, file, parquet_scan};
+use crate::scan::{Alike, alike, file, parquet_scan};
 use crate::seal::Made;
 use crate::segment::Segment;
-use crate::subject::{pending, visible};
+use crate::subject::pending;
 use crate::tables::{TableSnapshot, last};
-use crate::{Error, TableSpec};
+use crate::Error;
 
 /// A merge holds a batch of each segment and the row group that is being written.
 const MERGE_MEMORY_BYTES: usize = 512 << 20;
 
 /// Batches between the thread that reads and the one that writes.
 const MERGE_AHEAD: usize = 2;
+
+/// A segment that was made just now is not made again for rows that came again since.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// Without new segments, compaction looks for work this often.
 const TICK: Duration = Duration::from_secs(60);
@@ -57,6 +59,7 @@ impl Core {
         for table in self.tables.names() {
             self.apply_tombstones(&table).await?;
             while self.compact_table(&table).await? {}
+            self.leave_out_superseded(&table).await?;
             self.summarize_table(&table).await?;
         }
         Ok(())
@@ -97,11 +100,13 @@ impl Core {
                 .max(last(&snapshot.tombstones)),
         };
         let old: Vec<_> = segments.iter().map(|segment| segment.record.id).collect();
+        // Taken anew: what came again until now is left out, what comes later is noted beside what is made.
+        let segments = self.tables.current(table.as_str(), &segments)?;
         let merged = self.merge(snapshot, &segments, made).await?;
         let merged = if merged.record.rows == 0 { None } else { Some(merged) };
         let record = merged.as_ref().map(|segment| segment.record.clone());
         self.swap(table, record.as_slice(), &old, &[]).await?;
-        self.tables.rewritten(table.as_str(), &old, merged.into_iter().collect())
+        self.tables.rewritten(table.as_str(), &segments, merged)
     }
 
     async fn merge(
@@ -113,7 +118,7 @@ impl Core {
         let table = &snapshot.spec.name;
         let state =
             self.engine.session(MERGE_MEMORY_BYTES, Vec::new()).map_err(Error::segment("preparing a merge", table))?;
-        let rows = merge_plan(&state, &snapshot.spec, segments, &snapshot.tombstones)
+        let rows = merge_plan(&state, snapshot, segments)
             .and_then(|plan| execute_stream(plan, state.task_ctx()))
             .map_err(Error::segment("preparing a merge", table))?;
         let (sender, mut batches) = mpsc::channel(MERGE_AHEAD);
@@ -128,6 +133,21 @@ impl Core {
             segment.doom();
         }
         Ok(segment)
+    }
+
+    /// Writes the segments that hold rows which came again without them, but not more often than now and then: a sender
+    /// that sends everything twice would have them written all the time.
+    async fn leave_out_superseded(&self, table: &TableName) -> Result<(), Error> {
+        let _rewriting = self.rewriting.lock().await;
+        let snapshot = self.tables.table(table.as_str())?;
+        let due = snapshot.segments.iter().filter(|segment| !segment.superseded.is_empty());
+        let due: Vec<_> = due.filter(|segment| segment.record.created.saturating_add(SETTLED) <= Timestamp::now()).collect();
+        for segment in due {
+            if self.set_aside_damaged(vec![Arc::clone(segment)]).await? == 0 {
+                self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones.
@@ -173,7 +193,7 @@ impl Core {
         let table = &snapshot.spec.name;
         let count = async {
             let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new())?;
-            let plan = merge_plan(&state, &snapshot.spec, std::slice::from_ref(segment), &snapshot.tombstones)?;
+            let plan = merge_plan(&state, snapshot, std::slice::from_ref(segment))?;
             let mut rows = execute_stream(plan, state.task_ctx())?;
             let mut visible = 0;
             while let Some(batch) = rows.next().await {
@@ -209,17 +229,17 @@ fn choose(segments: &[Arc<Segment>], fan_in: usize, most_bytes: u64) -> Vec<Arc<
 /// The visible rows of sorted segments, in order, in the plain types of the table.
 fn merge_plan(
     state: &SessionState,
-    spec: &TableSpec,
+    snapshot: &TableSnapshot,
     segments: &[Arc<Segment>],
-    tombstones: &[Tombstone],
 ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    let (spec, tombstones) = (&snapshot.spec, &snapshot.tombstones);
     let unknown = Arc::new(Statistics::new_unknown(&spec.schema));
     let mut parts = Vec::<Arc<dyn ExecutionPlan>>::new();
-    for (pending, segments) in by_tombstones(segments.to_vec(), tombstones) {
+    for Alike { tombstones, superseded, segments } in alike(segments.to_vec(), tombstones) {
         let groups =
             segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
         let scan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
-        parts.push(match visible(spec, &spec.schema, &pending)? {
+        parts.push(match snapshot.shown(&spec.schema, &tombstones, &superseded)? {
             Some(visible) => Arc::new(FilterExec::try_new(visible, scan)?),
             None => scan,
         });

@@ -10,7 +10,7 @@
 //! in the transaction that records their segment. And a query can reach no file, no network and no setting.
 //!
 //! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
-//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject` → [`summary`]); how they
+//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject` → `identity` → [`summary`]); how they
 //! are read (`guard` → `bounded` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
 //! beside it, what is opaque: [`blob`].
 
@@ -26,6 +26,7 @@ mod segment;
 mod tables;
 
 mod compact;
+mod identity;
 mod seal;
 mod subject;
 pub mod summary;

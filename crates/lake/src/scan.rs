@@ -3,6 +3,7 @@
 //! The provider is made for one query and holds what that query began with, so a seal or compaction meanwhile
 //! neither hides a row nor shows it twice.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -20,6 +21,7 @@ use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -29,6 +31,7 @@ use datafusion::physical_plan::union::UnionExec;
 use parking_lot::Mutex;
 use qd_catalog::Tombstone;
 
+use crate::identity::{Superseded, both};
 use crate::segment::Segment;
 use crate::subject::{pending, visible};
 use crate::tables::TableSnapshot;
@@ -80,8 +83,8 @@ impl TableProvider for TableScan {
         // With a filter above, the first rows of a scan may not be the first that pass.
         let limit = limit.filter(|_| filters.is_empty());
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for (tombstones, segments) in by_tombstones(segments, &self.snapshot.tombstones) {
-            parts.push(self.scan_segments(state, &segments, &tombstones, projection, limit)?);
+        for alike in alike(segments, &self.snapshot.tombstones) {
+            parts.push(self.scan_segments(state, &alike, projection, limit)?);
         }
         if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
             parts.push(self.scan_staged(projection)?);
@@ -108,21 +111,31 @@ impl TableScan {
         Ok(segments.into_iter().zip(keep).filter_map(|(segment, keep)| keep.then_some(segment)).collect())
     }
 
-    /// Segments to which the same tombstones are still to be applied, without the rows that these hide.
+    /// Segments of which the same rows are hidden, without these.
     fn scan_segments(
         &self,
         state: &dyn Session,
-        segments: &[Arc<Segment>],
-        tombstones: &[Tombstone],
+        alike: &Alike,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Alike { tombstones, superseded, segments } = alike;
         let schema = &self.snapshot.scan_schema;
-        match visible(&self.snapshot.spec, schema, tombstones)? {
+        if tombstones.is_empty() && superseded.is_empty() {
+            return parquet_scan(state, schema, groups(state, segments), projection, limit);
+        }
+        // What is asked for and what tells hidden rows, each column once.
+        let wanted = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let telling = self.snapshot.telling().filter_map(|column| schema.index_of(column).ok());
+        let mut read = wanted.clone();
+        read.extend(telling.filter(|column| !wanted.contains(column)).collect::<BTreeSet<_>>());
+        let read_schema = projected(schema, Some(&read))?;
+        let scan = parquet_scan(state, schema, groups(state, segments), Some(&read), None)?;
+        match self.snapshot.shown(&read_schema, tombstones, superseded)? {
             None => parquet_scan(state, schema, groups(state, segments), projection, limit),
-            Some(visible) => {
-                let scan = parquet_scan(state, schema, groups(state, segments), None, None)?;
-                Ok(Arc::new(FilterExecBuilder::new(visible, scan).apply_projection(projection.cloned())?.build()?))
+            Some(shown) => {
+                let wanted = (0..wanted.len()).collect();
+                Ok(Arc::new(FilterExecBuilder::new(shown, scan).apply_projection(Some(wanted))?.build()?))
             }
         }
     }
@@ -137,21 +150,56 @@ impl TableScan {
     }
 }
 
-/// Segments by the tombstones that are still to be applied to them; most often there are none.
-pub(crate) fn by_tombstones(
-    segments: Vec<Arc<Segment>>,
-    tombstones: &[Tombstone],
-) -> Vec<(Vec<Tombstone>, Vec<Arc<Segment>>)> {
-    let mut groups = Vec::<(Vec<Tombstone>, Vec<Arc<Segment>>)>::new();
+/// Segments of which the same rows are hidden.
+pub(crate) struct Alike {
+    /// The tombstones that are still to be applied.
+    pub tombstones: Vec<Tombstone>,
+    /// The rows that came again.
+    pub superseded: Superseded,
+    pub segments: Vec<Arc<Segment>>,
+}
+
+/// Segments by what is hidden of them; most often there is nothing.
+pub(crate) fn alike(segments: Vec<Arc<Segment>>, tombstones: &[Tombstone]) -> Vec<Alike> {
+    let mut groups = Vec::<Alike>::new();
     for segment in segments {
         let pending = pending(&segment.record, tombstones);
-        // Tombstones are in order, so those that remain are known by how many they are.
-        match groups.iter_mut().find(|(others, _)| others.len() == pending.len()) {
-            Some((_, group)) => group.push(segment),
-            None => groups.push((pending, vec![segment])),
+        // Tombstones are in order, so those that remain are known by how many they are. Rows that came again are those of
+        // one segment.
+        let fits = |group: &&mut Alike| {
+            group.tombstones.len() == pending.len() && group.superseded.is_empty() && segment.superseded.is_empty()
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => group.segments.push(segment),
+            None => {
+                let superseded = Arc::clone(&segment.superseded);
+                groups.push(Alike { tombstones: pending, superseded, segments: vec![segment] });
+            }
         }
     }
     groups
+}
+
+impl TableSnapshot {
+    /// The columns that tell which rows are hidden.
+    fn telling(&self) -> impl Iterator<Item = &'static str> {
+        let identity = self.identity.iter().flat_map(|identity| identity.columns());
+        identity.copied().chain(self.spec.subject_column)
+    }
+
+    /// A filter over columns of its segments: true for rows that neither a tombstone nor a later row hides.
+    pub fn shown(
+        &self,
+        schema: &SchemaRef,
+        tombstones: &[Tombstone],
+        superseded: &Superseded,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let current = match &self.identity {
+            Some(identity) if !superseded.is_empty() => Some(identity.current(schema, superseded)?),
+            _ => None,
+        };
+        both(visible(&self.spec, schema, tombstones)?, current, schema)
+    }
 }
 
 fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {

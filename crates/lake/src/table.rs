@@ -27,6 +27,9 @@ pub struct TableSpec {
     pub bloom: Vec<&'static str>,
     /// The column that tells whose data a row is, if its rows can be deleted by subject.
     pub subject_column: Option<&'static str>,
+    /// Text columns, none of them null, that together say what a row is about: of rows that agree in all of them the last
+    /// one is shown. Empty where every row is about something of its own.
+    pub identity: Vec<&'static str>,
     /// Smaller tables that are derived from it, beside which queries find `{name}_unsummarized`.
     pub summaries: Vec<Summary>,
 }
@@ -34,7 +37,8 @@ pub struct TableSpec {
 impl TableSpec {
     /// Checks that the specification names only columns that exist and have the right type.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let named = self.sort.iter().chain(&self.bloom).chain(&self.subject_column).chain([&self.time_column]);
+        let named = self.sort.iter().chain(&self.bloom).chain(&self.subject_column).chain(&self.identity);
+        let named = named.chain([&self.time_column]);
         for column in named {
             self.schema.index_of(column).map_err(|_| self.wrong(format!("there is no column {column:?}")))?;
         }
@@ -43,6 +47,12 @@ impl TableSpec {
             return Err(
                 self.wrong(format!("column {:?} must be a timestamp in nanoseconds and not null", self.time_column))
             );
+        }
+        for column in &self.identity {
+            let field = self.schema.field_with_name(column).map_err(|cause| self.wrong(cause.to_string()))?;
+            if !field.data_type().is_string() || field.is_nullable() {
+                return Err(self.wrong(format!("column {column:?} identifies rows, so it must be text and not null")));
+            }
         }
         if self.sort.is_empty() {
             return Err(self.wrong("it needs at least one column to sort by".to_owned()));

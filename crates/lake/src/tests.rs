@@ -18,6 +18,7 @@ mod append;
 mod compact;
 mod damage;
 mod fault;
+mod identity;
 mod query;
 mod seal;
 mod subject;
@@ -43,6 +44,7 @@ pub(crate) fn events_table() -> TableSpec {
         time_column: "time",
         bloom: vec!["id"],
         subject_column: Some("user_id"),
+        identity: Vec::new(),
         summaries: Vec::new(),
     }
 }

@@ -3,8 +3,8 @@
 //! A finished call is one [`Span`]: a wide, immutable row. [`pricing`] says what it cost, the [`Recorder`] makes it
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
-//! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`].
+//! Reading order: [`context`] → [`payload`] → [`span`] → `large` → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
+//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`] → [`otlp`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
@@ -13,6 +13,7 @@ pub mod context;
 pub mod filter;
 pub mod group;
 pub mod listing;
+pub mod otlp;
 pub mod overview;
 pub mod payload;
 pub mod pricing;
@@ -25,6 +26,7 @@ pub mod traces;
 pub mod window;
 
 mod error;
+mod large;
 mod summaries;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use error::{Error, Result};
 pub use filter::{Cursor, Filter, Page};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
+pub use otlp::{Intake, IntakeConfig, IntakeStats};
 pub use overview::{Measures, Overview, OverviewQuery, Series};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};

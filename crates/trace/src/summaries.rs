@@ -86,6 +86,7 @@ pub(crate) fn summaries() -> Vec<Summary> {
             time_column: "time",
             bloom: Vec::new(),
             subject_column: None,
+            identity: Vec::new(),
             summaries: Vec::new(),
         },
         columns: COLUMNS.to_vec(),

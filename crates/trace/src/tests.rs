@@ -19,6 +19,7 @@ use crate::{
     SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
 
+mod otlp;
 mod overview;
 
 /// A lake and what works with it.

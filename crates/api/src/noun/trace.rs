@@ -119,7 +119,7 @@ async fn show_span(
     let span = surface.app.traces.span(caller.project_name(), span_id).await?;
     let span = span.filter(|span| span.trace_id.to_string() == trace).ok_or_else(missing)?;
     // What lies in blobs was put in already, so nothing is cut.
-    let whole = Span { input_blob: None, output_blob: None, ..span };
+    let whole = Span { input_blob: None, output_blob: None, attributes_blob: None, ..span };
     Ok(Json(SpanBody::from(&whole)))
 }
 
@@ -726,6 +726,8 @@ pub struct SpanBody {
     pub input_cut: bool,
     /// Whether `output` is only the beginning of a large one, as text.
     pub output_cut: bool,
+    /// Whether large `attributes` are only told by their beginnings; the single span has them whole.
+    pub attributes_cut: bool,
     /// Tokens of the prompt, cached ones included.
     pub input_tokens: Option<u64>,
     /// Tokens of the answer.
@@ -775,6 +777,7 @@ impl From<&Span> for SpanBody {
             output: span.output.as_ref().and_then(json),
             input_cut: span.input_blob.is_some(),
             output_cut: span.output_blob.is_some(),
+            attributes_cut: span.attributes_blob.is_some(),
             input_tokens: tokens(|usage| usage.input_tokens),
             output_tokens: tokens(|usage| usage.output_tokens),
             cached_tokens: tokens(|usage| usage.cached_tokens),

@@ -17,7 +17,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{PriceTable, Recorder, RecorderConfig, Traces, tables};
+use qd_trace::{Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Traces, tables};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -112,6 +112,7 @@ pub struct Parts {
     pub engine: Engine,
     pub traces: Traces,
     pub recorder: Recorder,
+    pub otlp: Intake,
     pub gateway: Gateway,
     pub stub: Stub,
     pub data: tempfile::TempDir,
@@ -145,8 +146,9 @@ impl Parts {
             config: gateway_config(&stub),
         });
         let gateway = gateway.await.unwrap();
+        let otlp = Intake::new(recorder.clone(), Arc::new(PriceTable::built_in()), IntakeConfig::default());
         let traces = Traces::new(lake.clone(), blobs);
-        Self { catalog, lake, models, engine, traces, recorder, gateway, stub, data }
+        Self { catalog, lake, models, engine, traces, recorder, otlp, gateway, stub, data }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -159,6 +161,7 @@ impl Parts {
             engine: self.engine.clone(),
             traces: self.traces.clone(),
             recorder: self.recorder.clone(),
+            otlp: self.otlp.clone(),
             gateway: self.gateway.clone(),
             config,
         }

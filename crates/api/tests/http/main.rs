@@ -25,5 +25,6 @@ mod sign_in;
 mod sql;
 mod status;
 mod stub;
+mod telemetry;
 mod traces;
 mod views;
