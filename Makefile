@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 CARGO  := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run web models test check fmt parity openapi browser screenshots
+.PHONY: help setup run web models test sdk check fmt parity openapi browser screenshots
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,7 +36,12 @@ test: setup browser web models ## Run every test
 	cd web && npm run --silent test && scripts/client-is-fresh
 	$(CARGO) test --release --workspace
 	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck npm --prefix web run --silent e2e
+	$(MAKE) --no-print-directory sdk
 	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest -p no:cacheprovider tests/openai
+
+sdk: .venv/ready ## Check and test the Python package
+	cd sdk/python && ../../$(PYTHON) -m mypy --cache-dir ../../.venv/mypy
+	$(PYTHON) -m pytest -p no:cacheprovider sdk/python/tests
 
 check: setup ## Formatting and lints
 	$(CARGO) fmt --all --check
@@ -59,7 +64,7 @@ browser: ## Install the browser that tests of the console drive, or say what to 
 screenshots: web browser ## Take docs/screenshots anew
 	cd web && node e2e/screenshots.mjs
 
-.venv/ready: tests/openai/requirements.txt | setup
+.venv/ready: tests/openai/requirements.txt tests/telemetry/requirements.txt sdk/python/pyproject.toml | setup
 	python3 -m venv .venv
-	$(PYTHON) -m pip install --quiet --requirement tests/openai/requirements.txt
+	$(PYTHON) -m pip install --quiet --requirement tests/openai/requirements.txt --requirement tests/telemetry/requirements.txt --editable sdk/python
 	@touch $@

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 import tokens
-from conftest import CHAT
+from server import CHAT
 
 # The model is sure of every token of its answer to this, so that rounding does not decide between two.
 PROMPT = [{"role": "user", "content": "List the months of the year."}]

@@ -6,7 +6,7 @@ import openai
 import pytest
 from tokenizers import Tokenizer
 
-from conftest import EMBED
+from server import EMBED
 
 TEXTS = ["A cat sits on the mat.", "A kitten is sitting on a rug.", "Interest rates rose by a quarter point."]
 

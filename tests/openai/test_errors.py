@@ -5,7 +5,7 @@ import json
 import openai
 import pytest
 
-from conftest import CHAT
+from server import CHAT
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

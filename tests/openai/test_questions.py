@@ -9,7 +9,7 @@ import openai
 import pytest
 
 import tokens
-from conftest import CHAT, ROOT
+from server import CHAT, ROOT
 
 DATA = ROOT.parent / "shared/data"
 MAX_TOKENS = 48

@@ -15,6 +15,8 @@ USAGE = {
     "total_tokens": 27,
     "prompt_tokens_details": {"cached_tokens": 16},
 }
+# Not every instrumentation tells cached tokens, so what all of them tell alike has none.
+UNCACHED = {**USAGE, "prompt_tokens_details": {"cached_tokens": 0}}
 
 
 class Stub:
@@ -88,7 +90,7 @@ def completion(body: dict, message: dict) -> dict:
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return {
         "id": "chatcmpl-stub", "object": "chat.completion", "created": 1, "model": body["model"],
-        "choices": [choice], "usage": USAGE, "service_tier": "default",
+        "choices": [choice], "usage": usage(body), "service_tier": "default",
     }
 
 
@@ -108,7 +110,11 @@ def chunks(body: dict):
         yield piece(body, [{"index": 0, "delta": delta, "finish_reason": None}])
     yield piece(body, [{"index": 0, "delta": {}, "finish_reason": reason}])
     if (body.get("stream_options") or {}).get("include_usage"):
-        yield {**piece(body, []), "usage": USAGE}
+        yield {**piece(body, []), "usage": usage(body)}
+
+
+def usage(body: dict) -> dict:
+    return UNCACHED if body["model"] == "gpt-4o-mini" else USAGE
 
 
 def piece(body: dict, choices: list) -> dict:
