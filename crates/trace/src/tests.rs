@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod otlp;
+mod keeping;
 mod overview;
 
 /// A lake and what works with it.
@@ -42,6 +43,10 @@ impl House {
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder = Recorder::new(lake.clone(), blobs.clone(), config);
         Self { folder, catalog, traces: Traces::new(lake.clone(), blobs), recorder, lake }
+    }
+
+    fn blobs(&self) -> BlobStore {
+        BlobStore::open(&self.folder.path().join("blobs")).unwrap()
     }
 
     async fn record(&self, spans: impl IntoIterator<Item = Span>) {

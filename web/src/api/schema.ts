@@ -604,6 +604,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All spans that are wanted, as a file
+         * @description As JSON lines, each a span as `POST /api/v1/traces` takes it, or as a Parquet file with the columns of the table `spans`. In no order; with the filters of a list, without its pages. The connection breaks off when the spans cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -678,6 +698,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Erase an end user from the project, for good
+         * @description Every row that names them, every row that names nobody in a trace where they are named, the scores of those traces, and their large payloads. All of it is hidden from every query when this is answered; the job then takes it off the disk, and with it what had been set aside as damaged. What arrives afterwards is new, and stays. The audit log and the job know the user by the SHA-256 of the name.
+         */
+        delete: operations["eraseUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scores": {
         parameters: {
             query?: never;
@@ -711,6 +751,47 @@ export interface paths {
         post?: never;
         /** Take a score back */
         delete: operations["takeBackScore"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long the project's rows are kept, table by table
+         * @description Days are counted to the beginning of a day (UTC): rows are kept for at least so many and for less than one more. Older rows are not seen by any query, and leave the disk when that is worth the work.
+         */
+        get: operations["listRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/{table}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say how long the project's rows of one table are kept
+         * @description Older rows are hidden before this is answered, and are then removed for good.
+         */
+        put: operations["putRetention"];
+        post?: never;
+        /** Keep the rows of a table for as long as the operator's setting says */
+        delete: operations["removeRetention"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1512,6 +1593,21 @@ export interface components {
         };
         /** @description A vector as numbers or as base64. */
         EmbeddingVector: number[] | string;
+        /** @description What of a user is hidden for good. */
+        Erasure: {
+            /**
+             * Format: int64
+             * @description Traces in which they were named.
+             */
+            traces: number;
+            /**
+             * Format: int64
+             * @description Rows of all tables.
+             */
+            rows: number;
+            /** @description Takes them off the disk. */
+            job: components["schemas"]["Job"];
+        };
         /** @description OpenAI's error object. */
         ErrorBody: {
             /** @description The error. */
@@ -1989,6 +2085,14 @@ export interface components {
             /** @description Its API key. It cannot be read again. */
             secret?: string | null;
         };
+        /** @description How long rows are to be kept. */
+        NewRetention: {
+            /**
+             * Format: int32
+             * @description Days; 0 keeps them for ever.
+             */
+            days: number;
+        };
         /** @description A route to be added. */
         NewRoute: {
             /** @description The name in a request's `model`. It stands before a provider's or a local model's name that is the same. */
@@ -2383,6 +2487,28 @@ export interface components {
             /** @description `text`, `json_object` or `json_schema`. */
             type: string;
             json_schema?: null | components["schemas"]["JsonSchema"];
+        };
+        /** @description How long the rows of one table are kept. */
+        Retention: {
+            /** @description `spans`, `scores`, … */
+            table: string;
+            /**
+             * Format: int32
+             * @description Days; 0 keeps them for ever.
+             */
+            days: number;
+            /** @description `project` when the project says so, `operator` when it is the setting `lake.retain_days`. */
+            origin: string;
+            /**
+             * Format: date-time
+             * @description When the project said so.
+             */
+            updated?: string | null;
+        };
+        /** @description How long the rows of each table are kept. */
+        RetentionList: {
+            /** @description The tables. */
+            data: components["schemas"]["Retention"][];
         };
         /** @description A model name and who may answer to it. */
         Route: {
@@ -4374,6 +4500,94 @@ export interface operations {
             };
         };
     };
+    exportTraces: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those that began at or after this time. */
+                from?: string | null;
+                /** @description Only those that began before this time. */
+                to?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, … */
+                kind?: string | null;
+                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /**
+                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 */
+                group_by?: string | null;
+                /** @description Only those of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
+                except_groups?: string | null;
+                /** @description Only those that took at least this long. */
+                min_latency_ms?: number | null;
+                /** @description Only those whose first token came after at least this long. */
+                min_ttft_ms?: number | null;
+                /** @description Only those whose prompt had at least so many tokens. */
+                min_input_tokens?: number | null;
+                /** @description Only those whose answer had at least so many tokens. */
+                min_output_tokens?: number | null;
+                /** @description Only those that cost at least so much. */
+                min_cost_picodollars?: number | null;
+                /** @description A text within input, output or status message. */
+                text?: string | null;
+                /** @description `jsonl` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+                /**
+                 * @description `whole` or `beginning` of inputs and outputs that are too large for a row. When absent, whole in JSON lines, and
+                 *     in Parquet the beginning, as the table has it.
+                 */
+                payloads?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The spans; with `format=parquet` as application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getOverview: {
         parameters: {
             query?: {
@@ -4550,6 +4764,37 @@ export interface operations {
             };
         };
     };
+    eraseUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was hidden, and the job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listScores: {
         parameters: {
             query?: {
@@ -4633,6 +4878,99 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each table that has a retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRetention"];
+            };
+        };
+        responses: {
+            /** @description How long they are kept now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The setting `lake.retain_days` holds again */
             204: {
                 headers: {
                     [name: string]: unknown;
