@@ -22,6 +22,7 @@ use crate::{
 mod otlp;
 mod keeping;
 mod overview;
+mod stats;
 
 /// A lake and what works with it.
 struct House {
