@@ -19,8 +19,8 @@ use crate::{
     SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
 
-mod otlp;
 mod keeping;
+mod otlp;
 mod overview;
 mod stats;
 
