@@ -19,6 +19,7 @@ use crate::{
     SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
 
+mod dialects;
 mod otlp;
 mod overview;
 
