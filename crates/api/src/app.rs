@@ -6,11 +6,11 @@ use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
 use qd_serve::Engine;
-use qd_trace::{Intake, Recorder, Traces};
+use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
 
 use crate::config::ApiConfig;
-use crate::{grpc, routes};
 use crate::state::Surface;
+use crate::{grpc, routes};
 
 /// Everything that the HTTP surface speaks to.
 pub struct App {
@@ -24,6 +24,10 @@ pub struct App {
     pub engine: Engine,
     /// Reads recorded calls.
     pub traces: Traces,
+    /// How long traces are kept.
+    pub retention: Retention,
+    /// Erases end users.
+    pub eraser: Eraser,
     /// Records calls.
     pub recorder: Recorder,
     /// Takes what others recorded.

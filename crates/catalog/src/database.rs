@@ -7,6 +7,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Sqlite, Transaction};
 
+use crate::column::Columns;
 use crate::{Error, Result};
 
 /// A transaction on the writer. Dropped without a commit, it is rolled back.
@@ -25,6 +26,9 @@ pub(crate) struct Tuning {
 /// How long a connection waits for another process's lock, and a task for a connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Readers hold the log for as long as one answer takes.
+const SCRUB_TRIES: u32 = 100;
+const SCRUB_PAUSE: Duration = Duration::from_millis(100);
 /// More statements than this crate has: each is prepared once a connection.
 const STATEMENT_CACHE: usize = 256;
 
@@ -75,6 +79,22 @@ impl Database {
     /// refuses the next. Such a connection is closed, and the pool opens another.
     async fn replace_writer(&self) -> sqlx::Result<()> {
         self.writer.acquire().await?.close().await
+    }
+
+    /// Writes the file anew without the pages that nothing uses, and then empties the log. Readers that are still in an
+    /// older state of the file keep the log from being emptied; they are waited for a while.
+    pub(crate) async fn scrub(&self, operation: &'static str) -> Result<()> {
+        let mut writer = self.writer.acquire().await.map_err(Error::database(operation))?;
+        sqlx::query("VACUUM").execute(&mut *writer).await.map_err(Error::database(operation))?;
+        for _ in 0..SCRUB_TRIES {
+            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await;
+            let row = row.map_err(Error::database(operation))?;
+            if Columns(&row).signed("busy")? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(SCRUB_PAUSE).await;
+        }
+        Err(Error::database(operation)(sqlx::Error::Protocol("readers kept the log from being emptied".to_owned())))
     }
 
     /// Waits for what is being written and closes every connection; SQLite then folds the log into the file.

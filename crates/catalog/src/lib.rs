@@ -6,7 +6,7 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
-//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`audit`]); [`setting`] and [`price`]; and where the lake's rows are
+//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`audit`]); [`setting`], [`price`] and [`retention`]; and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
 pub mod master;
@@ -31,6 +31,7 @@ pub mod route;
 pub mod sign_in;
 
 pub mod price;
+pub mod retention;
 pub mod setting;
 
 pub mod segment;
@@ -61,12 +62,13 @@ pub use price::PriceVersion;
 pub use project::Project;
 pub use provider::{BaseUrl, NewProvider, Provider, ProviderKind, SecretChange};
 pub use queue::JobFilter;
+pub use retention::Retention;
 pub use route::{ModelRoute, StoredRoute, Target};
 pub use runner::{Answer, Handler, JobContext, JobError, Runner, RunnerConfig, Running};
 pub use segment::{Quarantined, SegmentRecord};
 pub use sign_in::{Holder, NewSignIn, Person, SignIn};
 pub use staging::{NewStaged, Staged, StagedId};
-pub use tombstone::{Tombstone, TombstoneId};
+pub use tombstone::{Burial, Tombstone, TombstoneId};
 
 /// What every call of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -126,6 +126,28 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// Forgets segments that were set aside, whose files are gone for good.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when that fails.
+    pub async fn remove_quarantined(&self, ids: &[SegmentId]) -> Result<()> {
+        const OPERATION: &str = "forgetting quarantined segments";
+        let mut tx = self.lake().begin(OPERATION).await?;
+        delete(&mut tx, ids).await?;
+        commit(tx, OPERATION).await
+    }
+
+    /// Writes the lake's file anew, without the pages of what was deleted, and empties its log: a deleted row leaves its
+    /// bytes in both until something else takes their place.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when that fails; the file is then as it was.
+    pub async fn scrub_lake(&self) -> Result<()> {
+        self.lake().scrub("writing the lake's file anew").await
+    }
+}
+
 fn all_gone(noun: &'static str, removed: u64, asked: usize) -> Result<()> {
     let missing = (asked as u64).saturating_sub(removed);
     if missing == 0 { Ok(()) } else { Err(Error::Stale { noun, missing }) }

@@ -124,6 +124,12 @@ Examples:
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),
+    /// End users, as traces name them
+    #[command(subcommand)]
+    User(User),
+    /// How long traces are kept
+    #[command(subcommand)]
+    Retention(Retention),
     /// Ask the lake in SQL, read-only
     #[command(after_help = "\
 Examples:
@@ -381,6 +387,112 @@ Examples:
     /// Print calls as they finish, until interrupted
     #[command(after_help = "Example:\n  quarterdeck trace tail --output jsonl | grep '\"status\":\"error\"'")]
     Tail,
+    /// Write all spans that are wanted into a file
+    #[command(after_help = "\
+Examples:
+  quarterdeck trace export --to traces.jsonl
+  quarterdeck trace export --format parquet --since 2026-01-01T00:00:00Z --to january.parquet
+  quarterdeck trace export --user ada@example.org --to - | jq .input")]
+    Export(TraceExport),
+}
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub struct TraceExport {
+    /// The file, which gets its name when it is whole; `-` for standard output
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// As JSON lines, which can be imported again, or as Parquet with the columns of the table
+    #[arg(long, value_enum, default_value = "jsonl")]
+    pub format: ExportFormat,
+    /// Of inputs and outputs too large for a row, all or the beginning [default: whole in JSON lines, beginning in Parquet]
+    #[arg(long, value_enum, value_name = "HOW-MUCH")]
+    pub payloads: Option<ExportPayloads>,
+    /// Asked for by this name, or answered by it
+    #[arg(long)]
+    pub model: Option<String>,
+    /// ok, error or cancelled
+    #[arg(long)]
+    pub status: Option<String>,
+    /// llm, embedding, retriever, tool, …
+    #[arg(long)]
+    pub kind: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    /// With this tag
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// From this moment on (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this moment (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+/// The form of an exported file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    Jsonl,
+    Parquet,
+}
+
+/// How much of large payloads is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportPayloads {
+    Whole,
+    Beginning,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// List end users, those active last first
+    List {
+        /// At most this many
+        #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Erase an end user from a project, for good: traces, scores and payloads
+    #[command(after_help = "\
+Examples:
+  quarterdeck user erase ada@example.org --project support
+  quarterdeck user erase ada@example.org --yes --detach
+
+What had been set aside as damaged is removed too, since nobody can say whose it is. What arrives afterwards is
+new, and stays.")]
+    Erase {
+        /// The end user, as traces name them
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Return when the user is hidden from everyone, and let the job take the rows off the disk
+        #[arg(long)]
+        detach: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Retention {
+    /// How long the rows of each table of a project are kept
+    #[command(after_help = "Example:\n  quarterdeck retention list --project support")]
+    List,
+    /// Say how long the rows of a table are kept; older ones are hidden at once and then removed for good
+    #[command(after_help = "\
+Examples:
+  quarterdeck retention set spans 30 --project support
+  quarterdeck retention set scores 0                     for ever, whatever lake.retain_days says")]
+    Set {
+        /// spans, scores, …
+        table: String,
+        /// Whole days; 0 keeps them for ever
+        days: u32,
+    },
+    /// Let the operator's setting lake.retain_days hold again
+    #[command(after_help = "Example:\n  quarterdeck retention clear spans --project support")]
+    Clear { table: String },
 }
 
 #[derive(Debug, Subcommand)]

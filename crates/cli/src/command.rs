@@ -12,11 +12,13 @@ pub mod key;
 pub mod model;
 pub mod openapi;
 pub mod provider;
+pub mod retention;
 pub mod route;
 pub mod score;
 pub mod serve;
 pub mod sql;
 pub mod trace;
+pub mod user;
 
 use std::io::Read as _;
 

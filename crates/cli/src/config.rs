@@ -142,7 +142,7 @@ pub struct Lake {
     pub seal_bytes: usize,
     /// or when the oldest has waited this long.
     pub seal_age_ms: u64,
-    /// Spans older than this are dropped, a segment at a time; 0 keeps them for ever.
+    /// Rows older than this are dropped, unless their project says otherwise; 0 keeps them for ever.
     pub retain_days: u32,
 }
 

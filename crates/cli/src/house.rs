@@ -2,6 +2,7 @@
 
 mod bookkeeping;
 mod mirror;
+mod payloads;
 mod retention;
 
 use std::net::IpAddr;
@@ -22,7 +23,9 @@ use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Traces, tables};
+use qd_trace::{
+    EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables,
+};
 use tower::ServiceExt as _;
 
 use crate::Error;
@@ -30,7 +33,7 @@ use crate::config::{Config, TraceMode};
 use crate::door::Answer;
 use crate::error::Cause;
 use crate::house::bookkeeping::Bookkeeping;
-use crate::house::retention::Retention;
+use crate::house::retention::Keeping;
 use crate::lock::Lock;
 
 /// Everything open over one data folder.
@@ -48,7 +51,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
-    retention: Option<Retention>,
+    keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
     pub lock: Lock,
 }
@@ -68,8 +71,10 @@ impl House {
         let net = client(config, &registry)?;
         let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
         let engine = Engine::new(engine_config(config));
-        let (lake_of_spans, payloads, recording) = (lake.clone(), blobs.clone(), recorder_config(config));
-        let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, payloads, recording) }).await;
+        let payloads = payloads::open(dir, &models).await?;
+        let (retention, eraser) = keeping(config, &lake, &catalog, &payloads).await?;
+        let (lake_of_spans, of_spans, recording) = (lake.clone(), payloads.clone(), recorder_config(config));
+        let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, of_spans, recording) }).await;
         let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
         let prices = Arc::new(prices);
         let otlp = Intake::new(recorder.clone(), Arc::clone(&prices), intake_config(config));
@@ -89,27 +94,32 @@ impl House {
         })?;
         let pulls: Arc<dyn qd_catalog::Handler> = Arc::new(PullHandler::new(models.clone()));
         let checks = Arc::new(VerifyHandler::new(lake.clone()));
-        let jobs = Runner::new(catalog.clone(), [pulls, checks]).with_config(runner_config(config)).start();
+        let erasures = Arc::new(EraseHandler::new(eraser.clone()));
+        let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures]).with_config(runner_config(config)).start();
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
-            retention: Retention::start(lake.clone(), config.lake.retain_days),
+            // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
+            keeping: bound.map(|_| Keeping::start(retention.clone())),
             bookkeeping,
             lock,
         };
-        let traces = Traces::new(lake.clone(), blobs);
+        let traces = Traces::new(lake.clone(), payloads);
         let config = api_config(config, token, bound);
-        Ok(Self { app: App { catalog, lake, models, engine, traces, recorder, otlp, gateway, config }, keep })
+        Ok(Self {
+            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, config },
+            keep,
+        })
     }
 }
 
 impl Keep {
     /// Ends everything in order: what feeds before what is fed, the folder last.
     pub async fn close(self) {
-        drop(self.retention);
+        drop(self.keeping);
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -190,6 +200,21 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
     Lake::open(config, catalog, tables()).await.map_err(failed("opening the lake"))
+}
+
+/// What sees to it that rows go again: those that are old are hidden before anybody asks, and erasures that an earlier
+/// process did not finish go on.
+async fn keeping(
+    config: &Config,
+    lake: &Lake,
+    catalog: &Catalog,
+    payloads: &BlobStore,
+) -> Result<(Retention, Eraser), Error> {
+    let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days);
+    retention.hide().await.map_err(failed("hiding old rows"))?;
+    let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
+    eraser.resume().await.map_err(failed("going on with erasures"))?;
+    Ok((retention, eraser))
 }
 
 fn registry(config: &Config, dir: &Path) -> Result<ModelsConfig, Error> {

@@ -71,6 +71,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Route(verb) => command::route::run(context, verb).await,
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Score(verb) => command::score::run(context, verb).await,
+        Command::User(verb) => command::user::run(context, verb).await,
+        Command::Retention(verb) => command::retention::run(context, verb).await,
         Command::Sql(sql) => command::sql::run(context, sql).await,
         Command::Job(verb) => command::job::run(context, verb).await,
         Command::Config(args::Config::Show { origin }) => command::config::show(context, origin),

@@ -2,12 +2,18 @@
 //!
 //! A blob is written once and never changed, so that whoever knows its name can check it. Files lie in
 //! folders by the first two digits of their name: `ab/abcdef…`.
+//!
+//! Blobs that nobody refers to any more are swept. Whoever puts a blob and then records that it did, holds a [`Writing`]
+//! meanwhile: what was put under it stays, whether its file was new or lay there already.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use qd_base::{RequestId, Sha256Hex};
 
 use crate::Error;
@@ -18,6 +24,98 @@ use crate::file::{Disk, LocalDisk, NewFile, digest};
 pub struct BlobStore {
     dir: Arc<Path>,
     disk: Arc<dyn Disk>,
+    kept: Arc<Mutex<Kept>>,
+    /// Held by the one sweep at a time.
+    sweeping: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A blob that was put without a [`Writing`] is not swept for so long: time enough to record it.
+const GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// When so many blobs were put without a [`Writing`], those of long ago are forgotten.
+const MOST_RECENT: usize = 10_000;
+
+/// What must not be swept, although nobody refers to it yet. Looked at and changed under one lock with the removal of a
+/// file, so that whoever puts a blob either keeps its file from being removed or finds it gone and writes it again.
+#[derive(Debug, Default)]
+struct Kept {
+    /// How many [`Writing`]s each is held by.
+    pins: HashMap<Sha256Hex, usize>,
+    /// When each was last put without one.
+    recent: HashMap<Sha256Hex, Instant>,
+    /// Those that were put or held at any time since the sweep under way began; none while there is no sweep.
+    touched: Option<HashSet<Sha256Hex>>,
+}
+
+/// Keeps what is put under it from being swept, until it is dropped.
+#[derive(Debug)]
+pub struct Writing {
+    store: BlobStore,
+    put: Mutex<Vec<Sha256Hex>>,
+}
+
+/// What a sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Swept {
+    /// Files.
+    pub blobs: u64,
+    /// Their sizes together.
+    pub bytes: u64,
+}
+
+impl Writing {
+    /// As [`BlobStore::put`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn put(&self, bytes: Bytes) -> Result<Sha256Hex, Error> {
+        let sha256 = Sha256Hex::of(&bytes);
+        self.put.lock().push(sha256);
+        self.store.kept.lock().pin(sha256);
+        let store = self.store.clone();
+        blocking("writing a blob", move || store.write(sha256, &bytes)).await
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut kept = self.store.kept.lock();
+        self.put.get_mut().iter().for_each(|sha256| kept.unpin(*sha256));
+    }
+}
+
+impl Kept {
+    fn pin(&mut self, sha256: Sha256Hex) {
+        *self.pins.entry(sha256).or_default() += 1;
+        self.touch(sha256);
+    }
+
+    fn unpin(&mut self, sha256: Sha256Hex) {
+        if let Some(count) = self.pins.get_mut(&sha256) {
+            *count -= 1;
+            if *count == 0 {
+                self.pins.remove(&sha256);
+            }
+        }
+    }
+
+    fn note(&mut self, sha256: Sha256Hex) {
+        if self.recent.len() >= MOST_RECENT {
+            self.recent.retain(|_, put| put.elapsed() < GRACE);
+        }
+        self.recent.insert(sha256, Instant::now());
+        self.touch(sha256);
+    }
+
+    fn touch(&mut self, sha256: Sha256Hex) {
+        self.touched.iter_mut().for_each(|touched| touched.extend([sha256]));
+    }
+
+    fn is_free(&self, sha256: Sha256Hex) -> bool {
+        !self.pins.contains_key(&sha256)
+            && self.recent.get(&sha256).is_none_or(|put| put.elapsed() >= GRACE)
+            && self.touched.as_ref().is_some_and(|touched| !touched.contains(&sha256))
+    }
 }
 
 impl BlobStore {
@@ -37,7 +135,7 @@ impl BlobStore {
         let temporary = dir.join("tmp");
         std::fs::create_dir_all(&temporary).map_err(Error::disk("creating folder", &temporary))?;
         sweep(&temporary).map_err(Error::disk("sweeping folder", &temporary))?;
-        Ok(Self { dir: dir.into(), disk })
+        Ok(Self { dir: dir.into(), disk, kept: Arc::default(), sweeping: Arc::default() })
     }
 
     /// Keeps `bytes` and returns their name. When this returns they are on disk.
@@ -45,12 +143,18 @@ impl BlobStore {
     /// # Errors
     /// [`Error::Disk`] when they could not be written; nothing is kept then.
     pub async fn put(&self, bytes: Bytes) -> Result<Sha256Hex, Error> {
+        let sha256 = Sha256Hex::of(&bytes);
+        self.kept.lock().note(sha256);
         let store = self.clone();
-        blocking("writing a blob", move || store.put_now(&bytes)).await
+        blocking("writing a blob", move || store.write(sha256, &bytes)).await
     }
 
-    fn put_now(&self, bytes: &[u8]) -> Result<Sha256Hex, Error> {
-        let sha256 = Sha256Hex::of(bytes);
+    /// Begins to put blobs that are recorded afterwards: none is swept before this is dropped.
+    pub fn writing(&self) -> Writing {
+        Writing { store: self.clone(), put: Mutex::default() }
+    }
+
+    fn write(&self, sha256: Sha256Hex, bytes: &[u8]) -> Result<Sha256Hex, Error> {
         let path = self.path(sha256);
         if !path.exists() {
             self.make_folder_of(&path)?;
@@ -64,6 +168,60 @@ impl BlobStore {
         Ok(sha256)
     }
 
+    /// Removes every blob that is not in use. `used` is asked after the sweep has begun to watch, so that a blob which is
+    /// put meanwhile stays whatever it answers.
+    ///
+    /// # Errors
+    /// That of `used`, and then nothing was removed; [`Error::Disk`] when a folder cannot be read or a file not removed.
+    pub async fn sweep<F>(&self, used: impl FnOnce() -> F) -> Result<Swept, Error>
+    where
+        F: Future<Output = Result<HashSet<Sha256Hex>, Error>>,
+    {
+        let _only = self.sweeping.lock().await;
+        {
+            let mut kept = self.kept.lock();
+            kept.touched = Some(kept.pins.keys().copied().collect());
+        }
+        let used = used().await?;
+        let store = self.clone();
+        let swept = blocking("sweeping blobs", move || store.remove_but(&used)).await;
+        self.kept.lock().touched = None;
+        swept
+    }
+
+    fn remove_but(&self, used: &HashSet<Sha256Hex>) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
+        let list = |folder: &Path| -> io::Result<Vec<PathBuf>> {
+            std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
+        };
+        let folders = list(&self.dir).map_err(Error::disk("reading folder", &*self.dir))?;
+        // Temporary files lie in a folder of their own, whose names are no digests.
+        for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+            for path in list(&folder).map_err(Error::disk("reading folder", &folder))? {
+                let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+                if let Some(sha256) = name.filter(|sha256| !used.contains(sha256)) {
+                    let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+                    if self.remove_free(sha256, &path)? {
+                        swept = Swept { blobs: swept.blobs + 1, bytes: swept.bytes + bytes };
+                    }
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Removes a blob that nobody holds, and tells whether it was so.
+    fn remove_free(&self, sha256: Sha256Hex, path: &Path) -> Result<bool, Error> {
+        let kept = self.kept.lock();
+        if !kept.is_free(sha256) {
+            return Ok(false);
+        }
+        match self.disk.remove(path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::disk("removing blob", path)(cause)),
+            _ => Ok(true),
+        }
+    }
+
     /// Takes a complete file, which must lie on the same file system, checks that it is what its name says, and
     /// moves it into the store. A file with another digest is left where it is.
     ///
@@ -75,6 +233,7 @@ impl BlobStore {
     }
 
     fn put_file_now(&self, file: &Path, expected: Sha256Hex) -> Result<PathBuf, Error> {
+        self.kept.lock().note(expected);
         let found = digest(file).map_err(Error::disk("reading", file))?.sha256;
         if found != expected {
             return Err(Error::Checksum { path: file.to_owned(), expected, found });
@@ -231,5 +390,90 @@ mod tests {
         std::fs::write(folder.path().join("tmp/half"), "a").unwrap();
         BlobStore::open(folder.path()).unwrap();
         assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    /// The files of a store, without the folder of temporary ones.
+    fn names(folder: &Path) -> Vec<String> {
+        let list = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = list(folder).filter(|path| !path.ends_with("tmp")).flat_map(|path| list(&path).collect::<Vec<_>>());
+        files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_sweep_removes_what_nobody_uses_and_nobody_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let writing = store.writing();
+        let used = writing.put(Bytes::from_static(b"used")).await.unwrap();
+        writing.put(Bytes::from_static(b"gone")).await.unwrap();
+        drop(writing);
+        let held = store.writing();
+        let held_name = held.put(Bytes::from_static(b"held")).await.unwrap();
+        let recent = store.put(Bytes::from_static(b"put without being held")).await.unwrap();
+        let swept = store.sweep(|| async { Ok(HashSet::from([used])) }).await.unwrap();
+        assert_eq!(swept, Swept { blobs: 1, bytes: 4 });
+        for name in [used, held_name, recent] {
+            assert!(store.contains(name));
+        }
+        drop(held);
+        assert_eq!(store.sweep(|| async { Ok(HashSet::from([used])) }).await.unwrap().blobs, 1);
+        // After a restart nobody holds anything any more.
+        let store = BlobStore::open(folder.path()).unwrap();
+        store.sweep(|| async { Ok(HashSet::new()) }).await.unwrap();
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_sweep_that_does_not_know_what_is_used_removes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        store.writing().put(Bytes::from_static(b"a")).await.unwrap();
+        assert!(store.sweep(|| async { Err(Error::Closed) }).await.is_err());
+        assert_eq!(names(folder.path()).len(), 1);
+    }
+
+    /// The same content is put while a sweep has found that nobody uses it: before, while and after its file goes.
+    #[tokio::test]
+    async fn what_is_put_during_a_sweep_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let content = Bytes::from_static(b"the same");
+        let name = store.writing().put(content.clone()).await.unwrap();
+        // Held when the sweep begins and let go before it looks.
+        let held = store.writing();
+        held.put(content.clone()).await.unwrap();
+        let sweep = store.sweep(|| async {
+            drop(held);
+            Ok(HashSet::new())
+        });
+        assert_eq!(sweep.await.unwrap().blobs, 0);
+        // Put and let go after it has begun.
+        let sweep = store.sweep(|| async {
+            store.writing().put(content.clone()).await.unwrap();
+            Ok(HashSet::new())
+        });
+        assert_eq!(sweep.await.unwrap().blobs, 0);
+        assert!(store.contains(name));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn puts_and_sweeps_at_once_lose_nothing_that_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).unwrap();
+        let sweeper = store.clone();
+        let sweeping = tokio::spawn(async move {
+            for _ in 0..300 {
+                sweeper.sweep(|| async { Ok(HashSet::new()) }).await.unwrap();
+            }
+        });
+        let mut round = 0_u32;
+        while !sweeping.is_finished() {
+            round += 1;
+            let writing = store.writing();
+            let content = Bytes::from(format!("content {}", round % 3));
+            let name = writing.put(content.clone()).await.unwrap();
+            assert_eq!(store.get(name).await.unwrap(), content, "round {round}");
+        }
+        sweeping.await.unwrap();
     }
 }

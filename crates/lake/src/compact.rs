@@ -1,5 +1,6 @@
 //! Compaction: small segments become larger ones, and rows of deleted subjects go for good.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,15 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execut
 use futures::StreamExt;
 use qd_base::{TableName, Timestamp};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
+use crate::Error;
 use crate::core::Core;
-use crate::scan::{Alike, alike, file, parquet_scan};
+use crate::scan::{Hidden, by_hidden, file, parquet_scan};
 use crate::seal::Made;
 use crate::segment::Segment;
 use crate::subject::pending;
 use crate::tables::{TableSnapshot, last};
-use crate::Error;
 
 /// A merge holds a batch of each segment and the row group that is being written.
 const MERGE_MEMORY_BYTES: usize = 512 << 20;
@@ -57,7 +59,7 @@ impl Core {
     /// Compacts and summarizes until there is nothing left to do.
     pub async fn compact_all(&self) -> Result<(), Error> {
         for table in self.tables.names() {
-            self.apply_tombstones(&table).await?;
+            self.apply_tombstones(&table, &CancellationToken::new(), &|_, _| {}).await?;
             while self.compact_table(&table).await? {}
             self.leave_out_superseded(&table).await?;
             self.summarize_table(&table).await?;
@@ -82,16 +84,22 @@ impl Core {
         if self.set_aside_damaged(chosen.clone()).await? > 0 {
             return Ok(true);
         }
-        self.rewrite(&snapshot, chosen).await?;
+        let level = chosen.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0);
+        self.rewrite(&snapshot, chosen, level).await?;
         self.health.compacted();
         Ok(true)
     }
 
-    /// Replaces segments by one with their visible rows, or by none when there are none.
-    async fn rewrite(&self, snapshot: &TableSnapshot, segments: Vec<Arc<Segment>>) -> Result<(), Error> {
+    /// Replaces segments by one of this level with their visible rows, or by none when there are none.
+    pub async fn rewrite(
+        &self,
+        snapshot: &TableSnapshot,
+        segments: Vec<Arc<Segment>>,
+        level: u32,
+    ) -> Result<(), Error> {
         let table = &snapshot.spec.name;
         let made = Made {
-            level: segments.iter().map(|segment| segment.record.level + 1).max().unwrap_or(0),
+            level,
             tombstones_through: segments
                 .iter()
                 .map(|segment| segment.record.tombstones_through)
@@ -140,18 +148,24 @@ impl Core {
     async fn leave_out_superseded(&self, table: &TableName) -> Result<(), Error> {
         let _rewriting = self.rewriting.lock().await;
         let snapshot = self.tables.table(table.as_str())?;
-        let due = snapshot.segments.iter().filter(|segment| !segment.superseded.is_empty());
-        let due: Vec<_> = due.filter(|segment| segment.record.created.saturating_add(SETTLED) <= Timestamp::now()).collect();
-        for segment in due {
+        let settled = Timestamp::now().saturating_sub(SETTLED);
+        let is_due = |segment: &&Arc<Segment>| !segment.superseded.is_empty() && segment.record.created <= settled;
+        for segment in snapshot.segments.iter().filter(is_due) {
             if self.set_aside_damaged(vec![Arc::clone(segment)]).await? == 0 {
-                self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
+                self.rewrite(&snapshot, vec![Arc::clone(segment)], segment.record.level).await?;
             }
         }
         Ok(())
     }
 
-    /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones.
-    async fn apply_tombstones(&self, table: &TableName) -> Result<(), Error> {
+    /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones. `report` hears
+    /// how many of how many segments were looked at. Told to stop, it leaves the tombstones for the next time.
+    pub async fn apply_tombstones(
+        &self,
+        table: &TableName,
+        stop: &CancellationToken,
+        report: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<(), Error> {
         let tombstones = self.tables.table(table.as_str())?.tombstones;
         if tombstones.is_empty() {
             return Ok(());
@@ -160,18 +174,25 @@ impl Core {
         self.seal_staged(table).await?;
         let _rewriting = self.rewriting.lock().await;
         let snapshot = self.tables.table(table.as_str())?;
-        for segment in &snapshot.segments {
+        let all = snapshot.segments.len() as u64;
+        for (done, segment) in snapshot.segments.iter().enumerate() {
+            report(done as u64, all);
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             if pending(&segment.record, &snapshot.tombstones).is_empty() {
                 continue;
             }
             // A damaged segment is set aside here, or it would keep all others from being compacted for ever.
-            if self.set_aside_damaged(vec![Arc::clone(segment)]).await? > 0 {
-                continue;
-            }
-            if self.holds_hidden_rows(&snapshot, segment).await? {
-                self.rewrite(&snapshot, vec![Arc::clone(segment)]).await?;
+            let hidden = match self.hidden_rows(&snapshot, segment).await {
+                Err(_) if self.set_aside_damaged(vec![Arc::clone(segment)]).await? > 0 => continue,
+                hidden => hidden?,
+            };
+            if hidden > 0 && self.set_aside_damaged(vec![Arc::clone(segment)]).await? == 0 {
+                self.rewrite(&snapshot, vec![Arc::clone(segment)], segment.record.level + 1).await?;
             }
         }
+        report(all, all);
         let applied: Vec<_> = tombstones.iter().map(|tombstone| tombstone.id).collect();
         self.catalog.remove_tombstones(&applied).await.map_err(Error::catalog("removing tombstones"))?;
         self.tables.lift(table.as_str(), &applied)?;
@@ -189,19 +210,25 @@ impl Core {
         Ok(())
     }
 
-    async fn holds_hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>) -> Result<bool, Error> {
-        let table = &snapshot.spec.name;
+    /// How many rows of a segment are hidden. Only the columns that tell it are read.
+    pub async fn hidden_rows(&self, snapshot: &TableSnapshot, segment: &Arc<Segment>) -> Result<u64, Error> {
         let count = async {
             let state = self.engine.session(MERGE_MEMORY_BYTES, Vec::new())?;
-            let plan = merge_plan(&state, snapshot, std::slice::from_ref(segment))?;
-            let mut rows = execute_stream(plan, state.task_ctx())?;
-            let mut visible = 0;
+            let spec = &snapshot.spec;
+            let told = spec.telling_columns().map(|column| spec.schema.index_of(column));
+            let columns: Vec<usize> = told.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect();
+            let schema = Arc::new(spec.schema.project(&columns)?);
+            let Some(visible) = Hidden::of(segment, snapshot).visible(spec, &schema)? else { return Ok(0) };
+            let group = FileGroup::new(vec![file(segment)]);
+            let scan = parquet_scan(&state, &spec.schema, vec![group], Some(&columns), None)?;
+            let mut rows = execute_stream(Arc::new(FilterExec::try_new(visible, scan)?), state.task_ctx())?;
+            let mut shown = 0;
             while let Some(batch) = rows.next().await {
-                visible += batch?.num_rows() as u64;
+                shown += batch?.num_rows() as u64;
             }
-            Ok::<_, DataFusionError>(visible < segment.record.rows)
+            Ok::<_, DataFusionError>(segment.record.rows.saturating_sub(shown))
         };
-        count.await.map_err(Error::segment("looking for rows of deleted subjects", table))
+        count.await.map_err(Error::segment("looking for hidden rows", &snapshot.spec.name))
     }
 }
 
@@ -232,14 +259,14 @@ fn merge_plan(
     snapshot: &TableSnapshot,
     segments: &[Arc<Segment>],
 ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-    let (spec, tombstones) = (&snapshot.spec, &snapshot.tombstones);
+    let spec = &snapshot.spec;
     let unknown = Arc::new(Statistics::new_unknown(&spec.schema));
     let mut parts = Vec::<Arc<dyn ExecutionPlan>>::new();
-    for Alike { tombstones, superseded, segments } in alike(segments.to_vec(), tombstones) {
+    for (hidden, segments) in by_hidden(segments.to_vec(), snapshot) {
         let groups =
             segments.iter().map(|segment| FileGroup::new(vec![file(segment).with_statistics(Arc::clone(&unknown))]));
         let scan = parquet_scan(state, &spec.schema, groups.collect(), None, None)?;
-        parts.push(match snapshot.shown(&spec.schema, &tombstones, &superseded)? {
+        parts.push(match hidden.visible(spec, &spec.schema)? {
             Some(visible) => Arc::new(FilterExec::try_new(visible, scan)?),
             None => scan,
         });

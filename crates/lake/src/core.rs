@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use qd_base::{SegmentId, TableName, Timestamp};
+use qd_base::{SegmentId, TableName};
 use qd_catalog::{Catalog, Quarantined, SegmentRecord, Staged};
 use tokio::sync::Notify;
 
@@ -101,7 +101,7 @@ impl Folders {
     }
 
     /// Where the file of a segment lies once it was set aside.
-    fn set_aside(&self, record: &SegmentRecord) -> PathBuf {
+    pub fn set_aside(&self, record: &SegmentRecord) -> PathBuf {
         self.quarantine.join(record.table.as_str()).join(format!("{}.parquet", record.id))
     }
 }
@@ -305,25 +305,6 @@ impl Core {
         self.tables.reconcile(table.as_str(), segments, &staged.iter().map(|staged| staged.id).collect())?;
         self.doubtful.lock().remove(table);
         Ok(())
-    }
-
-    /// Drops whole segments whose rows are all from before a time.
-    pub async fn retain(&self, table: &TableName, before: Timestamp) -> Result<usize, Error> {
-        let _sealing = self.sealing.lock().await;
-        let _rewriting = self.rewriting.lock().await;
-        self.settle(table).await?;
-        let segments = self.tables.table(table.as_str())?.segments;
-        let old: Vec<_> = segments
-            .iter()
-            .filter(|segment| segment.record.max_time < before)
-            .map(|segment| segment.record.id)
-            .collect();
-        if !old.is_empty() {
-            self.swap(table, &[], &old, &[]).await?;
-            let gone: Vec<_> = segments.into_iter().filter(|segment| old.contains(&segment.record.id)).collect();
-            self.tables.rewritten(table.as_str(), &gone, None)?;
-        }
-        Ok(old.len())
     }
 
     /// Changes the segments of a table in the catalog; when that fails, the table is in doubt.

@@ -184,6 +184,7 @@ impl Drop for Workers {
 }
 
 /// Work on the threads of the engine, stopped when this is dropped.
+#[derive(Debug)]
 pub(crate) struct Task<T>(JoinHandle<T>);
 
 impl<T> Future for Task<T> {

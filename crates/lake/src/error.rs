@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use parquet::errors::ParquetError;
 use qd_base::{Sha256Hex, TableName};
 
 /// What failed, with its cause.
@@ -66,6 +67,13 @@ pub enum Error {
         #[source]
         cause: Arc<DataFusionError>,
     },
+    /// A Parquet file for others, or from elsewhere, could not be written or read.
+    #[error("{operation} a Parquet file")]
+    Parquet {
+        operation: &'static str,
+        #[source]
+        cause: Arc<ParquetError>,
+    },
     /// A background task ended unexpectedly.
     #[error("the task that was {operation} broke off")]
     Broken { operation: &'static str },
@@ -111,6 +119,10 @@ impl Error {
     pub(crate) fn arrow(operation: &'static str, table: &TableName) -> impl FnOnce(ArrowError) -> Self {
         let table = table.clone();
         move |cause| Self::Arrow { operation, table, cause: Arc::new(cause) }
+    }
+
+    pub(crate) fn parquet(operation: &'static str) -> impl FnOnce(ParquetError) -> Self {
+        move |cause| Self::Parquet { operation, cause: Arc::new(cause) }
     }
 
     pub(crate) fn segment<E: Into<DataFusionError>>(

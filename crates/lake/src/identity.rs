@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{ColumnarValue, Operator, Volatility, create_udf};
-use datafusion::physical_expr::expressions::{binary, col};
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use qd_base::SegmentId;
 use qd_catalog::StagedId;
@@ -94,18 +94,6 @@ impl Identity {
         let answer = Arc::new(Field::new(name, DataType::Boolean, true));
         let options = Arc::new(ConfigOptions::default());
         Ok(Arc::new(ScalarFunctionExpr::new(name, Arc::new(function), arguments, answer, options)))
-    }
-}
-
-/// Both filters, where there are two.
-pub(crate) fn both(
-    one: Option<Arc<dyn PhysicalExpr>>,
-    other: Option<Arc<dyn PhysicalExpr>>,
-    schema: &Schema,
-) -> Result<Option<Arc<dyn PhysicalExpr>>, DataFusionError> {
-    match (one, other) {
-        (Some(one), Some(other)) => binary(one, Operator::And, other, schema).map(Some),
-        (one, other) => Ok(one.or(other)),
     }
 }
 

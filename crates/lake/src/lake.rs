@@ -1,12 +1,13 @@
 //! The lake itself: opening, appending, querying, keeping house, closing.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
-use qd_base::Timestamp;
-use qd_catalog::Catalog;
+use qd_base::Sha256Hex;
+use qd_catalog::{Burial, Catalog};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -15,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use crate::commit;
 use crate::core::Core;
 use crate::file::{Disk, LocalDisk};
+use crate::horizon::{Horizons, Retained};
+use crate::purge::Purged;
 use crate::query::Question;
 use crate::queue::Queue;
 use crate::scan::SegmentsRead;
 use crate::table::batch_bytes;
-use crate::{Ack, Error, LakeConfig, LakeStats, Param, QueryLimits, QueryOutput, TableSpec};
+use crate::{Ack, Error, LakeConfig, LakeStats, Param, QueryLimits, QueryOutput, RowStream, TableSpec};
 
 /// Rows that cannot be sealed fast enough, or not at all, keep appends waiting for about this long.
 const STAGED_RETRY_AFTER_MS: u64 = 1000;
@@ -156,6 +159,18 @@ impl Lake {
         core.queries.answer(&core.engine, &core.tables.snapshot(), &question, &SegmentsRead::default()).await
     }
 
+    /// Reads all rows that one statement gives, as they are found: for answers that are larger than memory. They are those
+    /// that were acknowledged when it began. A damaged segment ends it with an error; [`Lake::verify`] sets it aside.
+    ///
+    /// # Errors
+    /// As [`Lake::query`] without its limits of time and rows, and [`Error::Full`] while as many are being read as may be.
+    pub async fn stream(&self, sql: &str, params: Vec<Param>) -> Result<RowStream, Error> {
+        let core = &self.open.core;
+        let limits = QueryLimits { max_rows: usize::MAX, ..QueryLimits::default() };
+        let question = Question { sql, params, limits };
+        core.queries.stream(&core.engine, &core.tables.snapshot(), &question, &SegmentsRead::default()).await
+    }
+
     /// Seals everything that is staged.
     ///
     /// # Errors
@@ -172,35 +187,70 @@ impl Lake {
         self.detached("compacting", |core| async move { core.compact_all().await }).await
     }
 
-    /// Drops the segments of a table whose rows are all from before a time. Returns how many.
+    /// Hides the rows of a table that lie beyond these horizons from queries that begin after this. Nothing is removed, and
+    /// nothing is remembered when the lake is closed.
     ///
     /// # Errors
-    /// [`Error::UnknownTable`], or [`Error::Catalog`] when nothing was dropped.
-    pub async fn retain(&self, table: &str, before: Timestamp) -> Result<usize, Error> {
-        let table = self.open.core.tables.spec(table)?.name.clone();
-        self.detached("dropping segments", move |core| async move { core.retain(&table, before).await }).await
+    /// [`Error::UnknownTable`].
+    pub fn hide(&self, table: &str, horizons: Horizons) -> Result<(), Error> {
+        self.open.core.tables.set_horizons(table, horizons)
     }
 
-    /// Deletes the rows of one subject that were acknowledged before: queries that begin after this do not see
-    /// them, and compaction removes them from disk. Rows appended later stay.
+    /// Hides the rows of a table that lie beyond these horizons, and removes those that are cheap to remove: segments
+    /// that have no others are dropped, and those of which enough is hidden are written anew.
     ///
     /// # Errors
-    /// [`Error::UnknownTable`]; [`Error::Spec`] when the table has no subjects; [`Error::Catalog`] when the
-    /// deletion could not be recorded.
-    pub async fn delete_subject(&self, table: &str, subject: &str) -> Result<(), Error> {
-        let spec = self.open.core.tables.spec(table)?;
-        if spec.subject_column.is_none() {
-            return Err(Error::Spec { table: spec.name.clone(), reason: "its rows belong to no subjects".to_owned() });
-        }
-        let subject = subject.to_owned();
-        let delete = move |core: Arc<Core>| async move {
-            let tombstone =
-                core.catalog.add_tombstone(&spec.name, &subject).await.map_err(Error::catalog("deleting a subject"))?;
-            core.tables.bury(spec.name.as_str(), tombstone)?;
-            core.sealed.notify_one();
-            Ok(())
-        };
-        self.detached("deleting a subject", delete).await
+    /// [`Error::UnknownTable`], or what failed; rows that were not removed are hidden all the same.
+    pub async fn retain(&self, table: &str, horizons: Horizons) -> Result<Retained, Error> {
+        let table = self.open.core.tables.spec(table)?.name.clone();
+        self.detached("dropping old rows", move |core| async move { core.retain(&table, horizons).await }).await
+    }
+
+    /// Deletes the rows of one subject that were acknowledged before, from all tables that have subjects: queries that
+    /// begin after this do not see them, and compaction or [`Lake::purge`] takes them off the disk. Rows appended later
+    /// stay.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when the deletion could not be recorded; then nothing is hidden.
+    pub async fn bury(&self, burial: Burial) -> Result<(), Error> {
+        self.detached("deleting a subject", move |core| async move { core.bury(&burial).await }).await
+    }
+
+    /// Takes off the disk what [`Lake::bury`] hid: segments are written anew, what was set aside as damaged is removed,
+    /// since nobody can say whose rows it holds, and the pages of the catalog that held staged rows are overwritten. Told
+    /// to stop, it leaves the rest for the next time. `report` hears how many of how many segments were looked at.
+    ///
+    /// # Errors
+    /// What failed; what is left is still hidden, and is removed the next time.
+    pub async fn purge(
+        &self,
+        stop: &CancellationToken,
+        report: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<Purged, Error> {
+        let stop = stop.clone();
+        self.detached("purging", move |core| async move { core.purge(&stop, &report).await }).await
+    }
+
+    /// Whether rows are hidden for good that [`Lake::purge`] has not yet taken off the disk.
+    pub fn is_purge_due(&self) -> bool {
+        self.open.core.stats().tables.iter().any(|table| table.tombstones > 0)
+    }
+
+    /// The blobs that rows refer to, hidden ones included: in any column whose name ends in `_blob`.
+    ///
+    /// # Errors
+    /// What failed; nobody knows then which blobs are needed.
+    pub async fn blobs_in_use(&self) -> Result<HashSet<Sha256Hex>, Error> {
+        self.detached("looking for blobs", |core| async move { core.blobs_in_use().await }).await
+    }
+
+    /// Whether something was set aside as damaged, whose rows nobody can read.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`].
+    pub async fn has_quarantined(&self) -> Result<bool, Error> {
+        let aside = self.open.core.catalog.quarantined().await;
+        Ok(!aside.map_err(Error::catalog("listing quarantined segments"))?.is_empty())
     }
 
     /// Reads every segment in full and sets aside those that are not what was written, until `stop`. `report` hears how

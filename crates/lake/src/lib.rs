@@ -2,7 +2,7 @@
 //!
 //! A [`Lake`] holds tables that only grow. Appended rows wait in a bounded queue for a group commit, which writes
 //! them as one compressed blob into the catalog's staging table and acknowledges them; a sealer turns staged rows
-//! into sorted Parquet segments, compaction merges these, retention drops them whole. A query sees segments and
+//! into sorted Parquet segments, compaction merges these, retention drops them or writes them anew. A query sees segments and
 //! staged rows as they were when it began, each row exactly once.
 //!
 //! Three things are deliberately absent. There is no write-ahead log of our own: what was acknowledged is safe
@@ -11,8 +11,9 @@
 //!
 //! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
 //! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → `subject` → `identity` → [`summary`]); how they
+//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → [`horizon`] → `subject` → [`purge`] → [`summary`]); how they
 //! are read (`guard` → `bounded` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
-//! beside it, what is opaque: [`blob`].
+//! beside it, what is opaque: [`blob`], and rows for others: [`portable`].
 
 pub mod config;
 pub mod table;
@@ -27,6 +28,8 @@ mod tables;
 
 mod compact;
 mod identity;
+pub mod horizon;
+pub mod purge;
 mod seal;
 mod subject;
 pub mod summary;
@@ -44,19 +47,23 @@ pub mod job;
 pub mod lake;
 
 pub mod blob;
+pub mod portable;
 
 mod error;
 #[cfg(test)]
 mod tests;
 
-pub use blob::BlobStore;
+pub use blob::{BlobStore, Swept, Writing};
 pub use config::{LakeConfig, QueryLimits};
 pub use error::Error;
 pub use file::{Disk, DiskFile, LocalDisk};
 pub use health::{Alarm, LakeStats, TableStats};
+pub use horizon::{Horizons, Retained};
 pub use job::VerifyHandler;
 pub use lake::{Lake, Verified};
-pub use query::{Param, QueryOutput};
+pub use portable::{ParquetPieces, read_parquet};
+pub use purge::Purged;
+pub use query::{Param, QueryOutput, RowStream};
 pub use queue::Ack;
 pub use summary::Summary;
 pub use table::TableSpec;

@@ -1,6 +1,7 @@
 //! Answering one statement within its limits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
@@ -15,10 +16,10 @@ use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use qd_base::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::bounded::bounded;
-use crate::engine::Engine;
+use crate::engine::{Engine, Task};
 use crate::guard::{check_plan, parse, syntax};
 use crate::scan::{SegmentsRead, TableScan};
 use crate::stop::{Signal, Stop, stoppable};
@@ -127,6 +128,7 @@ pub(crate) struct Question<'a> {
 #[derive(Debug)]
 pub(crate) struct Queries {
     permits: Semaphore,
+    streams: Arc<Semaphore>,
     memory_bytes: usize,
     max_sql_bytes: usize,
 }
@@ -136,6 +138,7 @@ impl Queries {
         let concurrency = config.query_concurrency.max(1);
         Self {
             permits: Semaphore::new(concurrency),
+            streams: Arc::new(Semaphore::new(STREAMS)),
             memory_bytes: config.memory_limit_bytes / concurrency,
             max_sql_bytes: config.max_sql_bytes,
         }
@@ -150,28 +153,95 @@ impl Queries {
         question: &Question<'_>,
         read: &SegmentsRead,
     ) -> Result<QueryOutput, Error> {
-        let Question { sql, params, limits } = question.clone();
+        let limits = question.limits;
         let stop = Stop::default();
         let run = async {
             let _permit = self.permits.acquire().await.map_err(|_| Error::Closed)?;
             let memory_bytes = limits.memory_bytes.min(self.memory_bytes);
-            let scan =
-                |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
-            let tables = snapshot.iter().map(|(name, table)| (name.to_string(), scan(table)));
-            let state = engine.session(memory_bytes, tables.collect()).map_err(syntax)?;
-            let work = Work {
-                state,
-                sql: sql.to_owned(),
-                params,
-                memory_bytes,
-                max_rows: limits.max_rows,
-                max_sql_bytes: self.max_sql_bytes,
-                signal: stop.signal(),
-            };
+            let work = self.work(engine, snapshot, question, read, &stop, memory_bytes)?;
             engine.spawn(work.run()).await.map_err(|_| Error::Broken { operation: "running a query" })?
         };
         let limit_ms = u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX);
         tokio::time::timeout(limits.timeout, run).await.unwrap_or(Err(Error::Timeout { limit_ms }))
+    }
+}
+
+/// Answers that are read as they come: each is held in pieces, however long it is.
+const STREAMS: usize = 2;
+/// Rows that are read at a time for such an answer, and pieces that wait to be taken: payloads may be large.
+const STREAM_ROWS: usize = 512;
+const STREAM_AHEAD: usize = 2;
+/// Whoever takes nothing for so long is gone.
+const STREAM_STALL: Duration = Duration::from_secs(300);
+/// When as many answers are being read as may be, the next is worth asking for after this.
+const STREAM_RETRY_AFTER_MS: u64 = 5_000;
+
+/// The rows of an answer as they are found, in pieces.
+#[derive(Debug)]
+pub struct RowStream {
+    pieces: mpsc::Receiver<Result<RecordBatch, Error>>,
+    _reading: Task<()>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl RowStream {
+    /// The next rows; none at the end.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
+        self.pieces.recv().await
+    }
+}
+
+impl Queries {
+    /// Reads all rows that a statement gives, in no order unless it asks for one, with a bounded memory and as long as
+    /// they are taken.
+    pub async fn stream(
+        &self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        question: &Question<'_>,
+        read: &SegmentsRead,
+    ) -> Result<RowStream, Error> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned();
+        let permit = permit.map_err(|_| Error::Full { retry_after_ms: STREAM_RETRY_AFTER_MS })?;
+        let stop = Stop::default();
+        let memory_bytes = question.limits.memory_bytes.min(self.memory_bytes);
+        let mut work = self.work(engine, snapshot, question, read, &stop, memory_bytes)?;
+        *work.state.config_mut() = work.state.config().clone().with_batch_size(STREAM_ROWS);
+        let (sender, pieces) = mpsc::channel(STREAM_AHEAD);
+        let statement = parse(&work.sql, work.max_sql_bytes)?;
+        let reading = engine.spawn(async move {
+            let _stop = stop;
+            if let Err(error) = work.pump(statement, &sender).await {
+                // Whoever does not take it any more does not want to know.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok(RowStream { pieces, _reading: reading, _permit: permit })
+    }
+
+    fn work(
+        &self,
+        engine: &Engine,
+        snapshot: &Snapshot,
+        question: &Question<'_>,
+        read: &SegmentsRead,
+        stop: &Stop,
+        memory_bytes: usize,
+    ) -> Result<Work, Error> {
+        let Question { sql, params, limits } = question.clone();
+        let scan =
+            |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
+        let tables = snapshot.iter().map(|(name, table)| (name.to_string(), scan(table)));
+        let state = engine.session(memory_bytes, tables.collect()).map_err(syntax)?;
+        Ok(Work {
+            state,
+            sql: sql.to_owned(),
+            params,
+            memory_bytes,
+            max_rows: limits.max_rows,
+            max_sql_bytes: self.max_sql_bytes,
+            signal: stop.signal(),
+        })
     }
 }
 
@@ -191,6 +261,21 @@ impl Work {
         let statement = parse(&self.sql, self.max_sql_bytes)?;
         let rows = self.plan(statement).await?;
         self.collect(rows).await
+    }
+
+    /// Hands rows on as they are found, while somebody takes them.
+    async fn pump(&self, statement: Statement, sender: &mpsc::Sender<Result<RecordBatch, Error>>) -> Result<(), Error> {
+        let mut rows = self.plan(statement).await?;
+        let schema = plain_schema(&rows.schema());
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(|cause| self.failed(cause))?;
+            let batch = plain(&batch, &schema).map_err(|cause| self.failed(cause.into()))?;
+            // Nobody waits for the rest any more, or has taken nothing for too long.
+            if sender.send_timeout(Ok(batch), STREAM_STALL).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     async fn plan(&self, statement: Statement) -> Result<SendableRecordBatchStream, Error> {

@@ -17,7 +17,7 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -31,9 +31,11 @@ use datafusion::physical_plan::union::UnionExec;
 use parking_lot::Mutex;
 use qd_catalog::Tombstone;
 
-use crate::identity::{Superseded, both};
+use crate::TableSpec;
+use crate::horizon::Horizons;
+use crate::identity::{Identity, Superseded};
 use crate::segment::Segment;
-use crate::subject::{pending, visible};
+use crate::subject::{all, pending, visible};
 use crate::tables::TableSnapshot;
 
 /// Under this address the query engine finds the folder of the segments, and nothing else.
@@ -83,8 +85,8 @@ impl TableProvider for TableScan {
         // With a filter above, the first rows of a scan may not be the first that pass.
         let limit = limit.filter(|_| filters.is_empty());
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for alike in alike(segments, &self.snapshot.tombstones) {
-            parts.push(self.scan_segments(state, &alike, projection, limit)?);
+        for (hidden, segments) in by_hidden(segments, &self.snapshot) {
+            parts.push(self.scan_segments(state, &segments, &hidden, projection, limit)?);
         }
         if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
             parts.push(self.scan_staged(projection)?);
@@ -111,36 +113,33 @@ impl TableScan {
         Ok(segments.into_iter().zip(keep).filter_map(|(segment, keep)| keep.then_some(segment)).collect())
     }
 
-    /// Segments of which the same rows are hidden, without these.
+    /// Segments of which the same is to be hidden, without the rows that are.
     fn scan_segments(
         &self,
         state: &dyn Session,
-        alike: &Alike,
+        segments: &[Arc<Segment>],
+        hidden: &Hidden,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Alike { tombstones, superseded, segments } = alike;
         let schema = &self.snapshot.scan_schema;
-        if tombstones.is_empty() && superseded.is_empty() {
-            return parquet_scan(state, schema, groups(state, segments), projection, limit);
+        let groups = groups(state, segments);
+        if hidden.is_nothing() {
+            return parquet_scan(state, schema, groups, projection, limit);
         }
-        // What is asked for and what tells hidden rows, each column once.
-        let wanted = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let telling = self.snapshot.telling().filter_map(|column| schema.index_of(column).ok());
-        let mut read = wanted.clone();
-        read.extend(telling.filter(|column| !wanted.contains(column)).collect::<BTreeSet<_>>());
-        let read_schema = projected(schema, Some(&read))?;
-        let scan = parquet_scan(state, schema, groups(state, segments), Some(&read), None)?;
-        match self.snapshot.shown(&read_schema, tombstones, superseded)? {
-            None => parquet_scan(state, schema, groups(state, segments), projection, limit),
-            Some(shown) => {
-                let wanted = (0..wanted.len()).collect();
-                Ok(Arc::new(FilterExecBuilder::new(shown, scan).apply_projection(Some(wanted))?.build()?))
-            }
-        }
+        self.without(hidden, projection, |columns| parquet_scan(state, schema, groups, Some(columns), None))
     }
 
     fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+        // Tombstones have been applied to them already.
+        let hidden = Hidden { horizons: Arc::clone(&self.snapshot.horizons), ..Hidden::default() };
+        if hidden.horizons.latest().is_none() {
+            return self.scan_memory(projection);
+        }
+        self.without(&hidden, projection, |columns| self.scan_memory(Some(columns)))
+    }
+
+    fn scan_memory(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = projected(&self.snapshot.scan_schema, projection)?;
         let staged = self.snapshot.staged.iter().filter(|batch| batch.num_rows() > 0);
         let batches =
@@ -148,58 +147,88 @@ impl TableScan {
         let batches = batches.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
         Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
     }
-}
 
-/// Segments of which the same rows are hidden.
-pub(crate) struct Alike {
-    /// The tombstones that are still to be applied.
-    pub tombstones: Vec<Tombstone>,
-    /// The rows that came again.
-    pub superseded: Superseded,
-    pub segments: Vec<Arc<Segment>>,
-}
-
-/// Segments by what is hidden of them; most often there is nothing.
-pub(crate) fn alike(segments: Vec<Arc<Segment>>, tombstones: &[Tombstone]) -> Vec<Alike> {
-    let mut groups = Vec::<Alike>::new();
-    for segment in segments {
-        let pending = pending(&segment.record, tombstones);
-        // Tombstones are in order, so those that remain are known by how many they are. Rows that came again are those of
-        // one segment.
-        let fits = |group: &&mut Alike| {
-            group.tombstones.len() == pending.len() && group.superseded.is_empty() && segment.superseded.is_empty()
+    /// The wanted columns of the rows that are not hidden. `scan` reads columns, in the order of the table: those that are
+    /// wanted and those that tell what is hidden, and no others.
+    fn without(
+        &self,
+        hidden: &Hidden,
+        projection: Option<&Vec<usize>>,
+        scan: impl FnOnce(&Vec<usize>) -> Result<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (spec, schema) = (&self.snapshot.spec, &self.snapshot.scan_schema);
+        let wanted: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let told = spec.telling_columns().filter_map(|column| schema.index_of(column).ok());
+        let columns: Vec<usize> = wanted.iter().copied().chain(told).collect::<BTreeSet<_>>().into_iter().collect();
+        let narrow = projected(schema, Some(&columns))?;
+        let scan = scan(&columns)?;
+        let Some(visible) = hidden.visible(spec, &narrow)? else {
+            return Err(DataFusionError::Internal("nothing is hidden".to_owned()));
         };
-        match groups.iter_mut().find(fits) {
-            Some(group) => group.segments.push(segment),
-            None => {
-                let superseded = Arc::clone(&segment.superseded);
-                groups.push(Alike { tombstones: pending, superseded, segments: vec![segment] });
-            }
+        let places = wanted.iter().filter_map(|column| columns.binary_search(column).ok()).collect();
+        Ok(Arc::new(FilterExecBuilder::new(visible, scan).apply_projection(Some(places))?.build()?))
+    }
+}
+
+/// What is hidden of some segments.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hidden {
+    /// Tombstones that are still to be applied to them.
+    pub tombstones: Vec<Tombstone>,
+    /// The horizons that some of their rows may lie beyond.
+    pub horizons: Arc<Horizons>,
+    /// Rows of one segment that came again later, and how they are told.
+    pub superseded: Superseded,
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl Hidden {
+    /// What is hidden of one segment.
+    pub fn of(segment: &Segment, snapshot: &TableSnapshot) -> Self {
+        let old = snapshot.horizons.latest().is_some_and(|latest| segment.record.min_time < latest);
+        Self {
+            tombstones: pending(&segment.record, &snapshot.tombstones),
+            horizons: if old { Arc::clone(&snapshot.horizons) } else { Arc::default() },
+            superseded: Arc::clone(&segment.superseded),
+            identity: snapshot.identity.clone(),
+        }
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.tombstones.is_empty() && self.horizons.latest().is_none() && self.superseded.is_empty()
+    }
+
+    /// True for rows that are not hidden; none when no row is.
+    pub fn visible(&self, spec: &TableSpec, schema: &SchemaRef) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let current = match &self.identity {
+            Some(identity) if !self.superseded.is_empty() => Some(identity.current(schema, &self.superseded)?),
+            _ => None,
+        };
+        let parts = [visible(spec, schema, &self.tombstones)?, self.horizons.visible(spec, schema)?, current];
+        all(parts.into_iter().flatten(), schema)
+    }
+
+    /// Whether as much is hidden: tombstones are in order, so those that remain are known by how many they are. Rows that
+    /// came again are those of one segment.
+    fn is_as(&self, other: &Self) -> bool {
+        self.superseded.is_empty()
+            && other.superseded.is_empty()
+            && self.tombstones.len() == other.tombstones.len()
+            && self.horizons.latest().is_some() == other.horizons.latest().is_some()
+    }
+}
+
+/// Segments by what is hidden of them; most often that is nothing.
+pub(crate) fn by_hidden(segments: Vec<Arc<Segment>>, snapshot: &TableSnapshot) -> Vec<(Hidden, Vec<Arc<Segment>>)> {
+    let mut groups = Vec::<(Hidden, Vec<Arc<Segment>>)>::new();
+    for segment in segments {
+        let hidden = Hidden::of(&segment, snapshot);
+        match groups.iter_mut().find(|(others, _)| others.is_as(&hidden)) {
+            Some((_, group)) => group.push(segment),
+            None => groups.push((hidden, vec![segment])),
         }
     }
     groups
-}
-
-impl TableSnapshot {
-    /// The columns that tell which rows are hidden.
-    fn telling(&self) -> impl Iterator<Item = &'static str> {
-        let identity = self.identity.iter().flat_map(|identity| identity.columns());
-        identity.copied().chain(self.spec.subject_column)
-    }
-
-    /// A filter over columns of its segments: true for rows that neither a tombstone nor a later row hides.
-    pub fn shown(
-        &self,
-        schema: &SchemaRef,
-        tombstones: &[Tombstone],
-        superseded: &Superseded,
-    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        let current = match &self.identity {
-            Some(identity) if !superseded.is_empty() => Some(identity.current(schema, superseded)?),
-            _ => None,
-        };
-        both(visible(&self.spec, schema, tombstones)?, current, schema)
-    }
 }
 
 fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {

@@ -30,6 +30,10 @@ pub struct TableSpec {
     /// Text columns, none of them null, that together say what a row is about: of rows that agree in all of them the last
     /// one is shown. Empty where every row is about something of its own.
     pub identity: Vec<&'static str>,
+    /// The column that tells a row's project, if it has one: subjects and retention are then a project's own.
+    pub project_column: Option<&'static str>,
+    /// The column of what a row is part of, as a span is of a trace: a row without a subject is that of its group's.
+    pub group_column: Option<&'static str>,
     /// Smaller tables that are derived from it, beside which queries find `{name}_unsummarized`.
     pub summaries: Vec<Summary>,
 }
@@ -38,7 +42,7 @@ impl TableSpec {
     /// Checks that the specification names only columns that exist and have the right type.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let named = self.sort.iter().chain(&self.bloom).chain(&self.subject_column).chain(&self.identity);
-        let named = named.chain([&self.time_column]);
+        let named = named.chain([&self.time_column]).chain(&self.project_column).chain(&self.group_column);
         for column in named {
             self.schema.index_of(column).map_err(|_| self.wrong(format!("there is no column {column:?}")))?;
         }
@@ -78,6 +82,17 @@ impl TableSpec {
             return Err(summary.table.wrong("a summary has neither subjects nor summaries of its own".to_owned()));
         }
         summary.table.check()
+    }
+
+    /// The columns that tell whether a row is hidden.
+    pub(crate) fn telling_columns(&self) -> impl Iterator<Item = &'static str> {
+        let told = self.subject_column.into_iter().chain(self.project_column).chain(self.group_column);
+        told.chain([self.time_column]).chain(self.identity.iter().copied())
+    }
+
+    /// The columns that name blobs: those that end in `_blob`.
+    pub(crate) fn blob_columns(&self) -> impl Iterator<Item = &str> {
+        self.schema.fields().iter().map(|field| field.name().as_str()).filter(|name| name.ends_with("_blob"))
     }
 
     fn wrong(&self, reason: String) -> Error {

@@ -4,7 +4,7 @@
 //! under one lock, so that a [`Snapshot`] holds every row exactly once: in a staged batch or in a segment.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -15,8 +15,9 @@ use parking_lot::Mutex;
 use qd_base::{SegmentId, TableName};
 use qd_catalog::{StagedId, Tombstone, TombstoneId};
 
+use crate::horizon::Horizons;
 use crate::identity::{Home, Identity, Known, Superseded};
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentFile};
 use crate::subject::{pending, without_subjects};
 use crate::table::batch_bytes;
 use crate::{Error, TableSpec};
@@ -46,6 +47,7 @@ pub(crate) struct TableSnapshot {
     pub tombstones: Arc<[Tombstone]>,
     /// How its rows are told from each other, if they are.
     pub identity: Option<Arc<Identity>>,
+    pub horizons: Arc<Horizons>,
 }
 
 /// All tables at one moment. It keeps the files of its segments alive.
@@ -66,6 +68,7 @@ struct Table {
     segments: Vec<Arc<Segment>>,
     staged: Vec<StagedRows>,
     tombstones: Arc<[Tombstone]>,
+    horizons: Arc<Horizons>,
     /// Rows up to here are being sealed, so they are merged with no others.
     sealing_through: Option<StagedId>,
     /// How rows are told from each other, if they are, and where those that came last lie.
@@ -84,6 +87,8 @@ struct Table {
 pub(crate) struct Tables {
     tables: Mutex<BTreeMap<TableName, Table>>,
     names: String,
+    /// Files of segments that are gone, as long as queries that began before read them.
+    leaving: Mutex<Vec<Weak<SegmentFile>>>,
 }
 
 /// How much of a table is where.
@@ -103,7 +108,7 @@ impl Tables {
     pub fn new(specs: Vec<TableSpec>) -> Self {
         let names = specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ");
         let tables = specs.into_iter().map(|spec| (spec.name.clone(), Table::new(spec))).collect();
-        Self { tables: Mutex::new(tables), names }
+        Self { tables: Mutex::new(tables), names, leaving: Mutex::default() }
     }
 
     pub fn names(&self) -> Vec<TableName> {
@@ -199,6 +204,11 @@ impl Tables {
         self.with(name, |table| table.take_for_sealing(bytes))
     }
 
+    /// The staged batches of a table that are in memory.
+    pub fn staged_ids(&self, name: &str) -> Result<HashSet<StagedId>, Error> {
+        self.with(name, |table| table.staged.iter().flat_map(|rows| rows.ids.iter().copied()).collect())
+    }
+
     /// Swaps staged rows for the segment that now holds them, if any of them were left to hold.
     pub fn sealed(&self, name: &str, ids: &[StagedId], segment: Option<Arc<Segment>>) -> Result<(), Error> {
         self.with(name, |table| {
@@ -237,8 +247,19 @@ impl Tables {
             table.known.moved(|home| matches!(home, Home::Segment(id) if removed.contains(&id)), home);
             table.segments.extend(made.map(|segment| with_superseded(&segment, since)));
             let kept = |segment: &Segment| table.segments.iter().any(|other| Arc::ptr_eq(&other.file, &segment.file));
-            gone.iter().filter(|segment| !kept(segment)).for_each(|segment| segment.doom());
+            let gone: Vec<_> = gone.into_iter().filter(|segment| !kept(segment)).collect();
+            gone.iter().for_each(|segment| segment.doom());
+            let summaries = gone.iter().flat_map(|segment| &segment.summaries);
+            let files = gone.iter().chain(summaries).map(|segment| Arc::downgrade(&segment.file));
+            self.leaving.lock().extend(files);
         })
+    }
+
+    /// How many files of segments that are gone are still read.
+    pub fn leaving(&self) -> usize {
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|file| file.strong_count() > 0);
+        leaving.len()
     }
 
     /// Shows what was derived from a segment; when that is gone by now, so is this.
@@ -267,6 +288,11 @@ impl Tables {
     /// Takes a damaged segment away from queries; its file stays.
     pub fn quarantine(&self, name: &str, id: SegmentId) -> Result<Option<Arc<Segment>>, Error> {
         self.with(name, |table| table.take_segments(&[id]).pop().inspect(|segment| segment.doom_summaries()))
+    }
+
+    /// Hides the rows beyond these horizons.
+    pub fn set_horizons(&self, name: &str, horizons: Horizons) -> Result<(), Error> {
+        self.with(name, |table| table.horizons = Arc::new(horizons))
     }
 
     /// Hides the rows that a tombstone holds for.
@@ -306,6 +332,7 @@ impl Table {
             segments: Vec::new(),
             staged: Vec::new(),
             tombstones: Arc::new([]),
+            horizons: Arc::default(),
             sealing_through: None,
         }
     }
@@ -318,6 +345,7 @@ impl Table {
             staged: self.staged.iter().map(|rows| rows.batch.clone()).collect(),
             tombstones: Arc::clone(&self.tombstones),
             identity: self.identity.clone(),
+            horizons: Arc::clone(&self.horizons),
         }
     }
 
@@ -336,8 +364,10 @@ impl Table {
         let summary = |(place, (spec, scan_schema)): (usize, &(Arc<TableSpec>, SchemaRef))| {
             let segments = summarized.iter().filter_map(|segment| segment.summaries.get(place).cloned()).collect();
             let (spec, scan_schema) = (Arc::clone(spec), Arc::clone(scan_schema));
+            // Horizons lie between the rows of a summary, so they hide the same there.
+            let horizons = Arc::clone(&self.horizons);
             let (staged, tombstones) = (Vec::new(), Arc::new([]));
-            let snapshot = TableSnapshot { spec, scan_schema, segments, staged, tombstones, identity: None };
+            let snapshot = TableSnapshot { spec, scan_schema, segments, staged, tombstones, horizons, identity: None };
             (snapshot.spec.name.clone(), snapshot)
         };
         let summaries: Vec<_> = self.summaries.iter().enumerate().map(summary).collect();

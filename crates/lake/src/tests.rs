@@ -8,17 +8,19 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
-use qd_catalog::{Catalog, MasterKey};
+use qd_base::Sha256Hex;
+use qd_catalog::{Burial, Catalog, MasterKey};
 use tempfile::TempDir;
 
 use crate::file::failing::FailingDisk;
-use crate::{Lake, LakeConfig, Param, QueryLimits, QueryOutput, TableSpec};
+use crate::{Horizons, Lake, LakeConfig, Param, QueryLimits, QueryOutput, TableSpec};
 
 mod append;
 mod compact;
 mod damage;
 mod fault;
 mod identity;
+mod horizon;
 mod query;
 mod seal;
 mod subject;
@@ -36,6 +38,8 @@ pub(crate) fn events_table() -> TableSpec {
         Field::new("model", DataType::Utf8, true),
         Field::new("latency_ms", DataType::Float64, false),
         Field::new("n", DataType::Int64, false),
+        Field::new("trace", DataType::Utf8, true),
+        Field::new("input_blob", DataType::Utf8, true),
     ];
     TableSpec {
         name: EVENTS.parse().unwrap(),
@@ -45,6 +49,8 @@ pub(crate) fn events_table() -> TableSpec {
         bloom: vec!["id"],
         subject_column: Some("user_id"),
         identity: Vec::new(),
+        project_column: Some("project"),
+        group_column: Some("trace"),
         summaries: Vec::new(),
     }
 }
@@ -69,9 +75,21 @@ pub(crate) fn events(numbers: Range<i64>) -> RecordBatch {
             text(&|n| Some(["alpha", "beta"][n as usize % 2].to_owned())),
             Arc::new(numbers.iter().map(|&n| n as f64 / 2.0).collect::<Float64Array>()),
             Arc::new(Int64Array::from(numbers.clone())),
+            text(&|n| Some(trace(n))),
+            text(&|n| (n % 7 == 0).then(|| blob(n).to_string())),
         ],
     )
     .unwrap()
+}
+
+/// The trace of event `n`: seven events in one another.
+pub(crate) fn trace(n: i64) -> String {
+    format!("trace-{}", n / 7)
+}
+
+/// The blob that event `n` refers to, if it refers to one.
+pub(crate) fn blob(n: i64) -> Sha256Hex {
+    Sha256Hex::of(format!("blob {n}").as_bytes())
 }
 
 /// The identifier of event `n`: 32 digits that do not sort like `n`.
@@ -121,6 +139,11 @@ impl Scene {
         drop(lake);
         catalog.close().await;
         Self::open(dir, disk, config, table).await
+    }
+
+    /// Deletes a subject in all projects, without any groups.
+    pub async fn bury(&self, subject: &str) {
+        self.lake.bury(Burial { subject: subject.to_owned(), ..Burial::default() }).await.unwrap();
     }
 
     pub async fn append(&self, numbers: Range<i64>) {

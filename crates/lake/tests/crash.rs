@@ -32,6 +32,8 @@ fn table() -> TableSpec {
         bloom: vec!["id"],
         subject_column: None,
         identity: Vec::new(),
+        project_column: None,
+        group_column: None,
         summaries: Vec::new(),
     }
 }

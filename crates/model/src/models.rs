@@ -413,6 +413,18 @@ impl Models {
         Ok(files)
     }
 
+    /// The files of all installed versions.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when the catalog cannot be read.
+    pub async fn files_in_use(&self) -> Result<HashSet<Sha256Hex>, Error> {
+        let mut files = HashSet::new();
+        for artifact in self.artifacts().await? {
+            files.extend(self.files(&self.versions(&artifact).await?).await?.into_keys());
+        }
+        Ok(files)
+    }
+
     async fn remove_unshared(&self, mut files: BTreeMap<Sha256Hex, u64>) -> Result<u64, Error> {
         for artifact in self.artifacts().await? {
             for shared in self.files(&self.versions(&artifact).await?).await?.keys() {

@@ -60,6 +60,12 @@ pub enum Error {
     /// A stored row that is no span.
     #[error("column {column} of a stored span: {why}")]
     Row { column: &'static str, why: String },
+    /// What was said about how long rows are kept could not be read.
+    #[error("reading how long rows are kept")]
+    Retention(#[source] qd_catalog::Error),
+    /// Erased rows are hidden, and the job that takes them off the disk could not be begun.
+    #[error("beginning the job that takes erased rows off the disk; the next start begins it")]
+    Erasure(#[source] qd_catalog::Error),
     /// The recorder has stopped; the span is not durable.
     #[error("the recorder has stopped")]
     Stopped,

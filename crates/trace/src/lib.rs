@@ -4,12 +4,15 @@
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → `large` → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`] → [`otlp`].
+//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`] → [`export`]; how
+//! it goes again: [`retention`] → [`erasure`]; and what others recorded: [`otlp`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
 pub mod activity;
 pub mod context;
+pub mod erasure;
+pub mod export;
 pub mod filter;
 pub mod group;
 pub mod listing;
@@ -18,6 +21,7 @@ pub mod overview;
 pub mod payload;
 pub mod pricing;
 pub mod recorder;
+pub mod retention;
 pub mod score;
 pub mod sketch;
 pub mod span;
@@ -33,7 +37,9 @@ mod tests;
 
 pub use activity::{Activity, ActivityCursor};
 pub use context::TraceContext;
+pub use erasure::{EraseHandler, Eraser, Erasure};
 pub use error::{Error, Result};
+pub use export::Export;
 pub use filter::{Cursor, Filter, Page};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
@@ -42,6 +48,7 @@ pub use overview::{Measures, Overview, OverviewQuery, Series};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};
 pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};
+pub use retention::{KeptFor, Retention};
 pub use score::{SCORES, Score, ScoreCursor, ScoreFilter, ScoreSource, ScoreValue};
 pub use span::{Span, SpanKind, Status};
 pub use table::{SPANS, tables};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use qd_base::Timestamp;
 use qd_lake::Lake;
-use qd_lake::blob::BlobStore;
+use qd_lake::blob::{BlobStore, Writing};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -174,8 +174,9 @@ impl Recorder {
     pub async fn append(&self, spans: Vec<Span>) -> Result<()> {
         let shared = &self.shared;
         let mut rows = SpanRows::new();
+        let writing = shared.blobs.writing();
         for span in &spans {
-            rows.append(span, store_payloads(&shared.blobs, span).await?);
+            rows.append(span, store_payloads(&writing, span).await?);
         }
         if rows.is_empty() {
             return Ok(());
@@ -385,7 +386,8 @@ impl Worker {
     }
 
     async fn commit(&mut self, group: Vec<Pending>) {
-        let group = self.build(group).await;
+        let writing = self.shared.blobs.writing();
+        let group = self.build(group, &writing).await;
         if group.is_empty() {
             return;
         }
@@ -399,15 +401,17 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         self.commits.spawn(async move {
             let result = append(&shared.lake, batch).await;
+            // By now the rows that refer to the payloads are seen, or there are none.
+            drop(writing);
             shared.settle(group, || result.clone().map_err(Error::Append));
         });
     }
 
     /// Puts the spans of a group into rows; those whose payloads could not be stored are settled and left out.
-    async fn build(&mut self, group: Vec<Pending>) -> Vec<Pending> {
+    async fn build(&mut self, group: Vec<Pending>, writing: &Writing) -> Vec<Pending> {
         let mut kept = Vec::with_capacity(group.len());
         for pending in group {
-            match store_payloads(&self.shared.blobs, &pending.span).await {
+            match store_payloads(writing, &pending.span).await {
                 Ok(blobs) => {
                     self.rows.append(&pending.span, blobs);
                     kept.push(pending);
@@ -442,11 +446,11 @@ async fn append(lake: &Lake, batch: arrow::array::RecordBatch) -> Result<(), qd_
     }
 }
 
-async fn store_payloads(blobs: &BlobStore, span: &Span) -> Result<PayloadBlobs> {
+async fn store_payloads(writing: &Writing, span: &Span) -> Result<PayloadBlobs> {
     let mut payloads = Vec::new();
     let placed = large::place(span, &mut payloads);
     for payload in payloads {
-        blobs.put(payload).await.map_err(|cause| Error::StorePayload { span_id: span.span_id, cause })?;
+        writing.put(payload).await.map_err(|cause| Error::StorePayload { span_id: span.span_id, cause })?;
     }
     Ok(placed)
 }

@@ -123,6 +123,8 @@ pub(crate) fn scores_table() -> TableSpec {
         bloom: vec!["trace_id", "score_id"],
         subject_column: Some("user_id"),
         identity: Vec::new(),
+        project_column: Some("project"),
+        group_column: Some("trace_id"),
         summaries: Vec::new(),
     }
 }

@@ -87,6 +87,8 @@ pub(crate) fn summaries() -> Vec<Summary> {
             bloom: Vec::new(),
             subject_column: None,
             identity: Vec::new(),
+            project_column: Some("project"),
+            group_column: None,
             summaries: Vec::new(),
         },
         columns: COLUMNS.to_vec(),

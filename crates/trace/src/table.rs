@@ -34,6 +34,8 @@ fn spans_table() -> TableSpec {
         bloom: vec!["trace_id", "span_id", "session_id"],
         subject_column: Some("user_id"),
         identity: vec!["project", "trace_id", "span_id"],
+        project_column: Some("project"),
+        group_column: Some("trace_id"),
         summaries: crate::summaries::summaries(),
     }
 }
@@ -49,7 +51,7 @@ pub(crate) fn spans_name() -> TableName {
 }
 
 /// The columns, in the order in which [`SpanRows`] builds them.
-fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(columns())));
     Arc::clone(&SCHEMA)
 }

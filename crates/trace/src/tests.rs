@@ -21,6 +21,7 @@ use crate::{
 
 mod dialects;
 mod otlp;
+mod keeping;
 mod overview;
 
 /// A lake and what works with it.
@@ -43,6 +44,10 @@ impl House {
         let blobs = BlobStore::open(&folder.path().join("blobs")).unwrap();
         let recorder = Recorder::new(lake.clone(), blobs.clone(), config);
         Self { folder, catalog, traces: Traces::new(lake.clone(), blobs), recorder, lake }
+    }
+
+    fn blobs(&self) -> BlobStore {
+        BlobStore::open(&self.folder.path().join("blobs")).unwrap()
     }
 
     async fn record(&self, spans: impl IntoIterator<Item = Span>) {

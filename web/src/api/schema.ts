@@ -95,6 +95,200 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["exportTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export log records
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["exportLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export metrics
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["exportMetrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans, where Langfuse's clients send them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["exportTracesAsLangfuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export log records beside them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["exportLogsAsLangfuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export metrics beside them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["exportMetricsAsLangfuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server answers, as Langfuse's clients ask */
+        get: operations["langfuseHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The key's project, as Langfuse's clients ask for it */
+        get: operations["langfuseProjects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Score traces or spans, as Langfuse's clients do
+         * @description One score or a list of them. 202 when all were taken, 207 with reasons when some were not.
+         */
+        post: operations["langfuseScores"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/ingestion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Events of Langfuse's older clients
+         * @description Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.
+         */
+        post: operations["langfuseIngestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -410,6 +604,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All spans that are wanted, as a file
+         * @description As JSON lines, each a span as `POST /api/v1/traces` takes it, or as a Parquet file with the columns of the table `spans`. In no order; with the filters of a list, without its pages. The connection breaks off when the spans cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -484,6 +698,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Erase an end user from the project, for good
+         * @description Every row that names them, every row that names nobody in a trace where they are named, the scores of those traces, and their large payloads. All of it is hidden from every query when this is answered; the job then takes it off the disk, and with it what had been set aside as damaged. What arrives afterwards is new, and stays. The audit log and the job know the user by the SHA-256 of the name.
+         */
+        delete: operations["eraseUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scores": {
         parameters: {
             query?: never;
@@ -517,6 +751,47 @@ export interface paths {
         post?: never;
         /** Take a score back */
         delete: operations["takeBackScore"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long the project's rows are kept, table by table
+         * @description Days are counted to the beginning of a day (UTC): rows are kept for at least so many and for less than one more. Older rows are not seen by any query, and leave the disk when that is worth the work.
+         */
+        get: operations["listRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/{table}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say how long the project's rows of one table are kept
+         * @description Older rows are hidden before this is answered, and are then removed for good.
+         */
+        put: operations["putRetention"];
+        post?: never;
+        /** Keep the rows of a table for as long as the operator's setting says */
+        delete: operations["removeRetention"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1318,6 +1593,21 @@ export interface components {
         };
         /** @description A vector as numbers or as base64. */
         EmbeddingVector: number[] | string;
+        /** @description What of a user is hidden for good. */
+        Erasure: {
+            /**
+             * Format: int64
+             * @description Traces in which they were named.
+             */
+            traces: number;
+            /**
+             * Format: int64
+             * @description Rows of all tables.
+             */
+            rows: number;
+            /** @description Takes them off the disk. */
+            job: components["schemas"]["Job"];
+        };
         /** @description OpenAI's error object. */
         ErrorBody: {
             /** @description The error. */
@@ -1504,6 +1794,107 @@ export interface components {
              *     the answer is 409. Absent, it is moved from wherever it is.
              */
             expected?: number | null;
+        };
+        /** @description Events of older clients. */
+        LangfuseBatch: {
+            /** @description The events. */
+            batch: components["schemas"]["LangfuseEvent"][];
+        };
+        /** @description What became of each event. */
+        LangfuseBatchTaken: {
+            /** @description Those that are on disk. */
+            successes: components["schemas"]["LangfuseEventTaken"][];
+            /** @description Those that are not. */
+            errors: components["schemas"]["LangfuseEventTaken"][];
+        };
+        /** @description Why a score was not taken. */
+        LangfuseError: {
+            /** @description For a person. */
+            message: string;
+        };
+        /** @description An event. */
+        LangfuseEvent: {
+            /** @description Its identifier. */
+            id: string;
+            /** @description `score-create` and others. */
+            type: string;
+            /** @description What it says. */
+            body: Record<string, never>;
+        };
+        /** @description What became of an event. */
+        LangfuseEventTaken: {
+            /** @description Its identifier. */
+            id: string;
+            /**
+             * Format: int32
+             * @description A status of HTTP.
+             */
+            status: number;
+            /** @description Why it was not taken. */
+            message?: string | null;
+        };
+        /** @description How the server fares. */
+        LangfuseHealth: {
+            /** @description `OK` */
+            status: string;
+            /** @description The program's version. */
+            version: string;
+        };
+        /** @description Langfuse has organizations above projects; here there is one. */
+        LangfuseOrganization: {
+            /** @description Its identifier. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description A project. */
+        LangfuseProject: {
+            /** @description Its identifier. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Whose it is. */
+            organization: components["schemas"]["LangfuseOrganization"];
+            /** @description Nothing. */
+            metadata: Record<string, never>;
+        };
+        /** @description Projects that a key opens. */
+        LangfuseProjects: {
+            /** @description One. */
+            data: components["schemas"]["LangfuseProject"][];
+        };
+        /** @description A score as Langfuse's clients write it. */
+        LangfuseScore: {
+            /** @description Any text; a score with that of an earlier one takes its place. */
+            id?: string | null;
+            /** @description The trace. */
+            traceId?: string | null;
+            /** @description The span. */
+            observationId?: string | null;
+            /** @description What was looked at. */
+            name: string;
+            /** @description A number or a word. */
+            value: components["schemas"]["ScoreValueBody"];
+            /** @description Why. */
+            comment?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            timestamp?: string | null;
+        };
+        /** @description One score or several. */
+        LangfuseScores: components["schemas"]["LangfuseScore"] | components["schemas"]["LangfuseScore"][];
+        /** @description What became of scores. */
+        LangfuseScoresTaken: {
+            /** @description `Accepted`, when all were taken. */
+            message?: string | null;
+            /** @description How many were taken, when some were not. */
+            accepted?: number | null;
+            /** @description How many were not. */
+            rejected?: number | null;
+            /** @description Why. */
+            errors?: components["schemas"]["LangfuseError"][] | null;
         };
         /** @description The models that can be asked for. */
         ListModelsResponse: {
@@ -1693,6 +2084,14 @@ export interface components {
             settings?: Record<string, never>;
             /** @description Its API key. It cannot be read again. */
             secret?: string | null;
+        };
+        /** @description How long rows are to be kept. */
+        NewRetention: {
+            /**
+             * Format: int32
+             * @description Days; 0 keeps them for ever.
+             */
+            days: number;
         };
         /** @description A route to be added. */
         NewRoute: {
@@ -2089,6 +2488,28 @@ export interface components {
             type: string;
             json_schema?: null | components["schemas"]["JsonSchema"];
         };
+        /** @description How long the rows of one table are kept. */
+        Retention: {
+            /** @description `spans`, `scores`, … */
+            table: string;
+            /**
+             * Format: int32
+             * @description Days; 0 keeps them for ever.
+             */
+            days: number;
+            /** @description `project` when the project says so, `operator` when it is the setting `lake.retain_days`. */
+            origin: string;
+            /**
+             * Format: date-time
+             * @description When the project said so.
+             */
+            updated?: string | null;
+        };
+        /** @description How long the rows of each table are kept. */
+        RetentionList: {
+            /** @description The tables. */
+            data: components["schemas"]["Retention"][];
+        };
         /** @description A model name and who may answer to it. */
         Route: {
             /** @description The name in a request's `model`. */
@@ -2331,6 +2752,8 @@ export interface components {
             input_cut: boolean;
             /** @description Whether `output` is only the beginning of a large one, as text. */
             output_cut: boolean;
+            /** @description Whether large `attributes` are only told by their beginnings; the single span has them whole. */
+            attributes_cut: boolean;
             /**
              * Format: int64
              * @description Tokens of the prompt, cached ones included.
@@ -2420,6 +2843,8 @@ export interface components {
             unrecorded_calls: number;
             /** @description What became of the spans so far, and how long they were at risk of a crash. */
             recorder: Record<string, never>;
+            /** @description What became of the spans, log records and data points that others sent. */
+            telemetry: Record<string, never>;
             /** @description Rows, segments, failures and alarms. */
             lake: Record<string, never>;
             /** @description Loaded models. */
@@ -2796,6 +3221,349 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportTracesAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportLogsAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportMetricsAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseHealth"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseProjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseProjects"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseScores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LangfuseScores"];
+            };
+        };
+        responses: {
+            /** @description All of them are on disk */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseScoresTaken"];
+                };
+            };
+            /** @description Some were not taken */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseScoresTaken"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseIngestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LangfuseBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each event */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseBatchTaken"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -3732,6 +4500,94 @@ export interface operations {
             };
         };
     };
+    exportTraces: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those that began at or after this time. */
+                from?: string | null;
+                /** @description Only those that began before this time. */
+                to?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, … */
+                kind?: string | null;
+                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /**
+                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 */
+                group_by?: string | null;
+                /** @description Only those of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
+                except_groups?: string | null;
+                /** @description Only those that took at least this long. */
+                min_latency_ms?: number | null;
+                /** @description Only those whose first token came after at least this long. */
+                min_ttft_ms?: number | null;
+                /** @description Only those whose prompt had at least so many tokens. */
+                min_input_tokens?: number | null;
+                /** @description Only those whose answer had at least so many tokens. */
+                min_output_tokens?: number | null;
+                /** @description Only those that cost at least so much. */
+                min_cost_picodollars?: number | null;
+                /** @description A text within input, output or status message. */
+                text?: string | null;
+                /** @description `jsonl` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+                /**
+                 * @description `whole` or `beginning` of inputs and outputs that are too large for a row. When absent, whole in JSON lines, and
+                 *     in Parquet the beginning, as the table has it.
+                 */
+                payloads?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The spans; with `format=parquet` as application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     getOverview: {
         parameters: {
             query?: {
@@ -3908,6 +4764,37 @@ export interface operations {
             };
         };
     };
+    eraseUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was hidden, and the job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listScores: {
         parameters: {
             query?: {
@@ -3991,6 +4878,99 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each table that has a retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRetention"];
+            };
+        };
+        responses: {
+            /** @description How long they are kept now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The setting `lake.retain_days` holds again */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -1,4 +1,4 @@
-/** Settings: who may sign in, what calls cost, how the server fares, one's own password. */
+/** Settings: who may sign in, what calls cost, how long rows are kept, how the server fares, one's own password. */
 
 import { Anchor, Stack, Table, Tabs, Text, Title } from "@mantine/core";
 import { useSearchParams } from "react-router";
@@ -6,13 +6,14 @@ import { useSession } from "../signin/session";
 import { Accounts } from "./settings/Accounts";
 import { Password } from "./settings/Password";
 import { Prices } from "./settings/Prices";
+import { Retention } from "./settings/Retention";
 import { Server } from "./settings/Server";
 
 export default function Settings() {
   const { may, signedIn } = useSession();
   const [params, setParams] = useSearchParams();
   const tabs = [
-    ...(may("admin") ? [{ key: "accounts", title: "Accounts" }] : []), { key: "prices", title: "Prices" }, { key: "server", title: "Server" },
+    ...(may("admin") ? [{ key: "accounts", title: "Accounts" }] : []), { key: "prices", title: "Prices" }, { key: "retention", title: "Retention" }, { key: "server", title: "Server" },
     ...(signedIn.account === null ? [] : [{ key: "password", title: "Password" }]), { key: "about", title: "About" },
   ];
   const chosen = tabs.find((tab) => tab.key === params.get("tab"))?.key ?? tabs[0]!.key;
@@ -23,6 +24,7 @@ export default function Settings() {
         <Tabs.List mb="sm">{tabs.map((tab) => <Tabs.Tab key={tab.key} value={tab.key}>{tab.title}</Tabs.Tab>)}</Tabs.List>
         <Tabs.Panel value="accounts"><Accounts /></Tabs.Panel>
         <Tabs.Panel value="prices"><Prices /></Tabs.Panel>
+        <Tabs.Panel value="retention"><Retention /></Tabs.Panel>
         <Tabs.Panel value="server"><Server /></Tabs.Panel>
         {signedIn.account !== null && <Tabs.Panel value="password"><Password account={signedIn.account} /></Tabs.Panel>}
         <Tabs.Panel value="about"><About /></Tabs.Panel>
@@ -47,7 +49,7 @@ function About() {
       </Table>
       <Text size="sm">
         Quarterdeck serves models, forwards calls to providers and keeps a trace of each, in one program. This console asks nobody but this server. Its HTTP API is
-        described in <Anchor href="/openapi.json" target="_blank" rel="noreferrer" size="sm" underline="always">openapi.json</Anchor>. Sizes, limits and retention stand in the configuration file; the command line does whatever stands here.
+        described in <Anchor href="/openapi.json" target="_blank" rel="noreferrer" size="sm" underline="always">openapi.json</Anchor>. Sizes and limits stand in the configuration file; the command line does whatever stands here.
       </Text>
     </Stack>
   );

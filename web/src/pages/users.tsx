@@ -1,12 +1,15 @@
 /** The end users of the calls. */
 
-import { Anchor } from "@mantine/core";
+import { Anchor, Button } from "@mantine/core";
+import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import type { Schemas } from "../api/client";
 import { count } from "../lib/format";
 import { rangeParams, tracesLink } from "../lib/traceFilter";
 import { ActivityPage, activityColumns } from "../parts/ActivityPage";
+import { EraseUser } from "../parts/EraseUser";
 import type { Column } from "../parts/VirtualTable";
+import { useSession } from "../signin/session";
 
 type User = Schemas["User"];
 
@@ -14,6 +17,8 @@ const PLACES = [{ path: "/sessions", title: "sessions" }, { path: "/traces", tit
 
 export default function Users() {
   const navigate = useNavigate();
+  const { may } = useSession();
+  const [erasing, erase] = useState<string | null>(null);
   const [params] = useSearchParams();
   const to = (path: string, user: User) => {
     const query = rangeParams(params);
@@ -27,11 +32,15 @@ export default function Users() {
     ...times,
     { key: "sessions", title: "Sessions", width: "76px", numeric: true, cell: (row) => <Link to={to("/sessions", row)} className="row-link" title="Sessions of this user">{count(row.sessions)}</Link> },
     ...numbers,
+    ...(may("admin") ? [{ key: "erase", title: "Erase", width: "84px", cell: (row: User) => <Button variant="subtle" color="red" size="compact-xs" aria-label={`Erase ${row.user_id}`} onClick={(event) => { event.stopPropagation(); erase(row.user_id); }}>Erase</Button> }] : []),
   ];
   return (
-    <ActivityPage
-      noun="users" title="Users" columns={columns} rowKey={(row) => row.user_id} open={(row) => navigate(to("/sessions", row))}
-      empty={<>Name the end user of a call with the header <code>x-quarterdeck-user</code> or the field <code>user</code>, and they are listed here.</>}
-    />
+    <>
+      <ActivityPage
+        noun="users" title="Users" columns={columns} rowKey={(row) => row.user_id} open={(row) => navigate(to("/sessions", row))}
+        empty={<>Name the end user of a call with the header <code>x-quarterdeck-user</code> or the field <code>user</code>, and they are listed here.</>}
+      />
+      <EraseUser user={erasing} close={() => erase(null)} />
+    </>
   );
 }

@@ -1,5 +1,7 @@
 //! `/api/v1/traces`: what was recorded, found again, followed live, and added to.
 
+mod export;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -54,14 +56,15 @@ pub(crate) fn routes() -> Vec<Route> {
         .text("Answered when every span is on disk. 429 with Retry-After when too much is waiting already: then none was taken.")
         .takes::<NewSpans>()
         .gives::<Appended>(200, "All spans are on disk");
-    vec![
+    let routes = vec![
         Route::get("/api/v1/traces", read, all, list),
         Route::post("/api/v1/traces", write, add, append),
         Route::get("/api/v1/traces/tail", read, tail, follow),
         Route::get("/api/v1/traces/{trace_id}", read, one, show),
         Route::get("/api/v1/traces/{trace_id}/outline", read, outline, show_outline),
         Route::get("/api/v1/traces/{trace_id}/spans/{span_id}", read, span, show_span),
-    ]
+    ];
+    routes.into_iter().chain(export::routes()).collect()
 }
 
 async fn list(
@@ -142,13 +145,7 @@ async fn fetch_payloads(traces: &Traces, spans: &mut [Span], limit_bytes: usize)
 }
 
 async fn follow(State(surface): State<Shared>, caller: Caller, Query(query): Query<TraceQuery>) -> Result<Response> {
-    if query.limit.is_some() || query.cursor.is_some() {
-        return Err(Error::parameter(
-            "limit",
-            "invalid_value",
-            "A tail has no pages: 'limit' and 'cursor' do not belong here.",
-        ));
-    }
+    query.refuse_pages("A tail")?;
     let filter = query.into_filter(&caller)?;
     let spans = BroadcastStream::new(surface.app.recorder.subscribe());
     let keep_alive = surface.app.config.limits.keep_alive();
@@ -258,7 +255,7 @@ pub struct ShowQuery {
 }
 
 /// How much of a large payload is wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Payloads {
     Beginning,
@@ -266,6 +263,16 @@ enum Payloads {
 }
 
 impl TraceQuery {
+    fn refuse_pages(&self, what: &str) -> Result<()> {
+        match self.limit.is_some() || self.cursor.is_some() {
+            true => {
+                let message = format!("{what} has no pages: 'limit' and 'cursor' do not belong here.");
+                Err(Error::parameter("limit", "invalid_value", message))
+            }
+            false => Ok(()),
+        }
+    }
+
     fn page(&self) -> Result<Page> {
         let limit = self.limit.unwrap_or(50);
         if !(1..=Page::MOST).contains(&limit) {
@@ -541,7 +548,7 @@ pub struct Appended {
 }
 
 /// A finished span to be appended, in the caller's project.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSpan {
     /// The trace; a new one when absent.
@@ -617,6 +624,44 @@ pub struct NewSpan {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<&Span> for NewSpan {
+    fn from(span: &Span) -> Self {
+        let body = SpanBody::from(span);
+        Self {
+            trace_id: Some(body.trace_id),
+            span_id: Some(body.span_id),
+            parent_id: body.parent_id,
+            kind: body.kind,
+            name: body.name,
+            start_time: body.start_time,
+            end_time: body.end_time,
+            ttft_ms: body.ttft_ms,
+            status: Some(body.status),
+            status_message: body.status_message,
+            session_id: body.session_id,
+            user_id: body.user_id,
+            tags: body.tags,
+            environment: body.environment,
+            release: body.release,
+            provider: body.provider,
+            model_requested: body.model_requested,
+            model: body.model,
+            parameters: body.parameters,
+            input: body.input,
+            output: body.output,
+            input_tokens: body.input_tokens,
+            output_tokens: body.output_tokens,
+            cached_tokens: body.cached_tokens,
+            reasoning_tokens: body.reasoning_tokens,
+            cost_picodollars: body.cost_picodollars,
+            prompt_name: body.prompt_name,
+            prompt_version: body.prompt_version,
+            arm: body.arm,
+            attributes: body.attributes,
+        }
+    }
 }
 
 impl NewSpan {

@@ -17,7 +17,9 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Traces, tables};
+use qd_trace::{
+    Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables,
+};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -34,7 +36,7 @@ pub struct House {
     pub gateway: Gateway,
     pub models: Models,
     pub stub: Stub,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 /// An answer, read to its end.
@@ -54,7 +56,19 @@ impl House {
         let parts = Parts::open().await;
         let app = parts.app(change);
         let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, _data: data }
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, data }
+    }
+
+    /// A house of rooms that a test goes on to speak to.
+    pub async fn of(parts: Parts) -> Self {
+        let app = parts.app(|_| {});
+        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, data }
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     /// The plaintext of a new key of the default project.
@@ -111,6 +125,8 @@ pub struct Parts {
     pub models: Models,
     pub engine: Engine,
     pub traces: Traces,
+    pub retention: Retention,
+    pub eraser: Eraser,
     pub recorder: Recorder,
     pub otlp: Intake,
     pub gateway: Gateway,
@@ -134,7 +150,10 @@ impl Parts {
             ModelsConfig::at(data.path().join("models")).unwrap(),
         );
         let engine = Engine::new(EngineConfig::default());
-        let recorder = Recorder::new(lake.clone(), blobs.clone(), RecorderConfig::default());
+        let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
+        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0);
+        let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
+        let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
             engine: engine.clone(),
             models: models.clone(),
@@ -147,8 +166,8 @@ impl Parts {
         });
         let gateway = gateway.await.unwrap();
         let otlp = Intake::new(recorder.clone(), Arc::new(PriceTable::built_in()), IntakeConfig::default());
-        let traces = Traces::new(lake.clone(), blobs);
-        Self { catalog, lake, models, engine, traces, recorder, otlp, gateway, stub, data }
+        let traces = Traces::new(lake.clone(), payloads);
+        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, stub, data }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -160,6 +179,8 @@ impl Parts {
             models: self.models.clone(),
             engine: self.engine.clone(),
             traces: self.traces.clone(),
+            retention: self.retention.clone(),
+            eraser: self.eraser.clone(),
             recorder: self.recorder.clone(),
             otlp: self.otlp.clone(),
             gateway: self.gateway.clone(),

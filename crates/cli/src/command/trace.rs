@@ -1,5 +1,7 @@
 //! `quarterdeck trace`: recorded calls, listed, shown and followed.
 
+mod export;
+
 use http::Method;
 use qd_base::Picodollars;
 use serde_json::Value;
@@ -44,6 +46,7 @@ pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
         Trace::List(filter) => with_door(context, async |door| list(context, door, filter).await).await,
         Trace::Show { id } => with_door(context, async |door| show(context, door, id).await).await,
         Trace::Tail => tail(context).await,
+        Trace::Export(wanted) => with_door(context, async |door| export::run(context, door, wanted).await).await,
     }
 }
 

@@ -1,41 +1,57 @@
-//! Dropping spans and scores that are older than the operator wants to keep.
+//! Keeping to what was said about how long traces are kept.
 
 use std::time::Duration;
 
-use qd_base::Timestamp;
-use qd_lake::Lake;
-use qd_trace::{SCORES, SPANS};
+use qd_trace::Retention;
 use tokio::task::JoinHandle;
 
-/// Segments are dropped whole, so looking more often would find nothing more.
+/// Days end at a whole hour, so looking more often would find nothing more.
 const EVERY: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A task that applies the retention until this is dropped.
-pub struct Retention(JoinHandle<()>);
+pub struct Keeping(JoinHandle<()>);
 
-impl Retention {
-    /// Begins; `days` of 0 keep everything.
-    pub fn start(lake: Lake, days: u32) -> Option<Self> {
-        (days > 0).then(|| Self(tokio::spawn(apply(lake, days))))
+impl Keeping {
+    /// Begins.
+    pub fn start(retention: Retention) -> Self {
+        Self(tokio::spawn(keep(retention)))
     }
 }
 
-impl Drop for Retention {
+impl Drop for Keeping {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-async fn apply(lake: Lake, days: u32) {
+/// Applies the retention every hour and when it was changed. Payloads are swept when rows went, and once after a start:
+/// what a crash left behind, or what an earlier program did not remove.
+async fn keep(retention: Retention) {
     let mut timer = tokio::time::interval(EVERY);
+    let mut sweep = true;
     loop {
-        timer.tick().await;
-        let before = Timestamp::now().saturating_sub(DAY * days);
-        for table in [SPANS, SCORES] {
-            if let Err(error) = lake.retain(table, before).await {
-                tracing::error!(%error, table, "old rows could not be dropped");
+        tokio::select! {
+            _ = timer.tick() => {}
+            () = retention.changed() => {}
+        }
+        match retention.apply().await {
+            Ok(retained) if retained.rows > 0 => {
+                sweep = true;
+                let (rows, dropped, rewritten) = (retained.rows, retained.dropped, retained.rewritten);
+                tracing::info!(rows, dropped, rewritten, "dropped rows that are not kept any more");
             }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = error.chain(), "old rows could not be dropped"),
+        }
+        if sweep {
+            match retention.sweep().await {
+                Ok(swept) if swept.blobs > 0 => {
+                    tracing::info!(swept.blobs, swept.bytes, "removed payloads of rows that are gone")
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(error = error.chain(), "payloads could not be swept"),
+            }
+            sweep = false;
         }
     }
 }

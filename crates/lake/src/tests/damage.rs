@@ -114,7 +114,7 @@ async fn compaction_does_not_merge_damage_into_good_rows() {
 async fn a_damaged_segment_does_not_keep_a_deletion_from_being_carried_out() {
     let (scene, first) = scene().await;
     overwrite(&first, |_| 40);
-    scene.lake.delete_subject(EVENTS, "user-1").await.unwrap();
+    scene.bury("user-1").await;
     scene.lake.compact().await.unwrap();
     let left: Vec<i64> = (100..210).filter(|n| n % 4 != 1 || n % 5 == 0).collect();
     assert_eq!(scene.numbers().await, left);

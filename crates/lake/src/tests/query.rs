@@ -101,7 +101,10 @@ async fn tables_can_be_listed_and_described() {
         1
     );
     let columns = scene.query("DESCRIBE events", vec![]).await;
-    assert_eq!(texts_of(&columns), ["project", "time", "id", "user_id", "model", "latency_ms", "n"]);
+    assert_eq!(
+        texts_of(&columns),
+        ["project", "time", "id", "user_id", "model", "latency_ms", "n", "trace", "input_blob"]
+    );
     assert!(scene.query("SHOW TABLES", vec![]).await.rows() > 0);
 }
 

@@ -1,7 +1,6 @@
 //! Sealing and retention, by what is in the files and what queries see.
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use qd_base::Timestamp;
 
 use super::*;
 
@@ -74,21 +73,6 @@ async fn small_batches_are_merged_in_memory() {
     scene.check(0..300).await;
     scene.lake.seal().await.unwrap();
     scene.check(0..300).await;
-}
-
-#[tokio::test]
-async fn retention_drops_whole_segments_and_their_files() {
-    let scene = Scene::new().await;
-    for start in [0, 100, 200] {
-        scene.append(start..start + 100).await;
-        scene.lake.seal().await.unwrap();
-    }
-    // Event 199 is the last of the second segment, and 199 s is not before itself.
-    assert_eq!(scene.lake.retain(EVENTS, Timestamp::from_secs(199)).await.unwrap(), 1);
-    scene.check(100..300).await;
-    assert_eq!(scene.files("segments").len(), 2);
-    assert_eq!(scene.lake.retain(EVENTS, Timestamp::from_secs(199)).await.unwrap(), 0);
-    scene.reopen().await.check(100..300).await;
 }
 
 #[tokio::test]

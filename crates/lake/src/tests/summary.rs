@@ -20,6 +20,8 @@ fn summarized_table() -> TableSpec {
         sort: vec!["time"],
         bloom: Vec::new(),
         subject_column: None,
+        project_column: None,
+        group_column: None,
         ..events_table()
     };
     TableSpec { summaries: vec![Summary { table, columns: vec!["time", "n"], derive: by_minute }], ..events_table() }
@@ -100,8 +102,8 @@ async fn a_summary_goes_with_its_segment() {
     // Four segments become two, these become one, and so do their summaries.
     assert_eq!((scene.files("segments").len(), scene.summary_files().len()), (1, 1));
     scene.check_parts(&(0..400).collect::<Vec<_>>(), 400).await;
-    let later = qd_base::Timestamp::from_nanos(i64::MAX);
-    assert_eq!(scene.lake.retain(EVENTS, later).await.unwrap(), 1);
+    let later = Horizons::of_all(Some(qd_base::Timestamp::from_nanos(i64::MAX)));
+    assert_eq!(scene.lake.retain(EVENTS, later).await.unwrap().dropped, 1);
     assert_eq!(scene.summary_files().len(), 0);
     scene.check_parts(&[], 0).await;
 }
@@ -110,7 +112,7 @@ async fn a_summary_goes_with_its_segment() {
 async fn what_a_deleted_subject_did_is_in_no_summary() {
     let scene = scene(200).await;
     scene.lake.compact().await.unwrap();
-    scene.lake.delete_subject(EVENTS, "user-1").await.unwrap();
+    scene.bury("user-1").await;
     let left: Vec<i64> = (0..200).filter(|n| n % 4 != 1 || n % 5 == 0).collect();
     // Compaction begins at once, so nobody knows how many of them are in a summary now.
     let [summary, rest] = scene.parts().await;

@@ -203,8 +203,10 @@ impl Intake {
     async fn store(&self, prepared: Prepared) -> Result<Taken, Refusal> {
         let Prepared { batches, payloads, followed, spans, taken } = prepared;
         let recorder = &self.0.recorder;
+        // Held until the rows that name them are on disk, so that nobody sweeps them meanwhile.
+        let writing = recorder.blobs().writing();
         for payload in payloads {
-            recorder.blobs().put(payload).await.map_err(Error::Append)?;
+            writing.put(payload).await.map_err(Error::Append)?;
         }
         // All are queued before the first is waited for, so that they share a commit.
         let queued: Vec<_> = batches

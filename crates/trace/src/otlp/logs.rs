@@ -29,6 +29,8 @@ pub(crate) fn table() -> TableSpec {
         time_column: "time",
         bloom: vec!["trace_id", "span_id"],
         subject_column: Some("user_id"),
+        project_column: Some("project"),
+        group_column: Some("trace_id"),
         identity: Vec::new(),
         summaries: Vec::new(),
     }

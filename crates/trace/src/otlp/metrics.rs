@@ -37,6 +37,8 @@ pub(crate) fn table() -> TableSpec {
         time_column: "time",
         bloom: Vec::new(),
         subject_column: None,
+        project_column: Some("project"),
+        group_column: None,
         identity: Vec::new(),
         summaries: Vec::new(),
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use qd_catalog::Burial;
+
 use super::*;
 use crate::sketch::ACCURACY;
 use crate::{GroupBy, GroupFilter, Groups, Measures, OverviewQuery, Series};
@@ -239,11 +241,28 @@ fn summarized(spans: &[Span]) -> i64 {
 async fn a_deleted_user_is_in_no_overview() {
     let spans = spans();
     let house = house(&spans).await;
-    house.lake.delete_subject("spans", "bob").await.unwrap();
+    house.lake.bury(Burial { subject: "bob".to_owned(), ..Burial::default() }).await.unwrap();
     let left: Vec<Span> = spans.into_iter().filter(|span| span.user_id.as_deref() != Some("bob")).collect();
     let (range, step) = times()[2];
     let query = OverviewQuery { filter: Filter::default(), range, step, group_by: Some(GroupBy::User) };
     check(&house, &left, &query).await;
     house.lake.compact().await.unwrap();
     check(&house, &left, &query).await;
+}
+
+/// A house whose spans are merged and summarized, and its spans.
+pub(super) async fn merged_house() -> (House, Vec<Span>) {
+    let spans = spans();
+    let house = house(&spans).await;
+    house.lake.compact().await.unwrap();
+    (house, spans)
+}
+
+/// Checks an overview by days of exactly these spans.
+pub(super) async fn check_days(house: &House, left: &[Span]) {
+    for (range, step) in times() {
+        for group_by in [None, Some(GroupBy::Model), Some(GroupBy::User)] {
+            check(house, left, &OverviewQuery { filter: Filter::default(), range, step, group_by }).await;
+        }
+    }
 }

@@ -1,0 +1,138 @@
+//! Rows as Parquet for others: a file that is written piece by piece, and one from elsewhere that is read.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use crate::Error;
+
+/// A row group is closed when it has so many rows, or takes so much memory.
+const GROUP_ROWS: usize = 16_384;
+const GROUP_BYTES: usize = 16 << 20;
+/// Rows that are read at a time.
+const READ_ROWS: usize = 512;
+
+/// A Parquet file whose bytes are handed on as they are made, so that it is never held as a whole.
+#[derive(Debug)]
+pub struct ParquetPieces {
+    writer: ArrowWriter<Taken>,
+    made: Taken,
+}
+
+/// Bytes that were written and not yet handed on.
+#[derive(Debug, Clone, Default)]
+struct Taken(Arc<Mutex<Vec<u8>>>);
+
+impl Taken {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+impl Write for Taken {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ParquetPieces {
+    /// A file of rows with these columns.
+    ///
+    /// # Errors
+    /// [`Error::Parquet`] for a column that Parquet cannot hold.
+    pub fn new(schema: &SchemaRef) -> Result<Self, Error> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_created_by("quarterdeck".to_owned())
+            .build();
+        let made = Taken::default();
+        let writer = ArrowWriter::try_new(made.clone(), Arc::clone(schema), Some(properties));
+        Ok(Self { writer: writer.map_err(Error::parquet("beginning"))?, made })
+    }
+
+    /// Adds rows, and gives what the file goes on with: often nothing, until a group of rows is full.
+    ///
+    /// # Errors
+    /// [`Error::Parquet`] for rows with other columns.
+    pub fn push(&mut self, rows: &RecordBatch) -> Result<Vec<u8>, Error> {
+        let mut write = || {
+            self.writer.write(rows)?;
+            if self.writer.in_progress_size() >= GROUP_BYTES { self.writer.flush() } else { Ok(()) }
+        };
+        write().map_err(Error::parquet("writing"))?;
+        Ok(self.made.take())
+    }
+
+    /// The end of the file.
+    ///
+    /// # Errors
+    /// [`Error::Parquet`].
+    pub fn finish(mut self) -> Result<Vec<u8>, Error> {
+        self.writer.finish().map_err(Error::parquet("finishing"))?;
+        Ok(self.made.take())
+    }
+}
+
+/// The rows of a Parquet file, some at a time.
+///
+/// # Errors
+/// [`Error::Disk`] when it cannot be opened, [`Error::Parquet`] when it is none, or for rows that are damaged.
+pub fn read_parquet(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
+    let file = File::open(path).map_err(Error::disk("opening", path))?;
+    let rows =
+        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|found| found.with_batch_size(READ_ROWS).build());
+    let rows = rows.map_err(Error::parquet("reading"))?;
+    Ok(rows.map(|batch| batch.map_err(|cause| Error::parquet("reading")(ParquetError::from(cause)))))
+}
+
+/// Rows as JSON objects, one a line, without what is null.
+///
+/// # Errors
+/// [`Error::Parquet`] for columns that have no form in JSON.
+pub fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>, Error> {
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    let written = writer.write(rows).and_then(|()| writer.finish());
+    written.map_err(|cause| Error::parquet("reading the rows of")(ParquetError::from(cause)))?;
+    Ok(writer.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{events, events_table};
+
+    #[test]
+    fn a_file_in_pieces_is_a_file() {
+        let mut pieces = ParquetPieces::new(&events_table().schema).unwrap();
+        let mut bytes = Vec::new();
+        for start in (0..40_000).step_by(1000) {
+            bytes.extend(pieces.push(&events(start..start + 1000)).unwrap());
+        }
+        assert!(bytes.len() > 1000, "full groups are handed on before the end");
+        bytes.extend(pieces.finish().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.parquet");
+        std::fs::write(&path, &bytes).unwrap();
+        let read: Vec<_> = read_parquet(&path).unwrap().map(Result::unwrap).collect();
+        let whole = arrow::compute::concat_batches(&events_table().schema, &read).unwrap();
+        assert_eq!(whole, events(0..40_000));
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(matches!(read_parquet(&path).err(), Some(Error::Parquet { .. })));
+    }
+}
