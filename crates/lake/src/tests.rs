@@ -25,6 +25,7 @@ mod query;
 mod seal;
 mod subject;
 mod summary;
+mod words;
 
 pub(crate) const EVENTS: &str = "events";
 

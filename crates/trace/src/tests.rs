@@ -23,6 +23,7 @@ mod dialects;
 mod otlp;
 mod keeping;
 mod overview;
+mod stats;
 
 /// A lake and what works with it.
 struct House {

@@ -426,7 +426,9 @@ async fn what_langfuse_s_clients_ask_beside_is_answered() {
     let score = |id: &str, trace: &str, value: Value| json!({"id": id, "traceId": trace, "observationId": SPAN, "name": "good", "value": value, "dataType": "NUMERIC", "environment": "default", "timestamp": "2026-01-31T00:00:00Z"});
     let taken = house.post(OPERATOR, "/api/public/scores", json!([score("a", TRACE, json!(0.5)), score("b", TRACE, json!("fine"))])).await;
     assert_eq!(taken.expect(202), json!({"message": "Accepted"}));
-    let some = house.post(OPERATOR, "/api/public/scores", json!([score("a", TRACE, json!(1.0)), score("c", "session only", json!(1.0))])).await.expect(207);
+    let mut later = score("a", TRACE, json!(1.0));
+    later["timestamp"] = json!("2026-01-31T00:00:01Z");
+    let some = house.post(OPERATOR, "/api/public/scores", json!([later, score("c", "session only", json!(1.0))])).await.expect(207);
     assert_eq!((&some["accepted"], &some["rejected"]), (&json!(1), &json!(1)));
     let event = |kind: &str| json!({"id": kind, "type": kind, "timestamp": "2026-01-31T00:00:00Z", "body": score("d", TRACE, json!(2))});
     let batch = house.post(OPERATOR, "/api/public/ingestion", json!({"batch": [event("score-create"), event("trace-create")]})).await.expect(207);

@@ -18,7 +18,7 @@ use crate::otlp::read::{Origin, Reader};
 use crate::otlp::wire::{Compression, Encoding, decode};
 use crate::otlp::{Refusal, Signal, Taken, logs, metrics};
 use crate::table::{SPANS, SpanRows};
-use crate::{Error, PriceTable, Recorder, Span, large};
+use crate::{Error, PriceTable, Recorder, Span, SpanKind, large};
 
 /// The bound in bytes is counted in units of this size, so that it fits a semaphore.
 const UNIT_BYTES: usize = 1 << 10;
@@ -133,6 +133,8 @@ pub struct Request {
 struct Prepared {
     batches: Vec<(&'static str, RecordBatch)>,
     payloads: Vec<Bytes>,
+    /// The calls of models without their payloads, to be counted.
+    calls: Vec<Span>,
     /// The spans, when somebody follows them live.
     followed: Vec<Arc<Span>>,
     spans: u64,
@@ -201,7 +203,7 @@ impl Intake {
     }
 
     async fn store(&self, prepared: Prepared) -> Result<Taken, Refusal> {
-        let Prepared { batches, payloads, followed, spans, taken } = prepared;
+        let Prepared { batches, payloads, calls, followed, spans, taken } = prepared;
         let recorder = &self.0.recorder;
         // Held until the rows that name them are on disk, so that nobody sweeps them meanwhile.
         let writing = recorder.blobs().writing();
@@ -215,7 +217,7 @@ impl Intake {
             .collect::<Result<_, _>>()
             .map_err(|cause| self.not_queued(cause))?;
         try_join_all(queued).await.map_err(Error::Append)?;
-        recorder.note_appended(spans, followed);
+        recorder.note_appended(spans, &calls, &followed);
         self.0.accepted.fetch_add(taken.accepted, Ordering::Relaxed);
         self.0.rejected.fetch_add(taken.rejected, Ordering::Relaxed);
         Ok(taken)
@@ -321,8 +323,12 @@ impl Making {
         self.bytes += span.size_bytes();
         self.rows.append(&span, blobs);
         self.made.spans += 1;
+        let is_call = SpanKind::CALLS.contains(&span.kind);
         if self.followed {
-            self.made.followed.push(Arc::new(span));
+            self.made.followed.push(Arc::new(span.clone()));
+        }
+        if is_call {
+            self.made.calls.push(Span { parameters: None, input: None, output: None, ..span });
         }
         if self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES {
             self.cut()?;
