@@ -20,8 +20,8 @@ use tower::util::MapRequest;
 use crate::app::App;
 use crate::config::Limits;
 use crate::peer::Connected;
-use crate::{grpc, routes};
 use crate::state::{Lifecycle, Surface};
+use crate::{grpc, routes};
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

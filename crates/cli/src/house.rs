@@ -23,9 +23,7 @@ use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{
-    EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables,
-};
+use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
 
 use crate::Error;

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use crate::blob::sweep;
 use crate::engine::Engine;
 use crate::file::Disk;
-use crate::identity::RECALLED_ROWS;
 use crate::health::{Alarm, Health, LakeStats, TableStats};
+use crate::identity::RECALLED_ROWS;
 use crate::query::Queries;
 use crate::segment::{Segment, Unreadable};
 use crate::tables::Tables;
@@ -165,7 +165,11 @@ impl Core {
     }
 
     /// What the rows of the newest segments are about, the oldest of these segments first.
-    async fn recall(&self, spec: &Arc<TableSpec>, segments: &[Arc<Segment>]) -> Result<Vec<(SegmentId, Vec<u64>)>, Error> {
+    async fn recall(
+        &self,
+        spec: &Arc<TableSpec>,
+        segments: &[Arc<Segment>],
+    ) -> Result<Vec<(SegmentId, Vec<u64>)>, Error> {
         let Some(identity) = self.tables.identity(spec.name.as_str())? else { return Ok(Vec::new()) };
         let mut newest = segments.to_vec();
         newest.sort_by_key(|segment| std::cmp::Reverse(segment.record.id));

@@ -74,13 +74,16 @@ impl Identity {
 
     /// The rows of a batch that are none of these.
     pub fn without(&self, batch: &RecordBatch, superseded: &HashSet<u64>) -> Result<RecordBatch, ArrowError> {
-        let stay: BooleanArray =
-            self.numbers(batch)?.iter().map(|number| Some(!superseded.contains(number))).collect();
+        let stay: BooleanArray = self.numbers(batch)?.iter().map(|number| Some(!superseded.contains(number))).collect();
         filter_record_batch(batch, &stay)
     }
 
     /// A filter over rows of `schema`: true for those that are not superseded.
-    pub fn current(self: &Arc<Self>, schema: &SchemaRef, superseded: &Superseded) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    pub fn current(
+        self: &Arc<Self>,
+        schema: &SchemaRef,
+        superseded: &Superseded,
+    ) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
         let arguments = self.columns.iter().map(|name| col(name, schema)).collect::<Result<Vec<_>, _>>()?;
         let types = arguments.iter().map(|argument| argument.data_type(schema)).collect::<Result<Vec<_>, _>>()?;
         let (identity, superseded) = (Arc::clone(self), Arc::clone(superseded));
@@ -225,6 +228,9 @@ mod tests {
         assert_eq!((known.rows, known.places.len()), (KNOWN_ROWS + 10, KNOWN_ROWS + 10));
         known.moved(|home| home == Home::Staged(StagedId(1)), Home::Gone);
         known.note(Home::Staged(StagedId(3)), vec![5]);
-        assert_eq!((known.rows, known.places.contains_key(&0), known.places.contains_key(&5)), (KNOWN_ROWS + 1, false, true));
+        assert_eq!(
+            (known.rows, known.places.contains_key(&0), known.places.contains_key(&5)),
+            (KNOWN_ROWS + 1, false, true)
+        );
     }
 }

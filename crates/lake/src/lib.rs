@@ -28,8 +28,8 @@ mod segment;
 mod tables;
 
 mod compact;
-mod identity;
 pub mod horizon;
+mod identity;
 pub mod purge;
 mod seal;
 mod subject;

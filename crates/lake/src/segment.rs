@@ -123,7 +123,13 @@ impl Segment {
         metadata: &ParquetMetaData,
     ) -> Result<Self, DataFusionError> {
         let statistics = Arc::new(sort_statistics(spec, metadata)?);
-        Ok(Self { record, file: SegmentFile::new(disk, path), statistics, summaries: Vec::new(), superseded: Superseded::default() })
+        Ok(Self {
+            record,
+            file: SegmentFile::new(disk, path),
+            statistics,
+            summaries: Vec::new(),
+            superseded: Superseded::default(),
+        })
     }
 
     /// No new query will read this segment or what was derived from it.

@@ -20,8 +20,8 @@ use crate::{
 };
 
 mod dialects;
-mod otlp;
 mod keeping;
+mod otlp;
 mod overview;
 mod stats;
 

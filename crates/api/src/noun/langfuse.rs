@@ -38,7 +38,9 @@ pub(crate) fn routes() -> Vec<Route> {
         .gives::<LangfuseScoresTaken>(202, "All of them are on disk")
         .gives::<LangfuseScoresTaken>(207, "Some were not taken");
     let ingestion = Doc::new("Langfuse", "langfuseIngestion", "Events of Langfuse's older clients")
-        .text("Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.")
+        .text(
+            "Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.",
+        )
         .takes::<LangfuseBatch>()
         .gives::<LangfuseBatchTaken>(207, "What became of each event");
     vec![
@@ -60,11 +62,7 @@ async fn list_projects(caller: Caller) -> Json<LangfuseProjects> {
     Json(LangfuseProjects { data: vec![LangfuseProject { id, name, organization, metadata }] })
 }
 
-async fn add_scores(
-    State(surface): State<Shared>,
-    caller: Caller,
-    JsonBytes(body): JsonBytes,
-) -> Result<Response> {
+async fn add_scores(State(surface): State<Shared>, caller: Caller, JsonBytes(body): JsonBytes) -> Result<Response> {
     let sent = match json::read_any(&body, surface.app.config.limits.json_depth)? {
         LangfuseScores::One(score) => vec![*score],
         LangfuseScores::Many(scores) => scores,
@@ -81,7 +79,9 @@ async fn add_scores(
     let message = errors.is_empty().then_some("Accepted");
     let body = match message {
         Some(message) => LangfuseScoresTaken { message: Some(message), ..LangfuseScoresTaken::default() },
-        None => LangfuseScoresTaken { message, accepted: Some(accepted), rejected: Some(rejected), errors: Some(errors) },
+        None => {
+            LangfuseScoresTaken { message, accepted: Some(accepted), rejected: Some(rejected), errors: Some(errors) }
+        }
     };
     Ok((status, Json(body)).into_response())
 }
@@ -195,9 +195,16 @@ pub struct LangfuseScore {
 
 impl LangfuseScore {
     fn into_score(self, caller: &Caller) -> Result<Score> {
-        let wrong = |what: &str| Error::parameter(what, "invalid_value", format!("Invalid '{what}': it is no identifier of OpenTelemetry's; scores of sessions and experiments are not taken."));
-        let trace_id: TraceId =
-            self.trace_id.unwrap_or_default().parse().map_err(|_| wrong("traceId"))?;
+        let wrong = |what: &str| {
+            Error::parameter(
+                what,
+                "invalid_value",
+                format!(
+                    "Invalid '{what}': it is no identifier of OpenTelemetry's; scores of sessions and experiments are not taken."
+                ),
+            )
+        };
+        let trace_id: TraceId = self.trace_id.unwrap_or_default().parse().map_err(|_| wrong("traceId"))?;
         let span_id: Option<SpanId> =
             self.observation_id.map(|id| id.parse()).transpose().map_err(|_| wrong("observationId"))?;
         let id = self.id.as_deref().map(score_id);

@@ -17,9 +17,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{
-    Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables,
-};
+use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
 use tower::ServiceExt;
 

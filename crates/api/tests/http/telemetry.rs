@@ -61,7 +61,8 @@ async fn send(house: &House, spans: &[Value]) -> Value {
 }
 
 async fn raw(house: &House, path: &str, media: &str, compression: Option<&str>, bytes: Vec<u8>) -> Answer {
-    let mut request = Request::builder().method(Method::POST).uri(path).header(AUTHORIZATION, format!("Bearer {OPERATOR}"));
+    let mut request =
+        Request::builder().method(Method::POST).uri(path).header(AUTHORIZATION, format!("Bearer {OPERATOR}"));
     request = request.header(CONTENT_TYPE, media);
     if let Some(compression) = compression {
         request = request.header(CONTENT_ENCODING, compression);
@@ -229,11 +230,16 @@ async fn mlflow() {
 async fn events_of_a_span_are_messages_too() {
     let event = |name: &str, at: u64, told: Value| json!({"name": name, "timeUnixNano": (START + at).to_string(), "attributes": attributes(&told)});
     let house = House::open().await;
-    let mut sent = span(&json!({"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "m"}));
+    let mut sent =
+        span(&json!({"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "m"}));
     sent["events"] = json!([
         event("gen_ai.user.message", 1, json!({"gen_ai.system": "openai", "content": "Hi"})),
         event("First Token Stream Event", 40_000_000, json!({})),
-        event("gen_ai.choice", 2, json!({"index": 0, "finish_reason": "length", "message": "{\"role\": \"assistant\", \"content\": \"Yo\"}"})),
+        event(
+            "gen_ai.choice",
+            2,
+            json!({"index": 0, "finish_reason": "length", "message": "{\"role\": \"assistant\", \"content\": \"Yo\"}"})
+        ),
         event("retrying", 3, json!({"attempt": 2})),
     ]);
     send(&house, &[sent]).await;
@@ -262,27 +268,40 @@ async fn the_time_to_the_first_token_is_told_in_several_ways() {
 #[tokio::test]
 async fn what_is_around_calls_does_not_count_their_tokens_again() {
     let found = read(json!({"ai.operationId": "ai.generateText", "ai.model.id": "gpt-4o-mini", "ai.model.provider": "openai.chat", "ai.usage.inputTokens": 12, "ai.usage.outputTokens": 3})).await;
-    assert_eq!((&found["kind"], &found["input_tokens"], &found["cost_picodollars"]), (&json!("chain"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&found["kind"], &found["input_tokens"], &found["cost_picodollars"]),
+        (&json!("chain"), &Value::Null, &Value::Null)
+    );
     assert_eq!(found["attributes"]["usage_within"]["prompt_tokens"], 12);
 }
 
 #[tokio::test]
 async fn tools_retrievers_and_embeddings_say_what_they_did() {
     let tool = read(json!({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "weather", "gen_ai.tool.call.arguments": "{\"city\":\"Paris\"}", "gen_ai.tool.call.result": "rainy"})).await;
-    assert_eq!((&tool["kind"], &tool["input"], &tool["output"]), (&json!("tool"), &json!({"city": "Paris"}), &json!("rainy")));
+    assert_eq!(
+        (&tool["kind"], &tool["input"], &tool["output"]),
+        (&json!("tool"), &json!({"city": "Paris"}), &json!("rainy"))
+    );
     assert_eq!(tool["attributes"]["gen_ai.tool.name"], "weather");
     let retriever = read(json!({
         "openinference.span.kind": "RETRIEVER", "input.value": "what?", "input.mime_type": "text/plain",
         "retrieval.documents.0.document.content": "one", "retrieval.documents.0.document.score": 0.9,
         "retrieval.documents.1.document.content": "two", "retrieval.documents.1.document.metadata": "{\"page\": 2}",
-    })).await;
+    }))
+    .await;
     assert_eq!((&retriever["kind"], &retriever["input"]), (&json!("retriever"), &json!("what?")));
-    assert_eq!(retriever["output"], json!([{"content": "one", "score": 0.9}, {"content": "two", "metadata": {"page": 2}}]));
+    assert_eq!(
+        retriever["output"],
+        json!([{"content": "one", "score": 0.9}, {"content": "two", "metadata": {"page": 2}}])
+    );
     let embedding = read(json!({
         "openinference.span.kind": "EMBEDDING", "embedding.model_name": "text-embedding-3-small", "llm.token_count.prompt": 5,
         "embedding.embeddings.0.embedding.text": "a", "embedding.embeddings.1.embedding.text": "b",
     })).await;
-    assert_eq!((&embedding["kind"], &embedding["input"], &embedding["input_tokens"]), (&json!("embedding"), &json!(["a", "b"]), &json!(5)));
+    assert_eq!(
+        (&embedding["kind"], &embedding["input"], &embedding["input_tokens"]),
+        (&json!("embedding"), &json!(["a", "b"]), &json!(5))
+    );
 }
 
 #[tokio::test]
@@ -291,19 +310,22 @@ async fn failures_say_why() {
     let mut told = span(&json!({}));
     told["status"] = json!({"code": 2});
     told["events"] = json!([{"name": "exception", "attributes": attributes(&json!({"exception.type": "ValueError", "exception.message": "no"}))}]);
-    let mut langfuse = span(&json!({"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "broke"}));
+    let mut langfuse =
+        span(&json!({"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "broke"}));
     langfuse["spanId"] = json!("00000000000000ff");
     langfuse["status"] = json!({});
     send(&house, &[told, langfuse]).await;
     let spans = found(&house, TRACE).await;
-    let said: Vec<_> = spans.iter().map(|span| (span["status"].as_str().unwrap(), span["status_message"].as_str().unwrap())).collect();
+    let said: Vec<_> =
+        spans.iter().map(|span| (span["status"].as_str().unwrap(), span["status_message"].as_str().unwrap())).collect();
     assert!(said.contains(&("error", "ValueError: no")) && said.contains(&("error", "broke")), "{said:?}");
 }
 
 #[tokio::test]
 async fn a_key_sends_to_its_own_project_as_a_bearer_or_as_langfuse_does() {
     let house = House::open().await;
-    let (key, other) = (house.key_of("one", &[Scope::Write, Scope::Read]).await, house.key_of("two", &[Scope::Read]).await);
+    let (key, other) =
+        (house.key_of("one", &[Scope::Write, Scope::Read]).await, house.key_of("two", &[Scope::Read]).await);
     let body = export(&[span(&json!({}))]).to_string();
     let send = async |path: &str, authorization: &str| {
         let request = Request::builder().method(Method::POST).uri(path).header(AUTHORIZATION, authorization);
@@ -326,7 +348,8 @@ async fn a_key_sends_to_its_own_project_as_a_bearer_or_as_langfuse_does() {
 fn protobuf() -> Vec<u8> {
     let within = |field: u8, inner: &[u8]| [&[field << 3 | 2, u8::try_from(inner.len()).unwrap()], inner].concat();
     let fixed = |field: u8, number: u64| [&[field << 3 | 1][..], &number.to_le_bytes()].concat();
-    let span = [within(1, &[7; 16]), within(2, &[8; 8]), within(5, b"by hand"), fixed(7, START), fixed(8, START + 1_000_000)];
+    let span =
+        [within(1, &[7; 16]), within(2, &[8; 8]), within(5, b"by hand"), fixed(7, START), fixed(8, START + 1_000_000)];
     within(1, &within(2, &within(2, &span.concat())))
 }
 
@@ -334,7 +357,10 @@ fn protobuf() -> Vec<u8> {
 async fn a_request_is_answered_in_its_own_form() {
     let house = House::open().await;
     let answer = raw(&house, "/v1/traces", "application/x-protobuf", None, protobuf()).await;
-    assert_eq!((answer.status.as_u16(), answer.header("content-type"), &answer.bytes[..]), (200, "application/x-protobuf", &b""[..]));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("content-type"), &answer.bytes[..]),
+        (200, "application/x-protobuf", &b""[..])
+    );
     let found = found(&house, &"07".repeat(16)).await;
     assert_eq!((&found[0]["name"], &found[0]["latency_ms"]), (&json!("by hand"), &json!(1.0)));
     let answer = raw(&house, "/v1/logs", "application/json; charset=utf-8", None, b"{}".to_vec()).await;
@@ -345,10 +371,15 @@ async fn a_request_is_answered_in_its_own_form() {
     let status = refused.expect(400);
     assert!(status["code"] == 3 && status["message"].as_str().unwrap().contains("cannot be read"), "{status}");
     let refused = raw(&house, "/v1/traces", "application/x-protobuf", None, b"\xff".to_vec()).await;
-    assert_eq!((refused.status.as_u16(), refused.header("content-type"), &refused.bytes[..2]), (400, "application/x-protobuf", &b"\x08\x03"[..]));
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("content-type"), &refused.bytes[..2]),
+        (400, "application/x-protobuf", &b"\x08\x03"[..])
+    );
     raw(&house, "/v1/traces", "application/json", Some("gzip"), b"{}".to_vec()).await.expect(400);
     raw(&house, "/v1/traces", "text/plain", None, b"{}".to_vec()).await.refused(415, "unsupported_content_type");
-    raw(&house, "/v1/traces", "application/json", Some("br"), b"{}".to_vec()).await.refused(415, "unsupported_content_type");
+    raw(&house, "/v1/traces", "application/json", Some("br"), b"{}".to_vec())
+        .await
+        .refused(415, "unsupported_content_type");
     let large = raw(&house, "/v1/traces", "application/json", None, vec![b' '; (32 << 20) + 1]).await;
     assert_eq!(large.expect(413)["code"], 8);
 }
@@ -372,7 +403,8 @@ async fn without_room_a_sender_is_told_when_to_come_again() {
     let config = IntakeConfig { queue_bytes: 1 << 10, ..IntakeConfig::default() };
     parts.otlp = Intake::new(parts.recorder.clone(), Arc::new(PriceTable::built_in()), config);
     let router = qd_api::app(parts.app(|_| {}));
-    let request = Request::builder().method(Method::POST).uri("/v1/traces").header(AUTHORIZATION, format!("Bearer {OPERATOR}"));
+    let request =
+        Request::builder().method(Method::POST).uri("/v1/traces").header(AUTHORIZATION, format!("Bearer {OPERATOR}"));
     let request = request.header(CONTENT_TYPE, "application/json").body(Body::from(vec![b' '; 2 << 10])).unwrap();
     let answer = Answer::read(router.oneshot(request).await.unwrap()).await;
     let status = answer.expect(503);
@@ -424,17 +456,29 @@ async fn what_langfuse_s_clients_ask_beside_is_answered() {
     let projects = house.get(OPERATOR, "/api/public/projects").await.expect(200);
     assert_eq!((&projects["data"][0]["name"], &projects["data"][0]["metadata"]), (&json!("default"), &json!({})));
     let score = |id: &str, trace: &str, value: Value| json!({"id": id, "traceId": trace, "observationId": SPAN, "name": "good", "value": value, "dataType": "NUMERIC", "environment": "default", "timestamp": "2026-01-31T00:00:00Z"});
-    let taken = house.post(OPERATOR, "/api/public/scores", json!([score("a", TRACE, json!(0.5)), score("b", TRACE, json!("fine"))])).await;
+    let taken = house
+        .post(OPERATOR, "/api/public/scores", json!([score("a", TRACE, json!(0.5)), score("b", TRACE, json!("fine"))]))
+        .await;
     assert_eq!(taken.expect(202), json!({"message": "Accepted"}));
     let mut later = score("a", TRACE, json!(1.0));
     later["timestamp"] = json!("2026-01-31T00:00:01Z");
-    let some = house.post(OPERATOR, "/api/public/scores", json!([later, score("c", "session only", json!(1.0))])).await.expect(207);
+    let some = house
+        .post(OPERATOR, "/api/public/scores", json!([later, score("c", "session only", json!(1.0))]))
+        .await
+        .expect(207);
     assert_eq!((&some["accepted"], &some["rejected"]), (&json!(1), &json!(1)));
     let event = |kind: &str| json!({"id": kind, "type": kind, "timestamp": "2026-01-31T00:00:00Z", "body": score("d", TRACE, json!(2))});
-    let batch = house.post(OPERATOR, "/api/public/ingestion", json!({"batch": [event("score-create"), event("trace-create")]})).await.expect(207);
-    assert_eq!((&batch["successes"][0]["id"], &batch["errors"][0]["id"]), (&json!("score-create"), &json!("trace-create")));
+    let batch = house
+        .post(OPERATOR, "/api/public/ingestion", json!({"batch": [event("score-create"), event("trace-create")]}))
+        .await
+        .expect(207);
+    assert_eq!(
+        (&batch["successes"][0]["id"], &batch["errors"][0]["id"]),
+        (&json!("score-create"), &json!("trace-create"))
+    );
     let scores = house.get(OPERATOR, &format!("/api/v1/scores?trace={TRACE}")).await.expect(200);
-    let mut values: Vec<_> = scores["data"].as_array().unwrap().iter().map(|score| score["value"].to_string()).collect();
+    let mut values: Vec<_> =
+        scores["data"].as_array().unwrap().iter().map(|score| score["value"].to_string()).collect();
     values.sort();
     assert_eq!(values, ["\"fine\"", "1.0", "2.0"], "the second score of one identifier took the place of the first");
 }

@@ -112,8 +112,7 @@ async fn server(context: &Context, verify_lake: bool) -> Vec<Finding> {
     let findings = match door.get("/api/v1/status").await {
         Ok(status) => {
             let (lake, recording, telemetry) = (lake(&status), recording(&status), telemetry(&status));
-            let known =
-                [reached(context, &door), versions(&status), models(&door).await, lake, recording, telemetry];
+            let known = [reached(context, &door), versions(&status), models(&door).await, lake, recording, telemetry];
             known.into_iter().chain(verified).collect()
         }
         Err(error) => vec![Finding::new("server", State::Failed, format!("{}: {error}", door.place()))],

@@ -90,7 +90,8 @@ async fn bind_grpc(context: &Context) -> Result<Option<(TcpListener, SocketAddr)
     if !settings.grpc {
         return Ok(None);
     }
-    let is_default = context.resolved.settings.get("otlp.address").is_some_and(|(_, origin)| *origin == Origin::Default);
+    let is_default =
+        context.resolved.settings.get("otlp.address").is_some_and(|(_, origin)| *origin == Origin::Default);
     match bind(settings.address).await {
         Ok(bound) => Ok(Some(bound)),
         Err(error) if is_default => {

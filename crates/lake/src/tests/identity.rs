@@ -72,7 +72,10 @@ async fn what_comes_again_after_it_was_sealed_is_shown_once() {
     scene.tell(5..15, 2.0).await;
     scene.check_told(&[(0..5, 1.0), (5..15, 2.0)]).await;
     // Also where only columns are asked for that do not tell what a row is about.
-    assert_eq!(numbers_of(&scene.query("SELECT sum(n) FROM events WHERE n >= 5", vec![]).await), [(5..15).sum::<i64>()]);
+    assert_eq!(
+        numbers_of(&scene.query("SELECT sum(n) FROM events WHERE n >= 5", vec![]).await),
+        [(5..15).sum::<i64>()]
+    );
     scene.lake.seal().await.unwrap();
     scene.check_told(&[(0..5, 1.0), (5..15, 2.0)]).await;
     let scene = scene.reopen().await;

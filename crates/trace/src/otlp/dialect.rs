@@ -351,10 +351,8 @@ pub(crate) fn find(key: &str) -> Option<(usize, Field)> {
 
 /// The family of an attribute, and its path there.
 pub(crate) fn find_family(key: &str) -> Option<(usize, &str)> {
-    let is_part = key.starts_with("llm.")
-        || key.starts_with("gen_ai.")
-        || key.starts_with("re")
-        || key.starts_with("embedding.");
+    let is_part =
+        key.starts_with("llm.") || key.starts_with("gen_ai.") || key.starts_with("re") || key.starts_with("embedding.");
     if !is_part {
         return None;
     }
@@ -490,7 +488,8 @@ mod tests {
 
     #[test]
     fn no_attribute_stands_twice() {
-        let mut keys: Vec<_> = TABLE.iter().map(|row| row.key).chain(FAMILIES.iter().map(|family| family.prefix)).collect();
+        let mut keys: Vec<_> =
+            TABLE.iter().map(|row| row.key).chain(FAMILIES.iter().map(|family| family.prefix)).collect();
         let all = keys.len();
         keys.sort_unstable();
         keys.dedup();

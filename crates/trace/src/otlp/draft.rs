@@ -215,7 +215,9 @@ impl Draft {
             Field::Environment => fill(&mut self.environment, short(value)),
             Field::Release => fill(&mut self.release, short(value)),
             Field::PromptName => fill(&mut self.prompt_name, short(value)),
-            Field::PromptVersion => fill(&mut self.prompt_version, count(value).and_then(|count| u32::try_from(count).ok())),
+            Field::PromptVersion => {
+                fill(&mut self.prompt_version, count(value).and_then(|count| u32::try_from(count).ok()))
+            }
             Field::StatusMessage => fill(&mut self.status_message, short(value)),
             Field::Tags => self.take_tags(value),
             Field::Level => {
@@ -250,7 +252,9 @@ impl Draft {
     fn take_tags(&mut self, value: &Value) -> bool {
         let tags: Vec<String> = match unfold(value.clone()) {
             Value::Array(list) => list.iter().filter_map(text).collect(),
-            Value::String(list) => list.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect(),
+            Value::String(list) => {
+                list.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect()
+            }
             _ => Vec::new(),
         };
         let fits = self.tags.is_empty() && !tags.is_empty() && tags.iter().all(|tag| tag.len() <= SHORT_BYTES);
@@ -436,7 +440,9 @@ mod tests {
 
     #[test]
     fn the_first_row_wins_and_nothing_is_lost() {
-        let draft = draft(json!({"gen_ai.system": "OpenAI", "gen_ai.provider.name": "azure.ai.openai", "gen_ai.request.temperature": 0.5, "mine": [1, 2.0]}));
+        let draft = draft(
+            json!({"gen_ai.system": "OpenAI", "gen_ai.provider.name": "azure.ai.openai", "gen_ai.request.temperature": 0.5, "mine": [1, 2.0]}),
+        );
         assert_eq!(draft.provider.as_deref(), Some("azure"));
         assert_eq!(Value::Object(draft.rest), json!({"mine": [1, 2.0], "gen_ai.system": "OpenAI"}));
         assert_eq!(Value::Object(draft.parameters), json!({"temperature": 0.5}));
@@ -444,7 +450,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_its_field_is_kept() {
-        let draft = draft(json!({"gen_ai.usage.input_tokens": "many", "gen_ai.request.model": [1], "session.id": "x".repeat(5000)}));
+        let draft = draft(
+            json!({"gen_ai.usage.input_tokens": "many", "gen_ai.request.model": [1], "session.id": "x".repeat(5000)}),
+        );
         assert_eq!((draft.tokens.usage(), draft.model_requested, draft.session), (None, None, None));
         assert_eq!(draft.rest.len(), 3);
     }
@@ -453,7 +461,16 @@ mod tests {
     #[test]
     fn cached_tokens_are_part_of_the_input() {
         let usage = |input, output, total, read, write| {
-            Tokens { input: Some(input), output: Some(output), total, cache_read: Some(read), cache_write: Some(write), reasoning: None }.usage().unwrap()
+            Tokens {
+                input: Some(input),
+                output: Some(output),
+                total,
+                cache_read: Some(read),
+                cache_write: Some(write),
+                reasoning: None,
+            }
+            .usage()
+            .unwrap()
         };
         assert_eq!(usage(100, 5, None, 40, 0).input_tokens, 100, "as the conventions say");
         assert_eq!(usage(50, 5, None, 2000, 100).input_tokens, 2150, "more cached than input: they were counted apart");
@@ -463,16 +480,26 @@ mod tests {
 
     #[test]
     fn langfuse_counts_nothing_twice() {
-        let draft = draft(json!({"langfuse.observation.usage_details": "{\"input\": 10, \"input_cached_tokens\": 90, \"output\": 5, \"output_reasoning_tokens\": 15, \"total\": 120}"}));
+        let draft = draft(
+            json!({"langfuse.observation.usage_details": "{\"input\": 10, \"input_cached_tokens\": 90, \"output\": 5, \"output_reasoning_tokens\": 15, \"total\": 120}"}),
+        );
         let expected = Usage { input_tokens: 100, output_tokens: 20, cached_tokens: 90, reasoning_tokens: 15 };
         assert_eq!(draft.tokens.usage(), Some(expected));
-        let anthropic = super::tests::draft(json!({"langfuse.observation.usage_details": "{\"input\": 3, \"cache_read_input_tokens\": 7, \"cache_creation_input_tokens\": 20, \"output\": 1}"}));
-        assert_eq!(anthropic.tokens.usage(), Some(Usage { input_tokens: 30, output_tokens: 1, cached_tokens: 7, reasoning_tokens: 0 }));
+        let anthropic = super::tests::draft(
+            json!({"langfuse.observation.usage_details": "{\"input\": 3, \"cache_read_input_tokens\": 7, \"cache_creation_input_tokens\": 20, \"output\": 1}"}),
+        );
+        assert_eq!(
+            anthropic.tokens.usage(),
+            Some(Usage { input_tokens: 30, output_tokens: 1, cached_tokens: 7, reasoning_tokens: 0 })
+        );
     }
 
     #[test]
     fn costs_are_dollars() {
-        assert_eq!(draft(json!({"langfuse.observation.cost_details": "{\"input\": 0.001, \"output\": 0.002}"})).cost, Some(Picodollars::new(3_000_000_000)));
+        assert_eq!(
+            draft(json!({"langfuse.observation.cost_details": "{\"input\": 0.001, \"output\": 0.002}"})).cost,
+            Some(Picodollars::new(3_000_000_000))
+        );
         assert_eq!(draft(json!({"llm.cost.total": 0.5})).cost, Some(Picodollars::new(500_000_000_000)));
     }
 
@@ -482,6 +509,9 @@ mod tests {
             "gen_ai.system_instructions": "[{\"type\":\"text\",\"content\":\"Be brief.\"}]",
             "gen_ai.input.messages": "[{\"role\":\"user\",\"parts\":[{\"type\":\"text\",\"content\":\"Hi\"}]}]",
         }));
-        assert_eq!(draft.input, Some(json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])));
+        assert_eq!(
+            draft.input,
+            Some(json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]))
+        );
     }
 }

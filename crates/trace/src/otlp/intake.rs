@@ -1,7 +1,7 @@
 //! Takes what exporters send: within bounds, off the threads that answer, and acknowledged only when it is on disk.
 
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -102,7 +102,8 @@ impl Place {
         self.bytes = self.bytes.max(bytes);
         let wanted = self.bytes.div_ceil(UNIT_BYTES);
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(more) = wanted.checked_sub(held).and_then(|more| u32::try_from(more).ok()).filter(|more| *more > 0) else {
+        let Some(more) = wanted.checked_sub(held).and_then(|more| u32::try_from(more).ok()).filter(|more| *more > 0)
+        else {
             return Ok(());
         };
         let permit = Arc::clone(&self.intake.0.room).try_acquire_many_owned(more).map_err(|_| self.intake.full())?;
@@ -253,7 +254,12 @@ impl Intake {
 ///
 /// # Errors
 /// A [`Refusal`] that [`Intake::take`] would give too.
-pub fn rehearse(signal: Signal, encoding: Encoding, compression: Compression, request: &[u8]) -> Result<Taken, Refusal> {
+pub fn rehearse(
+    signal: Signal,
+    encoding: Encoding,
+    compression: Compression,
+    request: &[u8],
+) -> Result<Taken, Refusal> {
     let bytes = compression.open(Bytes::copy_from_slice(request), IntakeConfig::default().message_bytes)?;
     static PRICES: LazyLock<PriceTable> = LazyLock::new(PriceTable::built_in);
     let project = "rehearsal".parse().expect("the constant is a valid name");

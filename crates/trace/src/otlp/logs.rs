@@ -125,7 +125,9 @@ impl LogRows {
             other => other.to_string(),
         }));
         self.attributes.append_option((!attributes.is_empty()).then(|| Value::Object(attributes).to_string()));
-        self.resource.append_option((!origin.resource().is_empty()).then(|| Value::Object(origin.resource().clone()).to_string()));
+        self.resource.append_option(
+            (!origin.resource().is_empty()).then(|| Value::Object(origin.resource().clone()).to_string()),
+        );
     }
 
     fn finish(mut self) -> Result<RecordBatch, arrow::error::ArrowError> {

@@ -155,7 +155,9 @@ struct Others {
 fn content(parts: Vec<Value>) -> (Value, Others) {
     let mut others = Others::default();
     let mut kept: Vec<Value> = parts.into_iter().filter_map(|part| sort_part(part, &mut others)).collect();
-    let only_text = |part: &Value| part.get("type").is_some_and(|kind| kind == "text") && part.as_object().is_some_and(|fields| fields.len() == 2);
+    let only_text = |part: &Value| {
+        part.get("type").is_some_and(|kind| kind == "text") && part.as_object().is_some_and(|fields| fields.len() == 2)
+    };
     let content = match kept.as_slice() {
         [] => Value::Null,
         [one] if only_text(one) => kept.remove(0).get("text").cloned().unwrap_or_default(),
@@ -171,7 +173,11 @@ fn sort_part(part: Value, others: &mut Others) -> Option<Value> {
     match fields.get("type").and_then(Value::as_str).unwrap_or_default() {
         "text" if !fields.contains_key("text") => Some(json!({"type": "text", "text": of(&["content"])})),
         "tool_call" | "tool-call" => {
-            others.calls.push(call(of(&["id", "toolCallId"]), of(&["name", "toolName"]), of(&["arguments", "input", "args"])));
+            others.calls.push(call(
+                of(&["id", "toolCallId"]),
+                of(&["name", "toolName"]),
+                of(&["arguments", "input", "args"]),
+            ));
             None
         }
         "tool_call_response" | "tool-result" => {
@@ -205,7 +211,11 @@ pub(crate) fn answer(text: Option<Value>, calls: Option<Value>) -> Value {
     if let Some(Value::Array(calls)) = calls.map(unfold) {
         let of = |call: &Value, keys: &[&str]| keys.iter().find_map(|key| call.get(*key)).cloned().unwrap_or_default();
         let calls = calls.iter().map(|one| {
-            call(of(one, &["toolCallId", "id"]), of(one, &["toolName", "name"]), of(one, &["args", "input", "arguments"]))
+            call(
+                of(one, &["toolCallId", "id"]),
+                of(one, &["toolName", "name"]),
+                of(one, &["args", "input", "arguments"]),
+            )
         });
         message["tool_calls"] = calls.collect();
     }
@@ -287,11 +297,13 @@ impl Tree {
 /// Objects whose keys are all numbers, as lists.
 fn listed(value: Value) -> Value {
     let Value::Object(fields) = value else { return value };
-    let numbered = !fields.is_empty() && fields.keys().all(|key| key.len() < 10 && key.bytes().all(|byte| byte.is_ascii_digit()));
+    let numbered =
+        !fields.is_empty() && fields.keys().all(|key| key.len() < 10 && key.bytes().all(|byte| byte.is_ascii_digit()));
     if !numbered {
         return Value::Object(fields.into_iter().map(|(key, value)| (key, listed(value))).collect());
     }
-    let mut members: Vec<(u32, Value)> = fields.into_iter().map(|(key, value)| (key.parse().unwrap_or(u32::MAX), listed(value))).collect();
+    let mut members: Vec<(u32, Value)> =
+        fields.into_iter().map(|(key, value)| (key.parse().unwrap_or(u32::MAX), listed(value))).collect();
     members.sort_by_key(|(place, _)| *place);
     Value::Array(members.into_iter().map(|(_, value)| value).collect())
 }
@@ -315,7 +327,9 @@ fn unwrapped(member: Value, side: Side) -> Value {
                     if let Some(schema) = inner.remove("json_schema") {
                         return unfold(schema);
                     }
-                    return Value::Object(inner.into_iter().map(|(key, value)| (key, unfold_metadata(value))).collect());
+                    return Value::Object(
+                        inner.into_iter().map(|(key, value)| (key, unfold_metadata(value))).collect(),
+                    );
                 }
                 Some(other) => drop(fields.insert(wrapper.to_owned(), other)),
                 None => {}
@@ -414,10 +428,19 @@ mod tests {
 
     #[test]
     fn requests_and_answers_hold_messages_among_other_things() {
-        let (input, beside) = normal(json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}), Side::Input);
+        let (input, beside) =
+            normal(json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}), Side::Input);
         assert_eq!((input, Value::Object(beside)), (json!([{"role": "user", "content": "hi"}]), json!({"model": "m"})));
-        check(json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yo"}}]}), Side::Output, json!([{"role": "assistant", "content": "yo"}]));
-        check(json!({"prompt": "hi", "system": "be brief"}), Side::Input, json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]));
+        check(
+            json!({"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yo"}}]}),
+            Side::Output,
+            json!([{"role": "assistant", "content": "yo"}]),
+        );
+        check(
+            json!({"prompt": "hi", "system": "be brief"}),
+            Side::Input,
+            json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]),
+        );
         check(json!({"question": "why"}), Side::Input, json!({"question": "why"}));
         check(json!("plain words"), Side::Input, json!("plain words"));
     }
@@ -448,7 +471,11 @@ mod tests {
 
     #[test]
     fn events_are_messages() {
-        let (side, message) = of_event("gen_ai.choice", json!({"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yo"}})).unwrap();
+        let (side, message) = of_event(
+            "gen_ai.choice",
+            json!({"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "yo"}}),
+        )
+        .unwrap();
         assert_eq!((side, message), (Side::Output, json!({"role": "assistant", "content": "yo"})));
         let (side, message) = of_event("gen_ai.tool.message", json!({"content": "rainy", "id": "c1"})).unwrap();
         assert_eq!((side, message), (Side::Input, json!({"role": "tool", "content": "rainy", "tool_call_id": "c1"})));

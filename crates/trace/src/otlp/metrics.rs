@@ -159,9 +159,10 @@ impl From<HistogramDataPoint> for Point {
 
 impl From<ExponentialHistogramDataPoint> for Point {
     fn from(point: ExponentialHistogramDataPoint) -> Self {
-        let side = |buckets: Option<opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets>| {
-            buckets.map(|buckets| json!({"offset": buckets.offset, "counts": buckets.bucket_counts}))
-        };
+        let side =
+            |buckets: Option<opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets>| {
+                buckets.map(|buckets| json!({"offset": buckets.offset, "counts": buckets.bucket_counts}))
+            };
         let buckets = json!({
             "scale": point.scale, "zero_count": point.zero_count, "zero_threshold": point.zero_threshold,
             "positive": side(point.positive), "negative": side(point.negative),

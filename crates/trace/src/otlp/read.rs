@@ -120,7 +120,10 @@ impl Reader<'_> {
 
     fn fill(&self, span: &mut Span, mut draft: Draft) {
         span.ttft_ms = draft.first_ms.or_else(|| {
-            draft.first_time.filter(|first| *first >= span.start).map(|first| first.since(span.start).as_secs_f64() * 1e3)
+            draft
+                .first_time
+                .filter(|first| *first >= span.start)
+                .map(|first| first.since(span.start).as_secs_f64() * 1e3)
         });
         span.parameters = draft.parameters();
         span.session_id = draft.session;
@@ -150,12 +153,14 @@ impl Reader<'_> {
     fn price(&self, span: &Span) -> Option<qd_base::Picodollars> {
         let usage = span.usage?;
         let models = [&span.model, &span.model_requested].into_iter().flatten();
-        models.filter_map(|model| {
-            // Routers name the maker before the model.
-            let bare = model.rsplit('/').next().unwrap_or(model);
-            let provider = span.provider.as_deref().map(dialect::priced_as).or_else(|| dialect::maker(bare))?;
-            self.prices.cost(provider, model, usage).or_else(|| self.prices.cost(provider, bare, usage))
-        }).next()
+        models
+            .filter_map(|model| {
+                // Routers name the maker before the model.
+                let bare = model.rsplit('/').next().unwrap_or(model);
+                let provider = span.provider.as_deref().map(dialect::priced_as).or_else(|| dialect::maker(bare))?;
+                self.prices.cost(provider, model, usage).or_else(|| self.prices.cost(provider, bare, usage))
+            })
+            .next()
     }
 }
 
@@ -215,7 +220,8 @@ impl Times {
     }
 
     fn note(&self, attributes: &mut Extra) {
-        for (name, told) in [("otel.start_time_unix_nano", self.told_start), ("otel.end_time_unix_nano", self.told_end)] {
+        for (name, told) in [("otel.start_time_unix_nano", self.told_start), ("otel.end_time_unix_nano", self.told_end)]
+        {
             if let Some(told) = told {
                 attributes.insert(name.to_owned(), told.into());
             }

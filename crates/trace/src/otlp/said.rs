@@ -78,7 +78,8 @@ impl Said {
     /// Tells what was said where attributes have not told it; returns the events that were not needed.
     pub fn tell(mut self, draft: &mut Draft) -> Vec<Value> {
         let mut unheard = Vec::new();
-        let (input_events, output_events) = (std::mem::take(&mut self.input_events), std::mem::take(&mut self.output_events));
+        let (input_events, output_events) =
+            (std::mem::take(&mut self.input_events), std::mem::take(&mut self.output_events));
         if draft.input.is_some() {
             unheard.extend(input_events);
         }
@@ -92,7 +93,6 @@ impl Said {
         unheard
     }
 }
-
 
 impl Traces {
     /// Completes spans of a trace whose messages came as log records: their input and output are what these say.
@@ -158,8 +158,16 @@ mod tests {
         let mut said = Said::default();
         let object = |value: Value| value.as_object().unwrap().clone();
         assert!(said.hear("gen_ai.system.message", object(json!({"content": "Be brief."})), &Value::Null));
-        assert!(said.hear("gen_ai.user.message", object(json!({"gen_ai.event.content": "{\"content\": \"Hi\"}"})), &Value::Null));
-        assert!(said.hear("gen_ai.choice", object(json!({"index": 0, "message": {"role": "assistant", "content": "Yo"}})), &Value::Null));
+        assert!(said.hear(
+            "gen_ai.user.message",
+            object(json!({"gen_ai.event.content": "{\"content\": \"Hi\"}"})),
+            &Value::Null
+        ));
+        assert!(said.hear(
+            "gen_ai.choice",
+            object(json!({"index": 0, "message": {"role": "assistant", "content": "Yo"}})),
+            &Value::Null
+        ));
         assert!(!said.hear("exception", Extra::new(), &Value::Null));
         let (input, output) = said.into_payloads();
         assert_eq!(input, Some(json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])));

@@ -155,9 +155,13 @@ fn metric(field: u32) -> Held {
     match field {
         1..=3 => Held::Text,
         // Gauge and sum, whose points have their attributes under 7; so has a summary.
-        5 | 7 | 11 => Held::Message(|field| if field == 1 { Held::Message(|field| pairs_under(7, field)) } else { Held::Other }),
+        5 | 7 | 11 => {
+            Held::Message(|field| if field == 1 { Held::Message(|field| pairs_under(7, field)) } else { Held::Other })
+        }
         9 => Held::Message(|field| if field == 1 { Held::Message(|field| pairs_under(9, field)) } else { Held::Other }),
-        10 => Held::Message(|field| if field == 1 { Held::Message(|field| pairs_under(1, field)) } else { Held::Other }),
+        10 => {
+            Held::Message(|field| if field == 1 { Held::Message(|field| pairs_under(1, field)) } else { Held::Other })
+        }
         12 => Held::Message(key_value),
         _ => Held::Other,
     }

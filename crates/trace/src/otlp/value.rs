@@ -7,7 +7,6 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use qd_base::Extra;
 use serde_json::{Number, Value};
 
-
 /// The JSON form of an attribute's value. Numbers that JSON has no word for are texts, bytes are base64.
 pub(crate) fn json(value: AnyValue) -> Value {
     match value.value {
@@ -111,8 +110,14 @@ mod tests {
         assert_eq!(unfold(json!("\"x\"")), json!("x"));
         assert_eq!(unfold(json!("{not json}")), json!("{not json}"));
         assert_eq!(unfold(json!("17")), json!("17"), "a number in a text was meant as text");
-        assert_eq!((text(&json!("\"LLM\"")), text(&json!("")), text(&json!(7))), (Some("LLM".into()), None, Some("7".into())));
-        assert_eq!((count(&json!(12.0)), count(&json!("12")), count(&json!(-1)), count(&json!(1.5))), (Some(12), Some(12), None, None));
+        assert_eq!(
+            (text(&json!("\"LLM\"")), text(&json!("")), text(&json!(7))),
+            (Some("LLM".into()), None, Some("7".into()))
+        );
+        assert_eq!(
+            (count(&json!(12.0)), count(&json!("12")), count(&json!(-1)), count(&json!(1.5))),
+            (Some(12), Some(12), None, None)
+        );
         assert_eq!((number(&json!(0.25)), number(&json!("inf")), number(&json!(-1))), (Some(0.25), None, None));
     }
 }

@@ -112,13 +112,20 @@ pub fn response(signal: Signal, taken: &Taken, encoding: Encoding) -> Vec<u8> {
         .then(|| (i64::try_from(taken.rejected).unwrap_or(i64::MAX), taken.message.clone()));
     match signal {
         Signal::Traces => encode(encoding, "rejectedSpans", &told, |told| ExportTraceServiceResponse {
-            partial_success: told.map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message }),
+            partial_success: told
+                .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message }),
         }),
         Signal::Logs => encode(encoding, "rejectedLogRecords", &told, |told| ExportLogsServiceResponse {
-            partial_success: told.map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess { rejected_log_records, error_message }),
+            partial_success: told.map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess {
+                rejected_log_records,
+                error_message,
+            }),
         }),
         Signal::Metrics => encode(encoding, "rejectedDataPoints", &told, |told| ExportMetricsServiceResponse {
-            partial_success: told.map(|(rejected_data_points, error_message)| ExportMetricsPartialSuccess { rejected_data_points, error_message }),
+            partial_success: told.map(|(rejected_data_points, error_message)| ExportMetricsPartialSuccess {
+                rejected_data_points,
+                error_message,
+            }),
         }),
     }
 }
@@ -188,7 +195,8 @@ pub fn refusal(code: i32, message: &str, retry_after: Option<Duration>, encoding
             Status { code, message: message.to_owned(), details: details.into_iter().collect() }.encode_to_vec()
         }
         Encoding::Json => {
-            let detail = |delay: Duration| json!({"@type": RETRY_INFO, "retryDelay": format!("{}s", delay.as_secs_f64())});
+            let detail =
+                |delay: Duration| json!({"@type": RETRY_INFO, "retryDelay": format!("{}s", delay.as_secs_f64())});
             let details: Vec<Value> = retry_after.map(detail).into_iter().collect();
             json!({"code": code, "message": message, "details": details}).to_string().into_bytes()
         }
@@ -224,7 +232,8 @@ mod tests {
         let spans = [within(0x12, &name(b"a\xffb")), within(0x12, &name("é".as_bytes()))].concat();
         let bytes = Bytes::from(within(0x0a, &within(0x12, &spans)));
         let request: ExportTraceServiceRequest = decode(&bytes, Encoding::Protobuf, Signal::Traces).unwrap();
-        let names: Vec<_> = request.resource_spans[0].scope_spans[0].spans.iter().map(|span| span.name.as_str()).collect();
+        let names: Vec<_> =
+            request.resource_spans[0].scope_spans[0].spans.iter().map(|span| span.name.as_str()).collect();
         assert_eq!(names, ["a?b", "é"]);
         let torn = bytes.slice(..bytes.len() - 1);
         assert!(decode::<ExportTraceServiceRequest>(&torn, Encoding::Protobuf, Signal::Traces).is_err());
@@ -240,15 +249,20 @@ mod tests {
             br#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"why"}}"#.to_vec()
         );
         let all = Taken { accepted: 1, ..Taken::default() };
-        assert_eq!((response(Signal::Metrics, &all, Encoding::Protobuf), response(Signal::Traces, &all, Encoding::Json)), (vec![], b"{}".to_vec()));
+        assert_eq!(
+            (response(Signal::Metrics, &all, Encoding::Protobuf), response(Signal::Traces, &all, Encoding::Json)),
+            (vec![], b"{}".to_vec())
+        );
     }
 
     #[test]
     fn a_refusal_says_when_to_come_again() {
-        let json: Value = serde_json::from_slice(&refusal(14, "full", Some(Duration::from_millis(1500)), Encoding::Json)).unwrap();
+        let json: Value =
+            serde_json::from_slice(&refusal(14, "full", Some(Duration::from_millis(1500)), Encoding::Json)).unwrap();
         assert_eq!(json["details"][0]["retryDelay"], "1.5s");
         // Status: code 14, message, details: Any with the type's name and RetryInfo { Duration { 1 s } }.
-        let expected = [&b"\x08\x0e\x12\x04full\x1a\x30\x0a\x28"[..], RETRY_INFO.as_bytes(), b"\x12\x04\x0a\x02\x08\x01"].concat();
+        let expected =
+            [&b"\x08\x0e\x12\x04full\x1a\x30\x0a\x28"[..], RETRY_INFO.as_bytes(), b"\x12\x04\x0a\x02\x08\x01"].concat();
         assert_eq!(refusal(14, "full", Some(Duration::from_secs(1)), Encoding::Protobuf), expected);
     }
 }

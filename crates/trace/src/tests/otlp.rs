@@ -77,7 +77,13 @@ impl Receiver {
         Self { house, intake }
     }
 
-    pub async fn take(&self, signal: Signal, bytes: Vec<u8>, encoding: Encoding, compression: Compression) -> Result<Taken, Refusal> {
+    pub async fn take(
+        &self,
+        signal: Signal,
+        bytes: Vec<u8>,
+        encoding: Encoding,
+        compression: Compression,
+    ) -> Result<Taken, Refusal> {
         let request = Request { signal, project: project(), bytes: bytes.into(), encoding, compression };
         self.intake.take(request, self.intake.place()).await
     }
@@ -96,8 +102,14 @@ impl Receiver {
         let cell = |batch: &arrow::array::RecordBatch, column: usize, row| {
             arrow::util::display::array_value_to_string(batch.column(column), row).unwrap()
         };
-        let row = |batch: &arrow::array::RecordBatch, row| (0..batch.num_columns()).map(|column| cell(batch, column, row)).collect();
-        output.batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|at| row(batch, at)).collect::<Vec<_>>()).collect()
+        let row = |batch: &arrow::array::RecordBatch, row| {
+            (0..batch.num_columns()).map(|column| cell(batch, column, row)).collect()
+        };
+        output
+            .batches
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(|at| row(batch, at)).collect::<Vec<_>>())
+            .collect()
     }
 }
 
@@ -108,7 +120,10 @@ fn all(accepted: u64) -> Taken {
 #[tokio::test]
 async fn every_encoding_and_compression_brings_the_same_span() {
     let receiver = Receiver::new().await;
-    let sent = request(vec![otlp::Span { attributes: vec![text("session.id", "s"), pair("n", Any::IntValue(i64::MIN))], ..told(7) }]);
+    let sent = request(vec![otlp::Span {
+        attributes: vec![text("session.id", "s"), pair("n", Any::IntValue(i64::MIN))],
+        ..told(7)
+    }]);
     let (protobuf, json) = (sent.encode_to_vec(), serde_json::to_vec(&sent).unwrap());
     let gzip = |bytes: &[u8]| {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -132,9 +147,13 @@ async fn every_encoding_and_compression_brings_the_same_span() {
     // The example of the specification's JSON form, with a number where others write a text.
     let by_hand = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"EEE19B7EC3C1B174","parentSpanId":"EEE19B7EC3C1B173","name":"I'm a server span","startTimeUnixNano":"1544712660000000000","endTimeUnixNano":1544712661000000000,"kind":2,"unknown":{"to":"us"},"attributes":[{"key":"my.span.attr","value":{"stringValue":"some value"}},{"key":"i","value":{"intValue":3}}]}]}]}]}"#;
     assert_eq!(receiver.take(Signal::Traces, by_hand.into(), Encoding::Json, Compression::None).await.unwrap(), all(1));
-    let (spans, _) = receiver.house.traces.trace(&project(), "5b8efff798038103d269b633813fc60c".parse().unwrap()).await.unwrap();
+    let (spans, _) =
+        receiver.house.traces.trace(&project(), "5b8efff798038103d269b633813fc60c".parse().unwrap()).await.unwrap();
     assert_eq!((spans[0].name.as_str(), spans[0].latency_ms()), ("I'm a server span", 1000.0));
-    assert_eq!(Value::Object(spans[0].attributes.clone()), json!({"my.span.attr": "some value", "i": 3, "otel.kind": "server"}));
+    assert_eq!(
+        Value::Object(spans[0].attributes.clone()),
+        json!({"my.span.attr": "some value", "i": 3, "otel.kind": "server"})
+    );
 }
 
 #[tokio::test]
@@ -159,7 +178,11 @@ async fn spans_without_identity_are_rejected_and_the_others_kept() {
     ];
     let taken = receiver.send(spans).await;
     assert_eq!((taken.accepted, taken.rejected), (2, 3));
-    assert!(taken.message.contains("1 rejected: its trace_id") && taken.message.contains("2 rejected: its span_id"), "{}", taken.message);
+    assert!(
+        taken.message.contains("1 rejected: its trace_id") && taken.message.contains("2 rejected: its span_id"),
+        "{}",
+        taken.message
+    );
     assert_eq!(receiver.spans().await.len(), 2);
     let stats = receiver.intake.stats();
     assert_eq!((stats.accepted, stats.rejected, stats.refused_requests, stats.in_flight_bytes), (2, 3, 0, 0));
@@ -186,22 +209,36 @@ async fn clocks_may_be_wrong() {
     let before = Timestamp::now();
     let at = |number, start, end| otlp::Span { start_time_unix_nano: start, end_time_unix_nano: end, ..told(number) };
     let usual = second(0).as_nanos() as u64;
-    receiver.send(vec![
-        at(1, usual, usual - 1_000),
-        at(2, 0, usual),
-        at(3, usual, u64::MAX),
-        at(4, 0, 0),
-        at(5, u64::MAX, 7),
-    ]).await;
+    receiver
+        .send(vec![
+            at(1, usual, usual - 1_000),
+            at(2, 0, usual),
+            at(3, usual, u64::MAX),
+            at(4, 0, 0),
+            at(5, u64::MAX, 7),
+        ])
+        .await;
     let spans = receiver.spans().await;
     assert_eq!(spans.len(), 5, "nothing hides a span");
     let of = |number: u64| spans.iter().find(|span| span.span_id.as_bytes() == &number.to_be_bytes()).unwrap();
-    assert_eq!((of(1).start, of(1).end, &of(1).attributes["otel.end_time_unix_nano"]), (second(0), second(0), &json!(usual - 1_000)));
-    assert_eq!((of(2).start, of(2).end, &of(2).attributes["otel.start_time_unix_nano"]), (second(0), second(0), &json!(0)));
-    assert_eq!((of(3).start, of(3).end, &of(3).attributes["otel.end_time_unix_nano"]), (second(0), second(0), &json!(u64::MAX)));
+    assert_eq!(
+        (of(1).start, of(1).end, &of(1).attributes["otel.end_time_unix_nano"]),
+        (second(0), second(0), &json!(usual - 1_000))
+    );
+    assert_eq!(
+        (of(2).start, of(2).end, &of(2).attributes["otel.start_time_unix_nano"]),
+        (second(0), second(0), &json!(0))
+    );
+    assert_eq!(
+        (of(3).start, of(3).end, &of(3).attributes["otel.end_time_unix_nano"]),
+        (second(0), second(0), &json!(u64::MAX))
+    );
     for number in [4, 5] {
         let span = of(number);
-        assert!(before <= span.start && span.start <= Timestamp::now() && span.end == span.start, "the time of arrival");
+        assert!(
+            before <= span.start && span.start <= Timestamp::now() && span.end == span.start,
+            "the time of arrival"
+        );
     }
 }
 
@@ -227,7 +264,8 @@ async fn the_last_of_the_same_span_is_shown_once_everywhere() {
         let listed = receiver.house.pages(&Filter::default(), 10).await;
         assert_eq!((listed.len(), listed[0].spans, listed[0].usage.input_tokens), (1, 2, 60));
         let range = TimeRange::new(second(0), second(60)).unwrap();
-        let query = crate::OverviewQuery { filter: Filter::default(), range, step: Duration::from_secs(60), group_by: None };
+        let query =
+            crate::OverviewQuery { filter: Filter::default(), range, step: Duration::from_secs(60), group_by: None };
         let overview = receiver.house.traces.overview(&query).await.unwrap();
         assert_eq!((overview.total.requests, overview.total.input_tokens), (2, 60));
     };
@@ -241,12 +279,20 @@ async fn the_last_of_the_same_span_is_shown_once_everywhere() {
 async fn an_attribute_of_ten_megabytes_goes_to_a_blob() {
     let receiver = Receiver::new().await;
     let large = "é".repeat(5 << 20);
-    let attributes = vec![text("image", &large), text("gen_ai.operation.name", "chat"), text("gen_ai.prompt", &large), text("small", "x")];
+    let attributes = vec![
+        text("image", &large),
+        text("gen_ai.operation.name", "chat"),
+        text("gen_ai.prompt", &large),
+        text("small", "x"),
+    ];
     assert_eq!(receiver.send(vec![otlp::Span { attributes, ..told(1) }]).await, all(1));
     let rows = receiver.sql("SELECT length(attributes) < 10000, length(input) < 10000, input_blob IS NOT NULL, attributes_blob IS NOT NULL FROM spans").await;
     assert_eq!(rows, [["true", "true", "true", "true"]], "the row is small");
     let span = &receiver.spans().await[0];
-    assert_eq!((&span.attributes["small"], &span.attributes["image"]["quarterdeck.cut_bytes"]), (&json!("x"), &json!(10 << 20)));
+    assert_eq!(
+        (&span.attributes["small"], &span.attributes["image"]["quarterdeck.cut_bytes"]),
+        (&json!("x"), &json!(10 << 20))
+    );
     let whole = receiver.house.traces.span(&project(), span.span_id).await.unwrap().unwrap();
     assert_eq!(whole.attributes["image"], json!(large));
     assert_eq!(whole.input.unwrap().as_str(), format!("\"{large}\""));
@@ -256,7 +302,13 @@ async fn an_attribute_of_ten_megabytes_goes_to_a_blob() {
 async fn a_trace_of_a_hundred_thousand_spans_is_all_there() {
     let receiver = Receiver::new().await;
     const SPANS: u64 = 100_000;
-    let spans: Vec<_> = (1..=SPANS).map(|number| otlp::Span { start_time_unix_nano: told(1).start_time_unix_nano + number, parent_span_id: if number > 1 { 1_u64.to_be_bytes().to_vec() } else { Vec::new() }, ..told(number) }).collect();
+    let spans: Vec<_> = (1..=SPANS)
+        .map(|number| otlp::Span {
+            start_time_unix_nano: told(1).start_time_unix_nano + number,
+            parent_span_id: if number > 1 { 1_u64.to_be_bytes().to_vec() } else { Vec::new() },
+            ..told(number)
+        })
+        .collect();
     for part in spans.chunks(20_000) {
         assert_eq!(receiver.send(part.to_vec()).await, all(part.len() as u64));
     }
@@ -270,14 +322,19 @@ async fn a_trace_of_a_hundred_thousand_spans_is_all_there() {
 #[tokio::test]
 async fn a_wrong_byte_costs_nothing_but_itself() {
     let receiver = Receiver::new().await;
-    let mut bytes = request(vec![otlp::Span { name: "QQQQ".into(), attributes: vec![text("key", "ZZZZ")], ..told(1) }, told(2)]).encode_to_vec();
+    let mut bytes =
+        request(vec![otlp::Span { name: "QQQQ".into(), attributes: vec![text("key", "ZZZZ")], ..told(1) }, told(2)])
+            .encode_to_vec();
     for marker in [b"QQQQ", b"ZZZZ"] {
         let at = bytes.windows(4).position(|window| window == marker).unwrap();
         bytes[at + 1] = 0xff;
     }
     assert_eq!(receiver.take(Signal::Traces, bytes, Encoding::Protobuf, Compression::None).await.unwrap(), all(2));
     let spans = receiver.spans().await;
-    assert_eq!((spans[0].name.as_str(), &spans[0].attributes["key"], spans[1].name.as_str()), ("Q?QQ", &json!("Z?ZZ"), "span 2"));
+    assert_eq!(
+        (spans[0].name.as_str(), &spans[0].attributes["key"], spans[1].name.as_str()),
+        ("Q?QQ", &json!("Z?ZZ"), "span 2")
+    );
     let json = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01010101010101010101010101010101","spanId":"0101010101010101","name":"a!b"}]}]}]}"#;
     let json: Vec<u8> = json.iter().map(|byte| if *byte == b'!' { 0xff } else { *byte }).collect();
     assert_eq!(receiver.take(Signal::Traces, json, Encoding::Json, Compression::None).await.unwrap(), all(1));
@@ -306,8 +363,14 @@ async fn what_cannot_be_read_or_held_is_refused() {
 #[tokio::test]
 async fn log_records_are_rows_and_complete_the_spans_that_they_are_about() {
     let receiver = Receiver::new().await;
-    receiver.send(vec![otlp::Span { attributes: vec![text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "m")], ..told(1) }]).await;
-    let content = |words: &str| AnyValue { value: Some(Any::KvlistValue(KeyValueList { values: vec![text("content", words)] })) };
+    receiver
+        .send(vec![otlp::Span {
+            attributes: vec![text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "m")],
+            ..told(1)
+        }])
+        .await;
+    let content =
+        |words: &str| AnyValue { value: Some(Any::KvlistValue(KeyValueList { values: vec![text("content", words)] })) };
     let record = |at: u64, name: &str, body| LogRecord {
         time_unix_nano: told(1).start_time_unix_nano + at,
         severity_number: 9,
@@ -319,12 +382,32 @@ async fn log_records_are_rows_and_complete_the_spans_that_they_are_about() {
     };
     let log_records = vec![
         record(1, "gen_ai.user.message", content("Hi")),
-        record(2, "gen_ai.choice", AnyValue { value: Some(Any::KvlistValue(KeyValueList { values: vec![pair("message", Any::KvlistValue(KeyValueList { values: vec![text("role", "assistant"), text("content", "Yo")] }))] })) }),
-        LogRecord { body: Some(AnyValue { value: Some(Any::StringValue("plain".into())) }), attributes: vec![text("event.name", "old.name")], ..LogRecord::default() },
+        record(
+            2,
+            "gen_ai.choice",
+            AnyValue {
+                value: Some(Any::KvlistValue(KeyValueList {
+                    values: vec![pair(
+                        "message",
+                        Any::KvlistValue(KeyValueList {
+                            values: vec![text("role", "assistant"), text("content", "Yo")],
+                        }),
+                    )],
+                })),
+            },
+        ),
+        LogRecord {
+            body: Some(AnyValue { value: Some(Any::StringValue("plain".into())) }),
+            attributes: vec![text("event.name", "old.name")],
+            ..LogRecord::default()
+        },
     ];
     let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
     let sent = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }] };
-    assert_eq!(receiver.take(Signal::Logs, sent.encode_to_vec(), Encoding::Protobuf, Compression::None).await.unwrap(), all(3));
+    assert_eq!(
+        receiver.take(Signal::Logs, sent.encode_to_vec(), Encoding::Protobuf, Compression::None).await.unwrap(),
+        all(3)
+    );
     let rows = receiver.sql("SELECT event_name, body, severity FROM logs ORDER BY time").await;
     assert_eq!(rows[0], ["gen_ai.user.message", r#"{"content":"Hi"}"#, "9"]);
     assert_eq!(rows[2], ["old.name", "plain", ""], "one without a time has that of its arrival");
@@ -337,27 +420,75 @@ async fn log_records_are_rows_and_complete_the_spans_that_they_are_about() {
 async fn data_points_are_rows() {
     let receiver = Receiver::new().await;
     let time_unix_nano = second(1).as_nanos() as u64;
-    let number = |value| NumberDataPoint { time_unix_nano, value, attributes: vec![text("gen_ai.token.type", "input")], ..NumberDataPoint::default() };
+    let number = |value| NumberDataPoint {
+        time_unix_nano,
+        value,
+        attributes: vec![text("gen_ai.token.type", "input")],
+        ..NumberDataPoint::default()
+    };
     let gauge = Gauge { data_points: vec![number(Some(number_data_point::Value::AsInt(7))), number(None)] };
-    let point = HistogramDataPoint { time_unix_nano, count: 3, sum: Some(6.5), bucket_counts: vec![1, 2], explicit_bounds: vec![1.5], ..HistogramDataPoint::default() };
+    let point = HistogramDataPoint {
+        time_unix_nano,
+        count: 3,
+        sum: Some(6.5),
+        bucket_counts: vec![1, 2],
+        explicit_bounds: vec![1.5],
+        ..HistogramDataPoint::default()
+    };
     let histogram = Histogram { data_points: vec![point], aggregation_temporality: 2 };
-    let metric = |name: &str, data| Metric { name: name.into(), unit: "{token}".into(), data: Some(data), ..Metric::default() };
-    let metrics = vec![metric("gauge", metric::Data::Gauge(gauge.clone())), metric("gen_ai.client.token.usage", metric::Data::Histogram(histogram)), metric("", metric::Data::Gauge(Gauge { data_points: vec![number(Some(number_data_point::Value::AsInt(7)))] }))];
+    let metric =
+        |name: &str, data| Metric { name: name.into(), unit: "{token}".into(), data: Some(data), ..Metric::default() };
+    let metrics = vec![
+        metric("gauge", metric::Data::Gauge(gauge.clone())),
+        metric("gen_ai.client.token.usage", metric::Data::Histogram(histogram)),
+        metric("", metric::Data::Gauge(Gauge { data_points: vec![number(Some(number_data_point::Value::AsInt(7)))] })),
+    ];
     let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
-    let sent = ExportMetricsServiceRequest { resource_metrics: vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }] };
-    let taken = receiver.take(Signal::Metrics, sent.encode_to_vec(), Encoding::Protobuf, Compression::None).await.unwrap();
+    let sent = ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }],
+    };
+    let taken =
+        receiver.take(Signal::Metrics, sent.encode_to_vec(), Encoding::Protobuf, Compression::None).await.unwrap();
     assert_eq!((taken.accepted, taken.rejected), (2, 2), "{}", taken.message);
-    let rows = receiver.sql("SELECT name, kind, value, count, sum, temporality, buckets, attributes FROM metrics ORDER BY name").await;
+    let rows = receiver
+        .sql("SELECT name, kind, value, count, sum, temporality, buckets, attributes FROM metrics ORDER BY name")
+        .await;
     assert_eq!(rows[0], ["gauge", "gauge", "7.0", "", "", "", "", r#"{"gen_ai.token.type":"input"}"#]);
-    assert_eq!(rows[1], ["gen_ai.client.token.usage", "histogram", "", "3", "6.5", "cumulative", r#"{"bounds":[1.5],"counts":[1,2]}"#, ""]);
+    assert_eq!(
+        rows[1],
+        [
+            "gen_ai.client.token.usage",
+            "histogram",
+            "",
+            "3",
+            "6.5",
+            "cumulative",
+            r#"{"bounds":[1.5],"counts":[1,2]}"#,
+            ""
+        ]
+    );
 }
 
 /// Attributes with the names that mean something and values of every sort.
 fn any_attributes() -> impl Strategy<Value = Vec<KeyValue>> {
     let rows = crate::otlp::dialect::TABLE.iter().map(|row| row.key.to_owned());
     let families = crate::otlp::dialect::FAMILIES.iter().map(|family| format!("{}0.message.role", family.prefix));
-    let keys: Vec<String> = rows.chain(families).chain(["llm.input_messages.0".into(), "mine".into(), String::new()]).collect();
-    let words = ["", "LLM", "chat", "{}", "[]", "null", "[{\"role\":\"user\",\"parts\":[{\"type\":\"text\"}]}]", "{\"messages\":[]}", "{\"choices\":[{\"message\":{}}]}", "{\"total\":-1}", "1e999", "\"x\""];
+    let keys: Vec<String> =
+        rows.chain(families).chain(["llm.input_messages.0".into(), "mine".into(), String::new()]).collect();
+    let words = [
+        "",
+        "LLM",
+        "chat",
+        "{}",
+        "[]",
+        "null",
+        "[{\"role\":\"user\",\"parts\":[{\"type\":\"text\"}]}]",
+        "{\"messages\":[]}",
+        "{\"choices\":[{\"message\":{}}]}",
+        "{\"total\":-1}",
+        "1e999",
+        "\"x\"",
+    ];
     let leaf = prop_oneof![
         Just(None),
         proptest::sample::select(words.to_vec()).prop_map(|word| Some(Any::StringValue(word.to_owned()))),
@@ -370,15 +501,25 @@ fn any_attributes() -> impl Strategy<Value = Vec<KeyValue>> {
     let value = leaf.prop_recursive(3, 12, 4, |inner| {
         let values = proptest::collection::vec(inner, 0..4);
         prop_oneof![
-            values.clone().prop_map(|values| Some(Any::ArrayValue(ArrayValue { values: values.into_iter().map(|value| AnyValue { value }).collect() }))),
+            values.clone().prop_map(|values| Some(Any::ArrayValue(ArrayValue {
+                values: values.into_iter().map(|value| AnyValue { value }).collect()
+            }))),
             values.prop_map(|values| {
                 let names = ["role", "content", "parts", "type"];
-                let pairs = names.iter().zip(values).map(|(name, value)| KeyValue { key: (*name).to_owned(), value: Some(AnyValue { value }), ..KeyValue::default() });
+                let pairs = names.iter().zip(values).map(|(name, value)| KeyValue {
+                    key: (*name).to_owned(),
+                    value: Some(AnyValue { value }),
+                    ..KeyValue::default()
+                });
                 Some(Any::KvlistValue(KeyValueList { values: pairs.collect() }))
             }),
         ]
     });
-    let one = (proptest::sample::select(keys), value).prop_map(|(key, value)| KeyValue { key, value: Some(AnyValue { value }), ..KeyValue::default() });
+    let one = (proptest::sample::select(keys), value).prop_map(|(key, value)| KeyValue {
+        key,
+        value: Some(AnyValue { value }),
+        ..KeyValue::default()
+    });
     proptest::collection::vec(one, 0..12)
 }
 
