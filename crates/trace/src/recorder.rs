@@ -17,9 +17,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, ones
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::metrics::{CallMetrics, Origin};
 use crate::table::{PayloadBlobs, SPANS, SpanRows};
 use crate::window::{CrashWindow, Durations};
-use crate::{Error, Payload, Result, Span};
+use crate::{Error, Result, Span, large};
 
 /// Spans in one batch at most.
 const GROUP_SPANS: usize = 4_096;
@@ -103,6 +104,7 @@ struct Shared {
     failed: AtomicU64,
     dropped: AtomicU64,
     at_risk: Durations,
+    calls: CallMetrics,
 }
 
 enum Message {
@@ -186,6 +188,30 @@ impl Recorder {
         Ok(())
     }
 
+    /// Where rows go.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.shared.lake
+    }
+
+    /// Where large payloads go.
+    pub(crate) fn blobs(&self) -> &BlobStore {
+        &self.shared.blobs
+    }
+
+    /// Whether somebody follows spans live.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.shared.tail.receiver_count() > 0
+    }
+
+    /// Counts spans that were made durable by another way, all of them and the `calls` of models among them, and tells
+    /// those who follow live of the `followed` ones.
+    pub(crate) fn note_appended(&self, spans: u64, calls: &[Span], followed: &[Arc<Span>]) {
+        self.shared.recorded.fetch_add(spans, Ordering::Relaxed);
+        self.shared.durable.fetch_add(spans, Ordering::Relaxed);
+        calls.iter().for_each(|span| self.shared.calls.observe(span, Origin::Elsewhere));
+        followed.iter().for_each(|span| self.shared.tell(span));
+    }
+
     /// Finished spans as they come, for a live tail. A reader that lags far behind misses some and is told how many.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Span>> {
         self.shared.tail.subscribe()
@@ -216,6 +242,11 @@ impl Recorder {
         }
     }
 
+    /// The calls that became durable since the start.
+    pub fn calls(&self) -> &CallMetrics {
+        &self.shared.calls
+    }
+
     /// How finished spans are taken.
     pub fn mode(&self) -> Mode {
         self.shared.config.mode
@@ -237,6 +268,7 @@ impl Shared {
             failed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             at_risk: Durations::new(),
+            calls: CallMetrics::default(),
         }
     }
 
@@ -265,7 +297,10 @@ impl Shared {
     fn appended(&self, spans: Vec<Span>) {
         self.recorded.fetch_add(spans.len() as u64, Ordering::Relaxed);
         self.durable.fetch_add(spans.len() as u64, Ordering::Relaxed);
-        spans.into_iter().for_each(|span| self.tell(&Arc::new(span)));
+        for span in spans {
+            self.calls.observe(&span, Origin::Elsewhere);
+            self.tell(&Arc::new(span));
+        }
     }
 
     fn drop_one(&self) {
@@ -291,6 +326,7 @@ impl Shared {
             Ok(()) => {
                 self.durable.fetch_add(1, Ordering::Relaxed);
                 self.at_risk.add(Timestamp::now().since(pending.span.end));
+                self.calls.observe(&pending.span, Origin::Here);
             }
             Err(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
@@ -425,23 +461,10 @@ async fn append(lake: &Lake, batch: arrow::array::RecordBatch) -> Result<(), qd_
 }
 
 async fn store_payloads(writing: &Writing, span: &Span) -> Result<PayloadBlobs> {
-    Ok(PayloadBlobs {
-        input: store_payload(writing, span, span.input.as_ref()).await?,
-        output: store_payload(writing, span, span.output.as_ref()).await?,
-    })
-}
-
-async fn store_payload(
-    writing: &Writing,
-    span: &Span,
-    payload: Option<&Payload>,
-) -> Result<Option<qd_base::Sha256Hex>> {
-    match payload.filter(|payload| payload.needs_blob()) {
-        Some(payload) => writing
-            .put(payload.bytes().clone())
-            .await
-            .map(Some)
-            .map_err(|cause| Error::StorePayload { span_id: span.span_id, cause }),
-        None => Ok(None),
+    let mut payloads = Vec::new();
+    let placed = large::place(span, &mut payloads);
+    for payload in payloads {
+        writing.put(payload).await.map_err(|cause| Error::StorePayload { span_id: span.span_id, cause })?;
     }
+    Ok(placed)
 }

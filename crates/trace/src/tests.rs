@@ -19,8 +19,11 @@ use crate::{
     SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
 
+mod dialects;
 mod keeping;
+mod otlp;
 mod overview;
+mod stats;
 
 /// A lake and what works with it.
 struct House {

@@ -450,6 +450,122 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Percentiles, tokens and cost of calls, by group
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. The time per output token is (latency - ttft) / (output_tokens - 1), of answers of two tokens or more whose first token was timed.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/length": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency as a function of the length of the answer
+         * @description For each group, models unless 'group_by' says otherwise, the line latency = a + b * output_tokens by least squares over the calls that ended well, with standard errors, R² and what calls took beyond it. Fewer than three calls, or answers all of one length, have no line: `no_fit` says so.
+         */
+        get: operations["getLengthFits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** In which ways calls went wrong */
+        get: operations["getErrorStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/retries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retries and fallbacks
+         * @description Of the calls that the gateway could not answer at once; the newest 20,000 of them are read.
+         */
+        get: operations["getRetryStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The project's budgets and how far they are used
+         * @description Periods are days, weeks from Monday on, and months, by UTC. A budget is told and shown; no call is refused because of it.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One budget */
+        get: operations["getBudget"];
+        /** Add or change a budget */
+        put: operations["putBudget"];
+        post?: never;
+        /** Remove a budget */
+        delete: operations["removeBudget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -633,6 +749,264 @@ export interface paths {
         post?: never;
         /** Forget a view */
         delete: operations["removeView"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules of the project, and how each stands */
+        get: operations["listAlerts"];
+        put?: never;
+        /**
+         * Add a rule
+         * @description A rule with a statement needs the scope admin, since a statement sees the rows of every project; one over all projects is the operator's.
+         */
+        post: operations["createAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule, and how it stands */
+        get: operations["getAlert"];
+        /**
+         * Add or change a rule
+         * @description A rule that is read otherwise than before, or switched on or off, begins anew; if it fires, it is resolved.
+         */
+        put: operations["putAlert"];
+        post?: never;
+        /**
+         * Remove a rule
+         * @description If it fires, it is resolved. What it told stays in the inbox.
+         */
+        delete: operations["removeAlert"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How often a rule would have fired
+         * @description Reads the past as the rule would have, once for each of its last windows, or as far apart as is asked for. Nothing is saved and nobody is told.
+         */
+        post: operations["previewAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What alerts told, newest first
+         * @description Each account and each key reads for itself. What a silence kept from the receivers stands here too.
+         */
+        get: operations["listAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of the inbox is unread, and how many rules fire */
+        get: operations["countAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark events as read by the caller */
+        post: operations["readAlertInbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed about a rule, newest first */
+        get: operations["getAlertHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The webhooks that are told, and how each fares
+         * @description Without the scope admin a URL shows its host only: the rest may be a token.
+         */
+        get: operations["listAlertReceivers"];
+        put?: never;
+        /**
+         * Add a webhook
+         * @description Messages are signed as Standard Webhooks 1.0.0 has it. Addresses of this machine and of private networks are refused, unless the operator allows them in [net] allow.
+         */
+        post: operations["createAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook */
+        get: operations["getAlertReceiver"];
+        /**
+         * Change a webhook
+         * @description What is absent stays.
+         */
+        put: operations["changeAlertReceiver"];
+        post?: never;
+        /** Remove a webhook, its secret and what waits for it */
+        delete: operations["removeAlertReceiver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make another secret for a webhook
+         * @description The old one signs nothing from then on.
+         */
+        post: operations["renewAlertReceiverSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook a message that says it is a test */
+        post: operations["testAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The silences that hold or will hold */
+        get: operations["listAlertSilences"];
+        put?: never;
+        /**
+         * Keep rules from telling for a while
+         * @description Rules go on being evaluated, and what they would tell stands in the inbox as silenced. What still fires when the silence ends is told then.
+         */
+        post: operations["createAlertSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a silence */
+        delete: operations["endAlertSilence"];
         options?: never;
         head?: never;
         patch?: never;
@@ -949,6 +1323,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What Prometheus scrapes
+         * @description Prometheus' text format 0.0.4, or OpenMetrics 1.0 when `Accept` names it. A key that is no administrator's sees the calls of its own project only; administrators and the operator see those of all projects.
+         */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1045,6 +1439,483 @@ export interface components {
             /** @description Whether it may not sign in. */
             disabled?: boolean | null;
         };
+        /** @description A rule, and how it stands. */
+        Alert: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description How it stands: `ok`, `pending`, `firing`, `recovering`, `no_data` or `error`. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: double
+             * @description What was read last.
+             */
+            value?: number | null;
+            /** @description In what that is told: `ms`, `%`, `$`, `×`, or nothing. */
+            unit: string;
+            /** @description The value in words, or what went wrong. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description When it was last evaluated; null before the first time.
+             */
+            evaluated?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is evaluated next.
+             */
+            due: string;
+            /** @description Whether a silence keeps it from the receivers now. */
+            silenced: boolean;
+            /** @description What it looks for, in words. */
+            summary: string;
+            /** @description How much it matters: `info`, `warning` or `critical`. */
+            severity: string;
+            /** @description The receivers that are told; all of the project when null. */
+            receivers?: string[] | null;
+            /** @description Whether it is evaluated. */
+            enabled: boolean;
+            /** @description What is read. */
+            query: components["schemas"]["AlertQuery"];
+            /** @description Whether it is over all projects. */
+            everywhere: boolean;
+            /**
+             * Format: int64
+             * @description Over how many seconds.
+             */
+            window_s: number;
+            /**
+             * Format: int64
+             * @description Every how many seconds.
+             */
+            every_s: number;
+            /**
+             * Format: int64
+             * @description How many seconds before its evaluation the window ends.
+             */
+            delay_s: number;
+            /** @description What is to be told. */
+            condition: components["schemas"]["AlertCondition"];
+            /**
+             * Format: int64
+             * @description For how many seconds that has to hold.
+             */
+            for_s: number;
+            /**
+             * Format: int32
+             * @description In how many evaluations on end.
+             */
+            for_evaluations: number;
+            /**
+             * Format: int64
+             * @description For how many seconds all has to be well before it is resolved.
+             */
+            keep_firing_for_s: number;
+            /** @description While there is nothing to judge by: `quiet`, `tell`, `firing` or `keep`. */
+            on_no_data: string;
+            /** @description While it cannot be evaluated: the same. */
+            on_error: string;
+            /** @description What to know and to do when it fires. */
+            description?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description What is to be told. */
+        AlertCondition: {
+            /** @description `above` or `below`. */
+            direction: string;
+            /**
+             * Format: double
+             * @description The limit, in the measure's unit: %, ms, dollars.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The limit that it has to come back to; the same when absent.
+             */
+            clear?: number | null;
+            /** @enum {string} */
+            kind: "threshold";
+        } | {
+            /** @description `above` or `below`. */
+            direction: string;
+            /**
+             * Format: double
+             * @description By more than this; a fall is negative.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The difference that it has to come back to; the same when absent.
+             */
+            clear?: number | null;
+            /** @description `percent` (when absent) or `absolute`. */
+            unit?: string | null;
+            /** @description The window `previous` (when absent), or the same a `day` or a `week` before. */
+            against?: string | null;
+            /** @enum {string} */
+            kind: "change";
+        } | {
+            /**
+             * Format: double
+             * @description How much there is in a period: dollars, tokens, calls.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description The period, in seconds.
+             */
+            period_s: number;
+            /**
+             * Format: double
+             * @description So many times as fast, in thousandths.
+             */
+            factor: number;
+            /**
+             * Format: int64
+             * @description The shorter window; a twelfth of the window when absent.
+             */
+            short_window_s?: number | null;
+            /**
+             * Format: double
+             * @description The factor that it has to fall below; the same when absent.
+             */
+            clear_factor?: number | null;
+            /** @enum {string} */
+            kind: "budget";
+        } | {
+            /**
+             * Format: int64
+             * @description For how many seconds a new rule waits for the first; the window when absent.
+             */
+            grace_s?: number | null;
+            /** @enum {string} */
+            kind: "absence";
+        };
+        /** @description A change of how a rule stands. */
+        AlertEvent: {
+            /**
+             * Format: uuid
+             * @description Its identifier, which receivers see as the message's.
+             */
+            id: string;
+            /** @description The rule's name; the rule may be gone. */
+            alert: string;
+            /** @description How much it mattered. */
+            severity: string;
+            /** @description `firing`, `resolved`, `no_data`, `error`; in a history also `pending`, `recovering` and `ok`. */
+            change: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description What was read.
+             */
+            value?: number | null;
+            /** @description In what that is told. */
+            unit: string;
+            /** @description The value in words, or what went wrong. */
+            message: string;
+            /** @description What the rule looked for, in words. */
+            summary: string;
+            /** @description Whether it stands in the inbox. */
+            told: boolean;
+            /** @description Whether a silence kept it from the receivers. */
+            silenced: boolean;
+            /** @description Whether the caller has read it. */
+            read: boolean;
+        };
+        /** @description One page of events. */
+        AlertEventList: {
+            /** @description The events, newest first. */
+            data: components["schemas"]["AlertEvent"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description What a bell shows. */
+        AlertInboxCount: {
+            /**
+             * Format: int64
+             * @description Events that the caller has not read; 100 stands for 100 or more.
+             */
+            unread: number;
+            /**
+             * Format: int64
+             * @description Rules that fire.
+             */
+            firing: number;
+        };
+        /** @description Rules. */
+        AlertList: {
+            /** @description The rules. */
+            data: components["schemas"]["Alert"][];
+        };
+        /** @description What a rule would have done. */
+        AlertPreview: {
+            /** @description What it looks for, in words. */
+            summary: string;
+            /** @description In what its value is told. */
+            unit: string;
+            /**
+             * Format: int64
+             * @description Seconds from one evaluation to the next.
+             */
+            step_s: number;
+            /** @description How often it would have begun to fire. */
+            fired: number;
+            /** @description The evaluations, the earliest first. */
+            points: components["schemas"]["AlertPreviewPoint"][];
+        };
+        /** @description One evaluation. */
+        AlertPreviewPoint: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description What it would have read; null where there is nothing.
+             */
+            value?: number | null;
+            /** @description The same in words, or why there is nothing. */
+            message: string;
+            /** @description How it would have stood. */
+            state: string;
+        };
+        /** @description What is read: a measure of the calls that the rest takes, or what a statement says. */
+        AlertQuery: {
+            /**
+             * @description `calls`, `errors`, `error_rate`, `latency_p50`, `latency_p95`, `latency_p99`, `ttft_p50`, `ttft_p95`, `cost`, `tokens`,
+             *     `input_tokens`, `output_tokens`, `output_tokens_per_s` or `score`.
+             */
+            measure?: string | null;
+            /** @description Of the measure `score`: the name of the scores whose mean it is. */
+            score?: string | null;
+            /**
+             * @description Instead of a measure: a statement that gives one row with one number. `$1` and `$2` are when the window begins and
+             *     ends.
+             */
+            sql?: string | null;
+            /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+            kind?: string | null;
+            /** @description `ok`, `error` or `cancelled`. */
+            status?: string | null;
+            /** @description The model, as asked for or as it answered. */
+            model?: string | null;
+            /** @description Who ran it. */
+            provider?: string | null;
+            /** @description The session. */
+            session?: string | null;
+            /** @description The end user. */
+            user?: string | null;
+            /** @description One of the tags. */
+            tag?: string | null;
+            /** @description The environment. */
+            environment?: string | null;
+            /** @description The operation. */
+            name?: string | null;
+            /** @description The prompt artifact. */
+            prompt?: string | null;
+        };
+        /** @description A webhook that is told, and how it fares. */
+        AlertReceiver: {
+            /** @description Its name. */
+            name: string;
+            /** @description Where messages are posted to; for who is no admin without path and query. */
+            url: string;
+            /** @description What it is told. */
+            changes: string[];
+            /** @description Whether it is told. One that answered 410 is switched off. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description Messages that it took.
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Messages that wait for it.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description Attempts that failed since the last that did not.
+             */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description When it last took a message.
+             */
+            last_success?: string | null;
+            /**
+             * Format: date-time
+             * @description When an attempt last failed.
+             */
+            last_failure?: string | null;
+            /** @description Why. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description Webhooks. */
+        AlertReceiverList: {
+            /** @description The receivers. */
+            data: components["schemas"]["AlertReceiver"][];
+        };
+        /** @description What is to change about a webhook. */
+        AlertReceiverSpec: {
+            /** @description Where messages are posted to. */
+            url?: string | null;
+            /** @description What it is told. */
+            changes?: string[] | null;
+            /** @description Whether it is told. */
+            enabled?: boolean | null;
+            /** @description Another secret. */
+            secret?: string | null;
+        };
+        /** @description How a test went. */
+        AlertReceiverTest: {
+            /** @description Whether the receiver took it. */
+            delivered: boolean;
+            /**
+             * Format: int32
+             * @description What it answered with, if it answered.
+             */
+            status?: number | null;
+            /** @description What went wrong, if it did. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+        };
+        /** @description A webhook with its secret, which is shown this once. */
+        AlertReceiverWithSecret: {
+            /** @description Verifies signatures; it cannot be read again. */
+            secret: string;
+            /** @description The webhook. */
+            receiver: components["schemas"]["AlertReceiver"];
+        };
+        /** @description A silence. */
+        AlertSilence: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description The names of rules, in which `*` stands for any characters. */
+            pattern: string;
+            /** @description Only rules of this severity. */
+            severity?: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+            /** @description Who made it. */
+            author: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created: string;
+        };
+        /** @description Silences. */
+        AlertSilenceList: {
+            /** @description The silences. */
+            data: components["schemas"]["AlertSilence"][];
+        };
+        /** @description What a rule is to be. */
+        AlertSpec: {
+            /** @description Its name, needed to add one: lower-case letters, digits, '-', '_' and '.'. */
+            name?: string | null;
+            /** @description How much it matters: `info`, `warning` (when absent) or `critical`. */
+            severity?: string | null;
+            /** @description The receivers that are told; all of the project when absent. */
+            receivers?: string[] | null;
+            /** @description Whether it is evaluated; true when absent. */
+            enabled?: boolean | null;
+            /** @description What is read. */
+            query: components["schemas"]["AlertQuery"];
+            /** @description Over all projects; the operator's only. */
+            everywhere?: boolean | null;
+            /**
+             * Format: int64
+             * @description Over how many seconds: from a minute to 31 days.
+             */
+            window_s: number;
+            /**
+             * Format: int64
+             * @description Every how many seconds; 60 when absent, 15 at least.
+             */
+            every_s?: number | null;
+            /**
+             * Format: int64
+             * @description How many seconds before its evaluation the window ends, 5 when absent: a call is recorded when it ends, and counts
+             *     at its start.
+             */
+            delay_s?: number | null;
+            /** @description What is to be told. */
+            condition: components["schemas"]["AlertCondition"];
+            /**
+             * Format: int64
+             * @description For how many seconds that has to hold before the rule fires; 0 when absent.
+             */
+            for_s?: number | null;
+            /**
+             * Format: int32
+             * @description In how many evaluations on end; 1 when absent.
+             */
+            for_evaluations?: number | null;
+            /**
+             * Format: int64
+             * @description For how many seconds all has to be well before it is resolved; 0 when absent.
+             */
+            keep_firing_for_s?: number | null;
+            /** @description While there is nothing to judge by: `quiet` (when absent), `tell`, `firing` or `keep`. */
+            on_no_data?: string | null;
+            /** @description While it cannot be evaluated: `tell` (when absent), `quiet`, `firing` or `keep`. */
+            on_error?: string | null;
+            /** @description What to know and to do when it fires; receivers are sent it. */
+            description?: string | null;
+        };
         /** @description How many spans are on disk. */
         Appended: {
             /** @description All that were sent. */
@@ -1104,6 +1975,88 @@ export interface components {
             /** @description The hash of the last of them, to be noted elsewhere. */
             head: string;
             broken?: null | components["schemas"]["AuditBreak"];
+        };
+        /** @description A budget and how far it is used in the present period. */
+        Budget: {
+            /** @description Its name. */
+            name: string;
+            /** @description `day`, `week` or `month`. */
+            period: string;
+            /**
+             * Format: int64
+             * @description The limit of one in money; else null.
+             */
+            limit_picodollars?: number | null;
+            /**
+             * Format: int64
+             * @description The limit of one in tokens; else null.
+             */
+            limit_tokens?: number | null;
+            /** @description In what the calls that count agree; null when all count. */
+            by?: string | null;
+            /** @description Its name. */
+            value?: string | null;
+            /**
+             * Format: date-time
+             * @description When the present period began.
+             */
+            period_start: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            period_end: string;
+            /**
+             * Format: int64
+             * @description What the calls have come to, in the unit of the limit.
+             */
+            used: number;
+            /**
+             * Format: double
+             * @description The share of the limit.
+             */
+            used_share: number;
+            /**
+             * Format: int64
+             * @description What they will have come to at the end of the period if they go on so; null at its very beginning.
+             */
+            projected?: number | null;
+            /** @description `within` the limit, `ahead` of it if calls go on so, or `reached`. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description Budgets. */
+        BudgetList: {
+            /** @description The budgets. */
+            data: components["schemas"]["Budget"][];
+        };
+        /** @description What a budget is to be: one of the two limits, and perhaps which calls count. */
+        BudgetSpec: {
+            /** @description `day`, `week` or `month`, by UTC; a week begins on Monday. */
+            period: string;
+            /**
+             * Format: int64
+             * @description The most that calls should cost, in picodollars.
+             */
+            limit_picodollars?: number | null;
+            /**
+             * Format: int64
+             * @description The most tokens of prompts and answers.
+             */
+            limit_tokens?: number | null;
+            /** @description Only calls that agree in this count: `model` (that answered), `provider`, `user`, `environment` or `prompt`. */
+            by?: string | null;
+            /** @description With `by`, its name. */
+            value?: string | null;
         };
         /** @description One answer. */
         ChatChoice: {
@@ -1430,12 +2383,182 @@ export interface components {
             /** @description For a program. */
             code?: string | null;
         };
+        /** @description In which ways calls went wrong. */
+        ErrorStats: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description All calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Calls whose caller left before the end; they are no errors.
+             */
+            cancelled: number;
+            /** @description The kinds that there were, those of most calls first. */
+            kinds: components["schemas"]["FailureCount"][];
+            /** @description The groups in which calls went wrong; empty without `group_by`. */
+            groups: components["schemas"]["FailureGroup"][];
+        };
+        /** @description Calls that went wrong in one way. */
+        FailureCount: {
+            /**
+             * @description `timeout`, `rate_limited`, `busy`, `upstream_5xx`, `upstream_4xx`, `credentials`, `unreachable`, `protocol`,
+             *     `invalid_request`, `unknown_model`, `internal`, `cancelled` or `other`.
+             */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description Their share of all calls.
+             */
+            share?: number | null;
+            /**
+             * Format: date-time
+             * @description When the last of them began.
+             */
+            last: string;
+            /** @description What one of them said. */
+            example?: string | null;
+        };
+        /** @description The calls of one group that went wrong. */
+        FailureGroup: {
+            /** @description The group, empty for calls that do not say. */
+            group: string;
+            /**
+             * Format: int64
+             * @description All of its calls.
+             */
+            requests: number;
+            /** @description How many went wrong in which way. */
+            kinds: components["schemas"]["KindCount"][];
+        };
+        /** @description Calls that went from one target to another. */
+        FallbackPath: {
+            /** @description `provider/model` that failed. */
+            from: string;
+            /** @description `provider/model` that was asked next. */
+            to: string;
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            calls: number;
+        };
+        /** @description A line by least squares. */
+        Fit: {
+            /**
+             * Format: double
+             * @description Milliseconds that an answer takes before its length counts.
+             */
+            intercept_ms: number;
+            /**
+             * Format: double
+             * @description Milliseconds for each token.
+             */
+            slope_ms_per_token: number;
+            /**
+             * Format: double
+             * @description The standard error of the intercept.
+             */
+            intercept_se?: number | null;
+            /**
+             * Format: double
+             * @description The standard error of the slope.
+             */
+            slope_se?: number | null;
+            /**
+             * Format: double
+             * @description The share of the variance of the latency that the line accounts for; null when the latency does not vary.
+             */
+            r2?: number | null;
+            /**
+             * Format: double
+             * @description The standard deviation of what calls took beyond the line.
+             */
+            residual_sd_ms?: number | null;
+        };
         /** @description A function that the model may call. */
         Function: {
             /** @description Its name. */
             name: string;
             /** @description The JSON schema of its arguments. */
             parameters?: Record<string, never> | null;
+        };
+        /** @description The calls of one group. */
+        GroupStats: {
+            /** @description The group, empty for calls that do not say; null for all calls. */
+            group?: string | null;
+            /**
+             * Format: int64
+             * @description Calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description The share of them; null without calls.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts that came from a cache.
+             */
+            cached_tokens: number;
+            /**
+             * Format: double
+             * @description The share of the prompts' tokens that came from a cache; null without tokens.
+             */
+            cached_share?: number | null;
+            /**
+             * Format: int64
+             * @description What the calls whose price is known cost, in picodollars.
+             */
+            cost_picodollars: number;
+            /** @description From start to end. */
+            latency_ms: components["schemas"]["Percentiles"];
+            /** @description From start to the first token. */
+            ttft_ms: components["schemas"]["Percentiles"];
+            /** @description For each token after the first. */
+            tpot_ms: components["schemas"]["Percentiles"];
+            /**
+             * Format: double
+             * @description Tokens of answers over the time from first token to end, each call for itself.
+             */
+            output_tokens_per_s?: number | null;
         };
         /** @description How the server fares, in a word. */
         Health: {
@@ -1577,6 +2700,16 @@ export interface components {
             /** @description The keys. */
             data: components["schemas"]["Key"][];
         };
+        /** @description How many of one kind. */
+        KindCount: {
+            /** @description The kind of failure. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            calls: number;
+        };
         /** @description A label and the version that it points at. */
         Label: {
             /** @description The label. */
@@ -1600,6 +2733,71 @@ export interface components {
              *     the answer is 409. Absent, it is moved from wherever it is.
              */
             expected?: number | null;
+        };
+        /** @description The line of one group. */
+        LengthFit: {
+            /** @description The group, empty for calls that do not say. */
+            group: string;
+            /**
+             * Format: int64
+             * @description Calls that ended well with an answer of a token or more.
+             */
+            n: number;
+            /**
+             * Format: int64
+             * @description Tokens of the shortest answer.
+             */
+            tokens_min: number;
+            /**
+             * Format: int64
+             * @description Tokens of the longest answer.
+             */
+            tokens_max: number;
+            fit?: null | components["schemas"]["Fit"];
+            /** @description Why there is none: `too_few` calls (fewer than three), or all answers of the `same_length`. */
+            no_fit?: string | null;
+            residuals_ms?: null | components["schemas"]["Residuals"];
+            /** @description Some of the calls. */
+            points: components["schemas"]["LengthPoint"][];
+        };
+        /** @description Latency as a function of the length of the answer. */
+        LengthFits: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /** @description What each line is of. */
+            group_by: string;
+            /** @description A line for each. */
+            groups: components["schemas"]["LengthFit"][];
+        };
+        /** @description One call. */
+        LengthPoint: {
+            /** @description Its trace. */
+            trace_id: string;
+            /** @description Its span. */
+            span_id: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            start_time: string;
+            /**
+             * Format: int64
+             * @description Tokens of its answer.
+             */
+            output_tokens: number;
+            /**
+             * Format: double
+             * @description From start to end.
+             */
+            latency_ms: number;
         };
         /** @description The models that can be asked for. */
         ListModelsResponse: {
@@ -1669,6 +2867,13 @@ export interface components {
              * @description Tokens of the answer.
              */
             output: number;
+        };
+        /** @description What was read: some events, or all there are. */
+        MarkAlertsRead: {
+            /** @description These events, 1000 at most. */
+            ids?: string[] | null;
+            /** @description All of them. */
+            all?: boolean | null;
         };
         /** @description What was measured of some calls; null where nothing was. */
         Measures: {
@@ -1746,6 +2951,43 @@ export interface components {
             password: string;
             /** @description What it may do: `viewer`, `editor`, `admin`. */
             role: string;
+        };
+        /** @description A webhook to be added. */
+        NewAlertReceiver: {
+            /** @description Its name. */
+            name: string;
+            /** @description Where messages are posted to. */
+            url: string;
+            /** @description What it is told: `firing`, `resolved`, `no_data`, `error`; all of them when absent. */
+            changes?: string[] | null;
+            /** @description Whether it is told; true when absent. */
+            enabled?: boolean | null;
+            /** @description `whsec_` and the base64 of 24 to 64 random bytes; one is made when absent. */
+            secret?: string | null;
+        };
+        /** @description A silence to be made. */
+        NewAlertSilence: {
+            /** @description The names of rules, in which `*` stands for any characters: `*` is all of them. */
+            pattern: string;
+            /** @description Only rules of this severity. */
+            severity?: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when; now when absent.
+             */
+            from?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description Instead of `until`: for how many seconds.
+             */
+            for_s?: number | null;
         };
         /** @description A key to be made. */
         NewKey: {
@@ -2064,6 +3306,54 @@ export interface components {
             /** @description The one that it is to have: at least 12 characters. */
             password: string;
         };
+        /** @description Percentiles of the calls that told this time, in milliseconds; null where none did. */
+        Percentiles: {
+            /**
+             * Format: int64
+             * @description Calls that told it.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description Half of them took at most so long.
+             */
+            p50?: number | null;
+            /**
+             * Format: double
+             * @description 90 of 100 took at most so long.
+             */
+            p90?: number | null;
+            /**
+             * Format: double
+             * @description 95 of 100 took at most so long.
+             */
+            p95?: number | null;
+            /**
+             * Format: double
+             * @description 99 of 100 took at most so long.
+             */
+            p99?: number | null;
+        };
+        /** @description A rule to be tried. */
+        PreviewRequest: {
+            /** @description The rule. */
+            alert: components["schemas"]["AlertSpec"];
+            /**
+             * Format: int32
+             * @description How many evaluations, 200 at most; 48 when absent.
+             */
+            points?: number | null;
+            /**
+             * Format: int64
+             * @description How many seconds they are apart; the rule's window when absent.
+             */
+            step_s?: number | null;
+            /**
+             * Format: date-time
+             * @description When the last one is; now when absent.
+             */
+            until?: string | null;
+        };
         /** @description The prices of one model at one provider, in US dollars per million tokens. */
         PriceRow: {
             /** @description The provider, or `*` for all. */
@@ -2187,6 +3477,34 @@ export interface components {
              */
             freed_bytes: number;
         };
+        /** @description What calls took beyond the line, in milliseconds; below zero where they were quicker. Each within one percent. */
+        Residuals: {
+            /**
+             * Format: double
+             * @description 5 of 100 took at most so much longer.
+             */
+            p5: number;
+            /**
+             * Format: double
+             * @description 25 of 100 took at most so much longer.
+             */
+            p25: number;
+            /**
+             * Format: double
+             * @description Half of them took at most so much longer.
+             */
+            p50: number;
+            /**
+             * Format: double
+             * @description 75 of 100 took at most so much longer.
+             */
+            p75: number;
+            /**
+             * Format: double
+             * @description 95 of 100 took at most so much longer.
+             */
+            p95: number;
+        };
         /** @description The form of the answer. */
         ResponseFormat: {
             /** @description `text`, `json_object` or `json_schema`. */
@@ -2214,6 +3532,65 @@ export interface components {
         RetentionList: {
             /** @description The tables. */
             data: components["schemas"]["Retention"][];
+        };
+        /** @description Retries and fallbacks. */
+        RetryStats: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description All calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls with an attempt that failed.
+             */
+            troubled: number;
+            /**
+             * Format: int64
+             * @description Of these, calls for which the same target was asked again.
+             */
+            retried: number;
+            /**
+             * Format: int64
+             * @description Of these, calls for which another target was asked.
+             */
+            fell_back: number;
+            /**
+             * Format: int64
+             * @description Of these, calls that were answered in the end.
+             */
+            rescued: number;
+            /**
+             * Format: int64
+             * @description Attempts at the target that had just failed.
+             */
+            retries: number;
+            /**
+             * Format: int64
+             * @description Steps from one target to another.
+             */
+            fallbacks: number;
+            /**
+             * Format: double
+             * @description What failed attempts and the waits after them took of the calls that were answered in the end.
+             */
+            lost_ms: number;
+            /** @description The targets that were tried in these calls, those that failed most first; 100 at most. */
+            targets: components["schemas"]["TargetStats"][];
+            /** @description From which target to which; 100 at most. */
+            paths: components["schemas"]["FallbackPath"][];
+            /** @description Whether only the newest calls were read. */
+            truncated: boolean;
         };
         /** @description A model name and who may answer to it. */
         Route: {
@@ -2526,6 +3903,25 @@ export interface components {
              */
             timeout_ms?: number | null;
         };
+        /** @description Statistics by group. */
+        Stats: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /** @description All calls. */
+            total: components["schemas"]["GroupStats"];
+            /** @description The groups, as `order` says; empty without `group_by`. */
+            groups: components["schemas"]["GroupStats"][];
+            /** @description Groups that are not among them. */
+            other_groups: number;
+        };
         /** @description Counters and gauges of the rooms. */
         Status: {
             /** @description The program's version. */
@@ -2562,6 +3958,25 @@ export interface components {
             provider: string;
             /** @description The provider's own name of the model. */
             model: string;
+        };
+        /** @description How a target fared in calls with a failed attempt. */
+        TargetStats: {
+            /** @description Who was asked. */
+            provider: string;
+            /** @description Which model of theirs. */
+            model: string;
+            /**
+             * Format: int64
+             * @description Attempts.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            failed: number;
+            /** @description In which ways. */
+            kinds: components["schemas"]["KindCount"][];
         };
         Texts: string | string[];
         /** @description Something that the model may call. */
@@ -3599,9 +5014,11 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
                 /**
                  * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
                  */
                 group_by?: string | null;
                 /** @description Only those of this group; empty for those that do not say. */
@@ -3713,9 +5130,11 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
                 /**
                  * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
                  */
                 group_by?: string | null;
                 /** @description Only those of this group; empty for those that do not say. */
@@ -3891,9 +5310,11 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
                 /**
                  * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
                  */
                 group_by?: string | null;
                 /** @description Only those of this group; empty for those that do not say. */
@@ -3955,7 +5376,7 @@ export interface operations {
                 to?: string | null;
                 /** @description Seconds from point to point; chosen for about a hundred points when absent. */
                 step_s?: number | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `environment` or `status`: a series for each. */
+                /** @description `model`, `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
                 group_by?: string | null;
                 /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
                 kind?: string | null;
@@ -3994,6 +5415,402 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Overview"];
                 };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All calls, and the groups of most weight */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLengthFits: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each of the 20 largest groups */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LengthFits"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getErrorStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kinds of failure, of all calls and by group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getRetryStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How often, of which target, to which */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetryStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetSpec"];
+            };
+        };
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
@@ -4422,6 +6239,638 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule; it is evaluated at once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description What it would have read, and how it would have stood */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPreview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertInbox: {
+        parameters: {
+            query?: {
+                /** @description `true`: only what the caller has not read. */
+                unread?: boolean | null;
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    countAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertInboxCount"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkAlertsRead"];
+            };
+        };
+        responses: {
+            /** @description They are */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertHistory: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertReceivers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receivers, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertReceiver"];
+            };
+        };
+        responses: {
+            /** @description The receiver, and its secret, this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertReceiverSpec"];
+            };
+        };
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renewAlertReceiverSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver, and its new secret, this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How that went; that it failed is an answer too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverTest"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silences, those that end first first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilenceList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertSilence"];
+            };
+        };
+        responses: {
+            /** @description The silence */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilence"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5119,6 +7568,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counters, gauges and histograms since the server started */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

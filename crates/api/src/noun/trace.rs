@@ -14,8 +14,8 @@ use qd_base::time::{TimeRange, Timestamp};
 use qd_base::usage::Usage;
 use qd_catalog::Scope;
 use qd_trace::{
-    Cursor, Filter, GroupBy, GroupFilter, Groups, Page, Payload, Span, SpanKind, SpanSummary, Status, TraceContext,
-    TraceSummary, Traces,
+    Cursor, FailureKind, Filter, GroupBy, GroupFilter, Groups, Page, Payload, Span, SpanKind, SpanSummary, Status,
+    TraceContext, TraceSummary, Traces,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -122,7 +122,7 @@ async fn show_span(
     let span = surface.app.traces.span(caller.project_name(), span_id).await?;
     let span = span.filter(|span| span.trace_id.to_string() == trace).ok_or_else(missing)?;
     // What lies in blobs was put in already, so nothing is cut.
-    let whole = Span { input_blob: None, output_blob: None, ..span };
+    let whole = Span { input_blob: None, output_blob: None, attributes_blob: None, ..span };
     Ok(Json(SpanBody::from(&whole)))
 }
 
@@ -223,8 +223,11 @@ pub struct TraceQuery {
     name: Option<String>,
     /// The prompt artifact.
     prompt: Option<String>,
+    /// In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, …
+    #[param(value_type = Option<String>)]
+    failure: Option<FailureKind>,
     /// With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-    /// when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+    /// when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
     #[param(value_type = Option<String>)]
     group_by: Option<GroupBy>,
     /// Only those of this group; empty for those that do not say.
@@ -306,6 +309,7 @@ impl TraceQuery {
             environment: self.environment,
             name: self.name,
             prompt: self.prompt,
+            failure: self.failure,
             group,
             min_latency_ms: self.min_latency_ms,
             min_ttft_ms: self.min_ttft_ms,
@@ -771,6 +775,8 @@ pub struct SpanBody {
     pub input_cut: bool,
     /// Whether `output` is only the beginning of a large one, as text.
     pub output_cut: bool,
+    /// Whether large `attributes` are only told by their beginnings; the single span has them whole.
+    pub attributes_cut: bool,
     /// Tokens of the prompt, cached ones included.
     pub input_tokens: Option<u64>,
     /// Tokens of the answer.
@@ -820,6 +826,7 @@ impl From<&Span> for SpanBody {
             output: span.output.as_ref().and_then(json),
             input_cut: span.input_blob.is_some(),
             output_cut: span.output_blob.is_some(),
+            attributes_cut: span.attributes_blob.is_some(),
             input_tokens: tokens(|usage| usage.input_tokens),
             output_tokens: tokens(|usage| usage.output_tokens),
             cached_tokens: tokens(|usage| usage.cached_tokens),

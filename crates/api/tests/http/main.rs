@@ -1,6 +1,8 @@
 //! The HTTP surface through `app()`: one file a noun, a temporary data directory, and a stub of an upstream.
 
 mod accounts;
+mod alerts;
+mod budgets;
 mod chat;
 mod completions;
 mod console;
@@ -13,6 +15,7 @@ mod jobs;
 mod keys;
 mod lake;
 mod local;
+mod metrics;
 mod model_routes;
 mod models;
 mod openapi;
@@ -26,7 +29,9 @@ mod scores;
 mod server;
 mod sign_in;
 mod sql;
+mod stats;
 mod status;
 mod stub;
+mod telemetry;
 mod traces;
 mod views;
