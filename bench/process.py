@@ -88,6 +88,40 @@ def resident_mib(pid):
     return sum(status_kib(member, "VmRSS") for member in family(pid)) / 1024
 
 
+def peak_mib(pid):
+    """The most memory that a process and its descendants have had since `forget_peak`, each at its own time."""
+    return sum(status_kib(member, "VmHWM") for member in family(pid)) / 1024
+
+
+def forget_peak(pid):
+    for member in family(pid):
+        with contextlib.suppress(OSError):
+            pathlib.Path(f"/proc/{member}/clear_refs").write_text("5")
+
+
+def cpu_seconds(pid):
+    """Processor time of a process and its descendants so far."""
+    ticks = 0
+    for member in family(pid):
+        with contextlib.suppress(OSError):
+            # After the name, which may hold anything: state is field 3, user and system time are 14 and 15.
+            fields = pathlib.Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_idle(pid, share=0.05, seconds=5, limit_s=900):
+    """Until a process has used less than this share of a core for so many seconds."""
+    give_up = time.monotonic() + limit_s
+    while True:
+        before = cpu_seconds(pid)
+        time.sleep(seconds)
+        if cpu_seconds(pid) - before < share * seconds:
+            return
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"process {pid} was still busy after {limit_s} s")
+
+
 def status_kib(pid, field):
     with contextlib.suppress(OSError):
         for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():

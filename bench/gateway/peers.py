@@ -6,13 +6,11 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import urllib.request
 
+import packages
 import process
 import product
-
-VENV = product.ROOT / "bench/.venv"
 
 LITELLM = "1.102.4"
 PORTKEY = "1.15.2"
@@ -41,20 +39,8 @@ class Running:
         return arguments
 
 
-def pip_install(name, requirement):
-    """A virtual environment of its own for each peer, made once."""
-    venv = VENV / name
-    mark = venv / "installed"
-    if not mark.exists() or mark.read_text() != requirement:
-        print(f"installing {requirement}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin/pip", "install", "--quiet", requirement], check=True)
-        mark.write_text(requirement)
-    return venv / "bin"
-
-
 def npm_install():
-    folder = VENV / "portkey"
+    folder = packages.VENV / "portkey"
     mark = folder / "installed"
     if not mark.exists() or mark.read_text() != PORTKEY:
         print(f"installing @portkey-ai/gateway {PORTKEY}", flush=True)
@@ -77,7 +63,7 @@ general_settings: {{master_key: sk-1234}}
 @contextlib.contextmanager
 def litellm(upstream, folder):
     """LiteLLM's proxy with one worker, its key check on, storing nothing."""
-    programs = pip_install("litellm", f"litellm[proxy]=={LITELLM}")
+    programs = packages.pip_install("litellm", f"litellm[proxy]=={LITELLM}")
     config = folder / "litellm.yaml"
     config.write_text(LITELLM_CONFIG.format(upstream=upstream))
     port = process.free_port()
@@ -131,7 +117,7 @@ time.sleep(86400)
 @contextlib.contextmanager
 def tensorzero(upstream, folder):
     """TensorZero's gateway: no key check, observability off, so it stores nothing."""
-    programs = pip_install("tensorzero", f"tensorzero=={TENSORZERO}")
+    programs = packages.pip_install("tensorzero", f"tensorzero=={TENSORZERO}")
     config, address = folder / "tensorzero.toml", folder / "tensorzero.url"
     config.write_text(TENSORZERO_CONFIG.format(upstream=upstream))
     address.unlink(missing_ok=True)

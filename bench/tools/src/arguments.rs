@@ -4,8 +4,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Error;
+use crate::export::Export;
 use crate::load::Load;
 use crate::stub::Stub;
+use crate::traffic::Traffic;
 
 /// What any gateway is asked when nothing else is said.
 const BODY: &str = r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":"What is the capital of France, and how many people live there?"}]}"#;
@@ -53,6 +55,46 @@ pub(crate) fn load(words: impl Iterator<Item = String>) -> Result<Load, Error> {
         measured: Duration::from_secs_f64(seconds),
         warm_up: Duration::from_secs_f64(warm_up),
         rate: (rate > 0.0).then_some(rate),
+    })
+}
+
+/// The exporters' settings.
+pub(crate) fn export(words: impl Iterator<Item = String>) -> Result<Export, Error> {
+    let (mut url, mut head, mut acknowledged) = (None, String::new(), None);
+    let (mut connections, mut requests, mut first, mut spans, mut seed) = (4, 100, 0, 512, 1);
+    let (mut seconds, mut rate, mut from, mut until) = (0.0, 0.0, 0, 0);
+    each_option(words, |name, value| {
+        match name {
+            "--url" => url = Some(value.to_owned()),
+            "--header" => head.push_str(&format!("{value}\r\n")),
+            "--acknowledged" => acknowledged = Some(value.into()),
+            "--connections" => connections = parse(name, value)?,
+            "--requests" => requests = parse(name, value)?,
+            "--first" => first = parse(name, value)?,
+            "--spans" => spans = parse(name, value)?,
+            "--seed" => seed = parse(name, value)?,
+            "--seconds" => seconds = parse(name, value)?,
+            "--rate" => rate = parse(name, value)?,
+            "--from-ns" => from = parse(name, value)?,
+            "--until-ns" => until = parse(name, value)?,
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    })?;
+    let url = url.ok_or_else(|| Error::Arguments("--url is missing".to_owned()))?;
+    let (address, path) = split_url(&url)?;
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-protobuf\r\n{head}");
+    Ok(Export {
+        address: address.to_owned(),
+        head,
+        traffic: Traffic::new(seed, spans),
+        connections,
+        requests,
+        first,
+        limit: (seconds > 0.0).then(|| Duration::from_secs_f64(seconds)),
+        rate: (rate > 0.0).then_some(rate),
+        between: (from < until).then_some((from, until)),
+        acknowledged,
     })
 }
 
@@ -124,5 +166,6 @@ mod tests {
             assert!(load(words(line)).is_err(), "{line}");
         }
         assert!(stub(words("--port 70000")).is_err());
+        assert!(export(words("--requests 3")).is_err());
     }
 }

@@ -1,16 +1,20 @@
-//! What do the benches need that must cost next to nothing? A stub upstream and a load generator.
+//! What do the benches need that must cost next to nothing? A stub upstream, a load generator, and exporters of traces.
 //!
 //! Gateways are measured on the same cores as the stub and the load, so every microsecond spent here flatters a slow
 //! gateway and slows a fast one. Both sides therefore speak HTTP/1.1 by hand on one thread each.
 //!
-//! Reading order: [`arguments`] → [`message`] → [`stub`] → [`connection`] → [`load`] → [`summary`].
+//! Reading order: [`arguments`] → [`message`] → [`stub`] → [`connection`] → [`load`] → [`summary`];
+//! [`protobuf`] → [`traffic`] → [`export`].
 
 mod arguments;
 mod connection;
+mod export;
 mod load;
 mod message;
+mod protobuf;
 mod stub;
 mod summary;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -20,7 +24,12 @@ qd-bench stub [--port 9100] [--delay-ms 20] [--events 20] [--event-gap-ms 0]
 qd-bench load --url http://127.0.0.1:PORT/PATH [--connections 64] [--seconds 10] [--warm-up 2] [--rate 0]
               [--header 'name: value']… [--body JSON]
     Closed loop on every connection, or with --rate an open loop in which latency counts from the intended start.
-    Prints one JSON object.";
+    Prints one JSON object.
+qd-bench export --url http://127.0.0.1:PORT/v1/traces [--connections 4] [--requests 100] [--first 0] [--spans 512]
+                [--seconds S] [--rate 0] [--seed 1] [--from-ns T --until-ns T] [--acknowledged FILE]
+                [--header 'name: value']…
+    Sends traces as OTLP over HTTP, made from the seed and each request's number. A closed loop, in which a refused
+    request is sent again; or with --rate an open one, in which it is counted and given up. Prints one JSON object.";
 
 /// Why a run could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +73,10 @@ fn run() -> Result<(), Error> {
             println!("{summary}");
             Ok(())
         }
-        _ => Err(Error::Arguments("say stub or load".to_owned())),
+        Some("export") => {
+            println!("{}", tasks.block_on(&runtime, export::drive(arguments::export(words)?))?);
+            Ok(())
+        }
+        _ => Err(Error::Arguments("say stub, load or export".to_owned())),
     }
 }

@@ -77,11 +77,11 @@ impl Samples {
     }
 }
 
-fn micros(duration: Duration) -> u32 {
+pub(crate) fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
-fn percentiles(sorted_us: &[u32]) -> serde_json::Value {
+pub(crate) fn percentiles(sorted_us: &[u32]) -> serde_json::Value {
     let at = |q: f64| percentile(sorted_us, q);
     json!({"p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p99_9": at(0.999), "max": at(1.0)})
 }

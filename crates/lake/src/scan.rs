@@ -3,7 +3,8 @@
 //! The provider is made for one query and holds what that query began with, so a seal or compaction meanwhile
 //! neither hides a row nor shows it twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -14,13 +15,13 @@ use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::logical_expr::utils::{conjunction, split_binary, split_conjunction};
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
@@ -29,6 +30,8 @@ use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 
 use parking_lot::Mutex;
+use parquet::arrow::arrow_reader::RowSelection;
+use qd_base::SegmentId;
 use qd_catalog::Tombstone;
 
 use crate::TableSpec;
@@ -36,6 +39,7 @@ use crate::horizon::Horizons;
 use crate::segment::Segment;
 use crate::subject::{all, pending, visible};
 use crate::tables::TableSnapshot;
+use crate::words::Sought;
 
 /// Under this address the query engine finds the folder of the segments, and nothing else.
 pub(crate) const SEGMENTS_URL: &str = "lake://segments";
@@ -80,12 +84,14 @@ impl TableProvider for TableScan {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let segments = self.prune(state, filters)?;
+        let (segments, chosen) = self.search(segments, filters).await;
         self.read.lock().extend(segments.iter().cloned());
         // With a filter above, the first rows of a scan may not be the first that pass.
         let limit = limit.filter(|_| filters.is_empty());
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         for (hidden, segments) in by_hidden(segments, &self.snapshot) {
-            parts.push(self.scan_segments(state, &segments, &hidden, projection, limit)?);
+            let files = groups(state, &segments, &chosen);
+            parts.push(self.scan_files(state, files, &hidden, projection, limit)?);
         }
         if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
             parts.push(self.scan_staged(projection)?);
@@ -112,21 +118,42 @@ impl TableScan {
         Ok(segments.into_iter().zip(keep).filter_map(|(segment, keep)| keep.then_some(segment)).collect())
     }
 
-    /// Segments of which the same is to be hidden, without the rows that are.
-    fn scan_segments(
+    /// Where filters ask for texts: the segments that may hold them, and which of their rows do. Of a segment whose words
+    /// are not known, or tell nothing, all rows may.
+    async fn search(&self, segments: Vec<Arc<Segment>>, filters: &[Expr]) -> (Vec<Arc<Segment>>, Chosen) {
+        let summaries = &self.snapshot.spec.summaries;
+        let Some(place) = summaries.iter().position(|summary| !summary.searched.is_empty()) else {
+            return (segments, Chosen::default());
+        };
+        let demands = demands(filters, &summaries[place].searched);
+        if demands.is_empty() {
+            return (segments, Chosen::default());
+        }
+        let looking = segments.iter().map(|segment| {
+            let (segment, demands) = (Arc::clone(segment), Arc::clone(&demands));
+            tokio::task::spawn_blocking(move || chosen_rows(&segment, place, &demands))
+        });
+        let found = futures::future::join_all(looking).await;
+        let found = segments.into_iter().zip(found.into_iter().map(|rows| rows.unwrap_or(None)));
+        let found: Vec<_> = found.filter(|(_, rows)| rows.as_ref().is_none_or(RowSelection::selects_any)).collect();
+        let chosen = found.iter().filter_map(|(segment, rows)| Some((segment.record.id, rows.clone()?))).collect();
+        (found.into_iter().map(|(segment, _)| segment).collect(), chosen)
+    }
+
+    /// Files of segments of which the same is to be hidden, without the rows that are.
+    fn scan_files(
         &self,
         state: &dyn Session,
-        segments: &[Arc<Segment>],
+        files: Vec<FileGroup>,
         hidden: &Hidden,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = &self.snapshot.scan_schema;
-        let groups = groups(state, segments);
         if hidden.is_nothing() {
-            return parquet_scan(state, schema, groups, projection, limit);
+            return parquet_scan(state, schema, files, projection, limit);
         }
-        self.without(hidden, projection, |columns| parquet_scan(state, schema, groups, Some(columns), None))
+        self.without(hidden, projection, |columns| parquet_scan(state, schema, files, Some(columns), None))
     }
 
     fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -225,8 +252,51 @@ fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<Sche
     }
 }
 
+/// The rows of segments that may hold what is looked for; of others all may.
+type Chosen = HashMap<SegmentId, RowSelection>;
+
+/// The texts that filters ask for in columns whose words are listed: of each list, a row must have one.
+pub(crate) fn demands(filters: &[Expr], searched: &[&str]) -> Arc<[Vec<Sought>]> {
+    let demand = |filter: &Expr| {
+        let texts =
+            split_binary(filter, Operator::Or).into_iter().map(|part| contained(part, searched)).collect::<Option<_>>();
+        let mut texts: Vec<Sought> = texts?;
+        texts.dedup();
+        Some(texts)
+    };
+    filters.iter().flat_map(split_conjunction).filter_map(demand).collect()
+}
+
+/// The text that `contains(lower(column), text)` asks for.
+fn contained(expression: &Expr, searched: &[&str]) -> Option<Sought> {
+    let Expr::ScalarFunction(contains) = expression else { return None };
+    let [Expr::ScalarFunction(lower), Expr::Literal(text, _)] = contains.args.as_slice() else { return None };
+    let [Expr::Column(column)] = lower.args.as_slice() else { return None };
+    let asked = contains.name() == "contains" && lower.name() == "lower" && searched.contains(&column.name.as_str());
+    Sought::of(text.try_as_str().flatten().filter(|_| asked)?)
+}
+
+/// The rows of a segment that may hold one text of each demand; `None` when nothing is known of that.
+pub(crate) fn chosen_rows(segment: &Segment, place: usize, demands: &[Vec<Sought>]) -> Option<RowSelection> {
+    let words = segment.summaries.get(place)?;
+    let rows = usize::try_from(segment.record.rows).ok()?;
+    let found = demands.iter().filter_map(|texts| {
+        let rows = texts.iter().map(|text| selection(text, &words.file.path, rows)).collect::<Option<Vec<_>>>()?;
+        rows.into_iter().reduce(|some, others| some.union(&others))
+    });
+    found.reduce(|some, others| some.intersection(&others))
+}
+
+fn selection(text: &Sought, words: &Path, rows: usize) -> Option<RowSelection> {
+    let ranges = text.rows(words, rows).unwrap_or_else(|cause| {
+        tracing::debug!(words = %words.display(), %cause, "the words of a segment cannot be read");
+        None
+    })?;
+    Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), rows))
+}
+
 /// Spreads segments over as many groups as there are threads, the largest first, so that each has the same work.
-fn groups(state: &dyn Session, segments: &[Arc<Segment>]) -> Vec<FileGroup> {
+fn groups(state: &dyn Session, segments: &[Arc<Segment>], chosen: &Chosen) -> Vec<FileGroup> {
     let count = state.config().target_partitions().clamp(1, segments.len().max(1));
     let mut groups = vec![(0_u64, Vec::new()); count];
     let mut segments = segments.to_vec();
@@ -234,7 +304,11 @@ fn groups(state: &dyn Session, segments: &[Arc<Segment>]) -> Vec<FileGroup> {
     for segment in segments {
         if let Some((bytes, files)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             *bytes += segment.record.bytes;
-            files.push(file(&segment).with_statistics(Arc::clone(&segment.statistics)));
+            let file = file(&segment).with_statistics(Arc::clone(&segment.statistics));
+            files.push(match chosen.get(&segment.record.id) {
+                Some(rows) => file.with_extension(ParquetRowSelection::new(rows.clone())),
+                None => file,
+            });
         }
     }
     groups.into_iter().map(|(_, files)| FileGroup::new(files)).collect()

@@ -42,6 +42,8 @@ pub struct Summary {
     /// Derives it from the rows of a segment, which come in the order of their table. The same rows make the same
     /// summary, whose file takes the place of one that was damaged.
     pub derive: fn(Batches) -> Batches,
+    /// The text columns whose words it lists, for searches; see [`crate::words`]. Most summaries list none.
+    pub searched: Vec<&'static str>,
 }
 
 impl Summary {

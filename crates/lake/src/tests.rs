@@ -24,6 +24,7 @@ mod query;
 mod seal;
 mod subject;
 mod summary;
+mod words;
 
 pub(crate) const EVENTS: &str = "events";
 

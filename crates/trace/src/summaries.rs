@@ -92,8 +92,14 @@ pub(crate) fn summaries() -> Vec<Summary> {
         },
         columns: COLUMNS.to_vec(),
         derive: resolution.derive(),
+        searched: Vec::new(),
     };
-    Resolution::ALL.map(summary).into()
+    let words = qd_lake::words::summary(
+        "span_words".parse().expect("the constant is a valid table name"),
+        "start_time",
+        &["input", "output", "status_message"],
+    );
+    Resolution::ALL.map(summary).into_iter().chain([words]).collect()
 }
 
 /// What summaries are derived from.

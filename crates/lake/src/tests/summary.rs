@@ -24,7 +24,10 @@ fn summarized_table() -> TableSpec {
         group_column: None,
         ..events_table()
     };
-    TableSpec { summaries: vec![Summary { table, columns: vec!["time", "n"], derive: by_minute }], ..events_table() }
+    TableSpec {
+        summaries: vec![Summary { table, columns: vec!["time", "n"], derive: by_minute, searched: Vec::new() }],
+        ..events_table()
+    }
 }
 
 fn by_minute(rows: Batches) -> Batches {
