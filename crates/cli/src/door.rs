@@ -174,7 +174,8 @@ impl Door {
     /// As [`Door::json`].
     pub async fn post_text(&self, path: &str, body: String) -> Result<Value, Error> {
         let answer = self.send_text(Method::POST, path, body).await?;
-        let bytes = whole(answer.body).await.map_err(|cause| Error::Answer { request: format!("POST {path}"), cause })?;
+        let bytes =
+            whole(answer.body).await.map_err(|cause| Error::Answer { request: format!("POST {path}"), cause })?;
         if !answer.status.is_success() {
             return Err(match answer.status {
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Error::Busy,

@@ -1,20 +1,19 @@
 //! Spans and scores that other tools exported, as ours.
 //!
-//! A record of an export is first told in the attributes of its dialect, and then read as if it had come over OTLP: one
-//! table says what an attribute means, wherever it comes from. Identifiers follow from those of the export, so that a
+//! A record of an export is first told in the attributes of its dialect; one place says what these mean. Identifiers follow from those of the export, so that a
 //! file which is imported twice shows each span once. What has no field of ours is kept among the attributes.
 
+mod attributes;
 mod langfuse;
 mod phoenix;
 
 use std::fmt;
 use std::str::FromStr;
 
-use qd_base::{Extra, ProjectName, Sha256Hex, SpanId, Timestamp, TraceId};
+use qd_base::{Extra, Picodollars, ProjectName, Sha256Hex, SpanId, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::otlp::read::Reader;
 use crate::{Error, PriceTable, Score, Span, Status};
 
 crate::span::words!(
@@ -74,21 +73,20 @@ impl Importer<'_> {
     pub fn read(&self, source: Source, record: Map<String, Value>) -> Result<Imported, Refused> {
         match source {
             Source::Langfuse => langfuse::read(self, record),
-            Source::Phoenix => phoenix::read(record).map(|told| Imported { spans: vec![self.span(told)], scores: vec![] }),
+            Source::Phoenix => {
+                phoenix::read(record).map(|told| Imported { spans: vec![self.span(told)], scores: vec![] })
+            }
             Source::Jsonl => Err(Refused("it is a span of our own form, which is read elsewhere".to_owned())),
         }
     }
 
+    /// What a span's tokens cost by the prices in force, for one without a cost; `None` when no price is known.
+    pub fn price(&self, span: &Span) -> Option<Picodollars> {
+        attributes::price(self.prices, span)
+    }
+
     fn span(&self, told: Told) -> Span {
-        let reader = Reader { project: self.project, prices: self.prices, now: told.end };
-        let Told { trace_id, span_id, parent_id, name, start, end, status, status_message, attributes } = told;
-        let mut span = reader.imported(trace_id, span_id, name, start, attributes);
-        (span.parent_id, span.end) = (parent_id, end.max(start));
-        if let Some(status) = status {
-            span.status = status;
-        }
-        span.status_message = status_message.or(span.status_message);
-        span
+        attributes::span(self.project, self.prices, told)
     }
 }
 

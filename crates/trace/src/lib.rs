@@ -4,7 +4,7 @@
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`] → [`export`]; and how
+//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`] → [`export`] → [`import`]; and how
 //! it goes again: [`retention`] → [`erasure`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
@@ -15,6 +15,7 @@ pub mod erasure;
 pub mod export;
 pub mod filter;
 pub mod group;
+pub mod import;
 pub mod listing;
 pub mod overview;
 pub mod payload;

@@ -76,7 +76,12 @@ async fn erase(context: &Context, door: &Door, id: &str, detach: bool) -> Result
         erased["job"] = job::follow(door, &begun, "erasing", context.progress).await?;
     }
     if context.printer.is_for_people() {
-        erased["job"] = format!("{} {}", erased["job"]["id"].as_str().unwrap_or_default(), erased["job"]["state"].as_str().unwrap_or_default()).into();
+        erased["job"] = format!(
+            "{} {}",
+            erased["job"]["id"].as_str().unwrap_or_default(),
+            erased["job"]["state"].as_str().unwrap_or_default()
+        )
+        .into();
     }
     context.printer.object(&erased)
 }

@@ -36,9 +36,13 @@ fn an_export_is_imported_as_it_was() {
     let exported = one.path().join("out.jsonl");
     let said = one.json(&["trace", "export", "--to", &name(&exported)]);
     assert_eq!(said["bytes"], std::fs::metadata(&exported).expect("it is there").len());
-    assert_eq!(std::fs::read_dir(one.path()).expect("a folder").filter(|entry| {
-        entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("partial")
-    }).count(), 0);
+    assert_eq!(
+        std::fs::read_dir(one.path())
+            .expect("a folder")
+            .filter(|entry| { entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("partial") })
+            .count(),
+        0
+    );
     let sorted = |path: &std::path::Path| {
         let mut lines: Vec<_> = std::fs::read_to_string(path).expect("text").lines().map(str::to_owned).collect();
         lines.sort();
@@ -58,7 +62,10 @@ fn an_export_is_imported_as_it_was() {
     let parquet = other.path().join("out.parquet");
     other.print(&["trace", "export", "--format", "parquet", "--user", "user-1", "--to", &name(&parquet)]);
     assert!(std::fs::read(&parquet).expect("it is there").starts_with(b"PAR1"));
-    assert_eq!(other.run(&["trace", "export", "--to", &name(&other.path().join("no/such/folder/x"))]).status.code(), Some(1));
+    assert_eq!(
+        other.run(&["trace", "export", "--to", &name(&other.path().join("no/such/folder/x"))]).status.code(),
+        Some(1)
+    );
     assert_eq!(other.run(&["trace", "import", "no-such-file"]).status.code(), Some(1));
 }
 
@@ -74,5 +81,8 @@ fn files_of_other_tools_are_known_by_what_is_in_them() {
     let sum = place.json(&["trace", "import", csv.to_str().expect("text")]);
     assert_eq!((&sum["records"], &sum["spans"]), (&json!(1), &json!(1)), "{sum}");
     let rows = place.json(&["sql", "SELECT model, input_tokens, output_tokens, cost_picodollars FROM spans"]);
-    assert_eq!(rows, json!([{"model": "gpt-4o", "input_tokens": 7, "output_tokens": 3, "cost_picodollars": 47_500_000}]));
+    assert_eq!(
+        rows,
+        json!([{"model": "gpt-4o", "input_tokens": 7, "output_tokens": 3, "cost_picodollars": 47_500_000}])
+    );
 }

@@ -146,7 +146,8 @@ fn object(value: Value, what: &str) -> Result<Map<String, Value>, Refused> {
 fn read_trace(importer: &Importer<'_>, mut fields: Fields, imported: &mut Imported) -> Result<(), Refused> {
     let id = fields.text(&["id", "traceid"]).ok_or_else(|| refused("it has no id of a trace"))?;
     let start = fields.time(&["timestamp", "starttime", "createdat"])?;
-    let start = start.ok_or_else(|| refused("it has no timestamp, as a trace has, and no startTime, as an observation"))?;
+    let start =
+        start.ok_or_else(|| refused("it has no timestamp, as a trace has, and no startTime, as an observation"))?;
     let mut around = Around { trace: Some(id.clone()), shared: Extra::new(), has_span: true };
     for (names, attribute) in SHARED {
         if let Some(value) = fields.take(names) {
@@ -222,7 +223,8 @@ fn observation(mut fields: Fields, around: &Around) -> Result<Told, Refused> {
     let id = fields.text(&["id", "observationid", "spanid"]).ok_or_else(|| refused("the observation has no id"))?;
     let trace = fields.text(&["traceid"]).or_else(|| around.trace.clone());
     let trace = trace.ok_or_else(|| refused(format!("the observation {id} has no traceId")))?;
-    let start = fields.time(&["starttime"])?.ok_or_else(|| refused(format!("the observation {id} has no startTime")))?;
+    let start =
+        fields.time(&["starttime"])?.ok_or_else(|| refused(format!("the observation {id} has no startTime")))?;
     let end = fields.time(&["endtime"])?;
     let parent = fields.text(&["parentobservationid", "parentid"]);
     let name = fields.text(&["name"]).unwrap_or_else(|| "observation".to_owned());
@@ -289,7 +291,9 @@ fn take_older(fields: &mut Fields, attributes: &mut Extra) {
     let columns = [("input", ["prompttokens", "inputusage"]), ("output", ["completiontokens", "outputusage"])];
     for (name, columns) in columns {
         let column = fields.take(&columns).and_then(|value| text(&value)?.parse::<u64>().ok());
-        column.into_iter().for_each(|count| drop(usage.entry(name).or_insert(count.into())));
+        if let Some(count) = column {
+            usage.entry(name).or_insert(count.into());
+        }
     }
     if !usage.is_empty() {
         attributes.entry("langfuse.observation.usage_details").or_insert(usage.into());

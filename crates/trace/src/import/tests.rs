@@ -62,7 +62,10 @@ fn a_trace_of_langfuse_becomes_a_span_around_its_observations() {
     assert_eq!((answer.kind, trace.kind), (SpanKind::Llm, SpanKind::Chain));
     for span in &imported.spans {
         assert_eq!((span.session_id.as_deref(), span.user_id.as_deref()), (Some("s-1"), Some("ada")));
-        assert_eq!((span.environment.as_deref(), &span.tags), (Some("production"), &vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(
+            (span.environment.as_deref(), &span.tags),
+            (Some("production"), &vec!["a".to_owned(), "b".to_owned()])
+        );
     }
     assert_eq!(answer.model.as_deref(), Some("gpt-4o-2024-08-06"));
     // Counts of Langfuse do not include each other: 600 and 400 from a cache are an input of 1000.
@@ -73,8 +76,14 @@ fn a_trace_of_langfuse_becomes_a_span_around_its_observations() {
     assert_eq!((answer.prompt_name.as_deref(), answer.prompt_version), (Some("support"), Some(3)));
     assert!(trace.input.as_ref().unwrap().as_str().contains("why"), "{:?}", trace.input);
     let [score] = &imported.scores[..] else { panic!("{:?}", imported.scores) };
-    assert_eq!((score.id, score.span_id), ("01890000-0000-7000-8000-000000000001".parse::<ScoreId>().unwrap(), Some(answer.span_id)));
-    assert_eq!((&score.value, score.source, score.user_id.as_deref()), (&ScoreValue::Number(1.0), ScoreSource::Human, Some("ada")));
+    assert_eq!(
+        (score.id, score.span_id),
+        ("01890000-0000-7000-8000-000000000001".parse::<ScoreId>().unwrap(), Some(answer.span_id))
+    );
+    assert_eq!(
+        (&score.value, score.source, score.user_id.as_deref()),
+        (&ScoreValue::Number(1.0), ScoreSource::Human, Some("ada"))
+    );
 }
 
 /// `printf 'span a-name-of-their-own' | sha256sum | head -c 16`
@@ -116,7 +125,10 @@ fn the_files_of_scheduled_exports_and_csv_are_read_too() {
         "data_type": "CATEGORICAL", "source": "EVAL", "timestamp": "2026-01-31 10:00:00.000000",
     });
     let imported = import(Source::Langfuse, score).unwrap();
-    assert_eq!((&imported.scores[0].value, imported.scores[0].source), (&ScoreValue::Label("kind".into()), ScoreSource::Model));
+    assert_eq!(
+        (&imported.scores[0].value, imported.scores[0].source),
+        (&ScoreValue::Label("kind".into()), ScoreSource::Model)
+    );
 }
 
 /// A row of the data frame as `to_json(orient="records", lines=True)` writes it.
@@ -141,7 +153,8 @@ fn a_row_of_phoenix_is_a_span() {
     assert_eq!((span.model.as_deref(), span.provider.as_deref()), (Some("gpt-4o"), Some("openai")));
     assert_eq!(span.cost, Some(Picodollars::new(47_500_000)), "7 × $2.50 + 3 × $10 per million tokens");
     assert_eq!((span.session_id.as_deref(), span.user_id.as_deref()), (Some("s"), Some("ada")));
-    let read = |payload: &Option<crate::Payload>| serde_json::from_str::<Value>(payload.as_ref().unwrap().as_str()).unwrap();
+    let read =
+        |payload: &Option<crate::Payload>| serde_json::from_str::<Value>(payload.as_ref().unwrap().as_str()).unwrap();
     assert_eq!(read(&span.input)[0]["content"], "hi");
     assert_eq!(read(&span.output)[0]["content"], "hello");
     assert_eq!(span.attributes["metadata"], json!({"a": {"b": 1}}));
@@ -169,7 +182,12 @@ fn what_is_no_record_says_why() {
 #[test]
 fn times_in_all_their_forms() {
     let expected = Some(at("2026-01-31T10:00:00.5Z"));
-    for text in ["2026-01-31T10:00:00.5Z", "2026-01-31 10:00:00.500000", "2026-01-31T12:00:00.5+02:00", " 2026-01-31T05:00:00.5-05:00"] {
+    for text in [
+        "2026-01-31T10:00:00.5Z",
+        "2026-01-31 10:00:00.500000",
+        "2026-01-31T12:00:00.5+02:00",
+        " 2026-01-31T05:00:00.5-05:00",
+    ] {
         assert_eq!(time(&json!(text)), expected, "{text}");
     }
     assert_eq!(time(&json!(1_769_853_600_500_i64)), expected);

@@ -80,8 +80,7 @@ fn read_one(
     from: Option<Source>,
     text: &RawValue,
 ) -> std::result::Result<Imported, String> {
-    let record: Map<String, Value> =
-        serde_json::from_str(text.get()).map_err(|_| "it is no JSON object".to_owned())?;
+    let record: Map<String, Value> = serde_json::from_str(text.get()).map_err(|_| "it is no JSON object".to_owned())?;
     let source = from.or_else(|| guess(&record));
     match source.ok_or("it is a record neither of Langfuse's nor of Phoenix's nor of our own; `from` says whose")? {
         // From its text, so that payloads stay as they are written.

@@ -152,7 +152,9 @@ impl Sum {
         };
         match self.refused {
             0 => Ok(()),
-            refused => Err(Error::Failed { message: format!("{refused} {what} could not be read; all others are imported") }),
+            refused => {
+                Err(Error::Failed { message: format!("{refused} {what} could not be read; all others are imported") })
+            }
         }
     }
 }

@@ -222,7 +222,8 @@ impl<'de> Visitor<'de> for Elements<'_> {
 
 /// The rows of an object of columns, each an object of values by row; anything else is one record.
 fn rows_of_columns(record: Map<String, Value>) -> Vec<Value> {
-    let is_column = |(name, value): (&String, &Value)| value.is_object() && !["context", "attributes"].contains(&name.as_str());
+    let is_column =
+        |(name, value): (&String, &Value)| value.is_object() && !["context", "attributes"].contains(&name.as_str());
     if !record.contains_key("name") || !record.iter().all(is_column) {
         return vec![Value::Object(record)];
     }
@@ -247,7 +248,8 @@ fn csv(mut source: impl BufRead, send: Hand<'_>) -> Result<(), String> {
             true => Ok(header.iter().cloned().zip(row.into_iter().map(Value::String)).collect::<Map<_, _>>()),
             false => Err(format!("it has {} fields, the header has {}", row.len(), header.len())),
         });
-        let json = record.and_then(|record| serde_json::value::to_raw_value(&record).map_err(|cause| cause.to_string()));
+        let json =
+            record.and_then(|record| serde_json::value::to_raw_value(&record).map_err(|cause| cause.to_string()));
         if !send(begins, json) {
             return Ok(());
         }
@@ -298,7 +300,9 @@ fn split(row: &[u8]) -> Result<Vec<String>, String> {
 
 fn parquet(path: &Path, send: Hand<'_>) -> Result<(), String> {
     if path == Path::new("-") {
-        return Err("a Parquet file is read from its end, which standard input does not allow; name the file".to_owned());
+        return Err(
+            "a Parquet file is read from its end, which standard input does not allow; name the file".to_owned()
+        );
     }
     let mut place = 1;
     for batch in qd_lake::read_parquet(path).map_err(|error| error.chain())? {
@@ -343,7 +347,12 @@ mod tests {
     #[test]
     fn lines_have_their_numbers_and_bad_ones_do_not_end_the_file() {
         let bad = "it is not JSON: expected value at line 1 column 1";
-        check("{\"a\":1}\n\n nonsense\n{\"a\": 1.50}", "x", Form::Lines, &[(1, "{\"a\":1}"), (3, bad), (4, "{\"a\": 1.50}")]);
+        check(
+            "{\"a\":1}\n\n nonsense\n{\"a\": 1.50}",
+            "x",
+            Form::Lines,
+            &[(1, "{\"a\":1}"), (3, bad), (4, "{\"a\": 1.50}")],
+        );
         check("", "x", Form::Lines, &[]);
         check("\u{feff}{\"a\":1}\r\n", "x", Form::Lines, &[(1, "{\"a\":1}")]);
     }
