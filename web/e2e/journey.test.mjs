@@ -239,6 +239,53 @@ async function followGroups(page, { url }, by) {
   return groups.map(({ name }) => name).sort();
 }
 
+test("statistics lead to their calls, and a budget is made and removed", async () => {
+  const counted = await openHouse();
+  try {
+    await seed(counted);
+    const { page, faults } = await openPage(browser, counted);
+    await signIn(page, counted);
+    await page.keyboard.press("g");
+    await page.keyboard.press("x");
+    await page.waitForURL(/\/stats/);
+    const speed = page.getByRole("table", { name: "Speed by model" });
+    await speed.getByRole("row").filter({ hasText: "gpt-4o-mini" }).waitFor();
+    await page.getByRole("table", { name: "Lines by model" }).getByRole("row").filter({ hasText: "gpt-4o-mini" }).getByText("±").first().waitFor();
+    await page.getByRole("img", { name: /^Latency by tokens of the answer: \d+ calls/ }).waitFor();
+    await page.getByRole("img", { name: /beyond the line/ }).waitFor();
+    await aBudget(page, counted);
+    assert.deepEqual(await violations(page), []);
+    const kind = page.getByRole("table", { name: "Errors by kind" }).getByRole("row").filter({ hasText: "Upstream failed" });
+    const told = await kind.getByRole("cell").nth(1).textContent();
+    await kind.getByRole("link").first().click();
+    await page.waitForURL(/failure=upstream_5xx/);
+    await page.getByText(new RegExp(`^${told} traces?, no more in this range\\.$`)).waitFor();
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  } finally {
+    await counted.stop();
+  }
+});
+
+/** Made in the form, shown with what is used of it, removed after a question. */
+async function aBudget(page, counted) {
+  await page.getByRole("button", { name: "New budget" }).click();
+  const form = page.getByRole("dialog", { name: "New budget" });
+  await form.getByRole("textbox", { name: "Name" }).fill("crew");
+  await form.getByRole("button", { name: "Create" }).click();
+  await form.getByText("The limit must be a number above zero.").waitFor();
+  await form.getByRole("textbox", { name: "Limit" }).fill("25");
+  await form.getByRole("button", { name: "Create" }).click();
+  const row = page.getByRole("table", { name: "Budgets" }).getByRole("row").filter({ hasText: "crew" });
+  await row.getByText("$25.00 a month").waitFor();
+  const [budget] = (await counted.api("/api/v1/budgets")).data;
+  assert.deepEqual([budget.name, budget.limit_picodollars, budget.period], ["crew", 25e12, "month"]);
+  await row.getByRole("button", { name: "Remove crew" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await row.waitFor({ state: "hidden" });
+  assert.deepEqual((await counted.api("/api/v1/budgets")).data, []);
+}
+
 test("who only reads is shown nothing that would be refused", async () => {
   await house.api("/api/v1/accounts", { method: "POST", body: { name: "vera", password: "a long enough password", role: "viewer" } });
   const { page, faults } = await openPage(browser, house);

@@ -29,6 +29,7 @@ mod state;
 
 pub mod error;
 
+mod exposition;
 mod extract;
 mod json;
 mod reply;

@@ -4,10 +4,12 @@
 
 pub mod account;
 pub mod audit;
+pub mod budget;
 pub mod health;
 pub mod job;
 pub mod key;
 pub mod lake;
+pub mod metrics;
 pub mod model;
 pub mod model_route;
 pub mod overview;
@@ -19,6 +21,7 @@ pub mod score;
 pub mod session;
 pub mod sign_in;
 pub mod sql;
+pub mod stats;
 pub mod status;
 pub mod trace;
 pub mod user;

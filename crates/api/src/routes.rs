@@ -20,6 +20,8 @@ pub fn table() -> Vec<Route> {
         noun::price::routes(),
         noun::trace::routes(),
         noun::overview::routes(),
+        noun::stats::routes(),
+        noun::budget::routes(),
         noun::session::routes(),
         noun::user::routes(),
         noun::score::routes(),
@@ -34,6 +36,7 @@ pub fn table() -> Vec<Route> {
         noun::sign_in::routes(),
         noun::audit::routes(),
         noun::status::routes(),
+        noun::metrics::routes(),
         noun::health::routes(),
     ];
     parts.into_iter().flatten().collect()

@@ -12,6 +12,9 @@ pub enum Error {
     /// A time that is not RFC 3339, or lies outside the years 1678 to 2262 that 64-bit nanoseconds hold.
     #[error("{text:?} is not a time: write RFC 3339, as in 2026-01-31T12:00:00Z, between 1678 and 2262")]
     Time { text: String },
+    /// A stretch of the calendar that is none.
+    #[error("{text:?} is not a period: use day, week or month")]
+    Period { text: String },
     /// A time range that ends before it starts.
     #[error("a time range ends before it starts: from {from} to {to}")]
     Range { from: crate::Timestamp, to: crate::Timestamp },
@@ -31,6 +34,10 @@ impl Error {
 
     pub(crate) fn time(text: &str) -> Self {
         Self::Time { text: Self::shorten(text) }
+    }
+
+    pub(crate) fn period(text: &str) -> Self {
+        Self::Period { text: Self::shorten(text) }
     }
 
     fn shorten(text: &str) -> String {

@@ -3,7 +3,7 @@
 //! The nouns that every room shares, as types that cannot hold a wrong value: a [`TraceId`] is sixteen bytes,
 //! a [`ModelName`] has been validated, [`Picodollars`] is an integer, a [`Secret`] does not print.
 //!
-//! Reading order: [`id`] → [`name`] → [`time`] → [`money`] → [`usage`] → [`hash`] → [`secret`], then what is
+//! Reading order: [`id`] → [`name`] → [`time`] → [`period`] → [`money`] → [`usage`] → [`hash`] → [`secret`], then what is
 //! said to a model and what it answers: [`chat`] → [`completion`] → [`embedding`].
 
 pub mod chat;
@@ -13,6 +13,7 @@ pub mod hash;
 pub mod id;
 pub mod money;
 pub mod name;
+pub mod period;
 pub mod secret;
 pub mod time;
 pub mod usage;
@@ -24,6 +25,7 @@ pub use hash::Sha256Hex;
 pub use id::{JobId, KeyId, ProjectId, RequestId, ScoreId, SegmentId, SpanId, TraceId, VersionId};
 pub use money::Picodollars;
 pub use name::{AccountName, ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
+pub use period::Period;
 pub use secret::Secret;
 pub use time::{TimeRange, Timestamp};
 pub use usage::Usage;

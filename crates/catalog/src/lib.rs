@@ -1,4 +1,4 @@
-//! What versions, labels, lineage, jobs, keys, accounts, projects, providers, routes, audit entries exist?
+//! What versions, labels, lineage, jobs, keys, accounts, projects, providers, routes, budgets, audit entries exist?
 //!
 //! A [`Catalog`] is two SQLite files: `catalog.db` for what people and programs author, and `lake.db` for where
 //! the rows of the lake are, so that a group commit of the lake never waits for a key or a job, nor they for it.
@@ -6,7 +6,7 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
-//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`audit`]); [`setting`], [`price`] and [`retention`]; and where the lake's rows are
+//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
 pub mod master;
@@ -25,6 +25,7 @@ pub mod watch;
 
 pub mod account;
 pub mod audit;
+pub mod budget;
 pub mod key;
 pub mod provider;
 pub mod route;
@@ -50,6 +51,7 @@ mod testing;
 pub use account::{Account, AccountChange, Role, check_password};
 pub use artifact::{Artifact, ArtifactKind, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
+pub use budget::{Budget, BudgetBy, BudgetLimit, BudgetScope, StoredBudget};
 pub use error::Error;
 pub use job::{Happening, Job, JobEvent, JobKind, JobState, Progress};
 pub use key::{KeyRecord, NewKey, Principal, Scope, Scopes};

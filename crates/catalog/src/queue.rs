@@ -107,6 +107,18 @@ impl Catalog {
         Ok(Listed::of(column::all(&rows, Job::read)?, &page, |job| job.id))
     }
 
+    /// How many jobs of all projects are in each state; a state without jobs is left out.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Corrupt`] when they cannot be counted.
+    pub async fn count_jobs(&self) -> Result<Vec<(JobState, u64)>> {
+        let rows = sqlx::query("SELECT state, COUNT(*) AS jobs FROM job GROUP BY state ORDER BY state")
+            .fetch_all(self.db().readers())
+            .await
+            .map_err(Error::database("counting jobs"))?;
+        column::all(&rows, |row| Ok((row.parsed("state")?, row.count("jobs")?)))
+    }
+
     /// The events of a job with larger numbers than `after`, at most [`MAX_EVENTS`].
     ///
     /// # Errors

@@ -124,6 +124,22 @@ Examples:
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),
+    /// What many calls come to: percentiles, lines by length, errors, tokens, cost, retries
+    #[command(subcommand)]
+    Stats(Stats),
+    /// Watch the server live: calls, errors, tokens, cost, latency by model, queues, the last calls
+    #[command(after_help = "\
+Keys: q leaves, p pauses, ← and → choose the column to sort by, ↑ and ↓ turn the order round, w changes the window,
+tab goes to the next project.
+
+Examples:
+  quarterdeck top
+  quarterdeck top --once                     one frame as text
+  quarterdeck top --once --output json       what it is drawn from")]
+    Top(Top),
+    /// What calls may come to in a day, a week or a month, and how far they are
+    #[command(subcommand)]
+    Budget(Budget),
     /// End users, as traces name them
     #[command(subcommand)]
     User(User),
@@ -606,6 +622,129 @@ pub struct TraceFilter {
     /// Before this moment (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    /// Print one frame as text and end; so it does too when standard output is no terminal
+    #[arg(long)]
+    pub once: bool,
+    /// The time until now that sums and percentiles are of
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = crate::command::stats::read_duration)]
+    pub window: std::time::Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Budget {
+    /// List budgets with what is used of them, and what will be at the end of the period
+    List,
+    /// Add a budget, or change the one of this name
+    #[command(after_help = "\
+Examples:
+  quarterdeck budget set team --period month --usd 250
+  quarterdeck budget set ada --period day --tokens 1000000 --of user=ada
+  quarterdeck budget set gpt --period week --usd 40 --of model=gpt-4o
+
+A budget is told and shown; no call is refused because of it.")]
+    Set(NewBudget),
+    /// Remove a budget
+    Remove { name: String },
+}
+
+/// A budget to set.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("limit").required(true).args(["usd", "tokens"]))]
+pub struct NewBudget {
+    pub name: String,
+    /// day, week (from Monday on) or month, by UTC
+    #[arg(long)]
+    pub period: String,
+    /// The most that calls should cost, in US dollars
+    #[arg(long, value_name = "DOLLARS", value_parser = crate::command::budget::read_dollars)]
+    pub usd: Option<qd_base::Picodollars>,
+    /// The most tokens of prompts and answers
+    #[arg(long, value_name = "TOKENS")]
+    pub tokens: Option<u64>,
+    /// Only calls of one model, provider, user, environment or prompt count
+    #[arg(long, value_name = "WHAT=NAME")]
+    pub of: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Stats {
+    /// Percentiles of latency, time to first token and time per output token
+    #[command(after_help = "\
+Examples:
+  quarterdeck stats latency
+  quarterdeck stats latency --by provider --last 7d
+  quarterdeck stats latency --by prompt --model gpt-4o-mini --output csv")]
+    Latency(StatsGroups),
+    /// How long an answer of n tokens takes: a line for each model, with its errors
+    #[command(after_help = "\
+Latency = base + n × ms per token, by least squares over the calls that ended well. ± are standard errors; `beyond`
+is what calls took beyond the line.
+
+Examples:
+  quarterdeck stats length --last 30d
+  quarterdeck stats length --by provider --output json      with calls to draw")]
+    Length(StatsFilter),
+    /// In which ways calls went wrong
+    #[command(after_help = "Examples:\n  quarterdeck stats errors\n  quarterdeck stats errors --by provider --last 7d")]
+    Errors(StatsFilter),
+    /// Tokens, and which of them came from a prompt cache
+    #[command(after_help = "Examples:\n  quarterdeck stats usage\n  quarterdeck stats usage --by user --last 30d")]
+    Usage(StatsGroups),
+    /// Money, the most expensive first
+    #[command(
+        after_help = "Examples:\n  quarterdeck stats cost --by user --last 30d\n  quarterdeck stats cost --by prompt"
+    )]
+    Cost(StatsGroups),
+    /// Who had to be asked again, and who answered instead
+    #[command(after_help = "Example:\n  quarterdeck stats retries --last 7d")]
+    Retries(StatsFilter),
+}
+
+/// Which calls, and how many groups.
+#[derive(Debug, Args)]
+pub struct StatsGroups {
+    #[command(flatten)]
+    pub filter: StatsFilter,
+    /// Most groups to show
+    #[arg(long, default_value_t = 20, value_name = "GROUPS")]
+    pub limit: usize,
+}
+
+/// Which calls to look at.
+#[derive(Debug, Args)]
+pub struct StatsFilter {
+    /// Tell apart by model, provider, prompt, user, session, environment, release, name or status
+    #[arg(long, value_name = "WHAT")]
+    pub by: Option<String>,
+    /// Of the time until now, as 15m, 24h, 7d or 4w [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = crate::command::stats::read_duration, conflicts_with_all = ["since", "until"])]
+    pub last: Option<std::time::Duration>,
+    /// From this moment on (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this moment (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Asked for by this name, or answered by it
+    #[arg(long)]
+    pub model: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Made from this prompt artifact
+    #[arg(long, value_name = "NAME")]
+    pub prompt: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
+    #[arg(long)]
+    pub tag: Option<String>,
 }
 
 #[derive(Debug, Args)]

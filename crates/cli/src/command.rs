@@ -3,6 +3,7 @@
 //! A command asks the [`Door`](crate::door::Door), and prints what comes back; it decides nothing else.
 
 pub mod account;
+pub mod budget;
 pub mod chat;
 pub mod completions;
 pub mod config;
@@ -17,6 +18,8 @@ pub mod route;
 pub mod score;
 pub mod serve;
 pub mod sql;
+pub mod stats;
+pub mod top;
 pub mod trace;
 pub mod user;
 

@@ -100,6 +100,11 @@ impl Door {
         Ok(Self { way: Way::Socket { client: client(&base)?, base }, key: Some(token), project })
     }
 
+    /// Acts in another project from now on.
+    pub fn act_in(&mut self, project: Option<String>) {
+        self.project = project;
+    }
+
     async fn find(context: &Context) -> Result<Self, Error> {
         let dir = context.data();
         let patience = Instant::now() + LOCK_WAIT;

@@ -96,7 +96,7 @@ async fn ask_once(exchange: &mut Exchange, candidate: &Candidate, limits: &Limit
         Ok(outcome) => outcome,
         Err(_) => Err(Error::Timeout { provider: candidate.provider.name().clone(), after_ms: millis(within) }),
     };
-    exchange.heard(outcome.as_ref().err().map(Error::chain));
+    exchange.heard(outcome.as_ref().err().map(Error::failure));
     let answer = outcome?;
     Ok(Opened { provider: candidate.provider.name().clone(), model: candidate.model.clone(), answer })
 }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use qd_base::name::ProviderName;
+use qd_trace::FailureKind;
 use serde_json::{Value, json};
+
+use crate::exchange::Failure;
 
 /// How much of an upstream's error that is not JSON is repeated.
 const EXCERPT_CHARS: usize = 500;
@@ -150,6 +153,36 @@ impl Error {
             Self::Unusable { .. } => ("upstream_error", Some("provider_unusable")),
             Self::Unrecorded(_) => ("server_error", Some("not_recorded")),
             Self::Configuration { .. } | Self::Catalog(_) | Self::Model(_) | Self::Engine(_) => ("server_error", None),
+        }
+    }
+
+    /// The error as a trace row tells it.
+    pub(crate) fn failure(&self) -> Failure {
+        Failure { kind: self.failure_kind(), message: self.chain() }
+    }
+
+    /// In which way a call with this error went wrong.
+    fn failure_kind(&self) -> FailureKind {
+        match self {
+            Self::UnknownModel { .. } | Self::NotInstalled { .. } => FailureKind::UnknownModel,
+            Self::Invalid { .. } => FailureKind::InvalidRequest,
+            Self::Upstream { status, .. } => match *status {
+                429 => FailureKind::RateLimited,
+                408 => FailureKind::Timeout,
+                400 | 409 | 413 | 415 | 422 => FailureKind::InvalidRequest,
+                500.. => FailureKind::Upstream5xx,
+                _ => FailureKind::Upstream4xx,
+            },
+            Self::Credentials { .. } | Self::Unusable { .. } => FailureKind::Credentials,
+            Self::Unreachable { cause: qd_net::Error::Timeout { .. }, .. } | Self::Timeout { .. } => {
+                FailureKind::Timeout
+            }
+            Self::Unreachable { .. } => FailureKind::Unreachable,
+            Self::Protocol { .. } => FailureKind::Protocol,
+            Self::Busy { .. } => FailureKind::Busy,
+            Self::Unrecorded(_) | Self::Configuration { .. } | Self::Catalog(_) | Self::Model(_) | Self::Engine(_) => {
+                FailureKind::Internal
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use qd_base::{ProviderName, Timestamp};
-use qd_trace::TraceContext;
+use qd_trace::{FailureKind, TraceContext};
 
 use crate::call::Call;
 use crate::capture::Capture;
@@ -34,7 +34,13 @@ pub(crate) struct Attempt {
     pub model: Arc<str>,
     pub began: Instant,
     pub took: Option<Duration>,
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
+}
+
+/// Why an attempt or a call failed.
+pub(crate) struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
 }
 
 /// The answer, as far as it came.
@@ -47,7 +53,7 @@ pub(crate) enum Seen {
 /// How the call ended. A call that nobody has ended was cancelled: its future or stream was dropped.
 pub(crate) enum Ending {
     Answered,
-    Failed(String),
+    Failed(Failure),
     Cancelled,
 }
 
@@ -81,7 +87,7 @@ impl Exchange {
     }
 
     /// Notes how the attempt went.
-    pub fn heard(&mut self, failure: Option<String>) {
+    pub fn heard(&mut self, failure: Option<Failure>) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.took = Some(attempt.began.elapsed());
             attempt.failure = failure;

@@ -170,7 +170,7 @@ impl Recording {
 
     /// The call has failed. That its row is lost as well is counted and logged: the caller has an error already.
     pub async fn failed(self, error: &Error) {
-        if let Err(unrecorded) = self.end(Ending::Failed(error.chain())).await {
+        if let Err(unrecorded) = self.end(Ending::Failed(error.failure())).await {
             tracing::error!(error = unrecorded.chain(), "a failed call could not be recorded");
         }
     }

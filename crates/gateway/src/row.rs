@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use qd_base::chat::FinishReason;
 use qd_base::{Extra, Usage};
+use qd_trace::failure::ERROR_KIND;
 use qd_trace::{Payload, PriceTable, Span, SpanKind, Status};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::call::{Call, Endpoint};
 use crate::capture::Read;
-use crate::exchange::{Attempt, Ending, Exchange, Seen};
+use crate::exchange::{Attempt, Ending, Exchange, Failure, Seen};
 use crate::provider::Told;
 
 /// How many characters a token is taken for when an upstream does not say how many tokens there were.
@@ -34,6 +35,11 @@ pub(crate) fn span(mut exchange: Exchange, prices: &PriceTable) -> Span {
     );
     span.end = exchange.start.saturating_add(exchange.took);
     span.parent_id = context.parent.map(|parent| parent.span_id);
+    let failure_kind = match &exchange.ending {
+        Ending::Failed(failure) => Some(failure.kind),
+        // What an upstream says within its stream is known by its words only.
+        Ending::Answered | Ending::Cancelled => None,
+    };
     (span.status, span.status_message) = status(exchange.ending, answer.error);
     span.session_id = context.session;
     span.user_id = context.user.or(asked.user);
@@ -56,6 +62,9 @@ pub(crate) fn span(mut exchange: Exchange, prices: &PriceTable) -> Span {
     if let Some(key) = context.key {
         note(&mut span.attributes, "key_id", key.to_string());
     }
+    if let Some(kind) = failure_kind {
+        note(&mut span.attributes, ERROR_KIND, kind.as_str());
+    }
     note_attempts(&mut span.attributes, &exchange.attempts, exchange.began);
     span
 }
@@ -69,7 +78,9 @@ fn kind(endpoint: Endpoint) -> SpanKind {
 
 fn status(ending: Ending, told: Option<String>) -> (Status, Option<String>) {
     match (ending, told) {
-        (Ending::Failed(message), _) | (Ending::Answered, Some(message)) => (Status::Error, Some(message)),
+        (Ending::Failed(Failure { message, .. }), _) | (Ending::Answered, Some(message)) => {
+            (Status::Error, Some(message))
+        }
         (Ending::Answered, None) => (Status::Ok, None),
         (Ending::Cancelled, _) => (Status::Cancelled, Some("the client left before the end".to_owned())),
     }
@@ -105,7 +116,8 @@ fn described(attempt: &Attempt, began: std::time::Instant) -> serde_json::Value 
         "model": &*attempt.model,
         "after_ms": millis(attempt.began - began),
         "took_ms": attempt.took.map(millis),
-        "error": attempt.failure,
+        "error": attempt.failure.as_ref().map(|failure| &failure.message),
+        "kind": attempt.failure.as_ref().map(|failure| failure.kind),
     })
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use qd_base::{Picodollars, ProjectName, SpanId, TimeRange, Timestamp, Usage};
 use qd_lake::Param;
 
-use crate::{Error, GroupFilter, Span, SpanKind, Status};
+use crate::{Error, FailureKind, GroupFilter, Span, SpanKind, Status};
 
 /// Which spans are wanted: those for which every part that is told holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Filter {
     pub name: Option<String>,
     /// With this prompt artifact.
     pub prompt: Option<String>,
+    /// That went wrong in this way.
+    pub failure: Option<FailureKind>,
     /// In one of these groups of an overview.
     pub group: Option<GroupFilter>,
     /// That took at least so many milliseconds.
@@ -129,6 +131,7 @@ impl Filter {
             && text(&self.environment, span.environment.as_deref())
             && text(&self.name, Some(&span.name))
             && text(&self.prompt, span.prompt_name.as_deref())
+            && self.failure.is_none_or(|failure| FailureKind::of(span) == Some(failure))
             && self.group.as_ref().is_none_or(|group| group.matches(span))
             && self.min_latency_ms.is_none_or(|least| span.latency_ms() >= least)
             && self.is_large_enough(span)
@@ -181,6 +184,10 @@ impl Condition {
         condition.all("environment = $", filter.environment.clone().map(Param::Text));
         condition.all("name = $", filter.name.clone().map(Param::Text));
         condition.all("prompt_name = $", filter.prompt.clone().map(Param::Text));
+        if let Some(failure) = filter.failure {
+            condition.also("status <> 'ok'".to_owned());
+            condition.one_of(&FailureKind::sql(), [failure.as_str().into()]);
+        }
         if let Some(group) = &filter.group {
             group.demand(&mut condition);
         }
@@ -306,6 +313,11 @@ pub(crate) mod tests {
                 Filter { min_output_tokens: Some(u64::MAX), ..none() },
             ),
             pair(Filter { min_cost: cost(55_000_000), ..none() }, Filter { min_cost: cost(55_000_001), ..none() }),
+            // It says "upstream said 500", in which no rule knows a kind.
+            pair(
+                Filter { failure: Some(FailureKind::Other), ..none() },
+                Filter { failure: Some(FailureKind::Timeout), ..none() },
+            ),
             // It was asked for another name than the one that answered.
             pair(one(GroupBy::Model, "gpt-4o-2024-08-06"), one(GroupBy::Model, "gpt-4o")),
             pair(one(GroupBy::Provider, "openai"), one(GroupBy::Provider, "")),
@@ -313,6 +325,9 @@ pub(crate) mod tests {
             pair(one(GroupBy::User, "alice@example.org"), one(GroupBy::User, "")),
             pair(one(GroupBy::Environment, "production"), one(GroupBy::Environment, "x")),
             pair(one(GroupBy::Status, "error"), one(GroupBy::Status, "ok")),
+            pair(one(GroupBy::Session, "s-1"), one(GroupBy::Session, "")),
+            pair(one(GroupBy::Release, "1.2.3"), one(GroupBy::Release, "1.2")),
+            pair(one(GroupBy::Name, "chat"), one(GroupBy::Name, "x")),
             pair(except(GroupBy::Model, &["gpt-4o", ""]), except(GroupBy::Model, &["x", "gpt-4o-2024-08-06"])),
             pair(except(GroupBy::User, &[]), except(GroupBy::User, &["alice@example.org"])),
             pair(Filter { text: text("HELLO"), ..none() }, Filter { text: text("hello there"), ..none() }),
@@ -331,13 +346,13 @@ pub(crate) mod tests {
         }
     }
 
-    /// A span that says nothing of itself is in the empty group of everything but its status, and in no other.
+    /// A span that says nothing of itself is in the empty group of everything but its status and name, and in no other.
     #[test]
     fn what_a_span_does_not_say_is_its_empty_group() {
         let bare = Span::new("p".parse().unwrap(), TraceContext::root(), SpanKind::Llm, "chat", Timestamp::MIN);
         for &by in GroupBy::ALL {
             let takes = |groups| Filter { group: Some(GroupFilter { by, groups }), ..Filter::default() }.matches(&bare);
-            let untold = by != GroupBy::Status;
+            let untold = by != GroupBy::Status && by != GroupBy::Name;
             assert_eq!(takes(Groups::One(String::new())), untold, "{by}");
             assert_eq!(takes(Groups::Except(vec![String::new()])), !untold, "{by}");
             assert!(takes(Groups::Except(vec!["gpt-4o".into()])), "{by}");

@@ -26,6 +26,12 @@ words!(
         Environment = "environment",
         /// How it ended.
         Status = "status",
+        /// The session.
+        Session = "session",
+        /// The caller's own version.
+        Release = "release",
+        /// The operation.
+        Name = "name",
     }
 );
 
@@ -39,6 +45,9 @@ impl GroupBy {
             Self::User => "coalesce(user_id, '')",
             Self::Environment => "coalesce(environment, '')",
             Self::Status => "coalesce(status, '')",
+            Self::Session => "coalesce(session_id, '')",
+            Self::Release => "coalesce(release, '')",
+            Self::Name => "coalesce(name, '')",
         }
     }
 
@@ -51,6 +60,9 @@ impl GroupBy {
             Self::User => span.user_id.as_deref(),
             Self::Environment => span.environment.as_deref(),
             Self::Status => Some(span.status.as_str()),
+            Self::Session => span.session_id.as_deref(),
+            Self::Release => span.release.as_deref(),
+            Self::Name => Some(span.name.as_str()),
         };
         told.unwrap_or_default()
     }

@@ -3,9 +3,9 @@
 //! A finished call is one [`Span`]: a wide, immutable row. [`pricing`] says what it cost, the [`Recorder`] makes it
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
-//! Reading order: [`context`] → [`payload`] → [`span`] → [`pricing`] → [`table`] → [`window`] → [`recorder`] →
-//! [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`activity`] → [`score`] → [`export`] → [`import`]; and how
-//! it goes again: [`retention`] → [`erasure`].
+//! Reading order: [`context`] → [`payload`] → [`span`] → [`failure`] → [`pricing`] → [`table`] → [`window`] → [`metrics`] →
+//! [`recorder`] → [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`stats`] →
+//! [`activity`] → [`score`] → [`export`] → [`import`]; and how it goes again: [`retention`] → [`erasure`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
@@ -13,10 +13,12 @@ pub mod activity;
 pub mod context;
 pub mod erasure;
 pub mod export;
+pub mod failure;
 pub mod filter;
 pub mod group;
 pub mod import;
 pub mod listing;
+pub mod metrics;
 pub mod overview;
 pub mod payload;
 pub mod pricing;
@@ -25,6 +27,7 @@ pub mod retention;
 pub mod score;
 pub mod sketch;
 pub mod span;
+pub mod stats;
 pub mod table;
 pub mod traces;
 pub mod window;
@@ -39,10 +42,12 @@ pub use context::TraceContext;
 pub use erasure::{EraseHandler, Eraser, Erasure};
 pub use error::{Error, Result};
 pub use export::Export;
+pub use failure::FailureKind;
 pub use filter::{Cursor, Filter, Page};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
-pub use overview::{Measures, Overview, OverviewQuery, Series};
+pub use metrics::CallMetrics;
+pub use overview::{Measures, Overview, OverviewQuery, Series, Weight};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};
 pub use recorder::{Mode, Recorder, RecorderConfig, RecorderStats};

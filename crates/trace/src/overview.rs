@@ -1,17 +1,21 @@
 //! How many calls, how fast, at what cost, over time and by group: what an overview shows.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use arrow::array::{Array, BinaryArray, RecordBatch};
 use qd_base::{TimeRange, Timestamp};
 use qd_lake::{Param, QueryLimits};
+use serde::{Deserialize, Serialize};
 
 use crate::filter::Condition;
 use crate::sketch::Sketch;
+use crate::span::words;
 use crate::summaries::{self, Resolution};
 use crate::table::{Rows, float_at, number_at};
-use crate::{Error, Filter, GroupBy, Result, Traces};
+use crate::{Error, Filter, GroupBy, GroupFilter, Groups, Result, Traces};
 
 /// Points of time in an overview at most.
 pub const MOST_POINTS: usize = 2_000;
@@ -55,6 +59,35 @@ pub fn points(range: TimeRange, step: Duration) -> u64 {
 
 fn nanos(step: Duration) -> i64 {
     i64::try_from(step.as_nanos()).unwrap_or(i64::MAX).max(1)
+}
+
+words!(
+    /// By what the largest groups are found.
+    Weight, "order of groups", {
+        /// Those of most calls.
+        Requests = "requests",
+        /// Those of most calls that failed.
+        Errors = "errors",
+        /// The most expensive.
+        Cost = "cost",
+        /// Those of most tokens, of prompts and answers.
+        Tokens = "tokens",
+    }
+);
+
+impl Weight {
+    /// What is added up of calls, and of summaries.
+    fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Requests => ("count(*)", "sum(requests)"),
+            Self::Errors => ("count(*) FILTER (WHERE status = 'error')", "sum(errors)"),
+            Self::Cost => ("coalesce(sum(cost_picodollars), 0)", "sum(cost_picodollars)"),
+            Self::Tokens => (
+                "coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), 0)",
+                "sum(input_tokens + output_tokens)",
+            ),
+        }
+    }
 }
 
 /// An overview.
@@ -110,7 +143,7 @@ impl Measures {
         (self.generating_ms > 0.0).then(|| self.output_tokens as f64 * 1e3 / self.generating_ms)
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.errors += other.errors;
         self.input_tokens += other.input_tokens;
@@ -131,7 +164,7 @@ impl Traces {
     /// # Errors
     /// [`crate::Error::Query`] when the lake does not answer within its limits.
     pub async fn overview(&self, query: &OverviewQuery) -> Result<Overview> {
-        let groups = self.groups(query).await?;
+        let groups = self.groups(query, Weight::Requests).await?;
         let shown = &groups[..groups.len().min(MOST_SERIES)];
         let cells = self.cells(query, shown).await?;
         let step_ns = nanos(query.step);
@@ -154,13 +187,14 @@ impl Traces {
         Ok(Overview { times, total, series, other_groups: groups.len().saturating_sub(MOST_SERIES) })
     }
 
-    /// The groups of the range, the largest first.
-    async fn groups(&self, query: &OverviewQuery) -> Result<Vec<String>> {
+    /// The groups of the range, those of most weight first.
+    pub(crate) async fn groups(&self, query: &OverviewQuery, weight: Weight) -> Result<Vec<String>> {
         let Some(by) = query.group_by else { return Ok(Vec::new()) };
         let (sources, condition) = Sources::of(query);
-        let mut counts = vec![format!("SELECT {} AS grp, count(*) AS n FROM {} GROUP BY 1", by.sql(), sources.calls)];
+        let (of_calls, of_summary) = weight.sql();
+        let mut counts = vec![format!("SELECT {} AS grp, {of_calls} AS n FROM {} GROUP BY 1", by.sql(), sources.calls)];
         if let Some(summary) = &sources.summary {
-            counts.push(format!("SELECT value AS grp, sum(requests) AS n FROM {} GROUP BY 1", summary));
+            counts.push(format!("SELECT value AS grp, {of_summary} AS n FROM {} GROUP BY 1", summary));
         }
         let sql = format!(
             "SELECT grp, sum(n) AS n FROM ({}) GROUP BY grp ORDER BY n DESC, grp LIMIT {MOST_GROUPS}",
@@ -175,7 +209,7 @@ impl Traces {
 
     /// What was measured in each point for each group: of calls by the size of the latency, then by the size of the time
     /// to first token; and what summaries say. It is one statement, so that a call is either in a summary or is not.
-    async fn cells(&self, query: &OverviewQuery, shown: &[String]) -> Result<Vec<Cell>> {
+    pub(crate) async fn cells(&self, query: &OverviewQuery, shown: &[String]) -> Result<Vec<Cell>> {
         let (sources, mut condition) = Sources::of(query);
         let places: Vec<_> = shown.iter().map(|group| condition.bind(Param::Text(group.clone()))).collect();
         // Without a call there is no group, and a list must not be empty.
@@ -203,7 +237,7 @@ impl Traces {
     }
 
     /// Limits for answers of many small rows.
-    fn wide(&self) -> QueryLimits {
+    pub(crate) fn wide(&self) -> QueryLimits {
         QueryLimits { max_rows: 2_000_000, ..self.limits() }
     }
 }
@@ -288,6 +322,10 @@ impl Summarized {
 /// The only dimension in which an overview tells calls apart, and the group if only one is wanted; none when there are
 /// several dimensions or others than those of [`GroupBy`].
 fn one_dimension(filter: &Filter, group_by: Option<GroupBy>) -> Option<(Option<GroupBy>, Option<String>)> {
+    let one = match &filter.group {
+        Some(GroupFilter { by, groups: Groups::One(value) }) => Some((*by, value.clone())),
+        _ => None,
+    };
     // A filter by model also takes those who asked for it and got another, so it is none of these.
     let told = [
         (GroupBy::Provider, filter.provider.clone()),
@@ -305,9 +343,10 @@ fn one_dimension(filter: &Filter, group_by: Option<GroupBy>) -> Option<(Option<G
         user: None,
         environment: None,
         status: None,
+        group: filter.group.clone().filter(|_| one.is_none()),
         ..filter.clone()
     };
-    let mut told = told.into_iter().filter_map(|(by, value)| Some((by, value?)));
+    let mut told = told.into_iter().filter_map(|(by, value)| Some((by, value?))).chain(one);
     match (told.next(), told.next()) {
         _ if rest != Filter::default() => None,
         (None, _) => Some((group_by, None)),
@@ -317,8 +356,8 @@ fn one_dimension(filter: &Filter, group_by: Option<GroupBy>) -> Option<(Option<G
 }
 
 /// What an overview needs of a call.
-const CALL_COLUMNS: &str = "start_time, latency_ms, ttft_ms, status, user_id, environment, provider, model_requested, model, \
-    prompt_name, input_tokens, output_tokens, cached_tokens, cost_picodollars";
+const CALL_COLUMNS: &str = "start_time, latency_ms, ttft_ms, status, user_id, session_id, environment, release, name, provider, \
+    model_requested, model, prompt_name, input_tokens, output_tokens, cached_tokens, cost_picodollars";
 
 /// What the rows of [`Traces::cells`] say beside their point and group, by the size of the latency.
 fn latency_columns() -> String {
@@ -353,10 +392,10 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Measures>) -> Measures {
 }
 
 /// What was measured of the calls of one group that began in one point and are of one size.
-struct Cell {
+pub(crate) struct Cell {
     bucket: i64,
-    group: Option<String>,
-    measures: Measures,
+    pub group: Option<String>,
+    pub measures: Measures,
 }
 
 fn read_cells(batch: &RecordBatch) -> Result<Vec<Cell>> {
@@ -419,6 +458,13 @@ mod tests {
         assert_eq!(resolution(0, 86_400, 86_400, user(), Some(GroupBy::Model)), None, "two dimensions");
         let model = Filter { model: Some("gpt-4o".into()), ..Filter::default() };
         assert_eq!(resolution(0, 7_200, 3_600, model, None), None, "it also takes those who asked for the model");
+        let answered = || Filter {
+            group: Some(GroupFilter { by: GroupBy::Model, groups: Groups::One("gpt-4o".into()) }),
+            ..Filter::default()
+        };
+        assert_eq!(resolution(0, 7_200, 3_600, answered(), None), Some(Resolution::Hour), "a group of one dimension");
+        assert_eq!(resolution(0, 7_200, 3_600, answered(), Some(GroupBy::Provider)), None, "two dimensions");
+        assert_eq!(resolution(0, 86_400, 86_400, Filter::default(), Some(GroupBy::Session)), None, "not summarized");
         let kind = Filter { kind: Some(crate::SpanKind::Tool), ..Filter::default() };
         assert_eq!(resolution(0, 7_200, 3_600, kind, None), None, "summaries hold calls of models only");
     }

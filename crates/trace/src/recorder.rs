@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, ones
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::metrics::{CallMetrics, Origin};
 use crate::table::{PayloadBlobs, SPANS, SpanRows};
 use crate::window::{CrashWindow, Durations};
 use crate::{Error, Payload, Result, Span};
@@ -103,6 +104,7 @@ struct Shared {
     failed: AtomicU64,
     dropped: AtomicU64,
     at_risk: Durations,
+    calls: CallMetrics,
 }
 
 enum Message {
@@ -216,6 +218,11 @@ impl Recorder {
         }
     }
 
+    /// The calls that became durable since the start.
+    pub fn calls(&self) -> &CallMetrics {
+        &self.shared.calls
+    }
+
     /// How finished spans are taken.
     pub fn mode(&self) -> Mode {
         self.shared.config.mode
@@ -237,6 +244,7 @@ impl Shared {
             failed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             at_risk: Durations::new(),
+            calls: CallMetrics::default(),
         }
     }
 
@@ -265,7 +273,10 @@ impl Shared {
     fn appended(&self, spans: Vec<Span>) {
         self.recorded.fetch_add(spans.len() as u64, Ordering::Relaxed);
         self.durable.fetch_add(spans.len() as u64, Ordering::Relaxed);
-        spans.into_iter().for_each(|span| self.tell(&Arc::new(span)));
+        for span in spans {
+            self.calls.observe(&span, Origin::Elsewhere);
+            self.tell(&Arc::new(span));
+        }
     }
 
     fn drop_one(&self) {
@@ -291,6 +302,7 @@ impl Shared {
             Ok(()) => {
                 self.durable.fetch_add(1, Ordering::Relaxed);
                 self.at_risk.add(Timestamp::now().since(pending.span.end));
+                self.calls.observe(&pending.span, Origin::Here);
             }
             Err(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);

@@ -85,6 +85,11 @@ impl Sketch {
         Some(sketch)
     }
 
+    /// How many values there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The value that a share `quantile` of all are at most as large as; none while there are no values.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
         let rank = (quantile.clamp(0.0, 1.0) * self.count.saturating_sub(1) as f64).floor() as u64;

@@ -54,9 +54,10 @@ impl Resolution {
         })
     }
 
-    /// What is told apart at this resolution: by minutes or hours, users would be about as many as calls.
+    /// What is told apart at this resolution: by minutes or hours, users would be about as many as calls, and so are
+    /// sessions by days.
     pub fn dimensions(self) -> impl Iterator<Item = GroupBy> {
-        GroupBy::ALL.iter().copied().filter(move |&dimension| self == Self::Day || dimension != GroupBy::User)
+        DIMENSIONS.into_iter().filter(move |&dimension| self == Self::Day || dimension != GroupBy::User)
     }
 
     fn derive(self) -> fn(Batches) -> Batches {
@@ -67,6 +68,10 @@ impl Resolution {
         }
     }
 }
+
+/// What summaries tell apart. Another one would need tables of other names, since those that are written lack it.
+const DIMENSIONS: [GroupBy; 6] =
+    [GroupBy::Model, GroupBy::Provider, GroupBy::Prompt, GroupBy::User, GroupBy::Environment, GroupBy::Status];
 
 /// The dimension that holds all calls in one group.
 pub(crate) const EVERYTHING: &str = "all";
@@ -291,6 +296,8 @@ impl<'a> Calls<'a> {
             GroupBy::User => told(self.user),
             GroupBy::Environment => told(self.environment),
             GroupBy::Status => told(self.status),
+            // Not among the dimensions.
+            GroupBy::Session | GroupBy::Release | GroupBy::Name => None,
         };
         group.unwrap_or_default()
     }

@@ -21,6 +21,7 @@ use crate::{
 
 mod keeping;
 mod overview;
+mod stats;
 
 /// A lake and what works with it.
 struct House {

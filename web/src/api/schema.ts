@@ -450,6 +450,122 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Percentiles, tokens and cost of calls, by group
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. The time per output token is (latency - ttft) / (output_tokens - 1), of answers of two tokens or more whose first token was timed.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/length": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency as a function of the length of the answer
+         * @description For each group, models unless 'group_by' says otherwise, the line latency = a + b * output_tokens by least squares over the calls that ended well, with standard errors, R² and what calls took beyond it. Fewer than three calls, or answers all of one length, have no line: `no_fit` says so.
+         */
+        get: operations["getLengthFits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** In which ways calls went wrong */
+        get: operations["getErrorStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/retries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retries and fallbacks
+         * @description Of the calls that the gateway could not answer at once; the newest 20,000 of them are read.
+         */
+        get: operations["getRetryStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The project's budgets and how far they are used
+         * @description Periods are days, weeks from Monday on, and months, by UTC. A budget is told and shown; no call is refused because of it.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One budget */
+        get: operations["getBudget"];
+        /** Add or change a budget */
+        put: operations["putBudget"];
+        post?: never;
+        /** Remove a budget */
+        delete: operations["removeBudget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -949,6 +1065,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What Prometheus scrapes
+         * @description Prometheus' text format 0.0.4, or OpenMetrics 1.0 when `Accept` names it. A key that is no administrator's sees the calls of its own project only; administrators and the operator see those of all projects.
+         */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1104,6 +1240,88 @@ export interface components {
             /** @description The hash of the last of them, to be noted elsewhere. */
             head: string;
             broken?: null | components["schemas"]["AuditBreak"];
+        };
+        /** @description A budget and how far it is used in the present period. */
+        Budget: {
+            /** @description Its name. */
+            name: string;
+            /** @description `day`, `week` or `month`. */
+            period: string;
+            /**
+             * Format: int64
+             * @description The limit of one in money; else null.
+             */
+            limit_picodollars?: number | null;
+            /**
+             * Format: int64
+             * @description The limit of one in tokens; else null.
+             */
+            limit_tokens?: number | null;
+            /** @description In what the calls that count agree; null when all count. */
+            by?: string | null;
+            /** @description Its name. */
+            value?: string | null;
+            /**
+             * Format: date-time
+             * @description When the present period began.
+             */
+            period_start: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            period_end: string;
+            /**
+             * Format: int64
+             * @description What the calls have come to, in the unit of the limit.
+             */
+            used: number;
+            /**
+             * Format: double
+             * @description The share of the limit.
+             */
+            used_share: number;
+            /**
+             * Format: int64
+             * @description What they will have come to at the end of the period if they go on so; null at its very beginning.
+             */
+            projected?: number | null;
+            /** @description `within` the limit, `ahead` of it if calls go on so, or `reached`. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description Budgets. */
+        BudgetList: {
+            /** @description The budgets. */
+            data: components["schemas"]["Budget"][];
+        };
+        /** @description What a budget is to be: one of the two limits, and perhaps which calls count. */
+        BudgetSpec: {
+            /** @description `day`, `week` or `month`, by UTC; a week begins on Monday. */
+            period: string;
+            /**
+             * Format: int64
+             * @description The most that calls should cost, in picodollars.
+             */
+            limit_picodollars?: number | null;
+            /**
+             * Format: int64
+             * @description The most tokens of prompts and answers.
+             */
+            limit_tokens?: number | null;
+            /** @description Only calls that agree in this count: `model` (that answered), `provider`, `user`, `environment` or `prompt`. */
+            by?: string | null;
+            /** @description With `by`, its name. */
+            value?: string | null;
         };
         /** @description One answer. */
         ChatChoice: {
@@ -1430,12 +1648,182 @@ export interface components {
             /** @description For a program. */
             code?: string | null;
         };
+        /** @description In which ways calls went wrong. */
+        ErrorStats: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description All calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Calls whose caller left before the end; they are no errors.
+             */
+            cancelled: number;
+            /** @description The kinds that there were, those of most calls first. */
+            kinds: components["schemas"]["FailureCount"][];
+            /** @description The groups in which calls went wrong; empty without `group_by`. */
+            groups: components["schemas"]["FailureGroup"][];
+        };
+        /** @description Calls that went wrong in one way. */
+        FailureCount: {
+            /**
+             * @description `timeout`, `rate_limited`, `busy`, `upstream_5xx`, `upstream_4xx`, `credentials`, `unreachable`, `protocol`,
+             *     `invalid_request`, `unknown_model`, `internal`, `cancelled` or `other`.
+             */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description Their share of all calls.
+             */
+            share?: number | null;
+            /**
+             * Format: date-time
+             * @description When the last of them began.
+             */
+            last: string;
+            /** @description What one of them said. */
+            example?: string | null;
+        };
+        /** @description The calls of one group that went wrong. */
+        FailureGroup: {
+            /** @description The group, empty for calls that do not say. */
+            group: string;
+            /**
+             * Format: int64
+             * @description All of its calls.
+             */
+            requests: number;
+            /** @description How many went wrong in which way. */
+            kinds: components["schemas"]["KindCount"][];
+        };
+        /** @description Calls that went from one target to another. */
+        FallbackPath: {
+            /** @description `provider/model` that failed. */
+            from: string;
+            /** @description `provider/model` that was asked next. */
+            to: string;
+            /**
+             * Format: int64
+             * @description How often.
+             */
+            calls: number;
+        };
+        /** @description A line by least squares. */
+        Fit: {
+            /**
+             * Format: double
+             * @description Milliseconds that an answer takes before its length counts.
+             */
+            intercept_ms: number;
+            /**
+             * Format: double
+             * @description Milliseconds for each token.
+             */
+            slope_ms_per_token: number;
+            /**
+             * Format: double
+             * @description The standard error of the intercept.
+             */
+            intercept_se?: number | null;
+            /**
+             * Format: double
+             * @description The standard error of the slope.
+             */
+            slope_se?: number | null;
+            /**
+             * Format: double
+             * @description The share of the variance of the latency that the line accounts for; null when the latency does not vary.
+             */
+            r2?: number | null;
+            /**
+             * Format: double
+             * @description The standard deviation of what calls took beyond the line.
+             */
+            residual_sd_ms?: number | null;
+        };
         /** @description A function that the model may call. */
         Function: {
             /** @description Its name. */
             name: string;
             /** @description The JSON schema of its arguments. */
             parameters?: Record<string, never> | null;
+        };
+        /** @description The calls of one group. */
+        GroupStats: {
+            /** @description The group, empty for calls that do not say; null for all calls. */
+            group?: string | null;
+            /**
+             * Format: int64
+             * @description Calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description The share of them; null without calls.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts that came from a cache.
+             */
+            cached_tokens: number;
+            /**
+             * Format: double
+             * @description The share of the prompts' tokens that came from a cache; null without tokens.
+             */
+            cached_share?: number | null;
+            /**
+             * Format: int64
+             * @description What the calls whose price is known cost, in picodollars.
+             */
+            cost_picodollars: number;
+            /** @description From start to end. */
+            latency_ms: components["schemas"]["Percentiles"];
+            /** @description From start to the first token. */
+            ttft_ms: components["schemas"]["Percentiles"];
+            /** @description For each token after the first. */
+            tpot_ms: components["schemas"]["Percentiles"];
+            /**
+             * Format: double
+             * @description Tokens of answers over the time from first token to end, each call for itself.
+             */
+            output_tokens_per_s?: number | null;
         };
         /** @description How the server fares, in a word. */
         Health: {
@@ -1577,6 +1965,16 @@ export interface components {
             /** @description The keys. */
             data: components["schemas"]["Key"][];
         };
+        /** @description How many of one kind. */
+        KindCount: {
+            /** @description The kind of failure. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            calls: number;
+        };
         /** @description A label and the version that it points at. */
         Label: {
             /** @description The label. */
@@ -1600,6 +1998,71 @@ export interface components {
              *     the answer is 409. Absent, it is moved from wherever it is.
              */
             expected?: number | null;
+        };
+        /** @description The line of one group. */
+        LengthFit: {
+            /** @description The group, empty for calls that do not say. */
+            group: string;
+            /**
+             * Format: int64
+             * @description Calls that ended well with an answer of a token or more.
+             */
+            n: number;
+            /**
+             * Format: int64
+             * @description Tokens of the shortest answer.
+             */
+            tokens_min: number;
+            /**
+             * Format: int64
+             * @description Tokens of the longest answer.
+             */
+            tokens_max: number;
+            fit?: null | components["schemas"]["Fit"];
+            /** @description Why there is none: `too_few` calls (fewer than three), or all answers of the `same_length`. */
+            no_fit?: string | null;
+            residuals_ms?: null | components["schemas"]["Residuals"];
+            /** @description Some of the calls. */
+            points: components["schemas"]["LengthPoint"][];
+        };
+        /** @description Latency as a function of the length of the answer. */
+        LengthFits: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /** @description What each line is of. */
+            group_by: string;
+            /** @description A line for each. */
+            groups: components["schemas"]["LengthFit"][];
+        };
+        /** @description One call. */
+        LengthPoint: {
+            /** @description Its trace. */
+            trace_id: string;
+            /** @description Its span. */
+            span_id: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            start_time: string;
+            /**
+             * Format: int64
+             * @description Tokens of its answer.
+             */
+            output_tokens: number;
+            /**
+             * Format: double
+             * @description From start to end.
+             */
+            latency_ms: number;
         };
         /** @description The models that can be asked for. */
         ListModelsResponse: {
@@ -2064,6 +2527,34 @@ export interface components {
             /** @description The one that it is to have: at least 12 characters. */
             password: string;
         };
+        /** @description Percentiles of the calls that told this time, in milliseconds; null where none did. */
+        Percentiles: {
+            /**
+             * Format: int64
+             * @description Calls that told it.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description Half of them took at most so long.
+             */
+            p50?: number | null;
+            /**
+             * Format: double
+             * @description 90 of 100 took at most so long.
+             */
+            p90?: number | null;
+            /**
+             * Format: double
+             * @description 95 of 100 took at most so long.
+             */
+            p95?: number | null;
+            /**
+             * Format: double
+             * @description 99 of 100 took at most so long.
+             */
+            p99?: number | null;
+        };
         /** @description The prices of one model at one provider, in US dollars per million tokens. */
         PriceRow: {
             /** @description The provider, or `*` for all. */
@@ -2187,6 +2678,34 @@ export interface components {
              */
             freed_bytes: number;
         };
+        /** @description What calls took beyond the line, in milliseconds; below zero where they were quicker. Each within one percent. */
+        Residuals: {
+            /**
+             * Format: double
+             * @description 5 of 100 took at most so much longer.
+             */
+            p5: number;
+            /**
+             * Format: double
+             * @description 25 of 100 took at most so much longer.
+             */
+            p25: number;
+            /**
+             * Format: double
+             * @description Half of them took at most so much longer.
+             */
+            p50: number;
+            /**
+             * Format: double
+             * @description 75 of 100 took at most so much longer.
+             */
+            p75: number;
+            /**
+             * Format: double
+             * @description 95 of 100 took at most so much longer.
+             */
+            p95: number;
+        };
         /** @description The form of the answer. */
         ResponseFormat: {
             /** @description `text`, `json_object` or `json_schema`. */
@@ -2214,6 +2733,65 @@ export interface components {
         RetentionList: {
             /** @description The tables. */
             data: components["schemas"]["Retention"][];
+        };
+        /** @description Retries and fallbacks. */
+        RetryStats: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description All calls.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Calls with an attempt that failed.
+             */
+            troubled: number;
+            /**
+             * Format: int64
+             * @description Of these, calls for which the same target was asked again.
+             */
+            retried: number;
+            /**
+             * Format: int64
+             * @description Of these, calls for which another target was asked.
+             */
+            fell_back: number;
+            /**
+             * Format: int64
+             * @description Of these, calls that were answered in the end.
+             */
+            rescued: number;
+            /**
+             * Format: int64
+             * @description Attempts at the target that had just failed.
+             */
+            retries: number;
+            /**
+             * Format: int64
+             * @description Steps from one target to another.
+             */
+            fallbacks: number;
+            /**
+             * Format: double
+             * @description What failed attempts and the waits after them took of the calls that were answered in the end.
+             */
+            lost_ms: number;
+            /** @description The targets that were tried in these calls, those that failed most first; 100 at most. */
+            targets: components["schemas"]["TargetStats"][];
+            /** @description From which target to which; 100 at most. */
+            paths: components["schemas"]["FallbackPath"][];
+            /** @description Whether only the newest calls were read. */
+            truncated: boolean;
         };
         /** @description A model name and who may answer to it. */
         Route: {
@@ -2526,6 +3104,25 @@ export interface components {
              */
             timeout_ms?: number | null;
         };
+        /** @description Statistics by group. */
+        Stats: {
+            /**
+             * Format: date-time
+             * @description From when on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string;
+            /** @description All calls. */
+            total: components["schemas"]["GroupStats"];
+            /** @description The groups, as `order` says; empty without `group_by`. */
+            groups: components["schemas"]["GroupStats"][];
+            /** @description Groups that are not among them. */
+            other_groups: number;
+        };
         /** @description Counters and gauges of the rooms. */
         Status: {
             /** @description The program's version. */
@@ -2562,6 +3159,25 @@ export interface components {
             provider: string;
             /** @description The provider's own name of the model. */
             model: string;
+        };
+        /** @description How a target fared in calls with a failed attempt. */
+        TargetStats: {
+            /** @description Who was asked. */
+            provider: string;
+            /** @description Which model of theirs. */
+            model: string;
+            /**
+             * Format: int64
+             * @description Attempts.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            failed: number;
+            /** @description In which ways. */
+            kinds: components["schemas"]["KindCount"][];
         };
         Texts: string | string[];
         /** @description Something that the model may call. */
@@ -3599,9 +4215,11 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
                 /**
                  * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
                  */
                 group_by?: string | null;
                 /** @description Only those of this group; empty for those that do not say. */
@@ -3713,9 +4331,11 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
                 /**
                  * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
                  */
                 group_by?: string | null;
                 /** @description Only those of this group; empty for those that do not say. */
@@ -3891,9 +4511,11 @@ export interface operations {
                 name?: string | null;
                 /** @description The prompt artifact. */
                 prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
                 /**
                  * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
                  */
                 group_by?: string | null;
                 /** @description Only those of this group; empty for those that do not say. */
@@ -3955,7 +4577,7 @@ export interface operations {
                 to?: string | null;
                 /** @description Seconds from point to point; chosen for about a hundred points when absent. */
                 step_s?: number | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `environment` or `status`: a series for each. */
+                /** @description `model`, `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
                 group_by?: string | null;
                 /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
                 kind?: string | null;
@@ -3994,6 +4616,402 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Overview"];
                 };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All calls, and the groups of most weight */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLengthFits: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each of the 20 largest groups */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LengthFits"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getErrorStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kinds of failure, of all calls and by group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getRetryStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How often, of which target, to which */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetryStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetSpec"];
+            };
+        };
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
@@ -5119,6 +6137,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counters, gauges and histograms since the server started */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

@@ -20,7 +20,7 @@ export interface Tile {
 const counted = (value: number | null | undefined) => (value != null && value < 10 && !Number.isInteger(value) ? value.toFixed(1) : count(value));
 const perSecond = (value: number | null | undefined) => (value == null ? "–" : `${counted(value)}/s`);
 /** Traces at least as slow as a percentile; a little below it, since percentiles are told within one percent. */
-const slower = (ms: number | null | undefined, what: "min_latency_ms" | "min_ttft_ms" = "min_latency_ms"): Filters => (ms == null ? {} : { [what]: String(Math.floor(ms * 0.99)) });
+export const slower = (ms: number | null | undefined, what: "min_latency_ms" | "min_ttft_ms" = "min_latency_ms"): Filters => (ms == null ? {} : { [what]: String(Math.floor(ms * 0.99)) });
 
 export function tilesOf(total: Measures): Tile[] {
   return [
@@ -61,7 +61,7 @@ export const PLOTS: readonly Plot[] = [
 export const GROUP_COLORS = ["blue", "orange", "teal", "grape", "red", "cyan", "lime", "indigo", "pink", "yellow", "gray"] as const;
 
 /** What a series is called; the last one without a name is that of all groups left over. */
-export function nameOf(series: Series, otherGroups: number): string {
+export function nameOf(series: Pick<Series, "group">, otherGroups: number): string {
   if (series.group == null) return otherGroups > 0 ? `${otherGroups} others` : "all";
   return series.group === "" ? "(not told)" : series.group;
 }
@@ -74,6 +74,7 @@ export function filterOfSeries(by: GroupName, { group }: Pick<Series, "group">, 
   }
   // A filter by model also takes those who asked for it and got another, one by status is also that of the column of
   // errors, and a filter that is typed has no spaces around it.
-  const exact = by === "model" || by === "status" || group === "" || group !== group.trim();
+  // And there is no filter by release.
+  const exact = by === "model" || by === "status" || by === "release" || group === "" || group !== group.trim();
   return exact ? { group: { by, one: group } } : { [by]: group };
 }

@@ -2,10 +2,10 @@
 
 import { RANGE_PARAMS, rangeOf } from "./timeRange";
 
-export const FILTERS = ["kind", "calls", "status", "model", "provider", "prompt", "session", "user", "tag", "environment", "name", "min_latency_ms", "min_ttft_ms", "min_input_tokens", "min_output_tokens", "min_cost_picodollars", "text"] as const;
+export const FILTERS = ["kind", "calls", "status", "model", "provider", "prompt", "session", "user", "tag", "environment", "name", "failure", "min_latency_ms", "min_ttft_ms", "min_input_tokens", "min_output_tokens", "min_cost_picodollars", "text"] as const;
 export type FilterName = (typeof FILTERS)[number];
 
-export const GROUPS = ["model", "provider", "prompt", "user", "environment", "status"] as const;
+export const GROUPS = ["model", "provider", "prompt", "user", "session", "environment", "release", "name", "status"] as const;
 export type GroupName = (typeof GROUPS)[number];
 /** The calls that the overview counts under one name, which is empty where they tell none, or under any but some. */
 export type GroupFilter = { by: GroupName } & ({ one: string } | { except: readonly string[] });
@@ -22,14 +22,19 @@ export const NO_FILTERS: Filters = { ...Object.fromEntries(FILTERS.map((name) =>
 /** Those that are a number. */
 const isLeast = (name: FilterName) => name.startsWith("min_");
 
-/** The filters that the overview takes too. */
-export const OVERVIEW_FILTERS: readonly FilterName[] = FILTERS.filter((name) => !isLeast(name) && name !== "text");
+/** The filters that statistics take too. */
+export const STATS_FILTERS: readonly FilterName[] = FILTERS.filter((name) => !isLeast(name) && name !== "text");
+/** Those that the overview takes. */
+export const OVERVIEW_FILTERS: readonly FilterName[] = STATS_FILTERS.filter((name) => name !== "failure");
 
 export const FILTER_LABELS: Record<FilterName, string> = {
   kind: "Kind", calls: "Only model calls", status: "Status", model: "Model", provider: "Provider", prompt: "Prompt", session: "Session", user: "User",
-  tag: "Tag", environment: "Environment", name: "Operation", text: "Text", min_latency_ms: "Took at least (ms)", min_ttft_ms: "First token after (ms)",
+  tag: "Tag", environment: "Environment", name: "Operation", failure: "Went wrong by", text: "Text", min_latency_ms: "Took at least (ms)", min_ttft_ms: "First token after (ms)",
   min_input_tokens: "Input tokens at least", min_output_tokens: "Output tokens at least", min_cost_picodollars: "Cost at least ($)",
 };
+
+/** What calls are told apart by, where it is shown. */
+export const GROUP_LABELS: Record<GroupName, string> = { ...FILTER_LABELS, release: "Release" };
 
 export const KINDS = ["llm", "embedding", "retriever", "reranker", "tool", "chain", "agent", "guardrail", "evaluator", "prompt", "rollout"] as const;
 export const STATUSES = ["ok", "error", "cancelled"] as const;
@@ -57,7 +62,7 @@ const NAMED = 3;
 
 /** What a group is called where it is shown, and what it means exactly. */
 export function groupText(group: GroupFilter): { text: string; meaning: string } {
-  const what = FILTER_LABELS[group.by];
+  const what = GROUP_LABELS[group.by];
   const counted = group.by === "model" ? "The model that answered, or was asked for when none did" : what;
   if ("except" in group) {
     const names = group.except.map((name) => (name === "" ? "(not told)" : name));

@@ -7,6 +7,7 @@ import { activityQuery } from "../parts/activity";
 import { outlineQuery } from "../parts/outline";
 import { overviewQuery } from "./overview/ask";
 import { sessionQuery } from "./sessions/ask";
+import { statsQuery } from "./stats/ask";
 import { tracesQuery } from "./traces/ask";
 
 export interface Page {
@@ -44,6 +45,7 @@ function code(bring: () => Promise<{ default: ComponentType }>): Code {
 
 export const PAGES: readonly Page[] = [
   { path: "/", title: "Overview", group: "Observe", key: "o", scope: "read", timed: true, code: code(() => import("./overview")), ahead: (queries, { searchParams }) => queries.prefetchQuery(overviewQuery(searchParams)) },
+  { path: "/stats", title: "Stats", group: "Observe", key: "x", scope: "read", timed: true, code: code(() => import("./stats")), ahead: (queries, { searchParams }) => queries.prefetchQuery(statsQuery(searchParams)) },
   {
     path: "/traces", also: ["/traces/:id"], title: "Traces", group: "Observe", key: "t", scope: "read", timed: true, code: code(() => import("./traces")),
     ahead: (queries, address) => (idIn(address) ? queries.prefetchQuery(outlineQuery(idIn(address))) : queries.prefetchInfiniteQuery(tracesQuery(address.searchParams))),

@@ -15,8 +15,8 @@ use qd_base::time::{TimeRange, Timestamp};
 use qd_base::usage::Usage;
 use qd_catalog::Scope;
 use qd_trace::{
-    Cursor, Filter, GroupBy, GroupFilter, Groups, Page, Payload, Span, SpanKind, SpanSummary, Status, TraceContext,
-    TraceSummary, Traces,
+    Cursor, FailureKind, Filter, GroupBy, GroupFilter, Groups, Page, Payload, Span, SpanKind, SpanSummary, Status,
+    TraceContext, TraceSummary, Traces,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -224,8 +224,11 @@ pub struct TraceQuery {
     name: Option<String>,
     /// The prompt artifact.
     prompt: Option<String>,
+    /// In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, …
+    #[param(value_type = Option<String>)]
+    failure: Option<FailureKind>,
     /// With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-    /// when none did), `provider`, `prompt`, `user`, `environment` or `status`.
+    /// when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
     #[param(value_type = Option<String>)]
     group_by: Option<GroupBy>,
     /// Only those of this group; empty for those that do not say.
@@ -307,6 +310,7 @@ impl TraceQuery {
             environment: self.environment,
             name: self.name,
             prompt: self.prompt,
+            failure: self.failure,
             group,
             min_latency_ms: self.min_latency_ms,
             min_ttft_ms: self.min_ttft_ms,

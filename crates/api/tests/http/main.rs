@@ -1,6 +1,7 @@
 //! The HTTP surface through `app()`: one file a noun, a temporary data directory, and a stub of an upstream.
 
 mod accounts;
+mod budgets;
 mod chat;
 mod completions;
 mod console;
@@ -14,6 +15,7 @@ mod jobs;
 mod keys;
 mod lake;
 mod local;
+mod metrics;
 mod model_routes;
 mod models;
 mod openapi;
@@ -27,6 +29,7 @@ mod scores;
 mod server;
 mod sign_in;
 mod sql;
+mod stats;
 mod status;
 mod stub;
 mod traces;

@@ -1,12 +1,13 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`],
-//! [`start`], [`crash`], [`keeping`], [`transfer`].
+//! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`].
 
 mod binary;
 mod commands;
 mod crash;
 mod keeping;
 mod start;
+mod stats;
 mod transfer;
 mod upstream;

@@ -98,7 +98,9 @@ async fn silence_ends() {
         House::new(Settings { timeout_ms: Some(50), ..Settings::route("m", &[(&first, "a"), (&second, "b")]) }).await;
     house.whole(Endpoint::Chat, BODY).await.unwrap();
     first.left().await;
-    assert!(house.span().await.attributes["attempts"][0]["error"].as_str().unwrap().contains("50 ms"));
+    let attempts = &house.span().await.attributes["attempts"];
+    assert!(attempts[0]["error"].as_str().unwrap().contains("50 ms"));
+    assert_eq!((&attempts[0]["kind"], &attempts[1]["kind"]), (&json!("timeout"), &json!(null)));
     let hung = Upstream::start(vec![Reply::Silence]).await;
     let only = House::new(Settings { timeout_ms: Some(50), ..Settings::route("m", &[(&hung, "a")]) }).await;
     assert!(matches!(only.call(Endpoint::Chat, BODY).await, Err(Error::Timeout { after_ms: 50, .. })));
@@ -131,5 +133,7 @@ async fn nobody_has_such_a_model() {
     let house = House::with_route("m", &[(&upstream, "a")]).await;
     let error = house.call(Endpoint::Chat, r#"{"model":"gpt-9","messages":[]}"#).await.unwrap_err();
     assert!(matches!(&error, Error::UnknownModel { model } if model == "gpt-9"), "{error:?}");
-    assert_eq!(house.span().await.status, qd_trace::Status::Error);
+    let span = house.span().await;
+    assert_eq!(span.status, qd_trace::Status::Error);
+    assert_eq!(qd_trace::FailureKind::of(&span), Some(qd_trace::FailureKind::UnknownModel));
 }

@@ -63,6 +63,9 @@ fn group(span: &Span, by: GroupBy) -> String {
         GroupBy::User => span.user_id.clone(),
         GroupBy::Environment => span.environment.clone(),
         GroupBy::Status => Some(span.status.as_str().to_owned()),
+        GroupBy::Session => span.session_id.clone(),
+        GroupBy::Release => span.release.clone(),
+        GroupBy::Name => Some(span.name.clone()),
     };
     group.unwrap_or_default()
 }
