@@ -19,6 +19,7 @@ use crate::{
     SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
 
+mod dialects;
 mod keeping;
 mod otlp;
 mod overview;

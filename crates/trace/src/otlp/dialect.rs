@@ -202,6 +202,7 @@ pub const TABLE: &[Row] = &[
     row("gen_ai.prompt.name", PromptName, OpenTelemetry),
     row("traceloop.prompt.key", PromptName, Traceloop),
     row("langfuse.observation.prompt.version", PromptVersion, Langfuse),
+    row("llm.prompt_template.version", PromptVersion, OpenInference),
     row("traceloop.prompt.version", PromptVersion, Traceloop),
     row("langfuse.observation.level", Level, Langfuse),
     row("langfuse.observation.status_message", StatusMessage, Langfuse),
@@ -377,7 +378,7 @@ pub(crate) fn kind(word: &str) -> Option<SpanKind> {
             SpanKind::Llm
         }
         "embedding" | "embeddings" => SpanKind::Embedding,
-        "retriever" | "retrieval" => SpanKind::Retriever,
+        "retriever" | "retrieval" | "vector_db_retrieve" => SpanKind::Retriever,
         "reranker" | "rerank" => SpanKind::Reranker,
         "tool" | "execute_tool" => SpanKind::Tool,
         "chain" | "workflow" | "task" | "span" | "event" | "parser" | "invoke_workflow" | "plan" => SpanKind::Chain,
@@ -385,6 +386,7 @@ pub(crate) fn kind(word: &str) -> Option<SpanKind> {
         "guardrail" => SpanKind::Guardrail,
         "evaluator" => SpanKind::Evaluator,
         "prompt" => SpanKind::Prompt,
+        "rollout" => SpanKind::Rollout,
         _ => return None,
     })
 }
@@ -520,6 +522,8 @@ mod tests {
             ("execute_tool", Some(SpanKind::Tool)),
             ("invoke_agent", Some(SpanKind::Agent)),
             ("workflow", Some(SpanKind::Chain)),
+            ("vector_db_retrieve", Some(SpanKind::Retriever)),
+            ("ROLLOUT", Some(SpanKind::Rollout)),
             ("UNKNOWN", None),
             ("", None),
         ] {

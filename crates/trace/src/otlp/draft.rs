@@ -319,7 +319,7 @@ impl Draft {
         }
         if let Some(output) = self.output.take() {
             let (value, beside) = self.settled(output, self.output_is_text, Side::Output);
-            self.output = Some(value);
+            self.output = Some(self.spoken(value));
             if !beside.is_empty() {
                 self.rest.insert(BESIDE_OUTPUT.to_owned(), Value::Object(beside));
             }
@@ -331,6 +331,15 @@ impl Draft {
 
     fn settled(&self, value: Value, is_text: bool, side: Side) -> (Value, Extra) {
         if is_text { (value, Extra::new()) } else { messages::normal(value, side) }
+    }
+
+    /// Langfuse's client tells a streamed answer by its words alone; what a model answers to messages is a message.
+    fn spoken(&self, output: Value) -> Value {
+        let asked = self.input.as_ref().and_then(Value::as_array).is_some_and(|list| messages::is_chat(list));
+        match output {
+            Value::String(_) if asked && self.kind == Some(SpanKind::Llm) => messages::answer(Some(output), None),
+            other => other,
+        }
     }
 
     /// What a request held beside its messages: parameters, and the model asked for.
@@ -415,6 +424,18 @@ mod tests {
     fn draft(attributes: Value) -> Draft {
         let Value::Object(attributes) = attributes else { panic!("an object") };
         Draft::of(attributes)
+    }
+
+    #[test]
+    fn words_that_a_model_answers_to_messages_are_a_message() {
+        let input = r#"[{"role": "user", "content": "Hi"}]"#;
+        let output = |kind: &str, input: &str| {
+            let told = json!({"langfuse.observation.type": kind, "langfuse.observation.input": input, "langfuse.observation.output": "Hello"});
+            draft(told).output.unwrap()
+        };
+        assert_eq!(output("generation", input), json!([{"role": "assistant", "content": "Hello"}]));
+        assert_eq!(output("generation", "Hi"), json!("Hello"));
+        assert_eq!(output("span", input), json!("Hello"));
     }
 
     #[test]

@@ -68,7 +68,8 @@ fn of_object(mut fields: Map<String, Value>, side: Side) -> (Value, Extra) {
     }
 }
 
-fn is_chat(list: &[Value]) -> bool {
+/// Whether these are messages.
+pub(crate) fn is_chat(list: &[Value]) -> bool {
     !list.is_empty() && list.iter().all(is_message)
 }
 

@@ -266,9 +266,16 @@ impl Events {
     }
 }
 
-/// OpenInference's instrumentations mark the first token so; Vercel's SDK has an event of its own beside its attribute.
+/// OpenInference's instrumentations mark the first token so; Vercel's SDK has an event of its own beside its attribute, and
+/// Traceloop's mark every piece of an answer, by an older and a newer name.
 fn is_first_token(name: &str) -> bool {
-    matches!(name, "First Token Stream Event" | "ai.stream.firstChunk" | "llm.content.completion.chunk")
+    matches!(
+        name,
+        "First Token Stream Event"
+            | "ai.stream.firstChunk"
+            | "llm.content.completion.chunk"
+            | "gen_ai.content.completion.chunk"
+    )
 }
 
 fn exception(attributes: &Extra) -> Option<String> {

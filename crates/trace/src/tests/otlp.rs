@@ -24,7 +24,7 @@ use crate::otlp::{Compression, Encoding, Intake, IntakeConfig, Refusal, Request,
 
 const TRACE: [u8; 16] = [0xab; 16];
 
-fn project() -> ProjectName {
+pub(super) fn project() -> ProjectName {
     "default".parse().unwrap()
 }
 
@@ -61,13 +61,13 @@ fn request(spans: Vec<otlp::Span>) -> ExportTraceServiceRequest {
 }
 
 /// A house that takes telemetry.
-struct Receiver {
-    house: House,
+pub(super) struct Receiver {
+    pub house: House,
     intake: Intake,
 }
 
 impl Receiver {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(IntakeConfig::default()).await
     }
 
@@ -77,7 +77,7 @@ impl Receiver {
         Self { house, intake }
     }
 
-    async fn take(
+    pub async fn take(
         &self,
         signal: Signal,
         bytes: Vec<u8>,
