@@ -14,6 +14,8 @@ pub fn table() -> Vec<Route> {
         openai::completions::routes(),
         openai::embeddings::routes(),
         openai::models::routes(),
+        noun::telemetry::routes(),
+        noun::langfuse::routes(),
         noun::model::routes(),
         noun::provider::routes(),
         noun::model_route::routes(),

@@ -25,7 +25,7 @@ use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{EraseHandler, Eraser, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
+use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
 
 use crate::Error;
@@ -78,13 +78,15 @@ impl House {
         let (lake_of_spans, of_spans, recording) = (lake.clone(), payloads.clone(), recorder_config(config));
         let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, of_spans, recording) }).await;
         let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
+        let prices = Arc::new(prices);
+        let otlp = Intake::new(recorder.clone(), Arc::clone(&prices), intake_config(config));
         let parts = GatewayParts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
             net: net.clone(),
             recorder: recorder.clone(),
-            prices: Arc::new(prices),
+            prices,
             model_options: model_options(config),
             config: gateway_config(config),
         };
@@ -114,7 +116,7 @@ impl House {
         };
         let config = api_config(config, token, bound);
         Ok(Self {
-            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, alerts, config },
+            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, alerts, config },
             keep,
         })
     }
@@ -272,6 +274,10 @@ fn recorder_config(config: &Config) -> RecorderConfig {
         TraceMode::Sync => Mode::Sync,
     };
     RecorderConfig { mode, queue_spans: config.trace.queue, ..RecorderConfig::default() }
+}
+
+fn intake_config(config: &Config) -> IntakeConfig {
+    IntakeConfig { queue_bytes: config.otlp.queue_bytes, message_bytes: config.otlp.message_bytes }
 }
 
 fn gateway_config(config: &Config) -> GatewayConfig {

@@ -122,6 +122,7 @@ pub(crate) fn scores_table() -> TableSpec {
         time_column: "time",
         bloom: vec!["trace_id", "score_id"],
         subject_column: Some("user_id"),
+        identity: Vec::new(),
         project_column: Some("project"),
         group_column: Some("trace_id"),
         summaries: Vec::new(),

@@ -95,6 +95,200 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export log records
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export metrics
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpMetrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans, where Langfuse's clients send them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpTracesAsLangfuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export log records beside them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpLogsAsLangfuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export metrics beside them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpMetricsAsLangfuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server answers, as Langfuse's clients ask */
+        get: operations["langfuseHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The key's project, as Langfuse's clients ask for it */
+        get: operations["langfuseProjects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Score traces or spans, as Langfuse's clients do
+         * @description One score or a list of them. 202 when all were taken, 207 with reasons when some were not.
+         */
+        post: operations["langfuseScores"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/ingestion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Events of Langfuse's older clients
+         * @description Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.
+         */
+        post: operations["langfuseIngestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -2734,6 +2928,107 @@ export interface components {
              */
             expected?: number | null;
         };
+        /** @description Events of older clients. */
+        LangfuseBatch: {
+            /** @description The events. */
+            batch: components["schemas"]["LangfuseEvent"][];
+        };
+        /** @description What became of each event. */
+        LangfuseBatchTaken: {
+            /** @description Those that are on disk. */
+            successes: components["schemas"]["LangfuseEventTaken"][];
+            /** @description Those that are not. */
+            errors: components["schemas"]["LangfuseEventTaken"][];
+        };
+        /** @description Why a score was not taken. */
+        LangfuseError: {
+            /** @description For a person. */
+            message: string;
+        };
+        /** @description An event. */
+        LangfuseEvent: {
+            /** @description Its identifier. */
+            id: string;
+            /** @description `score-create` and others. */
+            type: string;
+            /** @description What it says. */
+            body: Record<string, never>;
+        };
+        /** @description What became of an event. */
+        LangfuseEventTaken: {
+            /** @description Its identifier. */
+            id: string;
+            /**
+             * Format: int32
+             * @description A status of HTTP.
+             */
+            status: number;
+            /** @description Why it was not taken. */
+            message?: string | null;
+        };
+        /** @description How the server fares. */
+        LangfuseHealth: {
+            /** @description `OK` */
+            status: string;
+            /** @description The program's version. */
+            version: string;
+        };
+        /** @description Langfuse has organizations above projects; here there is one. */
+        LangfuseOrganization: {
+            /** @description Its identifier. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description A project. */
+        LangfuseProject: {
+            /** @description Its identifier. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Whose it is. */
+            organization: components["schemas"]["LangfuseOrganization"];
+            /** @description Nothing. */
+            metadata: Record<string, never>;
+        };
+        /** @description Projects that a key opens. */
+        LangfuseProjects: {
+            /** @description One. */
+            data: components["schemas"]["LangfuseProject"][];
+        };
+        /** @description A score as Langfuse's clients write it. */
+        LangfuseScore: {
+            /** @description Any text; a score with that of an earlier one takes its place. */
+            id?: string | null;
+            /** @description The trace. */
+            traceId?: string | null;
+            /** @description The span. */
+            observationId?: string | null;
+            /** @description What was looked at. */
+            name: string;
+            /** @description A number or a word. */
+            value: components["schemas"]["ScoreValueBody"];
+            /** @description Why. */
+            comment?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was given.
+             */
+            timestamp?: string | null;
+        };
+        /** @description One score or several. */
+        LangfuseScores: components["schemas"]["LangfuseScore"] | components["schemas"]["LangfuseScore"][];
+        /** @description What became of scores. */
+        LangfuseScoresTaken: {
+            /** @description `Accepted`, when all were taken. */
+            message?: string | null;
+            /** @description How many were taken, when some were not. */
+            accepted?: number | null;
+            /** @description How many were not. */
+            rejected?: number | null;
+            /** @description Why. */
+            errors?: components["schemas"]["LangfuseError"][] | null;
+        };
         /** @description The line of one group. */
         LengthFit: {
             /** @description The group, empty for calls that do not say. */
@@ -3834,6 +4129,8 @@ export interface components {
             input_cut: boolean;
             /** @description Whether `output` is only the beginning of a large one, as text. */
             output_cut: boolean;
+            /** @description Whether large `attributes` are only told by their beginnings; the single span has them whole. */
+            attributes_cut: boolean;
             /**
              * Format: int64
              * @description Tokens of the prompt, cached ones included.
@@ -3942,6 +4239,8 @@ export interface components {
             unrecorded_calls: number;
             /** @description What became of the spans so far, and how long they were at risk of a crash. */
             recorder: Record<string, never>;
+            /** @description What became of the spans, log records and data points that others sent. */
+            telemetry: Record<string, never>;
             /** @description Rows, segments, failures and alarms. */
             lake: Record<string, never>;
             /** @description Loaded models. */
@@ -4337,6 +4636,349 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpTracesAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpLogsAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpMetricsAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It does */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseHealth"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseProjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseProjects"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseScores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LangfuseScores"];
+            };
+        };
+        responses: {
+            /** @description All of them are on disk */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseScoresTaken"];
+                };
+            };
+            /** @description Some were not taken */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseScoresTaken"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    langfuseIngestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LangfuseBatch"];
+            };
+        };
+        responses: {
+            /** @description What became of each event */
+            207: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LangfuseBatchTaken"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

@@ -18,7 +18,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{Eraser, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
+use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -128,6 +128,7 @@ pub struct Parts {
     pub retention: Retention,
     pub eraser: Eraser,
     pub recorder: Recorder,
+    pub otlp: Intake,
     pub gateway: Gateway,
     pub alerts: Alerts,
     pub stub: Stub,
@@ -165,9 +166,10 @@ impl Parts {
             config: gateway_config(&stub),
         });
         let gateway = gateway.await.unwrap();
+        let otlp = Intake::new(recorder.clone(), Arc::new(PriceTable::built_in()), IntakeConfig::default());
         let traces = Traces::new(lake.clone(), payloads);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
-        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, alerts, stub, data }
+        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, alerts, stub, data }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -182,6 +184,7 @@ impl Parts {
             retention: self.retention.clone(),
             eraser: self.eraser.clone(),
             recorder: self.recorder.clone(),
+            otlp: self.otlp.clone(),
             gateway: self.gateway.clone(),
             alerts: self.alerts.clone(),
             config,
