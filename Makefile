@@ -37,7 +37,7 @@ test: setup browser web models ## Run every test
 	$(CARGO) test --release --workspace
 	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck npm --prefix web run --silent e2e
 	$(MAKE) --no-print-directory sdk
-	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest -p no:cacheprovider tests/openai
+	QUARTERDECK_BIN=$(abspath $(TARGET))/release/quarterdeck $(PYTHON) -m pytest -p no:cacheprovider tests/openai tests/telemetry
 
 sdk: .venv/ready ## Check and test the Python package
 	cd sdk/python && ../../$(PYTHON) -m mypy --cache-dir ../../.venv/mypy

@@ -1,6 +1,7 @@
 """The real binary, driven by the real `openai` package, with a stub upstream beside it."""
 
 import os
+import socket
 from pathlib import Path
 
 import openai
@@ -27,16 +28,28 @@ def stub():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, test_models, stub):
     folder = tmp_path_factory.mktemp("quarterdeck")
-    running = Server(folder, configuration(test_models, stub.url))
+    grpc_port = free_port()
+    running = Server(folder, configuration(test_models, stub.url, grpc_port))
+    running.grpc_url = f"http://127.0.0.1:{grpc_port}"
     yield running
     code = running.stop()
     assert code == 0, "SIGTERM drains and ends with 0:\n" + running.log.read_text()
 
 
-def configuration(test_models: Path, upstream: str) -> str:
+def free_port() -> int:
+    """A port that nothing listens on; another program may take it before the server does, which then says so."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def configuration(test_models: Path, upstream: str, grpc_port: int) -> str:
     return f"""
 [server]
 address = "127.0.0.1:0"
+
+[otlp]
+address = "127.0.0.1:{grpc_port}"
 
 [models]
 mirror = "{test_models}"

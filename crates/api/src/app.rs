@@ -1,16 +1,17 @@
 //! The application: the rooms it stands on, and the router made of them.
 
 use axum::Router;
+use qd_alert::Alerts;
 use qd_catalog::Catalog;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
 use qd_serve::Engine;
-use qd_trace::{Eraser, Recorder, Retention, Traces};
+use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
 
 use crate::config::ApiConfig;
-use crate::routes;
 use crate::state::Surface;
+use crate::{grpc, routes};
 
 /// Everything that the HTTP surface speaks to.
 pub struct App {
@@ -30,8 +31,12 @@ pub struct App {
     pub eraser: Eraser,
     /// Records calls.
     pub recorder: Recorder,
+    /// Takes what others recorded.
+    pub otlp: Intake,
     /// The one door to models.
     pub gateway: Gateway,
+    /// Evaluates rules and tells receivers.
+    pub alerts: Alerts,
     /// Hosts, tokens and limits.
     pub config: ApiConfig,
 }
@@ -39,4 +44,9 @@ pub struct App {
 /// The router over `app`, to be served with [`crate::serve`] or called in process with `tower::ServiceExt::oneshot`.
 pub fn app(app: App) -> Router {
     routes::router(Surface::shared(app))
+}
+
+/// The router over `app` that takes OpenTelemetry's protocol over gRPC, for a server of HTTP/2.
+pub fn grpc_app(app: App) -> Router {
+    grpc::router(Surface::shared(app))
 }

@@ -3,6 +3,8 @@
 //! A browser sends its cookie by itself, also when another site's page made it ask. So with the cookie every request that
 //! may change something must carry a token in a header, which only our own pages know and no other site can send.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use http::{HeaderMap, Method};
 use qd_catalog::{Catalog, SignIn};
@@ -26,15 +28,21 @@ pub(crate) fn cookie_name(catalog: &Catalog) -> String {
     format!("{SESSION}_{}", project.rsplit('-').next().unwrap_or_default())
 }
 
-/// The caller that the request's bearer token stands for, or else its cookie.
+/// The caller that the request's bearer token stands for, or else its cookie, or else its password.
 ///
 /// # Errors
-/// [`Error::NoKey`] without either, [`Error::WrongKey`] when nobody has the token; as [`signed_in`] for the cookie.
+/// [`Error::NoKey`] without any, [`Error::WrongKey`] when nobody has the token; as [`signed_in`] for the cookie.
 pub(crate) async fn authenticate(surface: &Surface, method: &Method, headers: &HeaderMap) -> Result<Caller> {
-    match bearer(headers) {
-        Some(token) => by_token(surface, headers, token).await,
-        None if session(&surface.cookie, headers).is_none() => Err(Error::NoKey),
-        None => signed_in(surface, method, headers).await.map(|sign_in| sign_in.holder.into()),
+    if let Some(token) = bearer(headers) {
+        return by_token(surface, headers, token).await;
+    }
+    if session(&surface.cookie, headers).is_some() {
+        return signed_in(surface, method, headers).await.map(|sign_in| sign_in.holder.into());
+    }
+    // After the cookie: browsers send a password for a proxy before us by themselves, beside it.
+    match password(headers) {
+        Some(token) => by_token(surface, headers, &token).await,
+        None => Err(Error::NoKey),
     }
 }
 
@@ -72,9 +80,20 @@ async fn by_token(surface: &Surface, headers: &HeaderMap, token: &str) -> Result
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    credentials(headers, "bearer").filter(|token| !token.is_empty())
+}
+
+/// The password of Basic authentication (RFC 7617), whatever the name beside it: Langfuse's clients send their secret key so,
+/// with the public one for a name.
+fn password(headers: &HeaderMap) -> Option<String> {
+    let pair = String::from_utf8(STANDARD.decode(credentials(headers, "basic")?).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned()).filter(|password| !password.is_empty())
+}
+
+/// What follows the name of this scheme.
+fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (sent, credentials) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    sent.eq_ignore_ascii_case(scheme).then_some(credentials.trim())
 }
 
 fn is_local_token(surface: &Surface, token: &str) -> bool {
@@ -96,6 +115,22 @@ async fn operator(surface: &Surface, headers: &HeaderMap) -> Result<Caller> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_s_token_is_a_bearer_or_a_password() {
+        let found = |sent: &str| {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, sent.parse().unwrap())]);
+            bearer(&headers).map(str::to_owned).or_else(|| password(&headers))
+        };
+        assert_eq!(found("Bearer abc").as_deref(), Some("abc"));
+        // `printf 'pk-lf-1:sk:2' | base64`
+        assert_eq!(found("Basic cGstbGYtMTpzazoy").as_deref(), Some("sk:2"));
+        assert_eq!(found("basic cGstbGYtMTpzazoy").as_deref(), Some("sk:2"));
+        // A name alone, an empty password, what is no base64, another scheme.
+        for nothing in ["Basic cGs=", "Basic cGs6", "Basic !", "Bearer ", "Digest x", "abc"] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
+    }
 
     #[test]
     fn the_cookie_is_found_among_others() {

@@ -43,6 +43,29 @@ impl Doc {
         self
     }
 
+    /// Takes a request of OTLP, in either of its forms.
+    pub fn takes_otlp(mut self) -> Self {
+        let object = || Content::new(Some(RefOr::T(Schema::Object(Object::with_type(Type::Object)))));
+        let body = RequestBodyBuilder::new()
+            .content("application/json", object())
+            .content("application/x-protobuf", text())
+            .required(Some(Required::True))
+            .build();
+        self.operation = self.operation.request_body(Some(body));
+        self
+    }
+
+    /// Answers in the form of the request.
+    pub fn gives_otlp(mut self, about: &'static str) -> Self {
+        let object = Content::new(Some(RefOr::T(Schema::Object(Object::with_type(Type::Object)))));
+        let response = ResponseBuilder::new()
+            .description(about)
+            .content("application/json", object)
+            .content("application/x-protobuf", text());
+        self.operation = self.operation.response("200", response);
+        self
+    }
+
     /// Takes parameters in the query.
     pub fn query<T: IntoParams>(mut self) -> Self {
         self.operation = self.operation.parameters(Some(T::into_params(|| Some(ParameterIn::Query))));

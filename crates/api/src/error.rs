@@ -1,6 +1,7 @@
 //! What can go wrong, as OpenAI's error object and status code. The one place where status codes are chosen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -9,6 +10,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use qd_base::id::RequestId;
 use qd_catalog::Scope;
+use qd_trace::otlp::{Encoding, Refusal, wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -119,6 +121,16 @@ pub enum Error {
         /// What was sent; empty when no header was.
         found: String,
     },
+    /// A body in a form that this route does not read.
+    #[error("Unsupported {header} {found:?}; there are {offered}.")]
+    MediaType {
+        /// The header that says so.
+        header: &'static str,
+        /// What was sent; empty when no header was.
+        found: String,
+        /// What can be sent.
+        offered: &'static str,
+    },
     /// None of the forms asked for by `Accept` can be made.
     #[error("no form of the answer matches the Accept header {accept:?}; there are {offered}")]
     Accept {
@@ -198,6 +210,15 @@ pub enum Error {
     /// Reading or writing traces failed.
     #[error(transparent)]
     Trace(#[from] qd_trace::Error),
+    /// Telemetry was not taken; its sender is told in its own form.
+    #[error("{refusal}")]
+    Telemetry {
+        /// Why.
+        #[source]
+        refusal: Refusal,
+        /// How the request was encoded.
+        encoding: Encoding,
+    },
 }
 
 impl Error {
@@ -208,6 +229,11 @@ impl Error {
 
     pub(crate) fn missing(noun: &'static str, name: impl ToString) -> Self {
         Self::Missing { noun, name: name.to_string() }
+    }
+
+    /// gRPC's code for it.
+    pub(crate) fn grpc_code(&self) -> i32 {
+        grpc_code(sort(self).status)
     }
 
     pub(crate) fn encode(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -223,7 +249,7 @@ impl Error {
         let mut response = Response::new(Body::from(face.body));
         *response.status_mut() = face.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(face.media_type));
         if let Some(wait_ms) = face.retry_after_ms {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1000).max(1)));
         }
@@ -245,6 +271,21 @@ impl Error {
             tracing::error!(%request, error = %chain(self), "stream failed");
         }
         face.body
+    }
+}
+
+impl From<qd_alert::Error> for Error {
+    /// What is wrong with a rule is told by its field; the rest is what a room below says.
+    fn from(error: qd_alert::Error) -> Self {
+        use qd_alert::Error as Alert;
+        match error {
+            Alert::Definition { field, .. } => Self::parameter(field, "invalid_value", error.to_string()),
+            Alert::NotANumber { .. } => Self::parameter("query.sql", "invalid_value", error.to_string()),
+            Alert::Trace(cause) => cause.into(),
+            Alert::Lake(cause) => cause.into(),
+            Alert::Catalog(cause) => cause.into(),
+            Alert::Stored { .. } => Self::encode(error),
+        }
     }
 }
 
@@ -283,16 +324,23 @@ pub struct ErrorObject {
 struct Face {
     status: StatusCode,
     body: Bytes,
+    media_type: &'static str,
     retry_after_ms: Option<u64>,
 }
+
+const JSON: &str = "application/json";
 
 impl Face {
     fn of(error: &Error, request: RequestId) -> Self {
         let sort = sort(error);
+        if let Error::Telemetry { refusal, encoding } = error {
+            return Self::of_telemetry(refusal, *encoding, sort, request);
+        }
         if let Error::Gateway(gateway) = error
             && !sort.hidden
         {
-            return Self { status: sort.status, body: gateway.body(), retry_after_ms: sort.retry_after_ms };
+            let (body, retry_after_ms) = (gateway.body(), sort.retry_after_ms);
+            return Self { status: sort.status, body, media_type: JSON, retry_after_ms };
         }
         let message = if sort.hidden { hidden(request) } else { error.to_string() };
         let param = match error {
@@ -301,7 +349,31 @@ impl Face {
         };
         let body = ErrorBody { error: ErrorObject { message, kind: sort.kind, param, code: sort.code } };
         let body = serde_json::to_vec(&body).map_or_else(|_| Bytes::new(), Bytes::from);
-        Self { status: sort.status, body, retry_after_ms: sort.retry_after_ms }
+        Self { status: sort.status, body, media_type: JSON, retry_after_ms: sort.retry_after_ms }
+    }
+
+    /// A `google.rpc.Status`, as OTLP wants it.
+    fn of_telemetry(refusal: &Refusal, encoding: Encoding, sort: Sort, request: RequestId) -> Self {
+        let message = if sort.hidden { hidden(request) } else { refusal.to_string() };
+        let retry_after = sort.retry_after_ms.map(Duration::from_millis);
+        let body = wire::refusal(grpc_code(sort.status), &message, retry_after, encoding).into();
+        let media_type = encoding.media_type();
+        Self { status: sort.status, body, media_type, retry_after_ms: sort.retry_after_ms }
+    }
+}
+
+/// The code of gRPC that a status of HTTP stands for, as `google/rpc/code.proto` pairs them.
+fn grpc_code(status: StatusCode) -> i32 {
+    match status.as_u16() {
+        400 | 415 => 3,
+        401 => 16,
+        403 => 7,
+        404 => 5,
+        413 | 429 | 431 => 8,
+        500 => 13,
+        503 => 14,
+        504 => 4,
+        _ => 2,
     }
 }
 
@@ -385,6 +457,7 @@ fn sort(error: &Error) -> Sort {
         Error::BodyTimeout { .. } => Sort::invalid(StatusCode::REQUEST_TIMEOUT, "body_timeout"),
         Error::BodyBroken(_) => Sort::invalid(StatusCode::BAD_REQUEST, "body_incomplete"),
         Error::ContentType { .. } => Sort::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type"),
+        Error::MediaType { .. } => Sort::invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type"),
         Error::Accept { .. } => Sort::invalid(StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
         Error::Syntax { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_json"),
         Error::TooDeep { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "json_too_deep"),
@@ -399,6 +472,19 @@ fn sort(error: &Error) -> Sort {
         Error::Model(model) => sort_model(model),
         Error::Engine(engine) => sort_engine(engine),
         Error::Trace(trace) => sort_trace(trace),
+        Error::Telemetry { refusal, .. } => sort_telemetry(refusal),
+    }
+}
+
+fn sort_telemetry(refusal: &Refusal) -> Sort {
+    match refusal {
+        // 503 and not 429: there are exporters that come again after the one only.
+        Refusal::Full { retry_after_ms } => {
+            Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("telemetry_busy")).after(*retry_after_ms)
+        }
+        Refusal::TooLarge { .. } => Sort::invalid(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        Refusal::Unreadable { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_telemetry"),
+        Refusal::Failed(error) => Sort { hidden: true, ..sort_trace(error) },
     }
 }
 

@@ -28,6 +28,15 @@ pub(crate) fn read_owned<T: DeserializeOwned>(body: &[u8], depth: usize) -> Resu
     read(body, depth)
 }
 
+/// Reads a value that may be a list as a whole, for types that tell a list from an object themselves.
+///
+/// # Errors
+/// [`Error::TooDeep`] beyond `depth` levels, [`Error::Syntax`] for what is not JSON or not of the type.
+pub(crate) fn read_any<T: DeserializeOwned>(body: &[u8], depth: usize) -> Result<T> {
+    check_depth(body, depth)?;
+    serde_json::from_slice(body).map_err(|cause| Error::Syntax { detail: cause.to_string() })
+}
+
 /// Refuses an array in the place of the request: serde would take its items for the fields of an object, in their order.
 fn check_root(body: &[u8]) -> Result<()> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`config`] → [`app`](mod@app) → [`permission`] → [`route`] and `doc` → `gate` with `host`,
 //! `authentication`, `peer` and `attempts` → [`error`] → `extract`, `json`, `reply` and `sse` → [`openai`] → [`noun`] →
-//! `console` → [`server`].
+//! `console` → `grpc` → [`server`].
 //!
 //! What is deliberately absent: CORS. A page on the web cannot speak to this server; and what a browser sends by itself, its
 //! cookie, is never enough to change anything.
@@ -40,12 +40,13 @@ pub mod openai;
 
 mod console;
 
+mod grpc;
 pub mod server;
 
-pub use app::{App, app};
+pub use app::{App, app, grpc_app};
 pub use config::{ApiConfig, Limits};
 pub use error::{Error, Result};
 pub use permission::{Caller, Permission};
 pub use route::Route;
 pub use routes::{openapi, table};
-pub use server::{Ended, serve};
+pub use server::{Ended, serve, serve_with_grpc};

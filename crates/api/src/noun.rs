@@ -3,12 +3,14 @@
 //! A list is `{"data": […], "next_cursor": …}`; the cursor of a page asks for the next one and is null on the last.
 
 pub mod account;
+pub mod alert;
 pub mod audit;
 pub mod budget;
 pub mod health;
 pub mod job;
 pub mod key;
 pub mod lake;
+pub mod langfuse;
 pub mod metrics;
 pub mod model;
 pub mod model_route;
@@ -23,6 +25,7 @@ pub mod sign_in;
 pub mod sql;
 pub mod stats;
 pub mod status;
+pub mod telemetry;
 pub mod trace;
 pub mod user;
 pub mod view;

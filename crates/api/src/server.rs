@@ -20,8 +20,8 @@ use tower::util::MapRequest;
 use crate::app::App;
 use crate::config::Limits;
 use crate::peer::Connected;
-use crate::routes;
 use crate::state::{Lifecycle, Surface};
+use crate::{grpc, routes};
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +40,36 @@ pub enum Ended {
 ///
 /// Streams that outlast the limit end with an error event; what is still open a second later is closed.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) -> Ended {
+    serve_with_grpc(listener, None, app, shutdown).await
+}
+
+/// As [`serve`], and on `grpc` OpenTelemetry's protocol over gRPC, if there is such a listener.
+pub async fn serve_with_grpc(
+    listener: TcpListener,
+    grpc: Option<TcpListener>,
+    app: App,
+    shutdown: impl Future<Output = ()>,
+) -> Ended {
     let limits = app.config.limits.clone();
     let surface = Surface::shared(app);
     let lifecycle = surface.lifecycle.clone();
-    let connections = Connections::new(&limits, routes::router(surface), lifecycle.stopping.clone());
-    accept(&listener, &connections, shutdown).await;
-    drop(listener);
-    lifecycle.stopping.cancel();
-    drain(&connections, &lifecycle, Duration::from_millis(limits.drain_ms)).await
+    let stopping = lifecycle.stopping.clone();
+    let connections = Connections::new(&limits, routes::router(surface.clone()), stopping.clone());
+    let telemetry = Connections::new(&limits, grpc::router(surface), stopping.clone());
+    let accept_grpc = async {
+        match &grpc {
+            Some(listener) => accept(listener, &telemetry, stopping.cancelled()).await,
+            None => stopping.cancelled().await,
+        }
+    };
+    let accept_http = async {
+        accept(&listener, &connections, shutdown).await;
+        stopping.cancel();
+    };
+    tokio::join!(accept_http, accept_grpc);
+    drop((listener, grpc));
+    let limit = Duration::from_millis(limits.drain_ms);
+    drain([&connections, &telemetry], &lifecycle, limit).await
 }
 
 /// Open connections and what each is served with.
@@ -160,18 +182,21 @@ async fn wait_out(error: &std::io::Error) {
     }
 }
 
-async fn drain(connections: &Connections, lifecycle: &Lifecycle, limit: Duration) -> Ended {
+async fn drain(connections: [&Connections; 2], lifecycle: &Lifecycle, limit: Duration) -> Ended {
     // Time for a cut stream to send its last event.
     const LAST_WORDS: Duration = Duration::from_secs(1);
-    connections.tasks.close();
-    if tokio::time::timeout(limit, connections.tasks.wait()).await.is_ok() {
+    for connections in connections {
+        connections.tasks.close();
+    }
+    let all_ended = || futures::future::join_all(connections.iter().map(|connections| connections.tasks.wait()));
+    if tokio::time::timeout(limit, all_ended()).await.is_ok() {
         return Ended::Drained;
     }
-    let left = connections.tasks.len();
+    let left = connections.iter().map(|connections| connections.tasks.len()).sum();
     lifecycle.cut.cancel();
-    if tokio::time::timeout(LAST_WORDS, connections.tasks.wait()).await.is_err() {
-        connections.closed.cancel();
-        connections.tasks.wait().await;
+    if tokio::time::timeout(LAST_WORDS, all_ended()).await.is_err() {
+        connections.iter().for_each(|connections| connections.closed.cancel());
+        all_ended().await;
     }
     Ended::Cut { connections: left }
 }

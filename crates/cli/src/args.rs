@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod alert;
+pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
 #[command(name = "quarterdeck", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = EXIT_CODES)]
@@ -146,6 +149,9 @@ Examples:
     /// How long traces are kept
     #[command(subcommand)]
     Retention(Retention),
+    /// Rules that tell when something is wrong, and whom they tell
+    #[command(subcommand)]
+    Alert(Alert),
     /// Ask the lake in SQL, read-only
     #[command(after_help = "\
 Examples:
@@ -410,6 +416,15 @@ Examples:
   quarterdeck trace export --format parquet --since 2026-01-01T00:00:00Z --to january.parquet
   quarterdeck trace export --user ada@example.org --to - | jq .input")]
     Export(TraceExport),
+    /// Take over the traces of Langfuse or Phoenix, or our own from another installation
+    #[command(after_help = "\
+Examples:
+  quarterdeck trace import langfuse-observations.jsonl
+  quarterdeck trace import --from phoenix spans.parquet --project support
+  zcat traces.jsonl.gz | quarterdeck trace import -
+
+JSON lines, a JSON array, CSV with a header and Parquet are read. Importing a file again changes nothing.")]
+    Import(TraceImport),
 }
 
 /// What to export, and where to.
@@ -460,6 +475,24 @@ pub enum ExportFormat {
 pub enum ExportPayloads {
     Whole,
     Beginning,
+}
+
+/// What to import.
+#[derive(Debug, Args)]
+pub struct TraceImport {
+    /// The file; `-` for standard input
+    pub file: PathBuf,
+    /// Whose export it is; when absent, each record is known by the names of its fields
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub from: Option<ImportSource>,
+}
+
+/// Whose export a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportSource {
+    Langfuse,
+    Phoenix,
+    Jsonl,
 }
 
 #[derive(Debug, Subcommand)]

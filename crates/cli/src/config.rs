@@ -26,6 +26,7 @@ pub struct Config {
     pub engine: Engine,
     pub lake: Lake,
     pub trace: Trace,
+    pub otlp: Otlp,
     pub jobs: Jobs,
     pub net: Net,
     pub limits: Limits,
@@ -183,6 +184,31 @@ pub struct Trace {
 impl Default for Trace {
     fn default() -> Self {
         Self { mode: TraceMode::Async, queue: 65_536 }
+    }
+}
+
+/// What others send by OpenTelemetry's protocol. Over HTTP it is taken at the server's own address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Otlp {
+    /// Whether there is a second address, for gRPC.
+    pub grpc: bool,
+    /// That address. Where it was not set and something else listens there, the server says so and goes without.
+    pub address: SocketAddr,
+    /// Requests that are being read, decoded or committed may take this much memory; more are refused with 503.
+    pub queue_bytes: usize,
+    /// Largest request, decompressed.
+    pub message_bytes: usize,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self {
+            grpc: true,
+            address: SocketAddr::from(([127, 0, 0, 1], 4317)),
+            queue_bytes: 64 << 20,
+            message_bytes: 32 << 20,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod bookkeeping;
 mod mirror;
 mod payloads;
 mod retention;
+mod watch;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::{Request, StatusCode};
+use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
@@ -23,7 +25,7 @@ use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{EraseHandler, Eraser, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
+use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
 
 use crate::Error;
@@ -32,6 +34,7 @@ use crate::door::Answer;
 use crate::error::Cause;
 use crate::house::bookkeeping::Bookkeeping;
 use crate::house::retention::Keeping;
+use crate::house::watch::Watch;
 use crate::lock::Lock;
 
 /// Everything open over one data folder.
@@ -49,6 +52,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
+    watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
     pub lock: Lock,
@@ -74,13 +78,15 @@ impl House {
         let (lake_of_spans, of_spans, recording) = (lake.clone(), payloads.clone(), recorder_config(config));
         let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, of_spans, recording) }).await;
         let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
+        let prices = Arc::new(prices);
+        let otlp = Intake::new(recorder.clone(), Arc::clone(&prices), intake_config(config));
         let parts = GatewayParts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
-            net,
+            net: net.clone(),
             recorder: recorder.clone(),
-            prices: Arc::new(prices),
+            prices,
             model_options: model_options(config),
             config: gateway_config(config),
         };
@@ -92,21 +98,25 @@ impl House {
         let checks = Arc::new(VerifyHandler::new(lake.clone()));
         let erasures = Arc::new(EraseHandler::new(eraser.clone()));
         let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures]).with_config(runner_config(config)).start();
+        let traces = Traces::new(lake.clone(), payloads);
+        let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
+        // A command that is answered in process is over before anything would fall due.
+        let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
+            watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone())),
             bookkeeping,
             lock,
         };
-        let traces = Traces::new(lake.clone(), payloads);
         let config = api_config(config, token, bound);
         Ok(Self {
-            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, config },
+            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, alerts, config },
             keep,
         })
     }
@@ -116,6 +126,9 @@ impl Keep {
     /// Ends everything in order: what feeds before what is fed, the folder last.
     pub async fn close(self) {
         drop(self.keeping);
+        if let Some(watch) = self.watch {
+            watch.shutdown().await;
+        }
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -249,7 +262,7 @@ fn model_options(config: &Config) -> ModelOptions {
     }
 }
 
-fn runner_config(config: &Config) -> RunnerConfig {
+pub(super) fn runner_config(config: &Config) -> RunnerConfig {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let keep = Some(config.jobs.keep_days).filter(|days| *days > 0).map(|days| DAY * days);
     RunnerConfig { keep, keep_most: config.jobs.keep, ..RunnerConfig::default() }
@@ -261,6 +274,10 @@ fn recorder_config(config: &Config) -> RecorderConfig {
         TraceMode::Sync => Mode::Sync,
     };
     RecorderConfig { mode, queue_spans: config.trace.queue, ..RecorderConfig::default() }
+}
+
+fn intake_config(config: &Config) -> IntakeConfig {
+    IntakeConfig { queue_bytes: config.otlp.queue_bytes, message_bytes: config.otlp.message_bytes }
 }
 
 fn gateway_config(config: &Config) -> GatewayConfig {

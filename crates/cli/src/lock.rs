@@ -26,6 +26,9 @@ pub struct Lock {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Running {
     pub address: SocketAddr,
+    /// Where OpenTelemetry is taken over gRPC, if anywhere.
+    #[serde(default)]
+    pub otlp: Option<SocketAddr>,
     pub pid: u32,
     pub version: String,
 }
@@ -64,8 +67,9 @@ impl Lock {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn announce(&self, address: SocketAddr, token: &Secret) -> Result<(), Error> {
-        let running = Running { address, pid: std::process::id(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    pub fn announce(&self, address: SocketAddr, otlp: Option<SocketAddr>, token: &Secret) -> Result<(), Error> {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let running = Running { address, otlp, pid: std::process::id(), version };
         let text = serde_json::to_string(&running).map_err(|cause| Error::doing("describing this server", cause))?;
         // The announcement comes last: who reads it finds the token that belongs to it.
         write_private(&self.dir.join("local.token"), token.expose())?;
@@ -139,7 +143,7 @@ mod tests {
         let lock = Lock::take(dir.path()).expect("writable").expect("free");
         let token = token().expect("randomness");
         assert!(running(dir.path()).is_none(), "nothing listens yet");
-        lock.announce(([127, 0, 0, 1], 4100).into(), &token).expect("writable");
+        lock.announce(([127, 0, 0, 1], 4100).into(), None, &token).expect("writable");
         let (found, secret) = running(dir.path()).expect("announced");
         assert_eq!((found.address.port(), secret.expose()), (4100, token.expose()));
         drop(lock);

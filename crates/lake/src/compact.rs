@@ -17,7 +17,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use futures::StreamExt;
-use qd_base::TableName;
+use qd_base::{TableName, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,9 @@ const MERGE_MEMORY_BYTES: usize = 512 << 20;
 
 /// Batches between the thread that reads and the one that writes.
 const MERGE_AHEAD: usize = 2;
+
+/// A segment that was made just now is not made again for rows that came again since.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// Without new segments, compaction looks for work this often.
 const TICK: Duration = Duration::from_secs(60);
@@ -58,6 +61,7 @@ impl Core {
         for table in self.tables.names() {
             self.apply_tombstones(&table, &CancellationToken::new(), &|_, _| {}).await?;
             while self.compact_table(&table).await? {}
+            self.leave_out_superseded(&table).await?;
             self.summarize_table(&table).await?;
         }
         Ok(())
@@ -104,11 +108,13 @@ impl Core {
                 .max(last(&snapshot.tombstones)),
         };
         let old: Vec<_> = segments.iter().map(|segment| segment.record.id).collect();
+        // Taken anew: what came again until now is left out, what comes later is noted beside what is made.
+        let segments = self.tables.current(table.as_str(), &segments)?;
         let merged = self.merge(snapshot, &segments, made).await?;
         let merged = if merged.record.rows == 0 { None } else { Some(merged) };
         let record = merged.as_ref().map(|segment| segment.record.clone());
         self.swap(table, record.as_slice(), &old, &[]).await?;
-        self.tables.rewritten(table.as_str(), &old, merged.into_iter().collect())
+        self.tables.rewritten(table.as_str(), &segments, merged)
     }
 
     async fn merge(
@@ -135,6 +141,21 @@ impl Core {
             segment.doom();
         }
         Ok(segment)
+    }
+
+    /// Writes the segments that hold rows which came again without them, but not more often than now and then: a sender
+    /// that sends everything twice would have them written all the time.
+    async fn leave_out_superseded(&self, table: &TableName) -> Result<(), Error> {
+        let _rewriting = self.rewriting.lock().await;
+        let snapshot = self.tables.table(table.as_str())?;
+        let settled = Timestamp::now().saturating_sub(SETTLED);
+        let is_due = |segment: &&Arc<Segment>| !segment.superseded.is_empty() && segment.record.created <= settled;
+        for segment in snapshot.segments.iter().filter(is_due) {
+            if self.set_aside_damaged(vec![Arc::clone(segment)]).await? == 0 {
+                self.rewrite(&snapshot, vec![Arc::clone(segment)], segment.record.level).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the segments that hold rows of deleted subjects without them, and then forgets the tombstones. `report` hears

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use qd_base::TableName;
+use qd_base::{SegmentId, TableName};
 use qd_catalog::{Catalog, Quarantined, SegmentRecord, Staged};
 use tokio::sync::Notify;
 
@@ -14,6 +14,7 @@ use crate::blob::sweep;
 use crate::engine::Engine;
 use crate::file::Disk;
 use crate::health::{Alarm, Health, LakeStats, TableStats};
+use crate::identity::RECALLED_ROWS;
 use crate::query::Queries;
 use crate::segment::{Segment, Unreadable};
 use crate::tables::Tables;
@@ -159,7 +160,35 @@ impl Core {
         let staged = self.catalog.staged(table).await.map_err(Error::catalog("reading staged rows"))?;
         let tombstones = self.catalog.tombstones(table).await.map_err(Error::catalog("listing tombstones"))?;
         let staged = staged.into_iter().filter_map(|staged| self.decode(&spec, staged)).collect();
-        self.tables.load(table.as_str(), segments, staged, tombstones)
+        let recalled = self.recall(&spec, &segments).await?;
+        self.tables.load(table.as_str(), segments, recalled, staged, tombstones)
+    }
+
+    /// What the rows of the newest segments are about, the oldest of these segments first.
+    async fn recall(
+        &self,
+        spec: &Arc<TableSpec>,
+        segments: &[Arc<Segment>],
+    ) -> Result<Vec<(SegmentId, Vec<u64>)>, Error> {
+        let Some(identity) = self.tables.identity(spec.name.as_str())? else { return Ok(Vec::new()) };
+        let mut newest = segments.to_vec();
+        newest.sort_by_key(|segment| std::cmp::Reverse(segment.record.id));
+        let mut rows = 0;
+        newest.retain(|segment| {
+            rows += segment.record.rows;
+            rows <= RECALLED_ROWS
+        });
+        let spec = Arc::clone(spec);
+        let read = move || {
+            let of = |segment: &Arc<Segment>| {
+                let batches = crate::summary::rows(&spec, segment, identity.columns()).ok()?;
+                let numbers = batches.map(|batch| identity.numbers(&batch?)).collect::<Result<Vec<_>, _>>().ok()?;
+                Some((segment.record.id, numbers.concat()))
+            };
+            // A damaged segment is found when it is queried.
+            newest.iter().rev().filter_map(of).collect()
+        };
+        self.engine.spawn_blocking(read).await.map_err(|_| Error::Broken { operation: "reading what rows are about" })
     }
 
     /// A staged batch that cannot be decoded stays in the catalog for a person to look at.

@@ -153,7 +153,7 @@ impl Core {
         let ids: Vec<_> = old.iter().map(|segment| segment.record.id).collect();
         if !ids.is_empty() {
             self.swap(table, &[], &ids, &[]).await?;
-            self.tables.rewritten(table.as_str(), &ids, Vec::new())?;
+            self.tables.rewritten(table.as_str(), &old, None)?;
         }
         let rows = old.iter().map(|segment| segment.record.rows).sum();
         Ok(Retained { dropped: ids.len() as u64, rewritten: 0, rows })

@@ -279,6 +279,18 @@ impl Lake {
         Ok(verified)
     }
 
+    /// Does work that takes a processor for a while where sealing and merging are done: behind who answers requests.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] when the work panicked.
+    pub async fn behind<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.open.core.engine.spawn_blocking(work).await.map_err(|_| Error::Broken { operation })
+    }
+
     /// What the lake holds and how it fares.
     pub fn stats(&self) -> LakeStats {
         let mut stats = self.open.core.stats();

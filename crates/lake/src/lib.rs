@@ -10,7 +10,8 @@
 //! in the transaction that records their segment. And a query can reach no file, no network and no setting.
 //!
 //! Reading order: what is kept ([`table`] → [`config`]); how rows come in (`queue` → `commit` → `codec`); where
-//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → [`horizon`] → `subject` → [`purge`] → [`summary`] → [`words`]);
+//! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → [`horizon`] → `subject` → `identity` →
+//! [`purge`] → [`summary`] → [`words`]);
 //! how they
 //! are read (`guard` → `bounded` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
 //! beside it, what is opaque: [`blob`], and rows for others: [`portable`].
@@ -28,6 +29,7 @@ mod tables;
 
 mod compact;
 pub mod horizon;
+mod identity;
 pub mod purge;
 mod seal;
 mod subject;

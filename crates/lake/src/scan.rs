@@ -36,6 +36,7 @@ use qd_catalog::Tombstone;
 
 use crate::TableSpec;
 use crate::horizon::Horizons;
+use crate::identity::{Identity, Superseded};
 use crate::segment::Segment;
 use crate::subject::{all, pending, visible};
 use crate::tables::TableSnapshot;
@@ -158,7 +159,7 @@ impl TableScan {
 
     fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         // Tombstones have been applied to them already.
-        let hidden = Hidden { tombstones: Vec::new(), horizons: Arc::clone(&self.snapshot.horizons) };
+        let hidden = Hidden { horizons: Arc::clone(&self.snapshot.horizons), ..Hidden::default() };
         if hidden.horizons.latest().is_none() {
             return self.scan_memory(projection);
         }
@@ -203,6 +204,9 @@ pub(crate) struct Hidden {
     pub tombstones: Vec<Tombstone>,
     /// The horizons that some of their rows may lie beyond.
     pub horizons: Arc<Horizons>,
+    /// Rows of one segment that came again later, and how they are told.
+    pub superseded: Superseded,
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl Hidden {
@@ -212,22 +216,31 @@ impl Hidden {
         Self {
             tombstones: pending(&segment.record, &snapshot.tombstones),
             horizons: if old { Arc::clone(&snapshot.horizons) } else { Arc::default() },
+            superseded: Arc::clone(&segment.superseded),
+            identity: snapshot.identity.clone(),
         }
     }
 
     pub fn is_nothing(&self) -> bool {
-        self.tombstones.is_empty() && self.horizons.latest().is_none()
+        self.tombstones.is_empty() && self.horizons.latest().is_none() && self.superseded.is_empty()
     }
 
     /// True for rows that are not hidden; none when no row is.
     pub fn visible(&self, spec: &TableSpec, schema: &SchemaRef) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        let parts = [visible(spec, schema, &self.tombstones)?, self.horizons.visible(spec, schema)?];
+        let current = match &self.identity {
+            Some(identity) if !self.superseded.is_empty() => Some(identity.current(schema, &self.superseded)?),
+            _ => None,
+        };
+        let parts = [visible(spec, schema, &self.tombstones)?, self.horizons.visible(spec, schema)?, current];
         all(parts.into_iter().flatten(), schema)
     }
 
-    /// Whether as much is hidden: tombstones are in order, so those that remain are known by how many they are.
+    /// Whether as much is hidden: tombstones are in order, so those that remain are known by how many they are. Rows that
+    /// came again are those of one segment.
     fn is_as(&self, other: &Self) -> bool {
-        self.tombstones.len() == other.tombstones.len()
+        self.superseded.is_empty()
+            && other.superseded.is_empty()
+            && self.tombstones.len() == other.tombstones.len()
             && self.horizons.latest().is_some() == other.horizons.latest().is_some()
     }
 }
@@ -295,12 +308,13 @@ fn selection(text: &Sought, words: &Path, rows: usize) -> Option<RowSelection> {
     Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), rows))
 }
 
-/// Spreads segments over as many groups as there are threads, the largest first, so that each has the same work.
+/// Spreads segments over as many groups as there are threads, so that each has about the same work. The newest come first:
+/// who wants the newest rows has them soon, and then the bound of what is still of interest spares reading the rest.
 fn groups(state: &dyn Session, segments: &[Arc<Segment>], chosen: &Chosen) -> Vec<FileGroup> {
     let count = state.config().target_partitions().clamp(1, segments.len().max(1));
     let mut groups = vec![(0_u64, Vec::new()); count];
     let mut segments = segments.to_vec();
-    segments.sort_by_key(|segment| std::cmp::Reverse(segment.record.bytes));
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.record.max_time));
     for segment in segments {
         if let Some((bytes, files)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             *bytes += segment.record.bytes;

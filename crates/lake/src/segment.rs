@@ -24,6 +24,7 @@ use qd_base::TableName;
 use qd_catalog::SegmentRecord;
 
 use crate::file::{Disk, NewFile, Written, digest};
+use crate::identity::Superseded;
 use crate::{Error, TableSpec};
 
 /// Rows of a row group: what a look-up by identifier decodes one column of.
@@ -44,6 +45,8 @@ pub(crate) struct Segment {
     pub statistics: Arc<Statistics>,
     /// What was derived from it, one for each summary of its table; none while it has not been summarized.
     pub summaries: Vec<Arc<Segment>>,
+    /// Rows of it that came again later.
+    pub superseded: Superseded,
 }
 
 /// The file of a segment. It is removed when it is doomed and the last query that may read it has ended.
@@ -120,7 +123,13 @@ impl Segment {
         metadata: &ParquetMetaData,
     ) -> Result<Self, DataFusionError> {
         let statistics = Arc::new(sort_statistics(spec, metadata)?);
-        Ok(Self { record, file: SegmentFile::new(disk, path), statistics, summaries: Vec::new() })
+        Ok(Self {
+            record,
+            file: SegmentFile::new(disk, path),
+            statistics,
+            summaries: Vec::new(),
+            superseded: Superseded::default(),
+        })
     }
 
     /// No new query will read this segment or what was derived from it.

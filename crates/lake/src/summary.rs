@@ -135,11 +135,12 @@ fn is_whole(path: &Path) -> bool {
 fn is_due(snapshot: &TableSnapshot, segment: &Segment) -> bool {
     segment.record.level > 0
         && segment.summaries.is_empty()
+        && segment.superseded.is_empty()
         && pending(&segment.record, &snapshot.tombstones).is_empty()
 }
 
 /// Rows of a segment as its table has them now, with these columns only.
-fn rows(spec: &Arc<TableSpec>, segment: &Segment, columns: &[&'static str]) -> Result<Batches, Error> {
+pub(crate) fn rows(spec: &Arc<TableSpec>, segment: &Segment, columns: &[&'static str]) -> Result<Batches, Error> {
     let places: Vec<_> = columns
         .iter()
         .map(|column| spec.schema.index_of(column))

@@ -27,6 +27,9 @@ pub struct TableSpec {
     pub bloom: Vec<&'static str>,
     /// The column that tells whose data a row is, if its rows can be deleted by subject.
     pub subject_column: Option<&'static str>,
+    /// Text columns, none of them null, that together say what a row is about: of rows that agree in all of them the last
+    /// one is shown. Empty where every row is about something of its own.
+    pub identity: Vec<&'static str>,
     /// The column that tells a row's project, if it has one: subjects and retention are then a project's own.
     pub project_column: Option<&'static str>,
     /// The column of what a row is part of, as a span is of a trace: a row without a subject is that of its group's.
@@ -38,8 +41,8 @@ pub struct TableSpec {
 impl TableSpec {
     /// Checks that the specification names only columns that exist and have the right type.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let named = self.sort.iter().chain(&self.bloom).chain(&self.subject_column).chain([&self.time_column]);
-        let named = named.chain(&self.project_column).chain(&self.group_column);
+        let named = self.sort.iter().chain(&self.bloom).chain(&self.subject_column).chain(&self.identity);
+        let named = named.chain([&self.time_column]).chain(&self.project_column).chain(&self.group_column);
         for column in named {
             self.schema.index_of(column).map_err(|_| self.wrong(format!("there is no column {column:?}")))?;
         }
@@ -48,6 +51,12 @@ impl TableSpec {
             return Err(
                 self.wrong(format!("column {:?} must be a timestamp in nanoseconds and not null", self.time_column))
             );
+        }
+        for column in &self.identity {
+            let field = self.schema.field_with_name(column).map_err(|cause| self.wrong(cause.to_string()))?;
+            if !field.data_type().is_string() || field.is_nullable() {
+                return Err(self.wrong(format!("column {column:?} identifies rows, so it must be text and not null")));
+            }
         }
         if self.sort.is_empty() {
             return Err(self.wrong("it needs at least one column to sort by".to_owned()));
@@ -78,7 +87,7 @@ impl TableSpec {
     /// The columns that tell whether a row is hidden.
     pub(crate) fn telling_columns(&self) -> impl Iterator<Item = &'static str> {
         let told = self.subject_column.into_iter().chain(self.project_column).chain(self.group_column);
-        told.chain([self.time_column])
+        told.chain([self.time_column]).chain(self.identity.iter().copied())
     }
 
     /// The columns that name blobs: those that end in `_blob`.

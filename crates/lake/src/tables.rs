@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use parking_lot::Mutex;
 use qd_base::{SegmentId, TableName};
 use qd_catalog::{StagedId, Tombstone, TombstoneId};
 
 use crate::horizon::Horizons;
+use crate::identity::{Home, Identity, Known, Superseded};
 use crate::segment::{Segment, SegmentFile};
 use crate::subject::{pending, without_subjects};
 use crate::table::batch_bytes;
@@ -43,6 +45,8 @@ pub(crate) struct TableSnapshot {
     pub segments: Vec<Arc<Segment>>,
     pub staged: Vec<RecordBatch>,
     pub tombstones: Arc<[Tombstone]>,
+    /// How its rows are told from each other, if they are.
+    pub identity: Option<Arc<Identity>>,
     pub horizons: Arc<Horizons>,
 }
 
@@ -67,6 +71,11 @@ struct Table {
     horizons: Arc<Horizons>,
     /// Rows up to here are being sealed, so they are merged with no others.
     sealing_through: Option<StagedId>,
+    /// How rows are told from each other, if they are, and where those that came last lie.
+    identity: Option<Arc<Identity>>,
+    known: Known,
+    /// Of the rows that are being sealed, those that came again meanwhile.
+    superseded_in_sealing: HashSet<u64>,
     /// The summaries, each with the schema that queries see.
     summaries: Vec<(Arc<TableSpec>, SchemaRef)>,
     /// What queries call the rows that are in no summary; none while there are no summaries.
@@ -128,6 +137,19 @@ impl Tables {
         self.with(name, |table| table.snapshot())
     }
 
+    /// How the rows of a table are told from each other, if they are.
+    pub fn identity(&self, name: &str) -> Result<Option<Arc<Identity>>, Error> {
+        self.with(name, |table| table.identity.clone())
+    }
+
+    /// These segments as they are now, with the rows of them that came again since; without those that are gone.
+    pub fn current(&self, name: &str, segments: &[Arc<Segment>]) -> Result<Vec<Arc<Segment>>, Error> {
+        self.with(name, |table| {
+            let wanted = |segment: &&Arc<Segment>| segments.iter().any(|other| other.record.id == segment.record.id);
+            table.segments.iter().filter(wanted).cloned().collect()
+        })
+    }
+
     pub fn size(&self, name: &str) -> Result<Size, Error> {
         self.with(name, |table| table.size())
     }
@@ -142,12 +164,18 @@ impl Tables {
         &self,
         name: &str,
         segments: Vec<Arc<Segment>>,
+        recalled: Vec<(SegmentId, Vec<u64>)>,
         staged: Vec<(StagedId, RecordBatch)>,
         tombstones: Vec<Tombstone>,
     ) -> Result<(), Error> {
         self.with(name, |table| {
             table.segments = segments;
             table.tombstones = tombstones.into();
+            // They were made in this order, so what a later one holds came later.
+            for (id, numbers) in recalled {
+                // A segment holds nothing twice.
+                let _ = table.note(Home::Segment(id), numbers);
+            }
             staged.into_iter().try_for_each(|(id, batch)| table.push(id, batch))
         })?
     }
@@ -186,21 +214,38 @@ impl Tables {
         self.with(name, |table| {
             let sealed: HashSet<_> = ids.iter().collect();
             table.staged.retain(|rows| !rows.ids.iter().any(|id| sealed.contains(id)));
-            table.segments.extend(segment);
+            let superseded = Arc::new(std::mem::take(&mut table.superseded_in_sealing));
+            let home = segment.as_ref().map_or(Home::Gone, |segment| Home::Segment(segment.record.id));
+            table.known.moved(|home| matches!(home, Home::Staged(id) if sealed.contains(&id)), home);
+            table.segments.extend(segment.map(|segment| with_superseded(&segment, superseded)));
             table.sealing_through = None;
         })
     }
 
     /// A seal was given up; its rows stay staged.
     pub fn not_sealed(&self, name: &str) -> Result<(), Error> {
-        self.with(name, |table| table.sealing_through = None)
+        self.with(name, |table| {
+            table.sealing_through = None;
+            table.superseded_in_sealing.clear();
+        })
     }
 
-    /// Swaps segments for others. The files of those that go are removed, if no segment that comes shares them.
-    pub fn rewritten(&self, name: &str, removed: &[SegmentId], added: Vec<Arc<Segment>>) -> Result<(), Error> {
+    /// Swaps segments for one that was made of them, or for none. The files of those that go are removed, if the segment
+    /// that comes does not share one.
+    pub fn rewritten(&self, name: &str, read: &[Arc<Segment>], made: Option<Arc<Segment>>) -> Result<(), Error> {
+        let removed: Vec<_> = read.iter().map(|segment| segment.record.id).collect();
         self.with(name, |table| {
-            let gone = table.take_segments(removed);
-            table.segments.extend(added);
+            let gone = table.take_segments(&removed);
+            // Rows that came again since the segments were read are in the new one still.
+            let left_out = |id| read.iter().find(|segment| segment.record.id == id).map(|segment| &segment.superseded);
+            let since = gone.iter().flat_map(|segment| {
+                let before = left_out(segment.record.id);
+                segment.superseded.iter().filter(move |number| before.is_none_or(|before| !before.contains(number)))
+            });
+            let since: Superseded = Arc::new(since.copied().collect());
+            let home = made.as_ref().map_or(Home::Gone, |segment| Home::Segment(segment.record.id));
+            table.known.moved(|home| matches!(home, Home::Segment(id) if removed.contains(&id)), home);
+            table.segments.extend(made.map(|segment| with_superseded(&segment, since)));
             let kept = |segment: &Segment| table.segments.iter().any(|other| Arc::ptr_eq(&other.file, &segment.file));
             let gone: Vec<_> = gone.into_iter().filter(|segment| !kept(segment)).collect();
             gone.iter().for_each(|segment| segment.doom());
@@ -279,6 +324,9 @@ impl Table {
         Self {
             unsummarized: spec.unsummarized().ok().flatten(),
             summaries: summaries.map(|table| (Arc::new(table.clone()), table.scan_schema())).collect(),
+            identity: Identity::of(&spec.identity),
+            known: Known::default(),
+            superseded_in_sealing: HashSet::new(),
             spec: Arc::new(spec),
             scan_schema,
             segments: Vec::new(),
@@ -296,6 +344,7 @@ impl Table {
             segments: self.segments.clone(),
             staged: self.staged.iter().map(|rows| rows.batch.clone()).collect(),
             tombstones: Arc::clone(&self.tombstones),
+            identity: self.identity.clone(),
             horizons: Arc::clone(&self.horizons),
         }
     }
@@ -306,8 +355,11 @@ impl Table {
         let all = self.snapshot();
         let Some(unsummarized) = &self.unsummarized else { return vec![(name.clone(), all)] };
         // Rows that are hidden are in a summary nevertheless, until their segment is written without them.
-        let holds =
-            |segment: &Segment| !segment.summaries.is_empty() && pending(&segment.record, &self.tombstones).is_empty();
+        let holds = |segment: &Segment| {
+            !segment.summaries.is_empty()
+                && segment.superseded.is_empty()
+                && pending(&segment.record, &self.tombstones).is_empty()
+        };
         let (summarized, others) = self.segments.iter().cloned().partition::<Vec<_>, _>(|segment| holds(segment));
         let summary = |(place, (spec, scan_schema)): (usize, &(Arc<TableSpec>, SchemaRef))| {
             let segments = summarized.iter().filter_map(|segment| segment.summaries.get(place).cloned()).collect();
@@ -315,7 +367,7 @@ impl Table {
             // Horizons lie between the rows of a summary, so they hide the same there.
             let horizons = Arc::clone(&self.horizons);
             let (staged, tombstones) = (Vec::new(), Arc::new([]));
-            let snapshot = TableSnapshot { spec, scan_schema, segments, staged, tombstones, horizons };
+            let snapshot = TableSnapshot { spec, scan_schema, segments, staged, tombstones, horizons, identity: None };
             (snapshot.spec.name.clone(), snapshot)
         };
         let summaries: Vec<_> = self.summaries.iter().enumerate().map(summary).collect();
@@ -338,9 +390,54 @@ impl Table {
 
     fn push(&mut self, id: StagedId, batch: RecordBatch) -> Result<(), Error> {
         let batch = without_subjects(&self.spec, id, &batch, &self.tombstones)?;
+        let batch = self.supersede(id, batch).map_err(Error::arrow("finding rows that came again", &self.spec.name))?;
         let bytes = batch_bytes(&batch);
         self.staged.push(StagedRows { ids: vec![id], batch, bytes, since: Instant::now() });
         self.merge_small()
+    }
+
+    /// Hides what the rows of a batch take the place of; returns those rows of it that stay.
+    fn supersede(&mut self, id: StagedId, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let Some(identity) = self.identity.clone() else { return Ok(batch) };
+        let within = self.note(Home::Staged(id), identity.numbers(&batch)?)?;
+        if within.is_empty() {
+            return Ok(batch);
+        }
+        let gone: HashSet<usize> = within.into_iter().collect();
+        let stay: BooleanArray = (0..batch.num_rows()).map(|row| Some(!gone.contains(&row))).collect();
+        filter_record_batch(&batch, &stay)
+    }
+
+    /// Notes where rows lie and hides those before them; returns the positions of those that another of them replaces.
+    fn note(&mut self, home: Home, numbers: Vec<u64>) -> Result<Vec<usize>, ArrowError> {
+        let replaced = self.known.note(home, numbers);
+        for (home, numbers) in replaced.elsewhere {
+            match home {
+                Home::Staged(id) => self.unstage(id, &numbers)?,
+                Home::Segment(id) => self.supersede_in_segment(id, &numbers),
+                Home::Gone => {}
+            }
+        }
+        Ok(replaced.within)
+    }
+
+    fn unstage(&mut self, id: StagedId, numbers: &HashSet<u64>) -> Result<(), ArrowError> {
+        if self.sealing_through.is_some_and(|through| id <= through) {
+            self.superseded_in_sealing.extend(numbers);
+        }
+        let Some(identity) = &self.identity else { return Ok(()) };
+        if let Some(rows) = self.staged.iter_mut().find(|rows| rows.ids.contains(&id)) {
+            rows.batch = identity.without(&rows.batch, numbers)?;
+            rows.bytes = batch_bytes(&rows.batch);
+        }
+        Ok(())
+    }
+
+    fn supersede_in_segment(&mut self, id: SegmentId, numbers: &HashSet<u64>) {
+        if let Some(segment) = self.segments.iter_mut().find(|segment| segment.record.id == id) {
+            let all = segment.superseded.iter().chain(numbers).copied().collect();
+            *segment = with_superseded(segment, Arc::new(all));
+        }
     }
 
     /// Merges the last batches as long as the one before is not larger, so that each row is copied a few times only.
@@ -403,6 +500,13 @@ impl Table {
         }
         self.tombstones = self.tombstones.iter().cloned().chain(tombstone).collect();
         Ok(())
+    }
+}
+
+fn with_superseded(segment: &Arc<Segment>, superseded: Superseded) -> Arc<Segment> {
+    match superseded == segment.superseded {
+        true => Arc::clone(segment),
+        false => Arc::new(Segment { superseded, ..segment.as_ref().clone() }),
     }
 }
 

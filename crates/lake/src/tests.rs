@@ -20,6 +20,7 @@ mod compact;
 mod damage;
 mod fault;
 mod horizon;
+mod identity;
 mod query;
 mod seal;
 mod subject;
@@ -48,6 +49,7 @@ pub(crate) fn events_table() -> TableSpec {
         time_column: "time",
         bloom: vec!["id"],
         subject_column: Some("user_id"),
+        identity: Vec::new(),
         project_column: Some("project"),
         group_column: Some("trace"),
         summaries: Vec::new(),

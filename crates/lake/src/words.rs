@@ -51,6 +51,7 @@ pub fn summary(name: TableName, time_column: &'static str, columns: &[&'static s
         subject_column: None,
         project_column: None,
         group_column: None,
+        identity: Vec::new(),
         summaries: Vec::new(),
     };
     let searched = columns.to_vec();

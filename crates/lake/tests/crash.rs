@@ -31,6 +31,7 @@ fn table() -> TableSpec {
         time_column: "time",
         bloom: vec!["id"],
         subject_column: None,
+        identity: Vec::new(),
         project_column: None,
         group_column: None,
         summaries: Vec::new(),

@@ -16,7 +16,8 @@ use crate::{Error, Filter, Result, Span, Traces};
 const PIECE_BYTES: usize = 16 << 20;
 
 /// Columns of which a row may hold the beginning only, and those that name the blobs of the whole.
-const IN_BLOBS: [(&str, &str); 2] = [("input", "input_blob"), ("output", "output_blob")];
+const IN_BLOBS: [(&str, &str); 3] =
+    [("input", "input_blob"), ("output", "output_blob"), ("attributes", "attributes_blob")];
 
 /// Spans that are being read. What is held of them is a few hundred rows and [`PIECE_BYTES`] of payloads.
 pub struct Export {

@@ -3,9 +3,9 @@
 //! A finished call is one [`Span`]: a wide, immutable row. [`pricing`] says what it cost, the [`Recorder`] makes it
 //! durable without the caller waiting (or, in sync mode, with), and [`Traces`] finds it again.
 //!
-//! Reading order: [`context`] → [`payload`] → [`span`] → [`failure`] → [`pricing`] → [`table`] → [`window`] → [`metrics`] →
-//! [`recorder`] → [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] → [`stats`] →
-//! [`activity`] → [`score`] → [`export`]; and how it goes again: [`retention`] → [`erasure`].
+//! Reading order: [`context`] → [`payload`] → [`span`] → `large` → [`failure`] → [`pricing`] → [`table`] → [`window`] →
+//! [`metrics`] → [`recorder`] → [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] →
+//! [`stats`] → [`activity`] → [`score`] → [`export`] → [`import`]; how it goes again: [`retention`] → [`erasure`]; and what others recorded: [`otlp`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
@@ -16,8 +16,10 @@ pub mod export;
 pub mod failure;
 pub mod filter;
 pub mod group;
+pub mod import;
 pub mod listing;
 pub mod metrics;
+pub mod otlp;
 pub mod overview;
 pub mod payload;
 pub mod pricing;
@@ -32,6 +34,7 @@ pub mod traces;
 pub mod window;
 
 mod error;
+mod large;
 mod summaries;
 #[cfg(test)]
 mod tests;
@@ -46,6 +49,7 @@ pub use filter::{Cursor, Filter, Page};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
 pub use metrics::CallMetrics;
+pub use otlp::{Intake, IntakeConfig, IntakeStats};
 pub use overview::{Measures, Overview, OverviewQuery, Series, Weight};
 pub use payload::Payload;
 pub use pricing::{PriceRow, PriceTable};

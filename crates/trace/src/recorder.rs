@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::metrics::{CallMetrics, Origin};
 use crate::table::{PayloadBlobs, SPANS, SpanRows};
 use crate::window::{CrashWindow, Durations};
-use crate::{Error, Payload, Result, Span};
+use crate::{Error, Result, Span, large};
 
 /// Spans in one batch at most.
 const GROUP_SPANS: usize = 4_096;
@@ -186,6 +186,30 @@ impl Recorder {
         shared.lake.append(SPANS, rows.finish().map_err(Error::Build)?).await.map_err(Error::Append)?;
         shared.appended(spans);
         Ok(())
+    }
+
+    /// Where rows go.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.shared.lake
+    }
+
+    /// Where large payloads go.
+    pub(crate) fn blobs(&self) -> &BlobStore {
+        &self.shared.blobs
+    }
+
+    /// Whether somebody follows spans live.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.shared.tail.receiver_count() > 0
+    }
+
+    /// Counts spans that were made durable by another way, all of them and the `calls` of models among them, and tells
+    /// those who follow live of the `followed` ones.
+    pub(crate) fn note_appended(&self, spans: u64, calls: &[Span], followed: &[Arc<Span>]) {
+        self.shared.recorded.fetch_add(spans, Ordering::Relaxed);
+        self.shared.durable.fetch_add(spans, Ordering::Relaxed);
+        calls.iter().for_each(|span| self.shared.calls.observe(span, Origin::Elsewhere));
+        followed.iter().for_each(|span| self.shared.tell(span));
     }
 
     /// Finished spans as they come, for a live tail. A reader that lags far behind misses some and is told how many.
@@ -437,23 +461,10 @@ async fn append(lake: &Lake, batch: arrow::array::RecordBatch) -> Result<(), qd_
 }
 
 async fn store_payloads(writing: &Writing, span: &Span) -> Result<PayloadBlobs> {
-    Ok(PayloadBlobs {
-        input: store_payload(writing, span, span.input.as_ref()).await?,
-        output: store_payload(writing, span, span.output.as_ref()).await?,
-    })
-}
-
-async fn store_payload(
-    writing: &Writing,
-    span: &Span,
-    payload: Option<&Payload>,
-) -> Result<Option<qd_base::Sha256Hex>> {
-    match payload.filter(|payload| payload.needs_blob()) {
-        Some(payload) => writing
-            .put(payload.bytes().clone())
-            .await
-            .map(Some)
-            .map_err(|cause| Error::StorePayload { span_id: span.span_id, cause }),
-        None => Ok(None),
+    let mut payloads = Vec::new();
+    let placed = large::place(span, &mut payloads);
+    for payload in payloads {
+        writing.put(payload).await.map_err(|cause| Error::StorePayload { span_id: span.span_id, cause })?;
     }
+    Ok(placed)
 }

@@ -7,7 +7,7 @@ use qd_base::{Extra, Picodollars, ProjectName, Sha256Hex, SpanId, Timestamp, Tra
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
-use crate::{Error, TraceContext};
+use crate::{Error, TraceContext, large};
 
 /// One finished piece of work: immutable and denormalised, so that one scan answers most questions.
 ///
@@ -75,6 +75,8 @@ pub struct Span {
     pub arm: Option<String>,
     /// Whatever else is known.
     pub attributes: Extra,
+    /// The blob that holds all attributes when the row holds only the beginnings of large ones. Set by the recorder.
+    pub attributes_blob: Option<Sha256Hex>,
 }
 
 impl Span {
@@ -117,6 +119,7 @@ impl Span {
             prompt_version: None,
             arm: None,
             attributes: Extra::new(),
+            attributes_blob: None,
         }
     }
 
@@ -128,7 +131,8 @@ impl Span {
     /// About how much memory it holds, for the bound of the recorder's queue.
     pub fn size_bytes(&self) -> usize {
         let payloads = [&self.parameters, &self.input, &self.output];
-        size_of::<Self>() + payloads.into_iter().flatten().map(Payload::len).sum::<usize>()
+        let payload_bytes = payloads.into_iter().flatten().map(Payload::len).sum::<usize>();
+        size_of::<Self>() + payload_bytes + large::bytes(&self.attributes)
     }
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn summaries() -> Vec<Summary> {
             time_column: "time",
             bloom: Vec::new(),
             subject_column: None,
+            identity: Vec::new(),
             project_column: Some("project"),
             group_column: None,
             summaries: Vec::new(),

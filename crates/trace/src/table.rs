@@ -17,7 +17,7 @@ use arrow::error::ArrowError;
 use qd_base::{Picodollars, Sha256Hex, TableName, Timestamp, Usage};
 use qd_lake::TableSpec;
 
-use crate::{Error, Payload, Result, Span, TraceContext};
+use crate::{Error, Payload, Result, Span, TraceContext, large};
 
 /// The table's name in SQL.
 pub const SPANS: &str = "spans";
@@ -33,6 +33,7 @@ fn spans_table() -> TableSpec {
         time_column: "start_time",
         bloom: vec!["trace_id", "span_id", "session_id"],
         subject_column: Some("user_id"),
+        identity: vec!["project", "trace_id", "span_id"],
         project_column: Some("project"),
         group_column: Some("trace_id"),
         summaries: crate::summaries::summaries(),
@@ -41,7 +42,7 @@ fn spans_table() -> TableSpec {
 
 /// Every table of traces, to open the lake with.
 pub fn tables() -> Vec<TableSpec> {
-    vec![spans_table(), crate::score::scores_table()]
+    vec![spans_table(), crate::score::scores_table(), crate::otlp::logs::table(), crate::otlp::metrics::table()]
 }
 
 /// [`SPANS`] as a name.
@@ -95,6 +96,7 @@ fn columns() -> Vec<Field> {
         number("prompt_version"),
         text("arm"),
         text("attributes"),
+        text("attributes_blob"),
     ]
 }
 
@@ -137,6 +139,7 @@ pub struct SpanRows {
     prompt_version: Int64Builder,
     arm: StringBuilder,
     attributes: StringBuilder,
+    attributes_blob: StringBuilder,
 }
 
 /// Where the payloads of a span went that were too large for its row.
@@ -146,6 +149,8 @@ pub struct PayloadBlobs {
     pub input: Option<Sha256Hex>,
     /// The blob of the output.
     pub output: Option<Sha256Hex>,
+    /// The blob of the attributes.
+    pub attributes: Option<Sha256Hex>,
 }
 
 impl SpanRows {
@@ -189,6 +194,7 @@ impl SpanRows {
             prompt_version: number(),
             arm: text(),
             attributes: text(),
+            attributes_blob: text(),
         }
     }
 
@@ -211,7 +217,7 @@ impl SpanRows {
         self.append_model(span);
         self.append_payloads(span, blobs);
         self.append_usage(span);
-        self.append_rest(span);
+        self.append_rest(span, blobs.attributes);
     }
 
     fn append_identity(&mut self, span: &Span) {
@@ -267,14 +273,20 @@ impl SpanRows {
         self.cost_picodollars.append_option(span.cost.map(Picodollars::get));
     }
 
-    fn append_rest(&mut self, span: &Span) {
+    fn append_rest(&mut self, span: &Span, blob: Option<Sha256Hex>) {
         self.prompt_name.append_option(span.prompt_name.as_deref());
         self.prompt_version.append_option(span.prompt_version.map(i64::from));
         self.arm.append_option(span.arm.as_deref());
-        // Keys are strings, so writing a map of JSON values cannot fail.
-        let attributes =
-            (!span.attributes.is_empty()).then(|| serde_json::to_string(&span.attributes).unwrap_or_default());
-        self.attributes.append_option(attributes);
+        match blob {
+            // Keys are strings, so writing a map of JSON values cannot fail.
+            None => {
+                let all =
+                    (!span.attributes.is_empty()).then(|| serde_json::to_string(&span.attributes).unwrap_or_default());
+                self.attributes.append_option(all);
+            }
+            Some(_) => self.attributes.append_value(large::beginnings(&span.attributes)),
+        }
+        append_display(&mut self.attributes_blob, blob);
     }
 
     /// The rows as a batch; the builder is empty again.
@@ -318,6 +330,7 @@ impl SpanRows {
             Arc::new(self.prompt_version.finish()),
             Arc::new(self.arm.finish()),
             Arc::new(self.attributes.finish()),
+            Arc::new(self.attributes_blob.finish()),
         ];
         RecordBatch::try_new(schema(), columns).map_err(Arc::new)
     }
@@ -490,6 +503,7 @@ struct SpanColumns {
     prompt_version: Int64Array,
     arm: Text,
     attributes: Text,
+    attributes_blob: Text,
 }
 
 impl SpanColumns {
@@ -525,6 +539,7 @@ impl SpanColumns {
             prompt_version: rows.number("prompt_version")?,
             arm: rows.text("arm")?,
             attributes: rows.text("attributes")?,
+            attributes_blob: rows.text("attributes_blob")?,
         })
     }
 
@@ -580,6 +595,7 @@ impl SpanColumns {
             span.attributes = serde_json::from_str(text)
                 .map_err(|cause| Error::Row { column: "attributes", why: cause.to_string() })?;
         }
+        span.attributes_blob = self.attributes_blob.parsed(row)?;
         Ok(())
     }
 }
@@ -668,7 +684,7 @@ pub(crate) mod tests {
     #[test]
     fn a_large_payload_leaves_its_beginning() {
         let text = format!("\"{}\"", "x".repeat(Payload::INLINE_BYTES));
-        let blobs = PayloadBlobs { input: Some(Sha256Hex::of(text.as_bytes())), output: None };
+        let blobs = PayloadBlobs { input: Some(Sha256Hex::of(text.as_bytes())), ..PayloadBlobs::default() };
         let span = Span { input: Some(text.as_str().into()), ..full_span() };
         let mut rows = SpanRows::new();
         rows.append(&span, blobs);
@@ -682,7 +698,7 @@ pub(crate) mod tests {
     fn the_columns_are_those_of_the_contract() {
         let batch = SpanRows::new().finish().unwrap();
         let names: Vec<&str> = batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
-        let expected = "project trace_id span_id parent_id kind name start_time end_time latency_ms ttft_ms status status_message session_id user_id tags environment release provider model_requested model parameters input output input_blob output_blob input_tokens output_tokens cached_tokens reasoning_tokens cost_picodollars prompt_name prompt_version arm attributes";
+        let expected = "project trace_id span_id parent_id kind name start_time end_time latency_ms ttft_ms status status_message session_id user_id tags environment release provider model_requested model parameters input output input_blob output_blob input_tokens output_tokens cached_tokens reasoning_tokens cost_picodollars prompt_name prompt_version arm attributes attributes_blob";
         assert_eq!(names.join(" "), expected);
     }
 

@@ -19,7 +19,9 @@ use crate::{
     SpanSummary, Status, TraceContext, TraceSummary, Traces, tables,
 };
 
+mod dialects;
 mod keeping;
+mod otlp;
 mod overview;
 mod stats;
 

@@ -135,6 +135,7 @@ impl Traces {
         let mut spans = self.read("reading a trace", &sql, condition, limits, read_spans).await?;
         let more = spans.len() > TRACE_SPANS;
         spans.truncate(TRACE_SPANS);
+        self.hear(project, trace_id, &mut spans).await?;
         Ok((spans, more))
     }
 
@@ -171,6 +172,13 @@ impl Traces {
         if let Some(sha256) = span.output_blob {
             span.output = Some(self.payload(sha256).await?);
         }
+        if let Some(sha256) = span.attributes_blob {
+            let whole = self.payload(sha256).await?;
+            span.attributes = serde_json::from_str(whole.as_str())
+                .map_err(|cause| Error::Row { column: "attributes_blob", why: cause.to_string() })?;
+        }
+        let trace_id = span.trace_id;
+        self.hear(project, trace_id, std::slice::from_mut(&mut span)).await?;
         Ok(Some(span))
     }
 

@@ -39,7 +39,9 @@ async fn change(
 ) -> Result<Json<PriceTableBody>> {
     let prices = PriceTable::put(&surface.app.catalog.acting(&caller.actor())?, new.rows).await?;
     let answer = Json((&prices).into());
-    surface.app.gateway.set_prices(Arc::new(prices));
+    let prices = Arc::new(prices);
+    surface.app.otlp.set_prices(Arc::clone(&prices));
+    surface.app.gateway.set_prices(prices);
     Ok(answer)
 }
 

@@ -235,7 +235,7 @@ pub struct NewScore {
 }
 
 impl NewScore {
-    fn into_score(self, caller: &Caller, time: Timestamp, at: usize) -> Result<Score> {
+    pub(crate) fn into_score(self, caller: &Caller, time: Timestamp, at: usize) -> Result<Score> {
         let refused = |field: &str, why: &str| {
             Error::parameter(
                 format!("scores[{at}].{field}"),

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use qd_catalog::Scope;
 use qd_lake::LakeStats;
-use qd_trace::RecorderStats;
+use qd_trace::{IntakeStats, RecorderStats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,6 +28,7 @@ async fn status(State(surface): State<Shared>) -> Json<StatusBody> {
         in_flight: surface.in_flight(),
         unrecorded_calls: app.gateway.unrecorded(),
         recorder: app.recorder.stats(),
+        telemetry: app.otlp.stats(),
         lake: app.lake.stats(),
         engine: app.engine.loaded().into_iter().map(LoadedBody::from).collect(),
     })
@@ -51,6 +52,9 @@ pub struct StatusBody {
     /// What became of the spans so far, and how long they were at risk of a crash.
     #[schema(value_type = Object)]
     pub recorder: RecorderStats,
+    /// What became of the spans, log records and data points that others sent.
+    #[schema(value_type = Object)]
+    pub telemetry: IntakeStats,
     /// Rows, segments, failures and alarms.
     #[schema(value_type = Object)]
     pub lake: LakeStats,

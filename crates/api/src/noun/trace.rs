@@ -1,6 +1,7 @@
 //! `/api/v1/traces`: what was recorded, found again, followed live, and added to.
 
 mod export;
+mod import;
 
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/traces/{trace_id}/outline", read, outline, show_outline),
         Route::get("/api/v1/traces/{trace_id}/spans/{span_id}", read, span, show_span),
     ];
-    routes.into_iter().chain(export::routes()).collect()
+    routes.into_iter().chain(export::routes()).chain(import::routes()).collect()
 }
 
 async fn list(
@@ -122,7 +123,7 @@ async fn show_span(
     let span = surface.app.traces.span(caller.project_name(), span_id).await?;
     let span = span.filter(|span| span.trace_id.to_string() == trace).ok_or_else(missing)?;
     // What lies in blobs was put in already, so nothing is cut.
-    let whole = Span { input_blob: None, output_blob: None, ..span };
+    let whole = Span { input_blob: None, output_blob: None, attributes_blob: None, ..span };
     Ok(Json(SpanBody::from(&whole)))
 }
 
@@ -775,6 +776,8 @@ pub struct SpanBody {
     pub input_cut: bool,
     /// Whether `output` is only the beginning of a large one, as text.
     pub output_cut: bool,
+    /// Whether large `attributes` are only told by their beginnings; the single span has them whole.
+    pub attributes_cut: bool,
     /// Tokens of the prompt, cached ones included.
     pub input_tokens: Option<u64>,
     /// Tokens of the answer.
@@ -824,6 +827,7 @@ impl From<&Span> for SpanBody {
             output: span.output.as_ref().and_then(json),
             input_cut: span.input_blob.is_some(),
             output_cut: span.output_blob.is_some(),
+            attributes_cut: span.attributes_blob.is_some(),
             input_tokens: tokens(|usage| usage.input_tokens),
             output_tokens: tokens(|usage| usage.output_tokens),
             cached_tokens: tokens(|usage| usage.cached_tokens),

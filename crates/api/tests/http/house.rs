@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
+use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, MasterKey, Scope};
@@ -17,7 +18,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{Eraser, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
+use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -33,6 +34,7 @@ pub struct House {
     pub recorder: Recorder,
     pub gateway: Gateway,
     pub models: Models,
+    pub alerts: Alerts,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -53,15 +55,15 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, data }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, data }
     }
 
     /// The data folder.
@@ -126,7 +128,9 @@ pub struct Parts {
     pub retention: Retention,
     pub eraser: Eraser,
     pub recorder: Recorder,
+    pub otlp: Intake,
     pub gateway: Gateway,
+    pub alerts: Alerts,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -155,15 +159,17 @@ impl Parts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
-            net,
+            net: net.clone(),
             recorder: recorder.clone(),
             prices: Arc::new(PriceTable::built_in()),
             model_options: ModelOptions::default(),
             config: gateway_config(&stub),
         });
         let gateway = gateway.await.unwrap();
+        let otlp = Intake::new(recorder.clone(), Arc::new(PriceTable::built_in()), IntakeConfig::default());
         let traces = Traces::new(lake.clone(), payloads);
-        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, stub, data }
+        let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
+        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, alerts, stub, data }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -178,7 +184,9 @@ impl Parts {
             retention: self.retention.clone(),
             eraser: self.eraser.clone(),
             recorder: self.recorder.clone(),
+            otlp: self.otlp.clone(),
             gateway: self.gateway.clone(),
+            alerts: self.alerts.clone(),
             config,
         }
     }

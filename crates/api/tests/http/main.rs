@@ -1,6 +1,7 @@
 //! The HTTP surface through `app()`: one file a noun, a temporary data directory, and a stub of an upstream.
 
 mod accounts;
+mod alerts;
 mod budgets;
 mod chat;
 mod completions;
@@ -10,6 +11,7 @@ mod embeddings;
 mod erasures;
 mod exports;
 mod house;
+mod imports;
 mod jobs;
 mod keys;
 mod lake;
@@ -31,5 +33,6 @@ mod sql;
 mod stats;
 mod status;
 mod stub;
+mod telemetry;
 mod traces;
 mod views;

@@ -111,8 +111,8 @@ async fn server(context: &Context, verify_lake: bool) -> Vec<Finding> {
     let verified = if verify_lake { Some(verified(context, &door).await) } else { None };
     let findings = match door.get("/api/v1/status").await {
         Ok(status) => {
-            let known =
-                [reached(context, &door), versions(&status), models(&door).await, lake(&status), recording(&status)];
+            let (lake, recording, telemetry) = (lake(&status), recording(&status), telemetry(&status));
+            let known = [reached(context, &door), versions(&status), models(&door).await, lake, recording, telemetry];
             known.into_iter().chain(verified).collect()
         }
         Err(error) => vec![Finding::new("server", State::Failed, format!("{}: {error}", door.place()))],
@@ -173,6 +173,20 @@ fn recording(status: &Value) -> Finding {
     }
 }
 
+/// That what others sent was taken.
+fn telemetry(status: &Value) -> Finding {
+    let count = |field: &str| status["telemetry"][field].as_u64().unwrap_or(0);
+    let (accepted, rejected, refused) = (count("accepted"), count("rejected"), count("refused_requests"));
+    let taken = format!("{accepted} spans, log records and data points taken since the server started");
+    match (rejected, refused) {
+        (0, 0) => Finding::new("OpenTelemetry", State::Ok, taken),
+        _ => {
+            let finding = format!("{taken}; {rejected} rejected for good, {refused} requests told to come again");
+            Finding::new("OpenTelemetry", State::Warning, finding)
+        }
+    }
+}
+
 /// That every file of the lake is what was written.
 async fn verified(context: &Context, door: &Door) -> Finding {
     let checked = async {
@@ -222,6 +236,13 @@ mod tests {
             State::Failed,
             &["commit", "disk is full"],
         );
+    }
+
+    #[test]
+    fn telemetry_that_was_not_taken_is_told() {
+        let status = |rejected: u64, refused: u64| json!({"telemetry": {"accepted": 7, "rejected": rejected, "refused_requests": refused}});
+        check(&telemetry(&status(0, 0)), State::Ok, &["7 spans"]);
+        check(&telemetry(&status(2, 3)), State::Warning, &["2 rejected", "3 requests"]);
     }
 
     #[test]

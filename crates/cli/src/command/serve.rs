@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::command::{model, rows_of};
-use crate::config::{Config, Models};
+use crate::config::{Config, Models, Origin};
 use crate::context::Context;
 use crate::door::Door;
 use crate::house::House;
@@ -28,15 +28,18 @@ pub async fn run(context: &Context) -> Result<(), Error> {
     check_keys(config)?;
     let lock = Lock::take(context.data())?.ok_or_else(|| locked(context))?;
     let (listener, address) = bind(config.server.address).await?;
+    let grpc = bind_grpc(context).await?;
     let stop = stop_signals()?;
     let token = lock::token()?;
     let House { app, keep } = House::open(config, lock, token.clone(), Some(address.ip())).await?;
-    let serving = tokio::spawn(qd_api::serve(listener, app, told(stop.clone())));
-    keep.lock.announce(address, &token)?;
+    let grpc_address = grpc.as_ref().map(|(_, address)| *address);
+    let grpc = grpc.map(|(listener, _)| listener);
+    let serving = tokio::spawn(qd_api::serve_with_grpc(listener, grpc, app, told(stop.clone())));
+    keep.lock.announce(address, grpc_address, &token)?;
     preload(keep.gateway.clone(), &config.models);
     let door = Door::to(address, token, None)?;
     tokio::select! {
-        greeted = greet(context, &door, address) => note_greeting(greeted),
+        greeted = greet(context, &door, address, grpc_address) => note_greeting(greeted),
         () = told(stop) => {}
     }
     let ended = serving.await.map_err(|cause| Error::doing("serving", cause))?;
@@ -78,6 +81,27 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
         Ok((listener, address))
     };
     bound.await.map_err(|cause: std::io::Error| Error::doing(format!("listening on {address}"), cause))
+}
+
+/// The address for OpenTelemetry's gRPC, if it is wanted. One that nobody asked for may be taken, by a second server on a
+/// laptop or by a collector: that is said, and the same is still taken over HTTP.
+async fn bind_grpc(context: &Context) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+    let settings = &context.resolved.config.otlp;
+    if !settings.grpc {
+        return Ok(None);
+    }
+    let is_default =
+        context.resolved.settings.get("otlp.address").is_some_and(|(_, origin)| *origin == Origin::Default);
+    match bind(settings.address).await {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if is_default => {
+            eprintln!(
+                "{error}: OpenTelemetry is taken over HTTP only. `otlp.address` sets another address for gRPC, `otlp.grpc = false` switches it off."
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Becomes true with the first SIGTERM or SIGINT; the second ends the process at once, for who cannot wait.
@@ -122,8 +146,11 @@ fn preload(gateway: Gateway, models: &Models) {
 }
 
 /// Says where the server is; the first time also fetches the default models and makes the first key.
-async fn greet(context: &Context, door: &Door, address: SocketAddr) -> Result<(), Error> {
+async fn greet(context: &Context, door: &Door, address: SocketAddr, grpc: Option<SocketAddr>) -> Result<(), Error> {
     output::line(&format!("Quarterdeck is listening on http://{address}"))?;
+    if let Some(grpc) = grpc {
+        output::line(&format!("OpenTelemetry is taken there and over gRPC on {grpc}"))?;
+    }
     let defaults = &context.resolved.config.models.defaults;
     fetch(context, door, defaults).await?;
     if rows_of(door.get("/api/v1/keys").await?).iter().all(never_shown) {

@@ -22,6 +22,8 @@ const KILLS: u32 = 100;
 /// Writers at one time: enough that commits, seals and compactions are always under way.
 const CALLERS: u32 = 4;
 const APPENDERS: u32 = 2;
+/// Senders of OpenTelemetry's protocol, who send as many spans at once.
+const EXPORTERS: u32 = 2;
 /// Spans in one append; all of them or none.
 const APPEND_SPANS: u32 = 8;
 /// A server is killed at most this long after its load began.
@@ -70,6 +72,8 @@ fn configuration(upstream: &str) -> String {
         r#"
         [server]
         address = "127.0.0.1:0"
+        [otlp]
+        grpc = false
         [models]
         defaults = []
         preload = []
@@ -113,9 +117,8 @@ async fn load_and_kill(server: Server, round: u32, moment: Duration) -> Acknowle
     let stop = Arc::new(AtomicBool::new(false));
     let calls: Vec<_> =
         (0..CALLERS).map(|at| tokio::spawn(call(server.client.clone(), round, at, stop.clone()))).collect();
-    let appends: Vec<_> = (CALLERS..CALLERS + APPENDERS)
-        .map(|at| tokio::spawn(append(server.client.clone(), round, at, stop.clone())))
-        .collect();
+    let writer = |at: u32| tokio::spawn(append(server.client.clone(), round, at, stop.clone()));
+    let appends: Vec<_> = (CALLERS..CALLERS + APPENDERS + EXPORTERS).map(writer).collect();
     tokio::time::sleep(moment).await;
     server.kill();
     stop.store(true, Ordering::Relaxed);
@@ -165,8 +168,12 @@ async fn call(client: Asker, round: u32, writer: u32, stop: Arc<AtomicBool>) -> 
 async fn append(client: Asker, round: u32, writer: u32, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for count in (0..).step_by(APPEND_SPANS as usize) {
-        let spans: Vec<_> = (count..count + APPEND_SPANS).map(|count| span(&id(round, writer, count))).collect();
-        match client.send(client.post("/api/v1/traces", &json!({"spans": spans}))).await {
+        let ids: Vec<_> = (count..count + APPEND_SPANS).map(|count| id(round, writer, count)).collect();
+        let request = match writer < CALLERS + APPENDERS {
+            true => client.post("/api/v1/traces", &json!({"spans": ids.iter().map(|id| span(id)).collect::<Vec<_>>()})),
+            false => client.post("/v1/traces", &export(&ids)),
+        };
+        match client.send(request).await {
             Ok((200..=299, _)) => acknowledged.push(id(round, writer, count)),
             // A full queue says so and has taken nothing.
             Ok((429 | 503, _)) => {}
@@ -186,6 +193,23 @@ fn span(id: &str) -> Value {
         "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:00:01Z", "status": "ok",
         "input": text_of(id), "output": format!("echo {}", text_of(id)),
     })
+}
+
+/// The same spans in OpenTelemetry's protocol.
+fn export(ids: &[String]) -> Value {
+    let text = |key: &str, text: String| json!({"key": key, "value": {"stringValue": text}});
+    let span = |id: &String| {
+        json!({
+            "traceId": id, "spanId": &id[8..24], "name": "crash",
+            "startTimeUnixNano": "1767225600000000000", "endTimeUnixNano": "1767225601000000000",
+            "attributes": [
+                text("openinference.span.kind", "TOOL".to_owned()),
+                text("input.value", text_of(id)),
+                text("output.value", format!("echo {}", text_of(id))),
+            ],
+        })
+    };
+    json!({"resourceSpans": [{"scopeSpans": [{"spans": ids.iter().map(span).collect::<Vec<_>>()}]}]})
 }
 
 /// Every row of a round, or of all rounds, by its trace id; a row that appears twice is there twice.

@@ -1,12 +1,14 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
-//! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`],
-//! [`stats`], [`start`], [`crash`], [`keeping`].
+//! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
+//! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`].
 
+mod alerts;
 mod binary;
 mod commands;
 mod crash;
 mod keeping;
 mod start;
 mod stats;
+mod transfer;
 mod upstream;

@@ -41,6 +41,7 @@ pub fn table() -> TableSpec {
         time_column: "start_time",
         bloom: vec!["trace_id", "span_id", "session_id"],
         subject_column: Some("user_id"),
+        identity: Vec::new(),
         project_column: Some("project"),
         group_column: None,
         summaries: Vec::new(),

@@ -43,7 +43,7 @@ function examplesOf(origin: string, model: string): { name: string; code: string
     { name: "Python", hint: "pip install openai", code: python(origin, model) },
     { name: "TypeScript", hint: "npm install openai", code: typescript(origin, model) },
     { name: "curl", hint: "The headers x-quarterdeck-session and x-quarterdeck-user group calls into sessions and users.", code: curl(origin, model) },
-    { name: "OpenTelemetry", hint: "Spans that were recorded elsewhere are appended in batches; trace and span ids are those of OpenTelemetry, in hexadecimal.", code: spans(origin) },
+    { name: "OpenTelemetry", hint: "Any OpenTelemetry SDK can send here, with instrumentations of OpenInference, Traceloop, Langfuse, the Vercel AI SDK or MLflow; docs/otlp.md shows how.", code: telemetry(origin) },
   ];
 }
 
@@ -73,14 +73,9 @@ const curl = (origin: string, model: string) => `curl ${origin}/v1/chat/completi
   -H 'Content-Type: application/json' \\
   -d '{"model": "${model}", "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 64}'`;
 
-const spans = (origin: string) => `curl ${origin}/api/v1/traces \\
-  -H "Authorization: Bearer $QUARTERDECK_API_KEY" \\
-  -H 'Content-Type: application/json' \\
-  -d '{"spans": [{
-    "trace_id": "5b8efff798038103d269b633813fc60c", "span_id": "eee19b7ec3c1b174",
-    "kind": "llm", "name": "chat", "provider": "openai", "model": "gpt-4o-mini",
-    "start_time": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", "end_time": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'",
-    "input": [{"role": "user", "content": "Say hello."}],
-    "output": [{"role": "assistant", "content": "Hello!"}],
-    "input_tokens": 9, "output_tokens": 3
-  }]}'`;
+const telemetry = (origin: string) => `# Your program stays as it is; its calls of models are recorded from outside.
+pip install opentelemetry-distro opentelemetry-exporter-otlp-proto-http opentelemetry-instrumentation-openai
+export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+export OTEL_EXPORTER_OTLP_ENDPOINT=${origin}
+export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$QUARTERDECK_API_KEY"
+opentelemetry-instrument python app.py`;
