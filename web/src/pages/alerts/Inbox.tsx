@@ -89,7 +89,7 @@ function EventRow({ event, named, mark }: { event: AlertEvent; named: boolean; m
       {named && <Table.Td>{event.severity}</Table.Td>}
       <Table.Td>{event.message}</Table.Td>
       {named && <Table.Td>{event.summary}</Table.Td>}
-      {mark && <Table.Td ta="right">{!event.read && <Button variant="subtle" size="compact-xs" onClick={() => mark(event)} aria-label={`Mark ${event.alert} ${words(event.change)} as read`}>Mark as read</Button>}</Table.Td>}
+      {mark && <Table.Td ta="right">{!event.read && <Button variant="subtle" size="compact-xs" onClick={() => mark(event)} aria-label={`Mark as read: ${event.alert} ${words(event.change)}`}>Mark as read</Button>}</Table.Td>}
     </Table.Tr>
   );
 }
