@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MODEL, openBrowser, openHouse, openPage, seed, signIn, until, violations, PATHS } from "./house.mjs";
+import { openHook } from "./hook.mjs";
 import { openHub } from "./hub.mjs";
 import { openUpstream } from "./upstream.mjs";
 
@@ -237,6 +238,76 @@ async function followGroups(page, { url }, by) {
     await page.getByText(new RegExp(`^${requests} traces?, no more in this range\\.$`)).waitFor();
   }
   return groups.map(({ name }) => name).sort();
+}
+
+test("a rule is tried out, saved and fires; a webhook and the inbox tell of it", async () => {
+  const hook = await openHook();
+  const { page, faults } = await openPage(browser, house);
+  try {
+    await signIn(page, house);
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Alerts" }).click();
+    await addReceiver(page, hook);
+    await addRule(page);
+    await page.getByRole("row").filter({ hasText: "any-calls" }).getByText("firing").waitFor();
+    await until("the webhook is told", () => hook.got.some((message) => message.type === "alert.firing"));
+    const told = hook.got.find((message) => message.type === "alert.firing");
+    assert.deepEqual([told.data.alert, told.data.condition, told.data.event_id], ["any-calls", "calls over 1 d above 0", told.id]);
+    await readInbox(page);
+    assert.deepEqual(faults, []);
+  } finally {
+    await house.api("/api/v1/alerts/rules/any-calls", { method: "DELETE" }).catch(() => {});
+    await house.api("/api/v1/alerts/receivers/ops", { method: "DELETE" }).catch(() => {});
+    await page.context().close();
+    await hook.close();
+  }
+});
+
+/** The secret is seen once, and what is sent is signed with it. */
+async function addReceiver(page, hook) {
+  await page.getByRole("tab", { name: "Receivers" }).click();
+  await page.getByRole("button", { name: "Add receiver" }).first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Name/).fill("ops");
+  await dialog.getByLabel(/^Address/).fill(hook.url);
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  hook.trust((await dialog.getByText(/^whsec_/).textContent()).trim());
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  const row = page.getByRole("row").filter({ hasText: "ops" });
+  await row.getByRole("button", { name: "Test ops" }).click();
+  await row.getByText(/^taken in/).waitFor();
+  assert.deepEqual(hook.got.map((message) => message.type), ["alert.test"]);
+  assert.equal(await page.getByText(/whsec_/).count(), 0);
+}
+
+/** The form shows what the rule would have done before it is saved. */
+async function addRule(page) {
+  await page.getByRole("tab", { name: "Rules" }).click();
+  await page.getByRole("button", { name: "Add rule" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Add a rule" });
+  await dialog.getByLabel(/^Name/).fill("any-calls");
+  await select(page, dialog, "Measure", "Calls");
+  await select(page, dialog, "Over the last", "1 day");
+  await dialog.getByLabel(/^Limit/).fill("0");
+  await dialog.getByText(/It would have fired once/).waitFor();
+  await dialog.getByRole("img", { name: /What the rule would have read: 48 readings/ }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await dialog.waitFor({ state: "hidden" });
+}
+
+async function select(page, dialog, field, option) {
+  await dialog.getByRole("combobox", { name: field }).click();
+  await page.getByRole("option", { name: option, exact: true }).click();
+}
+
+/** The bell leads to what is unread, and knows when it was read. */
+async function readInbox(page) {
+  await page.getByRole("link", { name: "Inbox of alerts: 1 unread, 1 firing" }).click();
+  await page.getByRole("row").filter({ hasText: "any-calls" }).getByText("firing").waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Mark all as read" }).click();
+  await page.getByRole("link", { name: "Inbox of alerts: nothing unread, 1 firing" }).waitFor();
 }
 
 test("statistics lead to their calls, and a budget is made and removed", async () => {

@@ -1,6 +1,7 @@
 //! The application: the rooms it stands on, and the router made of them.
 
 use axum::Router;
+use qd_alert::Alerts;
 use qd_catalog::Catalog;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
@@ -32,6 +33,8 @@ pub struct App {
     pub recorder: Recorder,
     /// The one door to models.
     pub gateway: Gateway,
+    /// Evaluates rules and tells receivers.
+    pub alerts: Alerts,
     /// Hosts, tokens and limits.
     pub config: ApiConfig,
 }

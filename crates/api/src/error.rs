@@ -248,6 +248,21 @@ impl Error {
     }
 }
 
+impl From<qd_alert::Error> for Error {
+    /// What is wrong with a rule is told by its field; the rest is what a room below says.
+    fn from(error: qd_alert::Error) -> Self {
+        use qd_alert::Error as Alert;
+        match error {
+            Alert::Definition { field, .. } => Self::parameter(field, "invalid_value", error.to_string()),
+            Alert::NotANumber { .. } => Self::parameter("query.sql", "invalid_value", error.to_string()),
+            Alert::Trace(cause) => cause.into(),
+            Alert::Lake(cause) => cause.into(),
+            Alert::Catalog(cause) => cause.into(),
+            Alert::Stored { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl IntoResponse for Error {
     /// An empty response that carries the error; the gate, which knows the request's id, renders it.
     fn into_response(self) -> Response {

@@ -3,6 +3,7 @@
 //! A list is `{"data": […], "next_cursor": …}`; the cursor of a page asks for the next one and is null on the last.
 
 pub mod account;
+pub mod alert;
 pub mod audit;
 pub mod budget;
 pub mod health;

@@ -27,6 +27,7 @@ pub fn table() -> Vec<Route> {
         noun::score::routes(),
         noun::retention::routes(),
         noun::view::routes(),
+        noun::alert::routes(),
         noun::sql::routes(),
         noun::lake::routes(),
         noun::job::routes(),

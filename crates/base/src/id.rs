@@ -80,6 +80,21 @@ uuid_id!(
     "score id"
 );
 uuid_id!(
+    /// One rule that alerts.
+    AlertId,
+    "alert id"
+);
+uuid_id!(
+    /// One change of how an alert stands; on the way to receivers it is the message's id.
+    AlertEventId,
+    "alert event id"
+);
+uuid_id!(
+    /// One silence.
+    SilenceId,
+    "silence id"
+);
+uuid_id!(
     /// One request to the API, as told in `x-request-id`.
     RequestId,
     "request id"

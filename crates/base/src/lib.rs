@@ -22,9 +22,12 @@ mod error;
 
 pub use error::Error;
 pub use hash::Sha256Hex;
-pub use id::{JobId, KeyId, ProjectId, RequestId, ScoreId, SegmentId, SpanId, TraceId, VersionId};
+pub use id::{
+    AlertEventId, AlertId, JobId, KeyId, ProjectId, RequestId, ScoreId, SegmentId, SilenceId, SpanId, TraceId,
+    VersionId,
+};
 pub use money::Picodollars;
-pub use name::{AccountName, ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
+pub use name::{AccountName, AlertName, ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};
 pub use period::Period;
 pub use secret::Secret;
 pub use time::{TimeRange, Timestamp};

@@ -134,6 +134,13 @@ name!(
     "use 1 to 64 lower-case letters, digits, '-', '_', '.' and '@', with a letter or digit first"
 );
 name!(
+    /// The name of an alert's rule, or of who is told about it.
+    AlertName,
+    "alert name",
+    is_slug,
+    "use 1 to 64 lower-case letters, digits, '-', '_' and '.', with a letter or digit first"
+);
+name!(
     /// A table of the lake.
     TableName,
     "table name",

@@ -69,6 +69,15 @@ impl<'r> Columns<'r> {
         number.map(|number| u32::try_from(number).map_err(|cause| corrupt(column, cause))).transpose()
     }
 
+    pub(crate) fn real_opt(&self, column: &'static str) -> Result<Option<f64>> {
+        self.get(column)
+    }
+
+    pub(crate) fn parsed_opt<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<Option<T>> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(|text| text.parse().map_err(|cause| corrupt(column, cause))).transpose()
+    }
+
     pub(crate) fn flag(&self, column: &'static str) -> Result<bool> {
         Ok(self.signed(column)? != 0)
     }

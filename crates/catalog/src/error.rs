@@ -61,9 +61,9 @@ pub enum Error {
     /// A password could not be hashed, or a stored hash is none.
     #[error("hashing a password: {reason}")]
     Hashing { reason: String },
-    /// A stored secret cannot be decrypted: it was altered, or moved to another provider.
-    #[error("the secret of provider {provider} cannot be decrypted; set it again")]
-    Sealed { provider: String },
+    /// A stored secret cannot be decrypted: it was altered, or moved to something else of its kind.
+    #[error("the secret of {noun} {name} cannot be decrypted; set it again")]
+    Sealed { noun: &'static str, name: String },
 }
 
 /// Where a label is, in words.

@@ -6,7 +6,7 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
-//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; and where the lake's rows are
+//! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; who is to be told of what ([`alert`]); and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
 pub mod master;
@@ -35,6 +35,8 @@ pub mod price;
 pub mod retention;
 pub mod setting;
 
+pub mod alert;
+
 pub mod segment;
 pub mod staging;
 pub mod tombstone;
@@ -45,10 +47,15 @@ mod error;
 mod limit;
 mod password;
 mod put;
+mod sealed;
 #[cfg(test)]
 mod testing;
 
 pub use account::{Account, AccountChange, Role, check_password};
+pub use alert::{
+    Alert, AlertChange, AlertEvent, AlertEventFilter, AlertState, AlertStep, Delivery, Ending as DeliveryEnding,
+    NewAlert, NewAlertEvent, NewReceiver, NewSilence, Receiver, ReceiverChange, Severity, Silence, Standing,
+};
 pub use artifact::{Artifact, ArtifactKind, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
 pub use budget::{Budget, BudgetBy, BudgetLimit, BudgetScope, StoredBudget};

@@ -45,10 +45,13 @@ pub(crate) struct Inner {
     pub(crate) sign_ins: SignInRing,
     /// Encrypts the secrets of providers.
     pub(crate) sealing_key: [u8; 32],
+    /// Encrypts the secrets of who is told of alerts.
+    pub(crate) receivers_key: [u8; 32],
     /// Signs the end of the audit log.
     pub(crate) audit_key: [u8; 32],
     pub(crate) signals: broadcast::Sender<Signal>,
     pub(crate) routing_changed: watch::Sender<u64>,
+    pub(crate) outbox_changed: watch::Sender<u64>,
     default_project: Project,
 }
 
@@ -73,9 +76,11 @@ impl Catalog {
             passwords: Passwords::new(),
             sign_ins,
             sealing_key: master.derive("provider-secrets"),
+            receivers_key: master.derive("alert-receivers"),
             audit_key: master.derive("audit-head"),
             signals: broadcast::Sender::new(SIGNALS),
             routing_changed: watch::Sender::new(0),
+            outbox_changed: watch::Sender::new(0),
             default_project,
         };
         Ok(Self { inner: Arc::new(inner), actor: None })

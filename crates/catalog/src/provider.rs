@@ -7,8 +7,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use qd_base::{ProjectId, ProviderName, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -18,7 +16,7 @@ use url::Url;
 use crate::column::{self, Columns};
 use crate::database::{Tx, commit};
 use crate::put::Put;
-use crate::{Catalog, Error, Result, limit, master, project};
+use crate::{Catalog, Error, Result, limit, project, sealed};
 
 /// One project has at most this many providers.
 pub const MAX_PROVIDERS: usize = 1000;
@@ -329,29 +327,18 @@ struct Stored {
     sealed: Option<Vec<u8>>,
 }
 
-const NONCE_LEN: usize = 24;
-
 /// What is authenticated with a secret. No part can hold a line break, so no two providers share a text.
 fn bound_to(project: ProjectId, spec: &NewProvider) -> String {
     format!("{project}\n{}\n{}", spec.name, spec.base_url)
 }
 
-/// The nonce and then the ciphertext. A random nonce of 24 bytes does not come twice.
 fn seal(key: &[u8; 32], project: ProjectId, spec: &NewProvider, secret: &Secret) -> Vec<u8> {
-    let nonce: [u8; NONCE_LEN] = master::random();
-    let aad = bound_to(project, spec);
-    let payload = Payload { msg: secret.expose().as_bytes(), aad: aad.as_bytes() };
-    let sealed = XChaCha20Poly1305::new(key.into()).encrypt((&nonce).into(), payload);
-    [nonce.as_slice(), &sealed.expect("a secret is far shorter than the cipher's limit")].concat()
+    sealed::seal(key, &bound_to(project, spec), secret)
 }
 
 fn open(key: &[u8; 32], provider: &Provider, sealed: &[u8]) -> Result<Secret> {
-    let broken = || Error::Sealed { provider: provider.spec.name.to_string() };
-    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
-    let aad = bound_to(provider.project, &provider.spec);
-    let payload = Payload { msg: sealed, aad: aad.as_bytes() };
-    let opened = XChaCha20Poly1305::new(key.into()).decrypt(nonce.into(), payload).map_err(|_| broken())?;
-    String::from_utf8(opened).map(Secret::new).map_err(|_| broken())
+    sealed::open(key, &bound_to(provider.project, &provider.spec), sealed)
+        .ok_or_else(|| Error::Sealed { noun: "provider", name: provider.spec.name.to_string() })
 }
 
 async fn find(tx: &mut Tx, project: ProjectId, name: &ProviderName) -> Result<Option<Stored>> {

@@ -47,6 +47,10 @@ pub(crate) enum Ending {
         message: String,
         after: Duration,
     },
+    /// To be begun again after a while, since there will be more to do then.
+    Again {
+        after: Duration,
+    },
     /// To be begun again at once by another runner; this attempt does not count.
     Released,
 }
@@ -69,6 +73,36 @@ impl Catalog {
         commit(tx, OPERATION).await?;
         self.signal(Signal::Queued);
         Ok(id)
+    }
+
+    /// Sees to it that a job of this kind waits or runs, and that one which waits is begun at once: for work that comes
+    /// again and again as one job.
+    ///
+    /// # Errors
+    /// As [`Catalog::enqueue`].
+    pub async fn ensure_job(&self, kind: &JobKind, project: ProjectId) -> Result<()> {
+        const OPERATION: &str = "seeing to a job";
+        let mut tx = self.db().begin(OPERATION).await?;
+        let row = sqlx::query("SELECT id FROM job WHERE kind = $1 AND state IN ('queued', 'running') LIMIT 1")
+            .bind(kind.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(Error::database(OPERATION))?;
+        if row.is_none() {
+            project::require(&mut tx, project).await?;
+            limit::count("number of waiting jobs", count_queued(&mut tx).await? + 1, MAX_QUEUED)?;
+            let id = JobId::new();
+            insert(&mut tx, id, kind, "null", project).await?;
+            add_state(&mut tx, id, JobState::Queued, "").await?;
+        }
+        sqlx::query("UPDATE job SET not_before_ns = 0 WHERE kind = $1 AND state = 'queued'")
+            .bind(kind.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::database(OPERATION))?;
+        commit(tx, OPERATION).await?;
+        self.signal(Signal::Queued);
+        Ok(())
     }
 
     /// One job.
@@ -453,7 +487,7 @@ async fn end(tx: &mut Tx, id: JobId, ending: Ending, facts: Facts) -> Result<Job
         Ending::Succeeded(result) => succeed(tx, id, &result).await,
         Ending::Cancelled(why) => stop(tx, id, JobState::Cancelled, &why).await,
         Ending::Failed(why) if facts.cancel_requested => stop(tx, id, JobState::Cancelled, &why).await,
-        Ending::Retry { .. } | Ending::Released if facts.cancel_requested => {
+        Ending::Retry { .. } | Ending::Again { .. } | Ending::Released if facts.cancel_requested => {
             stop(tx, id, JobState::Cancelled, "").await
         }
         Ending::Failed(why) => stop(tx, id, JobState::Failed, &why).await,
@@ -462,6 +496,7 @@ async fn end(tx: &mut Tx, id: JobId, ending: Ending, facts: Facts) -> Result<Job
             stop(tx, id, JobState::Failed, &why).await
         }
         Ending::Retry { message, after } => queue_again(tx, id, &message, after, facts.stalls).await,
+        Ending::Again { after } => queue_again(tx, id, "", after, 0).await,
         Ending::Released => queue_again(tx, id, "", Duration::ZERO, facts.stalls.saturating_sub(1)).await,
     }
 }
@@ -787,6 +822,31 @@ pub(crate) mod tests {
         commit(tx, "test").await.unwrap();
         let events = catalog.job_events(id, 0).await.unwrap();
         assert_eq!((events.len() as u64, events[0].seq), (MAX_EVENTS, 52));
+    }
+
+    #[tokio::test]
+    async fn work_that_comes_again_is_one_job() {
+        let (catalog, _dir) = catalog().await;
+        let project = catalog.default_project().id;
+        for _ in 0..2 {
+            catalog.ensure_job(&kind(), project).await.unwrap();
+        }
+        let all = async || catalog.jobs(&JobFilter::default(), Page::default()).await.unwrap().items;
+        assert_eq!(all().await.len(), 1);
+        let later = Ending::Again { after: Duration::from_secs(3600) };
+        for _ in 0..=MAX_STALLS {
+            let (job, hold) = claim(&catalog, "a").await.expect("it waits");
+            assert_eq!(catalog.finish(&hold, later.clone(), None).await.unwrap(), JobState::Queued);
+            assert!(claim(&catalog, "a").await.is_none(), "not before an hour has passed");
+            let job = catalog.job(job.id).await.unwrap();
+            assert_eq!((job.state, job.error), (JobState::Queued, None));
+            catalog.ensure_job(&kind(), project).await.unwrap();
+        }
+        let (job, hold) = claim(&catalog, "a").await.expect("it waits");
+        catalog.cancel(job.id).await.unwrap();
+        assert_eq!(catalog.finish(&hold, later, None).await.unwrap(), JobState::Cancelled);
+        catalog.ensure_job(&kind(), project).await.unwrap();
+        assert_eq!(all().await.len(), 2, "one that was cancelled is not begun again, another is");
     }
 
     #[tokio::test]

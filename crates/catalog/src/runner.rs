@@ -55,6 +55,10 @@ pub enum JobError {
     /// It may work later.
     #[error("{message}")]
     Retry { message: String, after: Duration },
+    /// It did what there was to do for now, and is to be begun again after a while: a job that comes again and again is
+    /// one job.
+    #[error("to be begun again")]
+    Again { after: Duration },
 }
 
 impl JobError {
@@ -426,6 +430,7 @@ impl Attempt {
             Ok(Err(JobError::Cancelled)) => Ending::Cancelled(String::new()),
             Ok(Err(JobError::Failed { message })) => Ending::Failed(message),
             Ok(Err(JobError::Retry { message, after })) => Ending::Retry { message, after },
+            Ok(Err(JobError::Again { after })) => Ending::Again { after },
             Err(broken) => Ending::Failed(panic_message(broken)),
         }
     }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod alert;
+pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
 #[command(name = "quarterdeck", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = EXIT_CODES)]
@@ -146,6 +149,9 @@ Examples:
     /// How long traces are kept
     #[command(subcommand)]
     Retention(Retention),
+    /// Rules that tell when something is wrong, and whom they tell
+    #[command(subcommand)]
+    Alert(Alert),
     /// Ask the lake in SQL, read-only
     #[command(after_help = "\
 Examples:

@@ -3,6 +3,7 @@
 //! A command asks the [`Door`](crate::door::Door), and prints what comes back; it decides nothing else.
 
 pub mod account;
+pub mod alert;
 pub mod budget;
 pub mod chat;
 pub mod completions;

@@ -4,6 +4,7 @@ mod bookkeeping;
 mod mirror;
 mod payloads;
 mod retention;
+mod watch;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::{Request, StatusCode};
+use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
@@ -32,6 +34,7 @@ use crate::door::Answer;
 use crate::error::Cause;
 use crate::house::bookkeeping::Bookkeeping;
 use crate::house::retention::Keeping;
+use crate::house::watch::Watch;
 use crate::lock::Lock;
 
 /// Everything open over one data folder.
@@ -49,6 +52,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
+    watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
     pub lock: Lock,
@@ -78,7 +82,7 @@ impl House {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
-            net,
+            net: net.clone(),
             recorder: recorder.clone(),
             prices: Arc::new(prices),
             model_options: model_options(config),
@@ -92,21 +96,25 @@ impl House {
         let checks = Arc::new(VerifyHandler::new(lake.clone()));
         let erasures = Arc::new(EraseHandler::new(eraser.clone()));
         let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures]).with_config(runner_config(config)).start();
+        let traces = Traces::new(lake.clone(), payloads);
+        let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
+        // A command that is answered in process is over before anything would fall due.
+        let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
+            watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone())),
             bookkeeping,
             lock,
         };
-        let traces = Traces::new(lake.clone(), payloads);
         let config = api_config(config, token, bound);
         Ok(Self {
-            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, config },
+            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, alerts, config },
             keep,
         })
     }
@@ -116,6 +124,9 @@ impl Keep {
     /// Ends everything in order: what feeds before what is fed, the folder last.
     pub async fn close(self) {
         drop(self.keeping);
+        if let Some(watch) = self.watch {
+            watch.shutdown().await;
+        }
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -249,7 +260,7 @@ fn model_options(config: &Config) -> ModelOptions {
     }
 }
 
-fn runner_config(config: &Config) -> RunnerConfig {
+pub(super) fn runner_config(config: &Config) -> RunnerConfig {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let keep = Some(config.jobs.keep_days).filter(|days| *days > 0).map(|days| DAY * days);
     RunnerConfig { keep, keep_most: config.jobs.keep, ..RunnerConfig::default() }

@@ -76,6 +76,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Stats(verb) => command::stats::run(context, verb).await,
         Command::User(verb) => command::user::run(context, verb).await,
         Command::Retention(verb) => command::retention::run(context, verb).await,
+        Command::Alert(verb) => command::alert::run(context, verb).await,
         Command::Sql(sql) => command::sql::run(context, sql).await,
         Command::Job(verb) => command::job::run(context, verb).await,
         Command::Config(args::Config::Show { origin }) => command::config::show(context, origin),

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Float64Builder, RecordBatch, StringBuilder, TimestampNanosecondBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use qd_base::{ProjectName, ScoreId, SpanId, Timestamp, TraceId};
+use qd_base::{ProjectName, ScoreId, SpanId, TimeRange, Timestamp, TraceId};
 use qd_lake::{Param, TableSpec};
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +212,32 @@ impl Traces {
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|score| ScoreCursor { time: score.time, id: score.id });
         Ok((found, next))
+    }
+
+    /// The mean of the numbers that scores of this name say, which were given in a range of time; of one project, or of all.
+    /// None when there are none. What was changed or taken back in the range counts as it was left.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when the lake does not answer within its limits.
+    pub async fn mean_score(&self, project: Option<&ProjectName>, name: &str, range: TimeRange) -> Result<Option<f64>> {
+        let mut condition = Condition::default();
+        condition.all("project = $", project.map(|project| project.as_str().into()));
+        condition.all("time >= $", Some(range.from().into()));
+        condition.all("time < $", Some(range.to().into()));
+        let rows = condition.sql();
+        let mut last = condition.beside();
+        last.all("name = $", Some(name.into()));
+        let sql = format!(
+            "SELECT avg(value) AS mean FROM (SELECT *, row_number() OVER (PARTITION BY project, score_id ORDER BY time DESC) \
+             AS nth FROM scores WHERE {rows}) WHERE nth = 1 AND {}",
+            last.sql()
+        );
+        let read = |batch: &RecordBatch| {
+            let mean = Rows::of(batch).float("mean")?;
+            Ok((0..batch.num_rows()).map(|row| float_at(&mean, row)).collect())
+        };
+        let found = self.read("averaging scores", &sql, last, self.limits(), read).await?;
+        Ok(found.into_iter().flatten().next())
     }
 
     async fn append_scores(&self, scores: &[Score], back: bool) -> Result<()> {

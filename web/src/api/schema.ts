@@ -754,6 +754,264 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules of the project, and how each stands */
+        get: operations["listAlerts"];
+        put?: never;
+        /**
+         * Add a rule
+         * @description A rule with a statement needs the scope admin, since a statement sees the rows of every project; one over all projects is the operator's.
+         */
+        post: operations["createAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule, and how it stands */
+        get: operations["getAlert"];
+        /**
+         * Add or change a rule
+         * @description A rule that is read otherwise than before, or switched on or off, begins anew; if it fires, it is resolved.
+         */
+        put: operations["putAlert"];
+        post?: never;
+        /**
+         * Remove a rule
+         * @description If it fires, it is resolved. What it told stays in the inbox.
+         */
+        delete: operations["removeAlert"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How often a rule would have fired
+         * @description Reads the past as the rule would have, once for each of its last windows, or as far apart as is asked for. Nothing is saved and nobody is told.
+         */
+        post: operations["previewAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What alerts told, newest first
+         * @description Each account and each key reads for itself. What a silence kept from the receivers stands here too.
+         */
+        get: operations["listAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of the inbox is unread, and how many rules fire */
+        get: operations["countAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark events as read by the caller */
+        post: operations["readAlertInbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed about a rule, newest first */
+        get: operations["getAlertHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The webhooks that are told, and how each fares
+         * @description Without the scope admin a URL shows its host only: the rest may be a token.
+         */
+        get: operations["listAlertReceivers"];
+        put?: never;
+        /**
+         * Add a webhook
+         * @description Messages are signed as Standard Webhooks 1.0.0 has it. Addresses of this machine and of private networks are refused, unless the operator allows them in [net] allow.
+         */
+        post: operations["createAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook */
+        get: operations["getAlertReceiver"];
+        /**
+         * Change a webhook
+         * @description What is absent stays.
+         */
+        put: operations["changeAlertReceiver"];
+        post?: never;
+        /** Remove a webhook, its secret and what waits for it */
+        delete: operations["removeAlertReceiver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make another secret for a webhook
+         * @description The old one signs nothing from then on.
+         */
+        post: operations["renewAlertReceiverSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook a message that says it is a test */
+        post: operations["testAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The silences that hold or will hold */
+        get: operations["listAlertSilences"];
+        put?: never;
+        /**
+         * Keep rules from telling for a while
+         * @description Rules go on being evaluated, and what they would tell stands in the inbox as silenced. What still fires when the silence ends is told then.
+         */
+        post: operations["createAlertSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a silence */
+        delete: operations["endAlertSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sql": {
         parameters: {
             query?: never;
@@ -1180,6 +1438,483 @@ export interface components {
             password?: string | null;
             /** @description Whether it may not sign in. */
             disabled?: boolean | null;
+        };
+        /** @description A rule, and how it stands. */
+        Alert: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description How it stands: `ok`, `pending`, `firing`, `recovering`, `no_data` or `error`. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+            /**
+             * Format: double
+             * @description What was read last.
+             */
+            value?: number | null;
+            /** @description In what that is told: `ms`, `%`, `$`, `×`, or nothing. */
+            unit: string;
+            /** @description The value in words, or what went wrong. */
+            message: string;
+            /**
+             * Format: date-time
+             * @description When it was last evaluated; null before the first time.
+             */
+            evaluated?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is evaluated next.
+             */
+            due: string;
+            /** @description Whether a silence keeps it from the receivers now. */
+            silenced: boolean;
+            /** @description What it looks for, in words. */
+            summary: string;
+            /** @description How much it matters: `info`, `warning` or `critical`. */
+            severity: string;
+            /** @description The receivers that are told; all of the project when null. */
+            receivers?: string[] | null;
+            /** @description Whether it is evaluated. */
+            enabled: boolean;
+            /** @description What is read. */
+            query: components["schemas"]["AlertQuery"];
+            /** @description Whether it is over all projects. */
+            everywhere: boolean;
+            /**
+             * Format: int64
+             * @description Over how many seconds.
+             */
+            window_s: number;
+            /**
+             * Format: int64
+             * @description Every how many seconds.
+             */
+            every_s: number;
+            /**
+             * Format: int64
+             * @description How many seconds before its evaluation the window ends.
+             */
+            delay_s: number;
+            /** @description What is to be told. */
+            condition: components["schemas"]["AlertCondition"];
+            /**
+             * Format: int64
+             * @description For how many seconds that has to hold.
+             */
+            for_s: number;
+            /**
+             * Format: int32
+             * @description In how many evaluations on end.
+             */
+            for_evaluations: number;
+            /**
+             * Format: int64
+             * @description For how many seconds all has to be well before it is resolved.
+             */
+            keep_firing_for_s: number;
+            /** @description While there is nothing to judge by: `quiet`, `tell`, `firing` or `keep`. */
+            on_no_data: string;
+            /** @description While it cannot be evaluated: the same. */
+            on_error: string;
+            /** @description What to know and to do when it fires. */
+            description?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description What is to be told. */
+        AlertCondition: {
+            /** @description `above` or `below`. */
+            direction: string;
+            /**
+             * Format: double
+             * @description The limit, in the measure's unit: %, ms, dollars.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The limit that it has to come back to; the same when absent.
+             */
+            clear?: number | null;
+            /** @enum {string} */
+            kind: "threshold";
+        } | {
+            /** @description `above` or `below`. */
+            direction: string;
+            /**
+             * Format: double
+             * @description By more than this; a fall is negative.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The difference that it has to come back to; the same when absent.
+             */
+            clear?: number | null;
+            /** @description `percent` (when absent) or `absolute`. */
+            unit?: string | null;
+            /** @description The window `previous` (when absent), or the same a `day` or a `week` before. */
+            against?: string | null;
+            /** @enum {string} */
+            kind: "change";
+        } | {
+            /**
+             * Format: double
+             * @description How much there is in a period: dollars, tokens, calls.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description The period, in seconds.
+             */
+            period_s: number;
+            /**
+             * Format: double
+             * @description So many times as fast, in thousandths.
+             */
+            factor: number;
+            /**
+             * Format: int64
+             * @description The shorter window; a twelfth of the window when absent.
+             */
+            short_window_s?: number | null;
+            /**
+             * Format: double
+             * @description The factor that it has to fall below; the same when absent.
+             */
+            clear_factor?: number | null;
+            /** @enum {string} */
+            kind: "budget";
+        } | {
+            /**
+             * Format: int64
+             * @description For how many seconds a new rule waits for the first; the window when absent.
+             */
+            grace_s?: number | null;
+            /** @enum {string} */
+            kind: "absence";
+        };
+        /** @description A change of how a rule stands. */
+        AlertEvent: {
+            /**
+             * Format: uuid
+             * @description Its identifier, which receivers see as the message's.
+             */
+            id: string;
+            /** @description The rule's name; the rule may be gone. */
+            alert: string;
+            /** @description How much it mattered. */
+            severity: string;
+            /** @description `firing`, `resolved`, `no_data`, `error`; in a history also `pending`, `recovering` and `ok`. */
+            change: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description What was read.
+             */
+            value?: number | null;
+            /** @description In what that is told. */
+            unit: string;
+            /** @description The value in words, or what went wrong. */
+            message: string;
+            /** @description What the rule looked for, in words. */
+            summary: string;
+            /** @description Whether it stands in the inbox. */
+            told: boolean;
+            /** @description Whether a silence kept it from the receivers. */
+            silenced: boolean;
+            /** @description Whether the caller has read it. */
+            read: boolean;
+        };
+        /** @description One page of events. */
+        AlertEventList: {
+            /** @description The events, newest first. */
+            data: components["schemas"]["AlertEvent"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description What a bell shows. */
+        AlertInboxCount: {
+            /**
+             * Format: int64
+             * @description Events that the caller has not read; 100 stands for 100 or more.
+             */
+            unread: number;
+            /**
+             * Format: int64
+             * @description Rules that fire.
+             */
+            firing: number;
+        };
+        /** @description Rules. */
+        AlertList: {
+            /** @description The rules. */
+            data: components["schemas"]["Alert"][];
+        };
+        /** @description What a rule would have done. */
+        AlertPreview: {
+            /** @description What it looks for, in words. */
+            summary: string;
+            /** @description In what its value is told. */
+            unit: string;
+            /**
+             * Format: int64
+             * @description Seconds from one evaluation to the next.
+             */
+            step_s: number;
+            /** @description How often it would have begun to fire. */
+            fired: number;
+            /** @description The evaluations, the earliest first. */
+            points: components["schemas"]["AlertPreviewPoint"][];
+        };
+        /** @description One evaluation. */
+        AlertPreviewPoint: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description What it would have read; null where there is nothing.
+             */
+            value?: number | null;
+            /** @description The same in words, or why there is nothing. */
+            message: string;
+            /** @description How it would have stood. */
+            state: string;
+        };
+        /** @description What is read: a measure of the calls that the rest takes, or what a statement says. */
+        AlertQuery: {
+            /**
+             * @description `calls`, `errors`, `error_rate`, `latency_p50`, `latency_p95`, `latency_p99`, `ttft_p50`, `ttft_p95`, `cost`, `tokens`,
+             *     `input_tokens`, `output_tokens`, `output_tokens_per_s` or `score`.
+             */
+            measure?: string | null;
+            /** @description Of the measure `score`: the name of the scores whose mean it is. */
+            score?: string | null;
+            /**
+             * @description Instead of a measure: a statement that gives one row with one number. `$1` and `$2` are when the window begins and
+             *     ends.
+             */
+            sql?: string | null;
+            /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+            kind?: string | null;
+            /** @description `ok`, `error` or `cancelled`. */
+            status?: string | null;
+            /** @description The model, as asked for or as it answered. */
+            model?: string | null;
+            /** @description Who ran it. */
+            provider?: string | null;
+            /** @description The session. */
+            session?: string | null;
+            /** @description The end user. */
+            user?: string | null;
+            /** @description One of the tags. */
+            tag?: string | null;
+            /** @description The environment. */
+            environment?: string | null;
+            /** @description The operation. */
+            name?: string | null;
+            /** @description The prompt artifact. */
+            prompt?: string | null;
+        };
+        /** @description A webhook that is told, and how it fares. */
+        AlertReceiver: {
+            /** @description Its name. */
+            name: string;
+            /** @description Where messages are posted to; for who is no admin without path and query. */
+            url: string;
+            /** @description What it is told. */
+            changes: string[];
+            /** @description Whether it is told. One that answered 410 is switched off. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description Messages that it took.
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Messages that wait for it.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description Attempts that failed since the last that did not.
+             */
+            failures: number;
+            /**
+             * Format: date-time
+             * @description When it last took a message.
+             */
+            last_success?: string | null;
+            /**
+             * Format: date-time
+             * @description When an attempt last failed.
+             */
+            last_failure?: string | null;
+            /** @description Why. */
+            last_error?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed.
+             */
+            updated: string;
+        };
+        /** @description Webhooks. */
+        AlertReceiverList: {
+            /** @description The receivers. */
+            data: components["schemas"]["AlertReceiver"][];
+        };
+        /** @description What is to change about a webhook. */
+        AlertReceiverSpec: {
+            /** @description Where messages are posted to. */
+            url?: string | null;
+            /** @description What it is told. */
+            changes?: string[] | null;
+            /** @description Whether it is told. */
+            enabled?: boolean | null;
+            /** @description Another secret. */
+            secret?: string | null;
+        };
+        /** @description How a test went. */
+        AlertReceiverTest: {
+            /** @description Whether the receiver took it. */
+            delivered: boolean;
+            /**
+             * Format: int32
+             * @description What it answered with, if it answered.
+             */
+            status?: number | null;
+            /** @description What went wrong, if it did. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            took_ms: number;
+        };
+        /** @description A webhook with its secret, which is shown this once. */
+        AlertReceiverWithSecret: {
+            /** @description Verifies signatures; it cannot be read again. */
+            secret: string;
+            /** @description The webhook. */
+            receiver: components["schemas"]["AlertReceiver"];
+        };
+        /** @description A silence. */
+        AlertSilence: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description The names of rules, in which `*` stands for any characters. */
+            pattern: string;
+            /** @description Only rules of this severity. */
+            severity?: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+            /** @description Who made it. */
+            author: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created: string;
+        };
+        /** @description Silences. */
+        AlertSilenceList: {
+            /** @description The silences. */
+            data: components["schemas"]["AlertSilence"][];
+        };
+        /** @description What a rule is to be. */
+        AlertSpec: {
+            /** @description Its name, needed to add one: lower-case letters, digits, '-', '_' and '.'. */
+            name?: string | null;
+            /** @description How much it matters: `info`, `warning` (when absent) or `critical`. */
+            severity?: string | null;
+            /** @description The receivers that are told; all of the project when absent. */
+            receivers?: string[] | null;
+            /** @description Whether it is evaluated; true when absent. */
+            enabled?: boolean | null;
+            /** @description What is read. */
+            query: components["schemas"]["AlertQuery"];
+            /** @description Over all projects; the operator's only. */
+            everywhere?: boolean | null;
+            /**
+             * Format: int64
+             * @description Over how many seconds: from a minute to 31 days.
+             */
+            window_s: number;
+            /**
+             * Format: int64
+             * @description Every how many seconds; 60 when absent, 15 at least.
+             */
+            every_s?: number | null;
+            /**
+             * Format: int64
+             * @description How many seconds before its evaluation the window ends, 5 when absent: a call is recorded when it ends, and counts
+             *     at its start.
+             */
+            delay_s?: number | null;
+            /** @description What is to be told. */
+            condition: components["schemas"]["AlertCondition"];
+            /**
+             * Format: int64
+             * @description For how many seconds that has to hold before the rule fires; 0 when absent.
+             */
+            for_s?: number | null;
+            /**
+             * Format: int32
+             * @description In how many evaluations on end; 1 when absent.
+             */
+            for_evaluations?: number | null;
+            /**
+             * Format: int64
+             * @description For how many seconds all has to be well before it is resolved; 0 when absent.
+             */
+            keep_firing_for_s?: number | null;
+            /** @description While there is nothing to judge by: `quiet` (when absent), `tell`, `firing` or `keep`. */
+            on_no_data?: string | null;
+            /** @description While it cannot be evaluated: `tell` (when absent), `quiet`, `firing` or `keep`. */
+            on_error?: string | null;
+            /** @description What to know and to do when it fires; receivers are sent it. */
+            description?: string | null;
         };
         /** @description How many spans are on disk. */
         Appended: {
@@ -2133,6 +2868,13 @@ export interface components {
              */
             output: number;
         };
+        /** @description What was read: some events, or all there are. */
+        MarkAlertsRead: {
+            /** @description These events, 1000 at most. */
+            ids?: string[] | null;
+            /** @description All of them. */
+            all?: boolean | null;
+        };
         /** @description What was measured of some calls; null where nothing was. */
         Measures: {
             /**
@@ -2209,6 +2951,43 @@ export interface components {
             password: string;
             /** @description What it may do: `viewer`, `editor`, `admin`. */
             role: string;
+        };
+        /** @description A webhook to be added. */
+        NewAlertReceiver: {
+            /** @description Its name. */
+            name: string;
+            /** @description Where messages are posted to. */
+            url: string;
+            /** @description What it is told: `firing`, `resolved`, `no_data`, `error`; all of them when absent. */
+            changes?: string[] | null;
+            /** @description Whether it is told; true when absent. */
+            enabled?: boolean | null;
+            /** @description `whsec_` and the base64 of 24 to 64 random bytes; one is made when absent. */
+            secret?: string | null;
+        };
+        /** @description A silence to be made. */
+        NewAlertSilence: {
+            /** @description The names of rules, in which `*` stands for any characters: `*` is all of them. */
+            pattern: string;
+            /** @description Only rules of this severity. */
+            severity?: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when; now when absent.
+             */
+            from?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until?: string | null;
+            /**
+             * Format: int64
+             * @description Instead of `until`: for how many seconds.
+             */
+            for_s?: number | null;
         };
         /** @description A key to be made. */
         NewKey: {
@@ -2554,6 +3333,26 @@ export interface components {
              * @description 99 of 100 took at most so long.
              */
             p99?: number | null;
+        };
+        /** @description A rule to be tried. */
+        PreviewRequest: {
+            /** @description The rule. */
+            alert: components["schemas"]["AlertSpec"];
+            /**
+             * Format: int32
+             * @description How many evaluations, 200 at most; 48 when absent.
+             */
+            points?: number | null;
+            /**
+             * Format: int64
+             * @description How many seconds they are apart; the rule's window when absent.
+             */
+            step_s?: number | null;
+            /**
+             * Format: date-time
+             * @description When the last one is; now when absent.
+             */
+            until?: string | null;
         };
         /** @description The prices of one model at one provider, in US dollars per million tokens. */
         PriceRow: {
@@ -5440,6 +6239,638 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule; it is evaluated at once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description What it would have read, and how it would have stood */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPreview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertInbox: {
+        parameters: {
+            query?: {
+                /** @description `true`: only what the caller has not read. */
+                unread?: boolean | null;
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    countAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertInboxCount"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkAlertsRead"];
+            };
+        };
+        responses: {
+            /** @description They are */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertHistory: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertReceivers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receivers, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertReceiver"];
+            };
+        };
+        responses: {
+            /** @description The receiver, and its secret, this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertReceiverSpec"];
+            };
+        };
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renewAlertReceiverSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver, and its new secret, this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How that went; that it failed is an answer too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverTest"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silences, those that end first first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilenceList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertSilence"];
+            };
+        };
+        responses: {
+            /** @description The silence */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilence"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
             204: {
                 headers: {
                     [name: string]: unknown;

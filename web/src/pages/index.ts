@@ -55,6 +55,7 @@ export const PAGES: readonly Page[] = [
     ahead: (queries, address) => (idIn(address) ? queries.prefetchInfiniteQuery(sessionQuery(idIn(address))) : queries.prefetchInfiniteQuery(activityQuery("sessions", address.searchParams))),
   },
   { path: "/users", title: "Users", group: "Observe", key: "u", scope: "read", timed: true, code: code(() => import("./users")), ahead: (queries, { searchParams }) => queries.prefetchInfiniteQuery(activityQuery("users", searchParams)) },
+  { path: "/alerts", title: "Alerts", group: "Observe", key: "l", scope: "read", code: code(() => import("./alerts")) },
   { path: "/sql", title: "SQL", group: "Observe", key: "q", scope: "admin", code: code(() => import("./sql")) },
   { path: "/playground", title: "Playground", group: "Try", key: "p", scope: "infer", code: code(() => import("./playground")) },
   { path: "/models", title: "Models", group: "Try", key: "m", scope: "read", code: code(() => import("./models")) },

@@ -7,6 +7,7 @@ import { Link, Route, Routes, useLocation, useSearchParams } from "react-router"
 import { type Page, pageAt, PAGES, placeOf } from "../pages";
 import { Empty, Waiting } from "../parts/states";
 import { useSession } from "../signin/session";
+import { Bell } from "./Bell";
 import { Boundary } from "./Boundary";
 import { Help } from "./Help";
 import { useNavigationKeys } from "./keys";
@@ -40,6 +41,7 @@ export function Shell() {
           <Group gap="xs" wrap="nowrap">
             {/* A trace or a session is shown whole, whenever it was. */}
             {page?.timed && pathname === page.path && <TimeRangePicker />}
+            <Bell />
             <ThemeSwitch />
             <Tooltip label="Keyboard"><ActionIcon variant="subtle" color="gray" onClick={openHelp} aria-label="Keyboard shortcuts">?</ActionIcon></Tooltip>
             <AccountMenu />

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
+use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, MasterKey, Scope};
@@ -33,6 +34,7 @@ pub struct House {
     pub recorder: Recorder,
     pub gateway: Gateway,
     pub models: Models,
+    pub alerts: Alerts,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -53,15 +55,15 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, data }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, data }
     }
 
     /// The data folder.
@@ -127,6 +129,7 @@ pub struct Parts {
     pub eraser: Eraser,
     pub recorder: Recorder,
     pub gateway: Gateway,
+    pub alerts: Alerts,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -155,7 +158,7 @@ impl Parts {
             engine: engine.clone(),
             models: models.clone(),
             catalog: catalog.clone(),
-            net,
+            net: net.clone(),
             recorder: recorder.clone(),
             prices: Arc::new(PriceTable::built_in()),
             model_options: ModelOptions::default(),
@@ -163,7 +166,8 @@ impl Parts {
         });
         let gateway = gateway.await.unwrap();
         let traces = Traces::new(lake.clone(), payloads);
-        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, stub, data }
+        let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
+        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, gateway, alerts, stub, data }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -179,6 +183,7 @@ impl Parts {
             eraser: self.eraser.clone(),
             recorder: self.recorder.clone(),
             gateway: self.gateway.clone(),
+            alerts: self.alerts.clone(),
             config,
         }
     }

@@ -1,6 +1,7 @@
 //! The HTTP surface through `app()`: one file a noun, a temporary data directory, and a stub of an upstream.
 
 mod accounts;
+mod alerts;
 mod budgets;
 mod chat;
 mod completions;

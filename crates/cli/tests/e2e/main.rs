@@ -1,8 +1,9 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
-//! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`],
+//! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
 //! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`].
 
+mod alerts;
 mod binary;
 mod commands;
 mod crash;
