@@ -325,7 +325,7 @@ mod tests {
         catalog.close().await;
 
         let catalog = reopen(dir.path()).await.acting("operator").unwrap();
-        assert_eq!(catalog.budgets(Some(project)).await.unwrap(), [changed.clone()]);
+        assert_eq!(catalog.budgets(Some(project)).await.unwrap(), std::slice::from_ref(&changed));
         assert_eq!(catalog.budget(project, "team").await.unwrap(), changed);
         catalog.remove_budget(project, "team").await.unwrap();
         assert!(matches!(catalog.remove_budget(project, "team").await, Err(Error::NotFound { .. })));

@@ -271,7 +271,7 @@ mod tests {
         catalog.close().await;
 
         let catalog = reopen(dir.path()).await;
-        assert_eq!(catalog.routes(Some(project)).await.unwrap(), [changed.clone()]);
+        assert_eq!(catalog.routes(Some(project)).await.unwrap(), std::slice::from_ref(&changed));
         assert_eq!(catalog.route(project, "fast").await.unwrap(), changed);
         catalog.remove_route(project, "fast").await.unwrap();
         assert!(matches!(catalog.remove_route(project, "fast").await, Err(Error::NotFound { .. })));

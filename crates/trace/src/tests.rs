@@ -107,7 +107,10 @@ async fn what_was_recorded_durably_is_found_after_a_crash() {
     let (found, _) = house.traces.trace(&full_span().project, full_span().trace_id).await.unwrap();
     assert_eq!(found, std::slice::from_ref(&recorded));
     house.lake.seal().await.unwrap();
-    assert_eq!(house.traces.span(&recorded.project, recorded.span_id).await.unwrap(), Some(recorded));
+    assert_eq!(
+        house.traces.span(&recorded.project, recorded.trace_id, recorded.span_id).await.unwrap(),
+        Some(recorded)
+    );
 }
 
 #[tokio::test]
@@ -176,7 +179,7 @@ async fn a_large_payload_goes_to_a_blob_and_comes_back_whole() {
     house.recorder.record_durable(large.clone()).await.unwrap();
     let listed = house.traces.trace(&large.project, large.trace_id).await.unwrap().0.remove(0);
     assert!(text.starts_with(listed.input.unwrap().as_str()));
-    let whole = house.traces.span(&large.project, large.span_id).await.unwrap().unwrap();
+    let whole = house.traces.span(&large.project, large.trace_id, large.span_id).await.unwrap().unwrap();
     assert_eq!(whole, Span { input_blob: listed.input_blob, ..large });
     assert_eq!(listed.input_blob, Some(qd_base::Sha256Hex::of(text.as_bytes())));
 }
@@ -414,7 +417,7 @@ async fn a_project_sees_only_its_own() {
     house.recorder.record_durable(full_span()).await.unwrap();
     let other = "other".parse().unwrap();
     assert_eq!(house.traces.trace(&other, full_span().trace_id).await.unwrap().0, []);
-    assert_eq!(house.traces.span(&other, full_span().span_id).await.unwrap(), None);
+    assert_eq!(house.traces.span(&other, full_span().trace_id, full_span().span_id).await.unwrap(), None);
     let evil = Filter { model: Some("x' OR '1' = '1".into()), ..Filter::default() };
     assert_eq!(house.traces.list(&evil, Page::default()).await.unwrap(), (vec![], None));
 }

@@ -155,12 +155,13 @@ impl Traces {
         self.read("reading the outline of a trace", &sql, condition, limits, read_summaries).await
     }
 
-    /// One span with its whole payloads; `None` when there is none.
+    /// One span of a trace with its whole payloads; `None` when there is none.
     ///
     /// # Errors
     /// As [`Traces::trace`], and [`Error::ReadPayload`] when a payload is gone or damaged.
-    pub async fn span(&self, project: &ProjectName, span_id: SpanId) -> Result<Option<Span>> {
+    pub async fn span(&self, project: &ProjectName, trace_id: TraceId, span_id: SpanId) -> Result<Option<Span>> {
         let mut condition = Condition::of(&Filter::of(project.clone()));
+        condition.all("trace_id = $", Some(trace_id.to_string().into()));
         condition.all("span_id = $", Some(span_id.to_string().into()));
         let sql = format!("SELECT * FROM spans WHERE {} LIMIT 1", condition.sql());
         let Some(mut span) = self.read("reading a span", &sql, condition, self.limits, read_spans).await?.pop() else {
@@ -177,7 +178,6 @@ impl Traces {
             span.attributes = serde_json::from_str(whole.as_str())
                 .map_err(|cause| Error::Row { column: "attributes_blob", why: cause.to_string() })?;
         }
-        let trace_id = span.trace_id;
         self.hear(project, trace_id, std::slice::from_mut(&mut span)).await?;
         Ok(Some(span))
     }

@@ -119,9 +119,8 @@ async fn show_span(
     Path((trace, id)): Path<(String, String)>,
 ) -> Result<Json<SpanBody>> {
     let missing = || Error::missing("span", &id);
-    let span_id: SpanId = id.parse().map_err(|_| missing())?;
-    let span = surface.app.traces.span(caller.project_name(), span_id).await?;
-    let span = span.filter(|span| span.trace_id.to_string() == trace).ok_or_else(missing)?;
+    let (Ok(trace_id), Ok(span_id)) = (trace.parse(), id.parse()) else { return Err(missing()) };
+    let span = surface.app.traces.span(caller.project_name(), trace_id, span_id).await?.ok_or_else(missing)?;
     // What lies in blobs was put in already, so nothing is cut.
     let whole = Span { input_blob: None, output_blob: None, attributes_blob: None, ..span };
     Ok(Json(SpanBody::from(&whole)))

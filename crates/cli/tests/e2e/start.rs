@@ -147,3 +147,25 @@ async fn both_trace_modes_write_the_call_down() {
         assert_eq!(rows, json!([{"provider": "stub", "model": "m", "input_tokens": 11, "output_tokens": 3}]), "{mode}");
     }
 }
+
+#[tokio::test]
+async fn the_address_for_grpc_is_its_own() {
+    let _alone = alone().await;
+    let place = |address: &str| {
+        let models = "[models]\ndefaults = []\npreload = []\n";
+        Place::new(&format!("[server]\naddress = \"127.0.0.1:0\"\n[otlp]\naddress = \"{address}\"\n{models}"))
+    };
+    // One that was asked for and is taken: the server says so and does not start without it.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let ended = place(&address).run(&["serve"]);
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains(&address), "{said}");
+    let place = place("127.0.0.1:0");
+    let server = place.serve().await;
+    let announced = std::fs::read_to_string(place.data().join("server.json")).expect("it is announced");
+    let announced: Value = serde_json::from_str(&announced).expect("JSON");
+    let grpc = announced["otlp"].as_str().expect("an address");
+    assert!(std::net::TcpStream::connect(grpc).is_ok(), "{grpc} takes connections");
+    assert_eq!(server.terminate(), 0);
+}

@@ -181,14 +181,14 @@ impl Draft {
             if let Some((_, field)) = dialect::find(key)
                 && matches!(field, Field::Session | Field::User | Field::Environment | Field::Release | Field::Tags)
             {
-                self.take(field, value);
+                self.take(field, &mut value.clone());
             }
         }
     }
 
     fn take_all(&mut self, told: Vec<Told>) {
-        for Told { field, key, value, .. } in told {
-            if !self.take(field, &value) {
+        for Told { field, key, mut value, .. } in told {
+            if !self.take(field, &mut value) {
                 self.rest.insert(key, value);
             }
         }
@@ -197,14 +197,15 @@ impl Draft {
     fn take_family(&mut self, place: usize, tree: Tree) {
         let family = FAMILIES[place];
         let side = if family.field == Field::Output { Side::Output } else { Side::Input };
-        let value = messages::of_family(tree, side);
-        if !self.take(family.field, &value) {
+        let mut value = messages::of_family(tree, side);
+        if !self.take(family.field, &mut value) {
             self.rest.insert(family.prefix.trim_end_matches('.').to_owned(), value);
         }
     }
 
-    /// Takes what an attribute tells; false when the field is told already or this cannot be it.
-    fn take(&mut self, field: Field, value: &Value) -> bool {
+    /// Takes what an attribute tells; false when the field is told already or this cannot be it, and then the value is left
+    /// as it was.
+    fn take(&mut self, field: Field, value: &mut Value) -> bool {
         match field {
             Field::Kind => fill(&mut self.kind, text(value).and_then(|word| dialect::kind(&word))),
             Field::Provider => fill(&mut self.provider, short(value).map(|told| dialect::provider(&told))),
@@ -237,15 +238,15 @@ impl Draft {
             Field::FirstSeconds => fill(&mut self.first_ms, number(value).map(|seconds| seconds * 1e3)),
             Field::FirstMillis => fill(&mut self.first_ms, number(value)),
             Field::FirstTime => fill(&mut self.first_time, text(value).and_then(|time| time.parse().ok())),
-            Field::Parameter(name) => self.take_parameter(name, value.clone()),
+            Field::Parameter(name) => self.take_parameter(name, value),
             Field::Parameters => self.take_parameters(value),
-            Field::System => fill(&mut self.system, Some(value.clone())),
-            Field::Input => fill(&mut self.input, Some(value.clone())),
-            Field::Output => fill(&mut self.output, Some(value.clone())),
+            Field::System => keep(&mut self.system, value),
+            Field::Input => keep(&mut self.input, value),
+            Field::Output => keep(&mut self.output, value),
             Field::InputMime => mime(&mut self.input_is_text, value),
             Field::OutputMime => mime(&mut self.output_is_text, value),
-            Field::AnswerText => fill(&mut self.answer_text, Some(value.clone())),
-            Field::AnswerCalls => fill(&mut self.answer_calls, Some(value.clone())),
+            Field::AnswerText => keep(&mut self.answer_text, value),
+            Field::AnswerCalls => keep(&mut self.answer_calls, value),
         }
     }
 
@@ -280,9 +281,10 @@ impl Draft {
         fill(&mut self.cost, of(&["total", "total_cost"]).or_else(parts).and_then(dollars)) && fields.len() == 1
     }
 
-    fn take_parameter(&mut self, name: &str, value: Value) -> bool {
+    fn take_parameter(&mut self, name: &str, value: &mut Value) -> bool {
         let free = !self.parameters.contains_key(name);
         if free {
+            let value = std::mem::take(value);
             let value = if name == "tools" { tools(value) } else { value };
             self.parameters.insert(name.to_owned(), value);
         }
@@ -291,11 +293,11 @@ impl Draft {
 
     fn take_parameters(&mut self, value: &Value) -> bool {
         let Value::Object(fields) = unfold(value.clone()) else { return false };
-        for (name, value) in fields {
+        for (name, mut value) in fields {
             match name.as_str() {
                 "model" | "model_name" => drop(fill(&mut self.model_requested, text(&value))),
                 "messages" => {}
-                _ => drop(self.take_parameter(&name, value)),
+                _ => drop(self.take_parameter(&name, &mut value)),
             }
         }
         true
@@ -344,11 +346,11 @@ impl Draft {
 
     /// What a request held beside its messages: parameters, and the model asked for.
     fn take_beside(&mut self, beside: Extra) {
-        for (name, value) in beside {
+        for (name, mut value) in beside {
             match (name.as_str(), &value) {
                 ("model", Value::String(model)) => drop(fill(&mut self.model_requested, Some(model.clone()))),
                 ("stream", _) | (_, Value::Null) => {}
-                _ => drop(self.take_parameter(&name, value)),
+                _ => drop(self.take_parameter(&name, &mut value)),
             }
         }
     }
@@ -398,6 +400,15 @@ fn fill<T>(field: &mut Option<T>, value: Option<T>) -> bool {
         *field = value;
     }
     fits
+}
+
+/// Takes a value that may be large as it is, if the field has none.
+fn keep(field: &mut Option<Value>, value: &mut Value) -> bool {
+    let free = field.is_none();
+    if free {
+        *field = Some(std::mem::take(value));
+    }
+    free
 }
 
 fn short(value: &Value) -> Option<String> {

@@ -132,7 +132,7 @@ fn read_calls(batch: &RecordBatch) -> Result<Vec<Tried>> {
 #[derive(Default)]
 struct Counting {
     sums: Retries,
-    targets: BTreeMap<(String, String), (u64, u64, Vec<(FailureKind, u64)>)>,
+    targets: BTreeMap<String, TargetStats>,
     paths: BTreeMap<(String, String), u64>,
 }
 
@@ -165,22 +165,21 @@ impl Counting {
     }
 
     fn add_attempt(&mut self, attempt: &Attempt) {
-        let place = (attempt.provider.clone(), attempt.model.clone());
-        let (attempts, failed, kinds) = self.targets.entry(place).or_default();
-        *attempts += 1;
+        let (provider, model) = (attempt.provider.clone(), attempt.model.clone());
+        let empty = || TargetStats { provider, model, attempts: 0, failed: 0, kinds: Vec::new() };
+        let target = self.targets.entry(attempt.target()).or_insert_with(empty);
+        target.attempts += 1;
         let Some(error) = &attempt.error else { return };
-        *failed += 1;
+        target.failed += 1;
         let kind = attempt.kind.unwrap_or_else(|| FailureKind::of_message(error));
-        match kinds.iter_mut().find(|(other, _)| *other == kind) {
+        match target.kinds.iter_mut().find(|(other, _)| *other == kind) {
             Some((_, count)) => *count += 1,
-            None => kinds.push((kind, 1)),
+            None => target.kinds.push((kind, 1)),
         }
     }
 
     fn told(self) -> Retries {
-        let target =
-            |((provider, model), (attempts, failed, kinds))| TargetStats { provider, model, attempts, failed, kinds };
-        let mut targets: Vec<TargetStats> = self.targets.into_iter().map(target).collect();
+        let mut targets: Vec<TargetStats> = self.targets.into_values().collect();
         targets.sort_by_key(|target| std::cmp::Reverse(target.failed));
         targets.truncate(MOST_TOLD);
         let path = |((from, to), calls)| FallbackPath { from, to, calls };

@@ -293,7 +293,7 @@ async fn an_attribute_of_ten_megabytes_goes_to_a_blob() {
         (&span.attributes["small"], &span.attributes["image"]["quarterdeck.cut_bytes"]),
         (&json!("x"), &json!(10 << 20))
     );
-    let whole = receiver.house.traces.span(&project(), span.span_id).await.unwrap().unwrap();
+    let whole = receiver.house.traces.span(&project(), trace_id(), span.span_id).await.unwrap().unwrap();
     assert_eq!(whole.attributes["image"], json!(large));
     assert_eq!(whole.input.unwrap().as_str(), format!("\"{large}\""));
 }

@@ -45,7 +45,7 @@ fn title(view: &View, snapshot: Option<&Snapshot>) -> Line<'static> {
         let clock: String = snapshot.at.to_string().chars().skip(11).take(8).collect();
         words.push(format!("{clock} UTC · ").into());
     }
-    words.push(format!("project {} · last {window}", view.project.as_deref().unwrap_or("of this key")).into());
+    words.push(format!("project {} · last {window}", view.project_name()).into());
     if view.paused {
         words.push(Span::from("  PAUSED ").bold().yellow());
     }

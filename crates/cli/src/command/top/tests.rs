@@ -125,7 +125,8 @@ fn projects_come_one_after_the_other() {
     let mut view = view();
     assert_eq!(press(&mut view, KeyCode::Tab), Todo::Draw, "there is only one");
     view.projects = vec!["default".into(), "team".into()];
-    for expected in ["default", "team", "default"] {
+    assert_eq!(view.project_name(), "default", "the operator looks at it when nobody says");
+    for expected in ["team", "default", "team"] {
         assert_eq!(press(&mut view, KeyCode::Tab), Todo::Ask);
         assert_eq!(view.project.as_deref(), Some(expected));
     }

@@ -61,6 +61,13 @@ impl View {
         Duration::from_secs(self.window_s)
     }
 
+    /// The project that is looked at, as far as that is known.
+    pub fn project_name(&self) -> &str {
+        let usual = || self.projects.iter().find(|name| *name == "default");
+        let only = || self.projects.first().filter(|_| self.projects.len() == 1);
+        self.project.as_ref().or_else(usual).or_else(only).map_or("of this key", String::as_str)
+    }
+
     pub fn take(&mut self, event: &Event) -> Todo {
         let Event::Key(key) = event else { return Todo::Draw };
         if key.modifiers.contains(KeyModifiers::CONTROL) {
@@ -78,7 +85,7 @@ impl View {
                 return Todo::Ask;
             }
             KeyCode::Tab if self.projects.len() > 1 => {
-                let here = self.projects.iter().position(|name| Some(name) == self.project.as_ref());
+                let here = self.projects.iter().position(|name| name == self.project_name());
                 let next = here.map_or(0, |place| (place + 1) % self.projects.len());
                 self.project = Some(self.projects[next].clone());
                 return Todo::Ask;
