@@ -116,7 +116,20 @@ impl House {
         };
         let config = api_config(config, token, bound);
         Ok(Self {
-            app: App { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, alerts, config },
+            app: App {
+                catalog,
+                lake,
+                models,
+                engine,
+                traces,
+                retention,
+                eraser,
+                recorder,
+                otlp,
+                gateway,
+                alerts,
+                config,
+            },
             keep,
         })
     }
