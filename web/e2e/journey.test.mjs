@@ -460,6 +460,46 @@ async function failedPull(page, pulling) {
   assert.deepEqual(await violations(page), []);
 }
 
+test("how long rows are kept is said, and a user is erased after their name was typed", async () => {
+  const kept = await openHouse();
+  try {
+    const now = new Date(Date.now() - 60_000).toISOString();
+    const call = { kind: "llm", name: "chat", start_time: now, end_time: now };
+    await kept.api("/api/v1/traces", { method: "POST", body: { spans: [{ ...call, user_id: "ada" }, { ...call, user_id: "bob" }] } });
+    const { page, faults } = await openPage(browser, kept);
+    await signIn(page, kept);
+    await page.goto(`${kept.url}/settings?tab=retention`);
+    const row = page.getByRole("row").filter({ hasText: "scores" });
+    await row.filter({ hasText: "for ever" }).waitFor();
+    assert.deepEqual(await violations(page), []);
+    await row.getByRole("textbox").fill("30");
+    await row.getByRole("button", { name: "Set" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Set" }).click();
+    await row.filter({ hasText: "30 days" }).waitFor();
+    const days = (await kept.api("/api/v1/retention")).data.find((one) => one.table === "scores").days;
+    assert.equal(days, 30);
+    await row.getByRole("button", { name: "Clear" }).click();
+    await row.filter({ hasText: "for ever" }).waitFor();
+
+    await page.goto(`${kept.url}/users`);
+    await page.getByRole("button", { name: "Erase ada" }).click();
+    const dialog = page.getByRole("dialog");
+    const erase = dialog.getByRole("button", { name: "Erase", exact: true });
+    await dialog.getByLabel(/type the user/i).fill("bob");
+    assert.equal(await erase.isDisabled(), true, "another name is no confirmation");
+    assert.deepEqual(await violations(page), []);
+    await dialog.getByLabel(/type the user/i).fill("ada");
+    await erase.click();
+    await page.getByRole("button", { name: "Erase ada" }).waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Erase bob" }).waitFor();
+    assert.deepEqual((await kept.api("/api/v1/users")).data.map((user) => user.user_id), ["bob"]);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  } finally {
+    await kept.stop();
+  }
+});
+
 test("signing out ends the session on the server too", async () => {
   const { page } = await openPage(browser, house);
   await signIn(page, house);

@@ -82,6 +82,21 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// The numbers of what is staged for a table, without the rows.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Corrupt`] when they cannot be read.
+    pub async fn staged_ids(&self, table: &TableName) -> Result<Vec<StagedId>> {
+        let rows = sqlx::query("SELECT id FROM staged WHERE table_name = $1 ORDER BY id")
+            .bind(table.as_str())
+            .fetch_all(self.lake().readers())
+            .await
+            .map_err(Error::database("reading the numbers of staged rows"))?;
+        rows.iter().map(|row| Columns(row).signed("id").map(StagedId)).collect()
+    }
+}
+
 async fn insert(tx: &mut Tx, batch: NewStaged) -> Result<StagedId> {
     sqlx::query(
         "INSERT INTO staged (table_name, rows, bytes, min_time_ns, max_time_ns, blob) VALUES ($1, $2, $3, $4, $5, $6)",

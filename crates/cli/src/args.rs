@@ -416,6 +416,15 @@ Examples:
   quarterdeck trace export --format parquet --since 2026-01-01T00:00:00Z --to january.parquet
   quarterdeck trace export --user ada@example.org --to - | jq .input")]
     Export(TraceExport),
+    /// Take over the traces of Langfuse or Phoenix, or our own from another installation
+    #[command(after_help = "\
+Examples:
+  quarterdeck trace import langfuse-observations.jsonl
+  quarterdeck trace import --from phoenix spans.parquet --project support
+  zcat traces.jsonl.gz | quarterdeck trace import -
+
+JSON lines, a JSON array, CSV with a header and Parquet are read. Importing a file again changes nothing.")]
+    Import(TraceImport),
 }
 
 /// What to export, and where to.
@@ -466,6 +475,24 @@ pub enum ExportFormat {
 pub enum ExportPayloads {
     Whole,
     Beginning,
+}
+
+/// What to import.
+#[derive(Debug, Args)]
+pub struct TraceImport {
+    /// The file; `-` for standard input
+    pub file: PathBuf,
+    /// Whose export it is; when absent, each record is known by the names of its fields
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    pub from: Option<ImportSource>,
+}
+
+/// Whose export a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ImportSource {
+    Langfuse,
+    Phoenix,
+    Jsonl,
 }
 
 #[derive(Debug, Subcommand)]

@@ -173,6 +173,24 @@ impl Door {
         self.json(Method::POST, path, Some(body)).await
     }
 
+    /// `POST` of a text that is JSON already.
+    ///
+    /// # Errors
+    /// As [`Door::json`].
+    pub async fn post_text(&self, path: &str, body: String) -> Result<Value, Error> {
+        let answer = self.send_text(Method::POST, path, body).await?;
+        let bytes =
+            whole(answer.body).await.map_err(|cause| Error::Answer { request: format!("POST {path}"), cause })?;
+        if !answer.status.is_success() {
+            return Err(match answer.status {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Error::Busy,
+                status => refusal(status, path, &bytes),
+            });
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|cause| Error::Answer { request: format!("POST {path}"), cause: cause.into() })
+    }
+
     /// `DELETE`.
     pub async fn delete(&self, path: &str) -> Result<Value, Error> {
         self.json(Method::DELETE, path, None).await
@@ -188,7 +206,10 @@ impl Door {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
-        let body = body.map_or_else(String::new, Value::to_string);
+        self.send_text(method, path, body.map_or_else(String::new, Value::to_string)).await
+    }
+
+    async fn send_text(&self, method: Method, path: &str, body: String) -> Result<Answer, Error> {
         match &self.way {
             Way::Inside(inside) => {
                 let request = self.head(http::Request::builder().method(method).uri(path), &body)?;

@@ -71,6 +71,10 @@ pub enum Error {
     #[error("{message}")]
     Failed { message: String },
 
+    #[error("the server has no room for more at present")]
+    #[diagnostic(help("try again shortly; `quarterdeck doctor` says whether its disk keeps up"))]
+    Busy,
+
     #[error("the server's answer to {request} was not understood")]
     #[diagnostic(help("is it a Quarterdeck of the same version? `quarterdeck doctor` compares them"))]
     Answer {
@@ -108,7 +112,7 @@ impl Error {
             | Self::Configuration { .. }
             | Self::Usage { .. } => 2,
             Self::Unreachable { .. } | Self::NotRunning { .. } | Self::Locked { .. } | Self::Refused { .. } => 4,
-            Self::Failed { .. } | Self::Answer { .. } | Self::Output { .. } | Self::Operation { .. } => 1,
+            Self::Failed { .. } | Self::Busy | Self::Answer { .. } | Self::Output { .. } | Self::Operation { .. } => 1,
         })
     }
 }

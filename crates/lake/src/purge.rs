@@ -118,6 +118,10 @@ impl Core {
         let _rewriting = self.rewriting.lock().await;
         self.settle(table).await?;
         let known = self.tables.staged_ids(table.as_str())?;
+        let ids = self.catalog.staged_ids(table).await.map_err(Error::catalog("reading staged rows"))?;
+        if ids.iter().all(|id| known.contains(id)) {
+            return Ok(0);
+        }
         let spec = self.tables.spec(table.as_str())?;
         let staged = self.catalog.staged(table).await.map_err(Error::catalog("reading staged rows"))?;
         let unknown = staged.into_iter().filter(|staged| !known.contains(&staged.id));

@@ -308,12 +308,13 @@ fn selection(text: &Sought, words: &Path, rows: usize) -> Option<RowSelection> {
     Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), rows))
 }
 
-/// Spreads segments over as many groups as there are threads, the largest first, so that each has the same work.
+/// Spreads segments over as many groups as there are threads, so that each has about the same work. The newest come first:
+/// who wants the newest rows has them soon, and then the bound of what is still of interest spares reading the rest.
 fn groups(state: &dyn Session, segments: &[Arc<Segment>], chosen: &Chosen) -> Vec<FileGroup> {
     let count = state.config().target_partitions().clamp(1, segments.len().max(1));
     let mut groups = vec![(0_u64, Vec::new()); count];
     let mut segments = segments.to_vec();
-    segments.sort_by_key(|segment| std::cmp::Reverse(segment.record.bytes));
+    segments.sort_by_key(|segment| std::cmp::Reverse(segment.record.max_time));
     for segment in segments {
         if let Some((bytes, files)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             *bytes += segment.record.bytes;

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → `large` → [`failure`] → [`pricing`] → [`table`] → [`window`] →
 //! [`metrics`] → [`recorder`] → [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] →
-//! [`stats`] → [`activity`] → [`score`] → [`export`]; how it goes again: [`retention`] → [`erasure`]; and what others recorded: [`otlp`].
+//! [`stats`] → [`activity`] → [`score`] → [`export`] → [`import`]; how it goes again: [`retention`] → [`erasure`]; and what others recorded: [`otlp`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
@@ -16,6 +16,7 @@ pub mod export;
 pub mod failure;
 pub mod filter;
 pub mod group;
+pub mod import;
 pub mod listing;
 pub mod metrics;
 pub mod otlp;

@@ -108,7 +108,7 @@ export interface paths {
          * Export spans
          * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
          */
-        post: operations["exportTraces"];
+        post: operations["otlpTraces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -128,7 +128,7 @@ export interface paths {
          * Export log records
          * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
          */
-        post: operations["exportLogs"];
+        post: operations["otlpLogs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -148,7 +148,7 @@ export interface paths {
          * Export metrics
          * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
          */
-        post: operations["exportMetrics"];
+        post: operations["otlpMetrics"];
         delete?: never;
         options?: never;
         head?: never;
@@ -168,7 +168,7 @@ export interface paths {
          * Export spans, where Langfuse's clients send them
          * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
          */
-        post: operations["exportTracesAsLangfuse"];
+        post: operations["otlpTracesAsLangfuse"];
         delete?: never;
         options?: never;
         head?: never;
@@ -188,7 +188,7 @@ export interface paths {
          * Export log records beside them
          * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
          */
-        post: operations["exportLogsAsLangfuse"];
+        post: operations["otlpLogsAsLangfuse"];
         delete?: never;
         options?: never;
         head?: never;
@@ -208,7 +208,7 @@ export interface paths {
          * Export metrics beside them
          * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
          */
-        post: operations["exportMetricsAsLangfuse"];
+        post: operations["otlpMetricsAsLangfuse"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4649,7 +4649,7 @@ export interface operations {
             };
         };
     };
-    exportTraces: {
+    otlpTraces: {
         parameters: {
             query?: never;
             header?: never;
@@ -4684,7 +4684,7 @@ export interface operations {
             };
         };
     };
-    exportLogs: {
+    otlpLogs: {
         parameters: {
             query?: never;
             header?: never;
@@ -4719,7 +4719,7 @@ export interface operations {
             };
         };
     };
-    exportMetrics: {
+    otlpMetrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -4754,7 +4754,7 @@ export interface operations {
             };
         };
     };
-    exportTracesAsLangfuse: {
+    otlpTracesAsLangfuse: {
         parameters: {
             query?: never;
             header?: never;
@@ -4789,7 +4789,7 @@ export interface operations {
             };
         };
     };
-    exportLogsAsLangfuse: {
+    otlpLogsAsLangfuse: {
         parameters: {
             query?: never;
             header?: never;
@@ -4824,7 +4824,7 @@ export interface operations {
             };
         };
     };
-    exportMetricsAsLangfuse: {
+    otlpMetricsAsLangfuse: {
         parameters: {
             query?: never;
             header?: never;

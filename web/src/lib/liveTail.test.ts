@@ -5,7 +5,7 @@ import { LIVE_ROWS, type TraceRow, withSpan } from "./liveTail";
 function span(trace_id: string, start_s: number, latency_ms: number, more: Partial<Schemas["Span"]> = {}): Schemas["Span"] {
   const start = Date.UTC(2026, 0, 1) + start_s * 1000;
   const times = { start_time: new Date(start).toISOString(), end_time: new Date(start + latency_ms).toISOString(), latency_ms };
-  return { trace_id, span_id: `${trace_id}${start_s}`, kind: "llm", name: "chat", status: "ok", tags: [], input_cut: false, output_cut: false, attributes: {}, ...times, ...more };
+  return { trace_id, span_id: `${trace_id}${start_s}`, kind: "llm", name: "chat", status: "ok", tags: [], input_cut: false, output_cut: false, attributes_cut: false, attributes: {}, ...times, ...more };
 }
 
 test("a trace's spans become one row, named by the earliest", () => {

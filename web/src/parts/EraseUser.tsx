@@ -4,7 +4,6 @@ import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { Link } from "react-router";
 import { api, take } from "../api/client";
 import { count } from "../lib/format";
 import { useSession } from "../signin/session";
@@ -26,7 +25,7 @@ function Ask({ user, close }: { user: string; close: () => void }) {
     mutationFn: () => take(api.DELETE("/api/v1/users/{id}", { params: { path: { id: user } } })),
     onSuccess: async (erased) => {
       notifications.show({
-        message: <>{count(erased.rows)} rows are hidden for good; a <Link to={`/jobs?job=${erased.job.id}`}>job</Link> takes them off the disk.</>,
+        message: `${count(erased.rows)} rows are hidden for good; the job user.erase takes them off the disk.`,
         closeButtonProps: { "aria-label": "Close" },
       });
       close();

@@ -30,25 +30,25 @@ struct Form {
 pub(crate) fn routes() -> Vec<Route> {
     let write = Permission::Scope(Scope::Write);
     vec![
-        Route::post("/v1/traces", write, doc("exportTraces", "Export spans"), traces),
-        Route::post("/v1/logs", write, doc("exportLogs", "Export log records"), logs),
-        Route::post("/v1/metrics", write, doc("exportMetrics", "Export metrics"), metrics),
+        Route::post("/v1/traces", write, doc("otlpTraces", "Export spans"), traces),
+        Route::post("/v1/logs", write, doc("otlpLogs", "Export log records"), logs),
+        Route::post("/v1/metrics", write, doc("otlpMetrics", "Export metrics"), metrics),
         Route::post(
             "/api/public/otel/v1/traces",
             write,
-            doc("exportTracesAsLangfuse", "Export spans, where Langfuse's clients send them"),
+            doc("otlpTracesAsLangfuse", "Export spans, where Langfuse's clients send them"),
             traces,
         ),
         Route::post(
             "/api/public/otel/v1/logs",
             write,
-            doc("exportLogsAsLangfuse", "Export log records beside them"),
+            doc("otlpLogsAsLangfuse", "Export log records beside them"),
             logs,
         ),
         Route::post(
             "/api/public/otel/v1/metrics",
             write,
-            doc("exportMetricsAsLangfuse", "Export metrics beside them"),
+            doc("otlpMetricsAsLangfuse", "Export metrics beside them"),
             metrics,
         ),
     ]

@@ -1,6 +1,7 @@
 //! `/api/v1/traces`: what was recorded, found again, followed live, and added to.
 
 mod export;
+mod import;
 
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/traces/{trace_id}/outline", read, outline, show_outline),
         Route::get("/api/v1/traces/{trace_id}/spans/{span_id}", read, span, show_span),
     ];
-    routes.into_iter().chain(export::routes()).collect()
+    routes.into_iter().chain(export::routes()).chain(import::routes()).collect()
 }
 
 async fn list(

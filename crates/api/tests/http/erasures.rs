@@ -107,7 +107,7 @@ async fn an_erased_user_is_hidden_at_once_and_then_off_the_disk() {
     let jobs = Runner::new(house.catalog.clone(), [std::sync::Arc::new(EraseHandler::new(eraser)) as _]).start();
     let result = finished(&house, erased["job"]["id"].as_str().unwrap()).await;
     jobs.shutdown().await;
-    assert_eq!(result["payloads_removed"], 1);
+    assert_eq!(result["payloads_removed"], 2);
     assert_eq!(files_with(&folder, MARKER), Vec::<String>::new());
     let sql = json!({"sql": format!("SELECT count(*) AS n FROM spans WHERE input LIKE '{MARKER}%'")});
     assert_eq!(house.post(OPERATOR, "/api/v1/sql", sql).await.expect(200)["rows"], json!([{"n": 0}]));

@@ -11,6 +11,7 @@ mod embeddings;
 mod erasures;
 mod exports;
 mod house;
+mod imports;
 mod jobs;
 mod keys;
 mod lake;

@@ -1,6 +1,8 @@
 //! `quarterdeck trace`: recorded calls, listed, shown and followed.
 
 mod export;
+mod import;
+mod records;
 
 use http::Method;
 use qd_base::Picodollars;
@@ -47,6 +49,7 @@ pub async fn run(context: &Context, verb: Trace) -> Result<(), Error> {
         Trace::Show { id } => with_door(context, async |door| show(context, door, id).await).await,
         Trace::Tail => tail(context).await,
         Trace::Export(wanted) => with_door(context, async |door| export::run(context, door, wanted).await).await,
+        Trace::Import(wanted) => with_door(context, async |door| import::run(context, door, wanted).await).await,
     }
 }
 

@@ -75,5 +75,13 @@ async fn erase(context: &Context, door: &Door, id: &str, detach: bool) -> Result
         let begun = erased["job"]["id"].as_str().unwrap_or_default().to_owned();
         erased["job"] = job::follow(door, &begun, "erasing", context.progress).await?;
     }
+    if context.printer.is_for_people() {
+        erased["job"] = format!(
+            "{} {}",
+            erased["job"]["id"].as_str().unwrap_or_default(),
+            erased["job"]["state"].as_str().unwrap_or_default()
+        )
+        .into();
+    }
     context.printer.object(&erased)
 }

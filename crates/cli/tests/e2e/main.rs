@@ -1,7 +1,7 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`keeping`].
+//! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`].
 
 mod alerts;
 mod binary;
@@ -10,4 +10,5 @@ mod crash;
 mod keeping;
 mod start;
 mod stats;
+mod transfer;
 mod upstream;
