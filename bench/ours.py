@@ -18,7 +18,7 @@ address = "127.0.0.1:{port}"
 defaults = []
 preload = []
 [otlp]
-enabled = false
+grpc = false
 """
 
 

@@ -21,6 +21,8 @@ from report import figure, finish, machine, say
 # What OpenTelemetry's batch processor sends at once, unless told otherwise.
 BATCH_SPANS = 512
 CONNECTIONS = 4
+# So many requests are more than the memory for them holds, so some are refused.
+OVERLOAD_CONNECTIONS = 512
 # Calls through the gateway beside an overload: as many a second as a busy team makes, and what the stub takes for one.
 CALLS_S = 100
 CALL_MS = 20
@@ -108,7 +110,7 @@ def overload(taker, highest, plan, folder):
     rate = 3 * highest / BATCH_SPANS
     load = {"rate": rate, "requests": 10**9, "first": first, "seconds": plan.overload_seconds, "spans": BATCH_SPANS}
     sent = {}
-    send = lambda: sent.update(ours.export(taker.url, taker.headers, connections=64, acknowledged=listed, **load))
+    send = lambda: sent.update(ours.export(taker.url, taker.headers, connections=OVERLOAD_CONNECTIONS, acknowledged=listed, **load))
     sender = threading.Thread(target=send)
     sender.start()
     time.sleep(2)

@@ -79,7 +79,8 @@ impl Run {
             Some(rate) => self.begin + Duration::from_secs_f64(number as f64 / rate),
             None => Instant::now(),
         };
-        let over = number >= self.export.requests || self.export.limit.is_some_and(|limit| due >= self.begin + limit);
+        let ended = |limit| due.max(Instant::now()) >= self.begin + limit;
+        let over = number >= self.export.requests || self.export.limit.is_some_and(ended);
         (!over).then(|| {
             self.next.set(number + 1);
             (number, due)

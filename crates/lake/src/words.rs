@@ -354,6 +354,7 @@ fn ranges(blocks: &[u32], rows: usize) -> Vec<Range<usize>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range of rows, in a list of ranges")]
 mod tests {
     use arrow::array::TimestampNanosecondArray;
     use proptest::prelude::*;

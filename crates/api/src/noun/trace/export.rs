@@ -138,6 +138,7 @@ fn lines(export: Export, cut: CancellationToken) -> impl Stream<Item = Result<By
 }
 
 /// A Parquet file that is being written.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it moves once a batch")]
 enum Writing {
     /// No rows have come yet, so its columns are those of the table.
     Begun(Export, ParquetPieces),
