@@ -624,6 +624,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import records of a Langfuse or Phoenix export, or of our own
+         * @description Answered when all that could be read is on disk; what could not is told by its place among the records. Identifiers follow from those of the export, so that a record which is imported again takes the place of the first. Spans without a cost get the one of today's prices. Records that are older than the project keeps are counted and not taken. 429 with Retry-After when too much is waiting already: then nothing was taken.
+         */
+        post: operations["importTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -2759,6 +2779,19 @@ export interface components {
             /** @description `ok` */
             status: string;
         };
+        /** @description What came of an import. */
+        Import: {
+            /** @description Spans that are on disk. */
+            spans: number;
+            /** @description Scores that are on disk. */
+            scores: number;
+            /** @description Spans and scores that are older than the project keeps. */
+            expired: number;
+            /** @description Records that could not be read. */
+            refused_count: number;
+            /** @description The first 100 of them. */
+            refused: components["schemas"]["RefusedRecord"][];
+        };
         Input: string | string[] | number[] | number[][];
         /** @description An installed version of a model. */
         InstalledModel: {
@@ -3284,6 +3317,16 @@ export interface components {
              */
             for_s?: number | null;
         };
+        /** @description Records to be imported. */
+        NewImport: {
+            /** @description `langfuse`, `phoenix` or `jsonl`; when absent, each record is known by the names of its fields. */
+            from?: string | null;
+            /**
+             * @description The records: of Langfuse traces, observations or scores; of Phoenix rows of its data frame of spans; of our own
+             *     spans as `POST /api/v1/traces` takes them.
+             */
+            records: Record<string, never>[];
+        };
         /** @description A key to be made. */
         NewKey: {
             /** @description What its owner calls it. */
@@ -3758,6 +3801,13 @@ export interface components {
         Pull: {
             /** @description Its name or alias in the catalogue. */
             name: string;
+        };
+        /** @description A record that could not be read. */
+        RefusedRecord: {
+            /** @description Its place among the records, from 0. */
+            record: number;
+            /** @description Why. */
+            why: string;
         };
         /** @description What a removal gave back. */
         RemovedModel: {
@@ -5996,6 +6046,39 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            /** @description What was taken and what was not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

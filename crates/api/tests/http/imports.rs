@@ -77,3 +77,16 @@ async fn a_request_that_makes_no_sense_is_refused() {
         .await;
     assert_eq!(told.expect(200)["refused_count"], 1, "who says whose it is gets no guess");
 }
+
+#[tokio::test]
+async fn what_is_imported_again_is_there_once() {
+    let house = House::open().await;
+    let records = json!([observation("00f067aa0ba902b7", "2026-01-31T10:00:00Z"), phoenix("00f067aa0ba902b8")]);
+    for _ in 0..2 {
+        import(&house, OPERATOR, records.clone()).await;
+    }
+    for trace in ["4bf92f3577b34da6a3ce929d0e0e4736", "4bf92f3577b34da6a3ce929d0e0e4737"] {
+        let found = house.get(OPERATOR, &format!("/api/v1/traces/{trace}")).await.expect(200);
+        assert_eq!(found["spans"].as_array().unwrap().len(), 1, "{found}");
+    }
+}
