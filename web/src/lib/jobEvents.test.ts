@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { amount, current, EVENTS_MAX, isFinished, type Job, type JobEvent, parseEvent, share, withEvent } from "./jobEvents";
+import { amount, current, EVENTS_MAX, isFinished, isWorthFollowing, type Job, type JobEvent, parseEvent, share, withEvent } from "./jobEvents";
 
 const job = { id: "j", kind: "model.pull", state: "queued", progress: { done: 0, total: null, message: "" } } as Job;
 const progress = (seq: number, done: number): JobEvent => ({ seq, at: "2026-01-01T00:00:00Z", event: "progress", done, total: 10, message: "downloading" });
@@ -41,4 +41,8 @@ test("what is no event is none", () => {
   expect(parseEvent(JSON.stringify(progress(4, 2)))).toEqual(progress(4, 2));
   expect(isFinished("running")).toBe(false);
   expect(isFinished("cancelled")).toBe(true);
+  const job = (kind: string, state: string) => ({ kind, state }) as Job;
+  expect(isWorthFollowing(job("model.pull", "queued"))).toBe(true);
+  expect(isWorthFollowing(job("model.pull", "failed"))).toBe(false);
+  expect(isWorthFollowing(job("alert.evaluate", "queued")), "it comes again for ever").toBe(false);
 });

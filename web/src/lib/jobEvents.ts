@@ -18,6 +18,14 @@ export const EVENTS_MAX = 500;
 
 const FINISHED = ["succeeded", "failed", "cancelled"];
 
+/** Kinds of jobs that come again and never finish: who lists jobs would follow one for ever, on one of the browser's few connections. */
+const RECURRING: ReadonlySet<string> = new Set(["alert.evaluate"]);
+
+/** Whether something is to be seen by following this job. */
+export function isWorthFollowing(job: Job): boolean {
+  return !isFinished(job.state) && !RECURRING.has(job.kind);
+}
+
 export function isFinished(state: string): boolean {
   return FINISHED.includes(state);
 }

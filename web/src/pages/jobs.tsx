@@ -7,7 +7,7 @@ import { useState } from "react";
 import { useSearchParams } from "react-router";
 import { api, take } from "../api/client";
 import { ago, duration, time } from "../lib/format";
-import { amount, current, isFinished, type Job, type JobEvent } from "../lib/jobEvents";
+import { amount, current, isFinished, isWorthFollowing, type Job, type JobEvent } from "../lib/jobEvents";
 import { CodeBlock, CopyIcon } from "../parts/Code";
 import { JobProgress, JobState, LiveJob, useJobEvents } from "../parts/JobProgress";
 import { Empty, Failed, Waiting } from "../parts/states";
@@ -69,7 +69,7 @@ function JobTable({ jobs, open }: { jobs: readonly Job[]; open: (id: string) => 
     (step) => setAt((old) => Math.max(0, Math.min(jobs.length - 1, old + step))),
     () => jobs[at] && open(jobs[at].id),
   );
-  const live = new Set(jobs.filter((job) => !isFinished(job.state)).slice(0, LIVE_MAX).map((job) => job.id));
+  const live = new Set(jobs.filter(isWorthFollowing).slice(0, LIVE_MAX).map((job) => job.id));
   return (
     <Table.ScrollContainer minWidth={900}>
       <Table highlightOnHover>

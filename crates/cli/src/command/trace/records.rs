@@ -348,7 +348,7 @@ mod tests {
     fn lines_have_their_numbers_and_bad_ones_do_not_end_the_file() {
         let bad = "it is not JSON: expected value at line 1 column 1";
         check(
-            "{\"a\":1}\n\n nonsense\n{\"a\": 1.50}",
+            "{\"a\":1}\n\n what\n{\"a\": 1.50}",
             "x",
             Form::Lines,
             &[(1, "{\"a\":1}"), (3, bad), (4, "{\"a\": 1.50}")],
