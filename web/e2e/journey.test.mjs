@@ -354,6 +354,8 @@ async function aBudget(page, counted) {
   await row.getByRole("button", { name: "Remove crew" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await row.waitFor({ state: "hidden" });
+  // What fades away has too little contrast for as long as it does.
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
   assert.deepEqual((await counted.api("/api/v1/budgets")).data, []);
 }
 
