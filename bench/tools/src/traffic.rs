@@ -229,9 +229,8 @@ struct Random(u64);
 
 impl Random {
     fn of(seed: u64, number: u64) -> Self {
-        let mut random = Self(seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        random.next();
-        random
+        // Mixed, so that the sequences of two numbers are not the same one from different places on.
+        Self(Self(Self(seed).next() ^ number).next())
     }
 
     fn next(&mut self) -> u64 {
@@ -272,7 +271,11 @@ mod tests {
             body
         };
         assert_eq!(write(3, 1 << 60), write(3, 1 << 60));
-        assert_ne!(write(3, 1 << 60), write(4, 1 << 60));
+        let draws = |number| {
+            let mut random = Random::of(7, number);
+            std::array::from_fn::<u64, 50, _>(|_| random.next())
+        };
+        assert!(draws(3).iter().all(|draw| !draws(4).contains(draw)), "no sequence is a piece of another");
         assert_eq!(Traffic::new(7, 9).spans(), 12);
     }
 }
