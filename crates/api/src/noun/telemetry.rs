@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -79,9 +79,20 @@ async fn export(surface: Shared, caller: Caller, request: Request, signal: Signa
     let intake = &surface.app.otlp;
     let mut place = intake.place();
     // Room is made for all of it before a byte is read, where the request says how much it is.
-    place.hold(announced(request.headers())).map_err(refused)?;
+    let room = place.hold(announced(request.headers()));
     let limit_ms = surface.app.config.limits.body_ms;
-    let read = tokio::time::timeout(Duration::from_millis(limit_ms), read(request.into_body(), &mut place, refused));
+    let read = async {
+        let mut pieces = request.into_body().into_data_stream();
+        let read = match room {
+            Ok(()) => read(&mut pieces, &mut place).await?,
+            Err(refusal) => Err(refusal),
+        };
+        if matches!(read, Err(Refusal::Full { .. })) {
+            pass_over(&mut pieces, intake.message_bytes()).await;
+        }
+        read.map_err(refused)
+    };
+    let read = tokio::time::timeout(Duration::from_millis(limit_ms), read);
     let bytes = read.await.map_err(|_| Error::BodyTimeout { after_ms: limit_ms })??;
     let request = otlp::Request { signal, project: caller.project_name().clone(), bytes, encoding, compression };
     let taken = intake.take(request, place).await.map_err(refused)?;
@@ -110,15 +121,28 @@ impl Form {
 }
 
 /// The bytes of a body, which take their room as they come.
-async fn read(body: Body, place: &mut Place, refused: impl Fn(Refusal) -> Error) -> Result<Bytes> {
-    let mut pieces = body.into_data_stream();
+async fn read(pieces: &mut BodyDataStream, place: &mut Place) -> Result<Result<Bytes, Refusal>> {
     let mut read = BytesMut::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(Error::BodyBroken)?;
-        place.hold(read.len() + piece.len()).map_err(&refused)?;
+        if let Err(refusal) = place.hold(read.len() + piece.len()) {
+            return Ok(Err(refusal));
+        }
         read.extend_from_slice(&piece);
     }
-    Ok(read.freeze())
+    Ok(Ok(read.freeze()))
+}
+
+/// Lets what is still coming go by. An exporter that is sending when the connection is closed sees a broken connection and
+/// not the answer, which tells it when to come again.
+async fn pass_over(pieces: &mut BodyDataStream, most_bytes: usize) {
+    let mut passed = 0;
+    while let Some(Ok(piece)) = pieces.next().await {
+        passed += piece.len();
+        if passed > most_bytes {
+            return;
+        }
+    }
 }
 
 fn announced(headers: &HeaderMap) -> usize {

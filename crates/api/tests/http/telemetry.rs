@@ -1,10 +1,12 @@
 //! `/v1/traces`, `/v1/logs` and `/v1/metrics`: OpenTelemetry's protocol.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, Request};
 use http_body::Body as _;
 use qd_catalog::Scope;
@@ -405,9 +407,17 @@ async fn without_room_a_sender_is_told_when_to_come_again() {
     let router = qd_api::app(parts.app(|_| {}));
     let request =
         Request::builder().method(Method::POST).uri("/v1/traces").header(AUTHORIZATION, format!("Bearer {OPERATOR}"));
-    let request = request.header(CONTENT_TYPE, "application/json").body(Body::from(vec![b' '; 2 << 10])).unwrap();
+    let read = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&read);
+    let pieces = std::iter::repeat_with(move || {
+        counted.fetch_add(1 << 10, Ordering::Relaxed);
+        Ok::<_, Infallible>(vec![b' '; 1 << 10])
+    });
+    let body = Body::from_stream(futures::stream::iter(pieces.take(2)));
+    let request = request.header(CONTENT_TYPE, "application/json").header(CONTENT_LENGTH, 2 << 10).body(body).unwrap();
     let answer = Answer::read(router.oneshot(request).await.unwrap()).await;
     let status = answer.expect(503);
+    assert_eq!(read.load(Ordering::Relaxed), 2 << 10, "who is still sending does not hear an answer");
     assert_eq!((&status["code"], answer.header("retry-after")), (&json!(14), "1"));
     assert_eq!(status["details"][0]["@type"], "type.googleapis.com/google.rpc.RetryInfo");
 }
