@@ -91,7 +91,8 @@ impl Round {
                 self.going.spawn(carry(self.alerts.clone(), delivery, way));
             }
         }
-        let next = self.alerts.catalog.next_delivery_due().await?;
+        // What was due and found no place goes when another is back.
+        let next = self.alerts.catalog.next_delivery_due(now).await?;
         Ok(next.map_or(LOOK_AGAIN, |next| next.since(Timestamp::now())).clamp(REST, LOOK_AGAIN))
     }
 }

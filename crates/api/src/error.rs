@@ -231,9 +231,13 @@ impl Error {
         Self::Missing { noun, name: name.to_string() }
     }
 
-    /// gRPC's code for it.
-    pub(crate) fn grpc_code(&self) -> i32 {
-        grpc_code(sort(self).status)
+    /// gRPC's code for it and what to say, with its internal cause logged under the request's id and kept out of that.
+    pub(crate) fn grpc(&self, request: RequestId) -> (i32, String) {
+        let sort = sort(self);
+        if sort.status.is_server_error() {
+            tracing::error!(%request, status = sort.status.as_u16(), error = %chain(self), "request failed");
+        }
+        (grpc_code(sort.status), if sort.hidden { hidden(request) } else { self.to_string() })
     }
 
     pub(crate) fn encode(cause: impl std::error::Error + Send + Sync + 'static) -> Self {

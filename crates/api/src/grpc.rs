@@ -1,10 +1,13 @@
 //! OpenTelemetry's protocol over gRPC, behind the same gate as everything else: who calls, and whether they may.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use qd_base::RequestId;
 use qd_catalog::Scope;
 use qd_trace::otlp::Grpc;
 use qd_trace::otlp::grpc::{Sender, refused};
@@ -21,10 +24,22 @@ pub(crate) fn router(surface: Shared) -> Router {
 
 async fn admit(State(surface): State<Shared>, mut request: Request, next: Next) -> Response {
     match permit(&surface, &mut request).await {
-        // The answer is small and whole when it comes, so the place is given back with it.
-        Ok(_slot) => next.run(request).await,
-        Err(error) => refused(error.grpc_code(), &error.to_string()).map(Body::new),
+        // The answer is small and whole when it comes, so the place is given back with it. A message that does not end
+        // would hold it for ever.
+        Ok(_slot) => {
+            let after_ms = surface.app.config.limits.request_ms;
+            match tokio::time::timeout(Duration::from_millis(after_ms), next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => answer(&Error::Timeout { after_ms }),
+            }
+        }
+        Err(error) => answer(&error),
     }
+}
+
+fn answer(error: &Error) -> Response {
+    let (code, message) = error.grpc(RequestId::new());
+    refused(code, &message).map(Body::new)
 }
 
 async fn permit(surface: &Shared, request: &mut Request) -> Result<Slot> {

@@ -173,7 +173,14 @@ impl Catalog {
         let before = find(&mut tx, project, &budget.name).await?;
         put.check("budget", &budget.name, before.is_some())?;
         if before.is_none() {
-            limit::count("number of budgets", count(&mut tx, project).await? + 1, MAX_BUDGETS)?;
+            project::room_for_one(
+                &mut tx,
+                project,
+                "number of budgets",
+                "SELECT COUNT(*) AS n FROM budget WHERE project_id = $1",
+                MAX_BUDGETS,
+            )
+            .await?;
         }
         let now = Timestamp::now();
         let action = if before.is_some() { "update" } else { "create" };
@@ -247,15 +254,6 @@ async fn find(tx: &mut Tx, project: ProjectId, name: &str) -> Result<Option<Stor
         .await
         .map_err(Error::database("reading a budget"))?;
     row.map(|row| read(Columns(&row))).transpose()
-}
-
-async fn count(tx: &mut Tx, project: ProjectId) -> Result<usize> {
-    let row = sqlx::query("SELECT COUNT(*) AS budgets FROM budget WHERE project_id = $1")
-        .bind(project.to_string())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(Error::database("counting budgets"))?;
-    Ok(usize::try_from(Columns(&row).count("budgets")?).unwrap_or(usize::MAX))
 }
 
 async fn write(tx: &mut Tx, stored: &StoredBudget) -> Result<()> {

@@ -102,6 +102,23 @@ pub(crate) async fn require(tx: &mut Tx, id: ProjectId) -> Result<()> {
         .ok_or_else(|| Error::not_found("project", id))
 }
 
+/// Fails with [`Error::TooLarge`] when a project has `most` of something already; `counting` gives them as `n`.
+pub(crate) async fn room_for_one(
+    tx: &mut Tx,
+    project: ProjectId,
+    what: &'static str,
+    counting: &'static str,
+    most: usize,
+) -> Result<()> {
+    let row = sqlx::query(counting)
+        .bind(project.to_string())
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(Error::database("counting what a project has"))?;
+    let found = usize::try_from(Columns(&row).count("n")?).unwrap_or(usize::MAX);
+    limit::count(what, found.saturating_add(1), most)
+}
+
 async fn count(tx: &mut Tx) -> Result<usize> {
     let row = sqlx::query("SELECT COUNT(*) AS projects FROM project")
         .fetch_one(&mut **tx)

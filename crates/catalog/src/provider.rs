@@ -201,7 +201,14 @@ impl Catalog {
         let before = find(&mut tx, project, &spec.name).await?;
         put.check("provider", &spec.name, before.is_some())?;
         if before.is_none() {
-            limit::count("number of providers", count(&mut tx, project).await? + 1, MAX_PROVIDERS)?;
+            project::room_for_one(
+                &mut tx,
+                project,
+                "number of providers",
+                "SELECT COUNT(*) AS n FROM provider WHERE project_id = $1",
+                MAX_PROVIDERS,
+            )
+            .await?;
         }
         let sealed = self.next_secret(project, &spec, secret, before.as_ref());
         let now = Timestamp::now();
@@ -349,15 +356,6 @@ async fn find(tx: &mut Tx, project: ProjectId, name: &ProviderName) -> Result<Op
         .await
         .map_err(Error::database("reading a provider"))?;
     row.map(|row| read(Columns(&row))).transpose()
-}
-
-async fn count(tx: &mut Tx, project: ProjectId) -> Result<usize> {
-    let row = sqlx::query("SELECT COUNT(*) AS providers FROM provider WHERE project_id = $1")
-        .bind(project.to_string())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(Error::database("counting providers"))?;
-    Ok(usize::try_from(Columns(&row).count("providers")?).unwrap_or(usize::MAX))
 }
 
 async fn write(tx: &mut Tx, stored: &Stored) -> Result<()> {

@@ -121,7 +121,14 @@ impl Catalog {
         let before = find(&mut tx, project, &route.name).await?;
         put.check("route", &route.name, before.is_some())?;
         if before.is_none() {
-            limit::count("number of routes", count(&mut tx, project).await? + 1, MAX_ROUTES)?;
+            project::room_for_one(
+                &mut tx,
+                project,
+                "number of routes",
+                "SELECT COUNT(*) AS n FROM route WHERE project_id = $1",
+                MAX_ROUTES,
+            )
+            .await?;
         }
         let now = Timestamp::now();
         let action = if before.is_some() { "update" } else { "create" };
@@ -198,15 +205,6 @@ async fn find(tx: &mut Tx, project: ProjectId, name: &str) -> Result<Option<Stor
         .await
         .map_err(Error::database("reading a route"))?;
     row.map(|row| read(Columns(&row))).transpose()
-}
-
-async fn count(tx: &mut Tx, project: ProjectId) -> Result<usize> {
-    let row = sqlx::query("SELECT COUNT(*) AS routes FROM route WHERE project_id = $1")
-        .bind(project.to_string())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(Error::database("counting routes"))?;
-    Ok(usize::try_from(Columns(&row).count("routes")?).unwrap_or(usize::MAX))
 }
 
 async fn write(tx: &mut Tx, stored: &StoredRoute) -> Result<()> {

@@ -173,10 +173,14 @@ impl Core {
         let Some(identity) = self.tables.identity(spec.name.as_str())? else { return Ok(Vec::new()) };
         let mut newest = segments.to_vec();
         newest.sort_by_key(|segment| std::cmp::Reverse(segment.record.id));
-        let mut rows = 0;
-        newest.retain(|segment| {
-            rows += segment.record.rows;
-            rows <= RECALLED_ROWS
+        // One that is too large, as merged ones are, does not keep those before it from being recalled.
+        let mut left = RECALLED_ROWS;
+        newest.retain(|segment| match left.checked_sub(segment.record.rows) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
         });
         let spec = Arc::clone(spec);
         let read = move || {

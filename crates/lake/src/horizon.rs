@@ -115,9 +115,8 @@ impl Horizons {
 }
 
 impl Core {
-    /// Hides the rows beyond these horizons, and removes those that are cheap to remove.
-    pub async fn retain(&self, table: &TableName, horizons: Horizons) -> Result<Retained, Error> {
-        self.tables.set_horizons(table.as_str(), horizons)?;
+    /// Removes the rows beyond the horizons of a table that are cheap to remove.
+    pub async fn drop_hidden(&self, table: &TableName) -> Result<Retained, Error> {
         let sealing = self.sealing.lock().await;
         let _rewriting = self.rewriting.lock().await;
         self.settle(table).await?;
@@ -125,9 +124,10 @@ impl Core {
         drop(sealing);
         let snapshot = self.tables.table(table.as_str())?;
         let mut retained = self.drop_old(table, &snapshot).await?;
-        let Some(latest) = snapshot.horizons.latest() else { return Ok(retained) };
         for segment in self.tables.table(table.as_str())?.segments {
-            if segment.record.min_time >= latest {
+            // Taken anew for each, since writing one takes long and horizons may be moved back meanwhile.
+            let snapshot = self.tables.table(table.as_str())?;
+            if snapshot.horizons.latest().is_none_or(|latest| segment.record.min_time >= latest) {
                 continue;
             }
             let hidden = match self.hidden_rows(&snapshot, &segment).await {

@@ -22,6 +22,7 @@ use crate::query::Question;
 use crate::queue::Queue;
 use crate::scan::SegmentsRead;
 use crate::table::batch_bytes;
+use crate::tables::{Snapshot, Tables};
 use crate::{Ack, Error, LakeConfig, LakeStats, Param, QueryLimits, QueryOutput, RowStream, TableSpec};
 
 /// Rows that cannot be sealed fast enough, or not at all, keep appends waiting for about this long.
@@ -141,11 +142,28 @@ impl Lake {
     /// [`Error::Refused`], [`Error::Sql`] and [`Error::SqlTooLong`] for a statement that is not allowed or not
     /// understood; [`Error::Timeout`] and [`Error::Memory`] beyond its limits; [`Error::Query`] when it failed.
     pub async fn query(&self, sql: &str, params: Vec<Param>, limits: QueryLimits) -> Result<QueryOutput, Error> {
+        self.answer(Question { sql, params, limits }, Tables::snapshot).await
+    }
+
+    /// The same over rows that lie beyond a horizon too, as far as they are still on disk: for who looks for what must not
+    /// stay there.
+    ///
+    /// # Errors
+    /// As [`Lake::query`].
+    pub async fn query_with_old(
+        &self,
+        sql: &str,
+        params: Vec<Param>,
+        limits: QueryLimits,
+    ) -> Result<QueryOutput, Error> {
+        self.answer(Question { sql, params, limits }, Tables::snapshot_with_old).await
+    }
+
+    async fn answer(&self, question: Question<'_>, view: fn(&Tables) -> Snapshot) -> Result<QueryOutput, Error> {
         let core = &self.open.core;
-        let question = Question { sql, params, limits };
         for _ in 1..MAX_TRIES {
             let read = SegmentsRead::default();
-            let snapshot = core.tables.snapshot();
+            let snapshot = view(&core.tables);
             match core.queries.answer(&core.engine, &snapshot, &question, &read).await {
                 Err(error @ Error::Query { .. }) => {
                     let suspects = std::mem::take(&mut *read.lock());
@@ -156,7 +174,7 @@ impl Lake {
                 answer => return answer,
             }
         }
-        core.queries.answer(&core.engine, &core.tables.snapshot(), &question, &SegmentsRead::default()).await
+        core.queries.answer(&core.engine, &view(&core.tables), &question, &SegmentsRead::default()).await
     }
 
     /// Reads all rows that one statement gives, as they are found: for answers that are larger than memory. They are those
@@ -202,8 +220,17 @@ impl Lake {
     /// # Errors
     /// [`Error::UnknownTable`], or what failed; rows that were not removed are hidden all the same.
     pub async fn retain(&self, table: &str, horizons: Horizons) -> Result<Retained, Error> {
+        self.hide(table, horizons)?;
+        self.drop_hidden(table).await
+    }
+
+    /// Removes the rows of a table that lie beyond its horizons, as far as they are cheap to remove.
+    ///
+    /// # Errors
+    /// As [`Lake::retain`].
+    pub async fn drop_hidden(&self, table: &str) -> Result<Retained, Error> {
         let table = self.open.core.tables.spec(table)?.name.clone();
-        self.detached("dropping old rows", move |core| async move { core.retain(&table, horizons).await }).await
+        self.detached("dropping old rows", move |core| async move { core.drop_hidden(&table).await }).await
     }
 
     /// Deletes the rows of one subject that were acknowledged before, from all tables that have subjects: queries that

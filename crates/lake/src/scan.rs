@@ -29,6 +29,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 
+use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::RowSelection;
 use qd_base::SegmentId;
@@ -85,7 +86,7 @@ impl TableProvider for TableScan {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let segments = self.prune(state, filters)?;
-        let (segments, chosen) = self.search(segments, filters).await;
+        let (segments, chosen) = self.search(segments, filters, state.config().target_partitions()).await;
         self.read.lock().extend(segments.iter().cloned());
         // With a filter above, the first rows of a scan may not be the first that pass.
         let limit = limit.filter(|_| filters.is_empty());
@@ -120,8 +121,13 @@ impl TableScan {
     }
 
     /// Where filters ask for texts: the segments that may hold them, and which of their rows do. Of a segment whose words
-    /// are not known, or tell nothing, all rows may.
-    async fn search(&self, segments: Vec<Arc<Segment>>, filters: &[Expr]) -> (Vec<Arc<Segment>>, Chosen) {
+    /// are not known, or tell nothing, all rows may. The words of so many segments are in memory at one time.
+    async fn search(
+        &self,
+        segments: Vec<Arc<Segment>>,
+        filters: &[Expr],
+        at_once: usize,
+    ) -> (Vec<Arc<Segment>>, Chosen) {
         let summaries = &self.snapshot.spec.summaries;
         let Some(place) = summaries.iter().position(|summary| !summary.searched.is_empty()) else {
             return (segments, Chosen::default());
@@ -130,13 +136,16 @@ impl TableScan {
         if demands.is_empty() {
             return (segments, Chosen::default());
         }
-        let looking = segments.iter().map(|segment| {
-            let (segment, demands) = (Arc::clone(segment), Arc::clone(&demands));
-            tokio::task::spawn_blocking(move || chosen_rows(&segment, place, &demands))
+        let looking = segments.into_iter().map(|segment| {
+            let (looked, demands) = (Arc::clone(&segment), Arc::clone(&demands));
+            async move {
+                let rows = tokio::task::spawn_blocking(move || chosen_rows(&looked, place, &demands)).await;
+                (segment, rows.unwrap_or(None))
+            }
         });
-        let found = futures::future::join_all(looking).await;
-        let found = segments.into_iter().zip(found.into_iter().map(|rows| rows.unwrap_or(None)));
-        let found: Vec<_> = found.filter(|(_, rows)| rows.as_ref().is_none_or(RowSelection::selects_any)).collect();
+        let found: Vec<_> = stream::iter(looking).buffered(at_once.max(1)).collect().await;
+        let found = found.into_iter().filter(|(_, rows)| rows.as_ref().is_none_or(RowSelection::selects_any));
+        let found: Vec<_> = found.collect();
         let chosen = found.iter().filter_map(|(segment, rows)| Some((segment.record.id, rows.clone()?))).collect();
         (found.into_iter().map(|(segment, _)| segment).collect(), chosen)
     }

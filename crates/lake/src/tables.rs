@@ -3,7 +3,7 @@
 //! The catalog decides; this is its picture in memory. A change is made in the catalog first and here after,
 //! under one lock, so that a [`Snapshot`] holds every row exactly once: in a staged batch or in a segment.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -121,6 +121,13 @@ impl Tables {
 
     pub fn snapshot(&self) -> Snapshot {
         self.tables.lock().iter().flat_map(|(name, table)| table.views(name)).collect()
+    }
+
+    /// The same without horizons.
+    pub fn snapshot_with_old(&self) -> Snapshot {
+        let mut snapshot = self.snapshot();
+        snapshot.values_mut().for_each(|table| table.horizons = Arc::default());
+        snapshot
     }
 
     /// The segments of all tables, without summaries.
@@ -411,32 +418,40 @@ impl Table {
     /// Notes where rows lie and hides those before them; returns the positions of those that another of them replaces.
     fn note(&mut self, home: Home, numbers: Vec<u64>) -> Result<Vec<usize>, ArrowError> {
         let replaced = self.known.note(home, numbers);
+        // Batches that came one by one lie together since: each is filtered once, whatever came again of it.
+        let mut unstaged = HashMap::<usize, HashSet<u64>>::new();
         for (home, numbers) in replaced.elsewhere {
             match home {
-                Home::Staged(id) => self.unstage(id, &numbers)?,
-                Home::Segment(id) => self.supersede_in_segment(id, &numbers),
+                Home::Staged(id) => {
+                    if self.sealing_through.is_some_and(|through| id <= through) {
+                        self.superseded_in_sealing.extend(&numbers);
+                    }
+                    let place = self.staged.partition_point(|rows| rows.ids.last().is_some_and(|last| *last < id));
+                    if self.staged.get(place).is_some_and(|rows| rows.ids.contains(&id)) {
+                        unstaged.entry(place).or_default().extend(numbers);
+                    }
+                }
+                Home::Segment(id) => self.supersede_in_segment(id, numbers),
                 Home::Gone => {}
             }
+        }
+        for (place, numbers) in unstaged {
+            self.unstage(place, &numbers)?;
         }
         Ok(replaced.within)
     }
 
-    fn unstage(&mut self, id: StagedId, numbers: &HashSet<u64>) -> Result<(), ArrowError> {
-        if self.sealing_through.is_some_and(|through| id <= through) {
-            self.superseded_in_sealing.extend(numbers);
-        }
-        let Some(identity) = &self.identity else { return Ok(()) };
-        if let Some(rows) = self.staged.iter_mut().find(|rows| rows.ids.contains(&id)) {
-            rows.batch = identity.without(&rows.batch, numbers)?;
-            rows.bytes = batch_bytes(&rows.batch);
-        }
+    fn unstage(&mut self, place: usize, numbers: &HashSet<u64>) -> Result<(), ArrowError> {
+        let (Some(identity), Some(rows)) = (&self.identity, self.staged.get_mut(place)) else { return Ok(()) };
+        rows.batch = identity.without(&rows.batch, numbers)?;
+        rows.bytes = batch_bytes(&rows.batch);
         Ok(())
     }
 
-    fn supersede_in_segment(&mut self, id: SegmentId, numbers: &HashSet<u64>) {
+    /// Copies what is known of the segment only while a query holds that.
+    fn supersede_in_segment(&mut self, id: SegmentId, numbers: HashSet<u64>) {
         if let Some(segment) = self.segments.iter_mut().find(|segment| segment.record.id == id) {
-            let all = segment.superseded.iter().chain(numbers).copied().collect();
-            *segment = with_superseded(segment, Arc::new(all));
+            Arc::make_mut(&mut Arc::make_mut(segment).superseded).extend(numbers);
         }
     }
 
@@ -493,8 +508,10 @@ impl Table {
     fn bury(&mut self, tombstone: Tombstone) -> Result<(), Error> {
         let tombstone = [tombstone];
         for rows in &mut self.staged {
-            if let Some(last) = rows.ids.last() {
-                rows.batch = without_subjects(&self.spec, *last, &rows.batch, &tombstone)?;
+            // Of batches that were merged since the tombstone was made some are older than it: all of them lose such rows,
+            // as if the newer had come a moment earlier.
+            if let Some(first) = rows.ids.first() {
+                rows.batch = without_subjects(&self.spec, *first, &rows.batch, &tombstone)?;
                 rows.bytes = batch_bytes(&rows.batch);
             }
         }

@@ -82,7 +82,7 @@ impl Importer<'_> {
 
     /// What a span's tokens cost by the prices in force, for one without a cost; `None` when no price is known.
     pub fn price(&self, span: &Span) -> Option<Picodollars> {
-        attributes::price(self.prices, span)
+        crate::otlp::price(self.prices, span)
     }
 
     fn span(&self, told: Told) -> Span {

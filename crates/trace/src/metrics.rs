@@ -127,7 +127,7 @@ impl CallMetrics {
         let (labels, key) = match known || series.len() < MOST_SERIES {
             true => (labels, key),
             false => {
-                let labels = (OTHER, operation, OTHER, OTHER, OTHER);
+                let labels = (span.project.as_str(), operation, OTHER, OTHER, OTHER);
                 (labels, self.hasher.hash_one(labels))
             }
         };
@@ -314,6 +314,10 @@ mod tests {
         assert_eq!(all.len(), MOST_SERIES + 1);
         let (_, other) = all.iter().find(|(labels, _)| labels.request_model == OTHER).unwrap();
         assert_eq!(other.input_tokens.count(), MOST_SERIES as u64);
+        // What one project makes up does not take the calls of another away from it.
+        let theirs: qd_base::ProjectName = "another".parse().unwrap();
+        metrics.observe(&Span { project: theirs.clone(), ..full_span() }, Origin::Here);
+        assert!(metrics.series().iter().any(|(labels, _)| labels.project == theirs.as_str()));
         let known: u64 = all.iter().map(|(_, series)| series.input_tokens.count()).sum();
         assert_eq!(known, 2 * MOST_SERIES as u64, "no call is left out");
 

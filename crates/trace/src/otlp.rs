@@ -18,11 +18,13 @@ mod messages;
 pub(crate) mod metrics;
 pub(crate) mod read;
 mod said;
+mod spread;
 mod utf8;
 pub(crate) mod value;
 
 pub use grpc::Grpc;
 pub use intake::{Intake, IntakeConfig, IntakeStats, Place, Request, rehearse};
+pub(crate) use read::price;
 pub use wire::{Compression, Encoding};
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use qd_base::{ProjectId, ProjectName, TableName, Timestamp};
 use qd_catalog::Catalog;
 use qd_lake::blob::{BlobStore, Swept};
 use qd_lake::{Horizons, Lake, Retained};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ pub struct Retention {
     /// The operator's setting: days, 0 for ever.
     usual_days: u32,
     changed: Arc<Notify>,
+    /// Held from reading what was said until the lake goes by it, so that the last word stays the last.
+    saying: Arc<Mutex<()>>,
 }
 
 /// How long the rows of a table of a project are kept.
@@ -47,7 +49,7 @@ pub fn tables() -> impl Iterator<Item = TableName> {
 impl Retention {
     /// Retention of a lake that was opened with [`crate::tables`]; `usual_days` is the operator's setting, 0 for ever.
     pub fn new(lake: Lake, catalog: Catalog, payloads: BlobStore, usual_days: u32) -> Self {
-        Self { lake, catalog, payloads, usual_days, changed: Arc::default() }
+        Self { lake, catalog, payloads, usual_days, changed: Arc::default(), saying: Arc::default() }
     }
 
     /// Resolves when something was said since the last time that this was waited for.
@@ -94,7 +96,12 @@ impl Retention {
     /// # Errors
     /// [`Error::Retention`] when the catalog cannot be read.
     pub async fn hide(&self) -> Result<()> {
-        for (table, horizons) in self.horizons(Timestamp::now()).await? {
+        self.hide_at(Timestamp::now()).await
+    }
+
+    async fn hide_at(&self, now: Timestamp) -> Result<()> {
+        let _saying = self.saying.lock().await;
+        for (table, horizons) in self.horizons(now).await? {
             self.lake.hide(table.as_str(), horizons).map_err(query("hiding old rows"))?;
         }
         Ok(())
@@ -109,9 +116,11 @@ impl Retention {
     }
 
     pub(crate) async fn apply_at(&self, now: Timestamp) -> Result<Retained> {
+        self.hide_at(now).await?;
         let mut all = Retained::default();
-        for (table, horizons) in self.horizons(now).await? {
-            let one = self.lake.retain(table.as_str(), horizons).await.map_err(query("dropping old rows"))?;
+        for table in tables() {
+            // By what is hidden then: while one table is written anew somebody may say that another is kept for longer.
+            let one = self.lake.drop_hidden(table.as_str()).await.map_err(query("dropping old rows"))?;
             all = Retained {
                 dropped: all.dropped + one.dropped,
                 rewritten: all.rewritten + one.rewritten,

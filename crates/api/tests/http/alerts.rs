@@ -122,6 +122,27 @@ async fn a_statement_is_an_administrator_s_and_all_projects_are_the_operator_s()
     all["everywhere"] = json!(true);
     house.post(&admin, RULES, all.clone()).await.refused(403, "operator_only");
     house.post(OPERATOR, RULES, all).await.expect(201);
+
+    // Nor may others take such a rule away, or put another in its place.
+    let mut plain = failing("sql");
+    for (name, caller, refusal) in [("sql", &editor, "missing_scope"), ("all", &admin, "operator_only")] {
+        let path = format!("{RULES}/{name}");
+        plain["name"] = json!(name);
+        house.put(caller, &path, plain.clone()).await.refused(403, refusal);
+        house.delete(caller, &path).await.refused(403, refusal);
+    }
+    house.delete(&admin, &format!("{RULES}/sql")).await.expect(204);
+}
+
+#[tokio::test]
+async fn evaluation_is_an_administrator_s_to_stop_since_it_is_every_project_s() {
+    let house = House::open().await;
+    let (editor, admin) = (house.key(&[Scope::Write]).await, house.key(&[Scope::Admin]).await);
+    house.post(&editor, RULES, failing("one")).await.expect(201);
+    let jobs = house.get(&editor, "/api/v1/jobs?kind=alert.evaluate").await.expect(200);
+    let cancel = format!("/api/v1/jobs/{}/cancel", jobs["data"][0]["id"].as_str().unwrap());
+    house.post(&editor, &cancel, json!({})).await.refused(403, "missing_scope");
+    house.post(&admin, &cancel, json!({})).await.expect(200);
 }
 
 #[tokio::test]

@@ -492,3 +492,16 @@ async fn what_langfuse_s_clients_ask_beside_is_answered() {
     values.sort();
     assert_eq!(values, ["\"fine\"", "1.0", "2.0"], "the second score of one identifier took the place of the first");
 }
+
+#[tokio::test]
+async fn a_message_over_grpc_that_does_not_end_gives_its_place_back() {
+    let parts = Parts::open().await;
+    let router = qd_api::grpc_app(parts.app(|config| config.limits.request_ms = 50));
+    let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let request = Request::builder().method(Method::POST).uri(path).header(CONTENT_TYPE, "application/grpc");
+    let request = request.header(AUTHORIZATION, format!("Bearer {OPERATOR}"));
+    let body = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, Infallible>>());
+    let response = router.oneshot(request.body(body).unwrap()).await.unwrap();
+    // DEADLINE_EXCEEDED
+    assert_eq!(response.headers()["grpc-status"], "4");
+}

@@ -60,7 +60,7 @@ pub enum Ending {
 
 impl Catalog {
     /// Messages that are to be sent by `now`, those that waited longest first. Those for one receiver come in the order
-    /// in which they happened, and only the first `each` of them.
+    /// in which they happened, and only the first `each` of them; one that is to be tried again later holds up no other.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Corrupt`] when they cannot be listed.
@@ -69,10 +69,10 @@ impl Catalog {
             "SELECT alert_event.id AS id, alert_event.project_id AS project_id, alert_id, alert, severity, facts, at_ns, \
              change, value, message, told, silenced, 0 AS read, receiver, url, attempts, due_ns FROM \
              (SELECT *, row_number() OVER (PARTITION BY project_id, receiver ORDER BY event_id) AS nth \
-             FROM alert_delivery WHERE state = 'waiting') AS waiting \
+             FROM alert_delivery WHERE state = 'waiting' AND due_ns <= $1) AS waiting \
              JOIN alert_event ON alert_event.id = event_id \
              JOIN alert_receiver ON alert_receiver.project_id = waiting.project_id AND name = receiver \
-             WHERE nth <= $2 AND due_ns <= $1 AND disabled = 0 ORDER BY due_ns, event_id LIMIT $3",
+             WHERE nth <= $2 AND disabled = 0 ORDER BY due_ns, event_id LIMIT $3",
         )
         .bind(now.as_nanos())
         .bind(each)
@@ -83,16 +83,17 @@ impl Catalog {
         column::all(&rows, read)
     }
 
-    /// When the next message is to be sent; none when none waits.
+    /// When the next message after `now` is to be sent; none when none is.
     ///
     /// # Errors
     /// [`Error::Database`] when that cannot be read.
-    pub async fn next_delivery_due(&self) -> Result<Option<Timestamp>> {
+    pub async fn next_delivery_due(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         let row = sqlx::query(
             "SELECT MIN(due_ns) AS due_ns FROM alert_delivery JOIN alert_receiver \
              ON alert_receiver.project_id = alert_delivery.project_id AND name = receiver \
-             WHERE state = 'waiting' AND disabled = 0",
+             WHERE state = 'waiting' AND disabled = 0 AND due_ns > $1",
         )
+        .bind(now.as_nanos())
         .fetch_one(self.db().readers())
         .await
         .map_err(Error::database("looking for the next message"))?;
@@ -295,7 +296,7 @@ mod tests {
         let [first] = &catalog.due_deliveries(at, 1).await.unwrap()[..] else { panic!("one message waits") };
         let error = "it answered 500".to_owned();
         catalog.record_delivery(first, at, &Ending::Retry { at: later, error }).await.unwrap();
-        assert_eq!((due(&catalog, at).await, catalog.next_delivery_due().await.unwrap()), (vec![], Some(later)));
+        assert_eq!((due(&catalog, at).await, catalog.next_delivery_due(at).await.unwrap()), (vec![], Some(later)));
         let fared = catalog.receivers(project).await.unwrap().remove(0);
         assert_eq!((fared.failures, fared.waiting, fared.last_failure), (1, 1, Some(at)));
         assert_eq!(fared.last_error.as_deref(), Some("it answered 500"));
@@ -303,9 +304,32 @@ mod tests {
         let [again] = &catalog.due_deliveries(later, 1).await.unwrap()[..] else { panic!("it still waits") };
         assert_eq!((again.attempts, again.event.id), (1, first.event.id));
         catalog.record_delivery(again, later, &Ending::Delivered).await.unwrap();
-        assert_eq!(catalog.next_delivery_due().await.unwrap(), None);
+        assert_eq!(catalog.next_delivery_due(Timestamp::MIN).await.unwrap(), None);
         let fared = catalog.receivers(project).await.unwrap().remove(0);
         assert_eq!((fared.delivered, fared.failures, fared.waiting, fared.last_success), (1, 0, 0, Some(later)));
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_tried_again_holds_up_nothing_that_is_due() {
+        let (catalog, _dir) = catalog().await;
+        add_receiver(&catalog, receiver("ops")).await;
+        fire(&catalog, spec("one"), false).await;
+        let at = fire(&catalog, spec("two"), false).await;
+        let refused = catalog.due_deliveries(at, 2).await.unwrap();
+        assert_eq!(refused.len(), 2);
+        let later = at.saturating_add(Duration::from_secs(5 * 3600));
+        for delivery in &refused {
+            let ending = Ending::Retry { at: later, error: "it answered 400".to_owned() };
+            catalog.record_delivery(delivery, at, &ending).await.unwrap();
+        }
+        let third = fire(&catalog, spec("three"), false).await;
+        let due = catalog.due_deliveries(third, 2).await.unwrap();
+        assert_eq!(due.iter().map(|delivery| delivery.event.name.as_str()).collect::<Vec<_>>(), ["three"]);
+        assert_eq!(
+            catalog.next_delivery_due(third).await.unwrap(),
+            Some(later),
+            "what is due is no reason to look again"
+        );
     }
 
     #[tokio::test]
@@ -318,7 +342,7 @@ mod tests {
         catalog.record_delivery(message, at, &gone).await.unwrap();
         assert!(catalog.receivers(catalog.default_project().id).await.unwrap()[0].spec.disabled);
         fire(&catalog, spec("two"), false).await;
-        assert_eq!(catalog.next_delivery_due().await.unwrap(), None);
+        assert_eq!(catalog.next_delivery_due(Timestamp::MIN).await.unwrap(), None);
     }
 
     /// A receiver that takes nothing has a full queue at some time, and others have their messages all the same.

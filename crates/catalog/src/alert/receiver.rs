@@ -163,7 +163,14 @@ impl Catalog {
         if find(&mut tx, project, &spec.name).await?.is_some() {
             return Err(Error::Exists { noun: "receiver", name: spec.name.to_string() });
         }
-        limit::count("number of receivers", count(&mut tx, project).await? + 1, MAX_RECEIVERS)?;
+        project::room_for_one(
+            &mut tx,
+            project,
+            "number of receivers",
+            "SELECT COUNT(*) AS n FROM alert_receiver WHERE project_id = $1",
+            MAX_RECEIVERS,
+        )
+        .await?;
         let sealed = self.seal_receiver(project, &spec.name, secret);
         let receiver = fresh(project, spec, Timestamp::now());
         write(&mut tx, &receiver, &sealed).await?;
@@ -316,15 +323,6 @@ async fn find(tx: &mut Tx, project: ProjectId, name: &AlertName) -> Result<Optio
         .await
         .map_err(Error::database("reading a receiver"))?;
     row.map(|row| read(Columns(&row))).transpose()
-}
-
-async fn count(tx: &mut Tx, project: ProjectId) -> Result<usize> {
-    let row = sqlx::query("SELECT COUNT(*) AS receivers FROM alert_receiver WHERE project_id = $1")
-        .bind(project.to_string())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(Error::database("counting receivers"))?;
-    Ok(usize::try_from(Columns(&row).count("receivers")?).unwrap_or(usize::MAX))
 }
 
 async fn write(tx: &mut Tx, receiver: &Receiver, sealed: &[u8]) -> Result<()> {

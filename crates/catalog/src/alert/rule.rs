@@ -130,7 +130,14 @@ impl Catalog {
         let before = find(&mut tx, project, &spec.name).await?;
         put.check("alert", &spec.name, before.is_some())?;
         if before.is_none() {
-            limit::count("number of alerts", count(&mut tx, project).await? + 1, MAX_ALERTS)?;
+            project::room_for_one(
+                &mut tx,
+                project,
+                "number of alerts",
+                "SELECT COUNT(*) AS n FROM alert WHERE project_id = $1",
+                MAX_ALERTS,
+            )
+            .await?;
         }
         let now = Timestamp::now();
         let (action, alert) = match before {
@@ -304,15 +311,6 @@ async fn find(tx: &mut Tx, project: ProjectId, name: &AlertName) -> Result<Optio
         .await
         .map_err(Error::database("reading an alert"))?;
     row.map(|row| read(Columns(&row))).transpose()
-}
-
-async fn count(tx: &mut Tx, project: ProjectId) -> Result<usize> {
-    let row = sqlx::query("SELECT COUNT(*) AS alerts FROM alert WHERE project_id = $1")
-        .bind(project.to_string())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(Error::database("counting alerts"))?;
-    Ok(usize::try_from(Columns(&row).count("alerts")?).unwrap_or(usize::MAX))
 }
 
 async fn write(tx: &mut Tx, alert: &Alert) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::column::{self, Columns};
 use crate::database::{Tx, commit};
 use crate::{Catalog, Error, Result, limit, project};
 
-/// One project has at most this many silences, ended ones included until they are forgotten.
+/// One project has at most this many silences; ended ones are forgotten when another is made.
 pub const MAX_SILENCES: usize = 1000;
 /// The longest pattern.
 pub const MAX_PATTERN_BYTES: usize = 128;
@@ -93,7 +93,21 @@ impl Catalog {
         limit::text("author", author, MAX_AUTHOR_BYTES)?;
         let mut tx = self.db().begin(OPERATION).await?;
         project::require(&mut tx, project).await?;
-        limit::count("number of silences", count(&mut tx, project).await? + 1, MAX_SILENCES)?;
+        // Nobody sees those that have ended; the audit log has them.
+        sqlx::query("DELETE FROM alert_silence WHERE project_id = $1 AND until_ns <= $2")
+            .bind(project.to_string())
+            .bind(Timestamp::now().as_nanos())
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::database(OPERATION))?;
+        project::room_for_one(
+            &mut tx,
+            project,
+            "number of silences",
+            "SELECT COUNT(*) AS n FROM alert_silence WHERE project_id = $1",
+            MAX_SILENCES,
+        )
+        .await?;
         let made =
             Silence { id: SilenceId::new(), project, spec, author: author.to_owned(), created: Timestamp::now() };
         insert(&mut tx, &made).await?;
@@ -162,15 +176,6 @@ fn check(spec: &NewSilence) -> Result<()> {
         true => Ok(()),
         false => Err(Error::invalid("until", "must be after the silence begins")),
     }
-}
-
-async fn count(tx: &mut Tx, project: ProjectId) -> Result<usize> {
-    let row = sqlx::query("SELECT COUNT(*) AS silences FROM alert_silence WHERE project_id = $1")
-        .bind(project.to_string())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(Error::database("counting silences"))?;
-    Ok(usize::try_from(Columns(&row).count("silences")?).unwrap_or(usize::MAX))
 }
 
 async fn insert(tx: &mut Tx, silence: &Silence) -> Result<()> {

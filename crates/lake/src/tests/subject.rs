@@ -42,6 +42,22 @@ async fn compaction_takes_a_deleted_subject_off_the_disk() {
     assert_eq!(scene.reopen().await.numbers().await, left);
 }
 
+/// The tombstone is on disk before it is known in memory; what is committed meanwhile may be merged with what it holds for.
+#[tokio::test]
+async fn rows_that_are_merged_with_later_ones_meanwhile_are_hidden() {
+    let scene = Scene::new().await;
+    scene.append(0..50).await;
+    let burial = Burial { project: None, subject: "user-1".to_owned(), groups: Vec::new() };
+    let made = scene.catalog.add_tombstones(&[EVENTS.parse().unwrap()], &burial).await.unwrap();
+    scene.append(50..100).await;
+    for tombstone in made {
+        scene.lake.core().tables.bury(EVENTS, tombstone).unwrap();
+    }
+    assert_eq!(scene.numbers().await, without_user_1(0..100));
+    scene.lake.seal().await.unwrap();
+    assert_eq!(scene.numbers().await, without_user_1(0..100));
+}
+
 #[tokio::test]
 async fn a_subject_who_comes_back_is_not_deleted_again() {
     let scene = Scene::new().await;

@@ -8,6 +8,7 @@ use qd_base::{Extra, Picodollars, Usage};
 use serde_json::{Map, Value};
 
 use super::{Told, is_nothing, text, time, unfold};
+use crate::otlp::price;
 use crate::{Payload, PriceTable, Span, SpanKind, Status, TraceContext};
 
 /// Lists whose parts have attributes of their own.
@@ -36,22 +37,6 @@ pub(super) fn span(project: &qd_base::ProjectName, prices: &PriceTable, told: To
     span.cost = span.cost.or_else(|| price(prices, &span));
     span.attributes = attributes.0;
     span
-}
-
-/// What a span's tokens cost: at its provider, or, where none is told, at the one whose model it is.
-pub(super) fn price(prices: &PriceTable, span: &Span) -> Option<Picodollars> {
-    let (usage, model) = (span.usage?, span.model.as_ref().or(span.model_requested.as_ref())?);
-    // Routers name the maker before the model.
-    let bare = model.rsplit('/').next().unwrap_or(model);
-    if let Some(provider) = &span.provider {
-        return prices.cost(provider, model, usage).or_else(|| prices.cost(provider, bare, usage));
-    }
-    let makers = prices
-        .rows()
-        .iter()
-        .map(|row| row.provider.as_str())
-        .filter(|name| ![crate::pricing::LOCAL, "*"].contains(name));
-    makers.filter_map(|maker| prices.cost(maker, bare, usage)).next()
 }
 
 struct Attributes(Extra);

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::otlp::read::{Origin, Reader};
 use crate::otlp::wire::{Compression, Encoding, decode};
-use crate::otlp::{Refusal, Signal, Taken, logs, metrics};
+use crate::otlp::{Refusal, Signal, Taken, logs, metrics, spread};
 use crate::table::{SPANS, SpanRows};
 use crate::{Error, PriceTable, Recorder, Span, SpanKind, large};
 
@@ -198,9 +198,16 @@ impl Intake {
             let prepare = move || intake.prepare(request, &mut place).map(|prepared| (prepared, place));
             self.0.recorder.lake().behind("reading telemetry", prepare).await.map_err(Error::Append)?
         };
-        // The place is given back when the rows are on disk: until then they are in memory.
-        let (prepared, _place) = prepared?;
-        self.store(prepared).await
+        let (prepared, place) = prepared?;
+        // A sender that leaves does not stop it: rows that are queued will be on disk, and until then their payloads must
+        // not be swept. The place is given back when they are: until then they are in memory.
+        let intake = self.clone();
+        let storing = tokio::spawn(async move {
+            let _place = place;
+            intake.store(prepared).await
+        });
+        let broken = |_| Refusal::Failed(Error::Append(qd_lake::Error::Broken { operation: "storing telemetry" }));
+        storing.await.map_err(broken)?
     }
 
     async fn store(&self, prepared: Prepared) -> Result<Taken, Refusal> {
@@ -276,13 +283,20 @@ fn prepare(
 ) -> Result<Prepared, Refusal> {
     match signal {
         Signal::Traces => {
-            let making = Making { followed, ..Making::default() };
-            making.all(decode(bytes, encoding, signal)?, reader)
+            let request: ExportTraceServiceRequest = decode(bytes, encoding, signal)?;
+            spread::traces(&request)?;
+            Making { followed, ..Making::default() }.all(request, reader)
         }
-        Signal::Logs => logs::rows(decode::<ExportLogsServiceRequest>(bytes, encoding, signal)?, reader)
-            .map(|(batch, taken)| Prepared::of(logs::LOGS, batch, taken)),
-        Signal::Metrics => metrics::rows(decode::<ExportMetricsServiceRequest>(bytes, encoding, signal)?, reader)
-            .map(|(batch, taken)| Prepared::of(metrics::METRICS, batch, taken)),
+        Signal::Logs => {
+            let request: ExportLogsServiceRequest = decode(bytes, encoding, signal)?;
+            spread::logs(&request)?;
+            logs::rows(request, reader).map(|(batch, taken)| Prepared::of(logs::LOGS, batch, taken))
+        }
+        Signal::Metrics => {
+            let request: ExportMetricsServiceRequest = decode(bytes, encoding, signal)?;
+            spread::metrics(&request)?;
+            metrics::rows(request, reader).map(|(batch, taken)| Prepared::of(metrics::METRICS, batch, taken))
+        }
     }
 }
 

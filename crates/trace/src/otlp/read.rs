@@ -142,26 +142,27 @@ impl Reader<'_> {
         match counts(span.kind) {
             true => {
                 span.usage = draft.tokens.usage();
-                span.cost = draft.cost.or_else(|| self.price(span));
+                span.cost = draft.cost.or_else(|| price(self.prices, span));
             }
             // What is around calls repeats what these said; in the columns it would be counted twice.
             false => note_usage(&mut span.attributes, draft.tokens.usage(), draft.cost),
         }
     }
+}
 
-    /// What the span's tokens cost by our prices: of the model that answered, or else of the one asked for.
-    fn price(&self, span: &Span) -> Option<qd_base::Picodollars> {
-        let usage = span.usage?;
-        let models = [&span.model, &span.model_requested].into_iter().flatten();
-        models
-            .filter_map(|model| {
-                // Routers name the maker before the model.
-                let bare = model.rsplit('/').next().unwrap_or(model);
-                let provider = span.provider.as_deref().map(dialect::priced_as).or_else(|| dialect::maker(bare))?;
-                self.prices.cost(provider, model, usage).or_else(|| self.prices.cost(provider, bare, usage))
-            })
-            .next()
-    }
+/// What a span's tokens cost by our prices: of the model that answered, or else of the one asked for; at its provider, or,
+/// where none is told, at the one whose model it is.
+pub(crate) fn price(prices: &PriceTable, span: &Span) -> Option<qd_base::Picodollars> {
+    let usage = span.usage?;
+    let models = [&span.model, &span.model_requested].into_iter().flatten();
+    models
+        .filter_map(|model| {
+            // Routers name the maker before the model.
+            let bare = model.rsplit('/').next().unwrap_or(model);
+            let provider = span.provider.as_deref().map(dialect::priced_as).or_else(|| dialect::maker(bare))?;
+            prices.cost(provider, model, usage).or_else(|| prices.cost(provider, bare, usage))
+        })
+        .next()
 }
 
 /// Whether the tokens of such a span are its own, and not those of spans within.

@@ -61,3 +61,23 @@ async fn an_overview_adds_up_what_is_kept() {
     house.lake.retain("spans", Horizons::of_all(Some(horizon))).await.unwrap();
     overview::check_days(&house, &left).await;
 }
+
+/// Rows that are hidden are on disk, and seen again where they are kept for longer again.
+#[tokio::test]
+async fn erasing_reaches_what_retention_hides() {
+    let house = House::new(RecorderConfig::default()).await;
+    let recorder = Recorder::new(house.lake.clone(), house.blobs(), RecorderConfig::default());
+    let eraser = crate::erasure::Eraser::new(house.lake.clone(), house.catalog.clone(), house.blobs());
+    let at = TraceContext::root();
+    let within = TraceContext { trace_id: at.trace_id, ..TraceContext::root() };
+    let named = Span { user_id: Some("ada".into()), ..span(at, second(0)) };
+    let nameless = Span { user_id: None, ..span(within, second(1)) };
+    recorder.append(vec![named, nameless]).await.unwrap();
+    house.lake.hide("spans", Horizons::of_all(Some(second(0).saturating_add(days(1))))).unwrap();
+    assert!(house.pages(&Filter::default(), 10).await.is_empty());
+    let default = house.catalog.default_project();
+    let erased = eraser.erase(&default.name, default.id, "ada").await.unwrap();
+    assert_eq!((erased.traces, erased.rows), (1, 2));
+    house.lake.hide("spans", Horizons::default()).unwrap();
+    assert!(house.pages(&Filter::default(), 10).await.is_empty());
+}

@@ -83,6 +83,7 @@ async fn change(
         let message = "Invalid 'name': a rule keeps its name; leave it out, or give the one of the path.";
         return Err(Error::parameter("name", "invalid_value", message));
     }
+    may_touch(&surface, &caller, &name).await?;
     let new = spec.checked(&caller)?.named(name)?;
     known(&surface, &caller, &new).await?;
     let alert = surface.app.catalog.acting(&caller.actor())?.put_alert(caller.project(), new).await?;
@@ -91,8 +92,29 @@ async fn change(
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<AlertName>) -> Result<StatusCode> {
+    may_touch(&surface, &caller, &name).await?;
     surface.app.catalog.acting(&caller.actor())?.remove_alert(caller.project(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses who may not have such a rule: SQL and other projects are not everybody's to read.
+fn may_have(caller: &Caller, definition: &Definition) -> Result<()> {
+    if definition.everywhere && !caller.is_operator() {
+        return Err(Error::OperatorOnly { what: "have a rule over all projects" });
+    }
+    if definition.query.sql.is_some() && !caller.may(Scope::Admin) {
+        return Err(Error::MissingScope { needed: Scope::Admin });
+    }
+    Ok(())
+}
+
+/// Refuses who may not have the rule that there is under this name, if there is one.
+async fn may_touch(surface: &Surface, caller: &Caller, name: &AlertName) -> Result<()> {
+    match surface.app.catalog.alert(caller.project(), name).await {
+        Ok(alert) => may_have(caller, &Definition::read(&alert.spec.definition)?),
+        Err(qd_catalog::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Refuses a rule that would tell a receiver which is not there: a slip of the pen would tell nobody.
@@ -185,12 +207,7 @@ impl AlertSpec {
             on_error: self.on_error.unwrap_or(Missing::Tell),
             description: self.description,
         };
-        if definition.everywhere && !caller.is_operator() {
-            return Err(Error::OperatorOnly { what: "have a rule over all projects" });
-        }
-        if definition.query.sql.is_some() && !caller.may(Scope::Admin) {
-            return Err(Error::MissingScope { needed: Scope::Admin });
-        }
+        may_have(caller, &definition)?;
         definition.check()?;
         let severity = self.severity.unwrap_or(Severity::Warning);
         Ok(Checked { severity, receivers: self.receivers, enabled: self.enabled.unwrap_or(true), definition })

@@ -36,13 +36,14 @@ pub fn spec_of(rule: Value) -> Value {
 /// # Errors
 /// [`Error::Usage`] when what was typed is no rule.
 pub fn read(typed: &Rule, begin: Value) -> Result<Value, Error> {
-    if let Some(file) = &typed.file {
-        return from_file(file);
-    }
-    let mut rule = begin;
+    let mut rule = match &typed.file {
+        Some(file) => spec_of(from_file(file)?),
+        None => begin,
+    };
     query(typed, &mut rule);
-    if let Some(condition) = condition(typed)? {
-        rule["condition"] = condition;
+    match condition(typed)? {
+        Some(condition) => rule["condition"] = over(condition, &rule["condition"]),
+        None => adjust(typed, &mut rule["condition"])?,
     }
     let fields = [
         ("window_s", typed.window.map(Value::from)),
@@ -73,10 +74,60 @@ fn from_file(file: &str) -> Result<Value, Error> {
         "-" => input()?,
         file => std::fs::read_to_string(file).map_err(|cause| Error::doing(format!("reading {file}"), cause))?,
     };
-    serde_json::from_str(&text).map_err(|cause| Error::Usage {
-        problem: format!("{file} is not JSON: {cause}"),
+    let rule: Map<String, Value> = serde_json::from_str(&text).map_err(|cause| Error::Usage {
+        problem: format!("{file} is no JSON object: {cause}"),
         help: "`quarterdeck alert show NAME --output json` shows what a rule looks like".to_owned(),
-    })
+    })?;
+    Ok(Value::Object(rule))
+}
+
+/// A condition that was typed; what was not typed of it is as in the one there is, if that is of its kind.
+fn over(mut condition: Value, before: &Value) -> Value {
+    let alike = before["kind"] == condition["kind"];
+    if let Some(fields) = condition.as_object_mut() {
+        for (name, value) in fields.iter_mut().filter(|(_, value)| value.is_null()) {
+            *value = match alike {
+                true => before[name.as_str()].clone(),
+                false => Value::Null,
+            };
+        }
+        if fields["kind"] == "change" {
+            fields.entry("unit").and_modify(|unit| if_null(unit, "percent"));
+            fields.entry("against").and_modify(|against| if_null(against, "previous"));
+        }
+    }
+    condition
+}
+
+fn if_null(value: &mut Value, word: &str) {
+    if value.is_null() {
+        *value = word.into();
+    }
+}
+
+/// Changes the condition that there is where only a part of one was typed.
+fn adjust(typed: &Rule, condition: &mut Value) -> Result<(), Error> {
+    let clear = if condition["kind"] == "budget" { "clear_factor" } else { "clear" };
+    let parts = [
+        ("--clear", &["threshold", "change", "budget"][..], clear, typed.clear.map(Value::from)),
+        ("--against", &["change"], "against", typed.against.clone().map(Value::from)),
+        ("--absolute", &["change"], "unit", typed.absolute.then(|| "absolute".into())),
+        ("--period", &["budget"], "period_s", typed.period.map(Value::from)),
+        ("--burn", &["budget"], "factor", typed.burn.map(Value::from)),
+        ("--short-window", &["budget"], "short_window_s", typed.short_window.map(Value::from)),
+        ("--grace", &["absence"], "grace_s", typed.grace.map(Value::from)),
+    ];
+    for (flag, kinds, name, value) in parts {
+        let Some(value) = value else { continue };
+        if !condition["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)) {
+            return Err(Error::Usage {
+                problem: format!("{flag} is part of a condition that is not there"),
+                help: format!("it goes with a condition of the kind {}", kinds.join(" or ")),
+            });
+        }
+        condition[name] = value;
+    }
+    Ok(())
 }
 
 /// What a rule cannot do without is asked for here, in the words of the command line.
@@ -146,10 +197,9 @@ fn condition(typed: &Rule) -> Result<Option<Value>, Error> {
         found.push(json!({"kind": "threshold", "direction": direction, "value": value, "clear": typed.clear}));
     }
     if let Some((direction, value)) = side(typed.change_above, typed.change_below) {
-        let unit = if typed.absolute { "absolute" } else { "percent" };
         found.push(json!({
-            "kind": "change", "direction": direction, "value": value, "clear": typed.clear, "unit": unit,
-            "against": typed.against.as_deref().unwrap_or("previous"),
+            "kind": "change", "direction": direction, "value": value, "clear": typed.clear,
+            "unit": typed.absolute.then_some("absolute"), "against": typed.against,
         }));
     }
     if let Some(limit) = typed.budget {
@@ -211,6 +261,34 @@ mod tests {
         assert_eq!(changed, expected);
         let other = read(&typed("--measure cost --above 1"), spec_of(now)).unwrap();
         assert_eq!(other["query"], json!({"measure": "cost"}), "another measure begins another query");
+    }
+
+    #[test]
+    fn a_part_of_a_condition_changes_the_one_there_is() {
+        let condition = json!({"kind": "threshold", "direction": "above", "value": 2000.0, "clear": 1500.0});
+        let now = json!({"query": {"measure": "calls"}, "window_s": 60, "condition": condition});
+        let changed = |words: &str| read(&typed(words), now.clone()).map(|rule| rule["condition"].clone());
+        let with =
+            |value: f64, clear: f64| json!({"kind": "threshold", "direction": "above", "value": value, "clear": clear});
+        assert_eq!(changed("--clear 1000").unwrap(), with(2000.0, 1000.0));
+        assert_eq!(changed("--above 3000").unwrap(), with(3000.0, 1500.0));
+        let change = json!({"kind": "change", "direction": "above", "value": 50.0, "clear": null, "unit": "percent", "against": "previous"});
+        assert_eq!(changed("--change-above 50").unwrap(), change, "another kind begins anew");
+        assert!(changed("--against day").is_err(), "a threshold is against nothing");
+    }
+
+    #[test]
+    fn what_was_shown_is_taken_from_a_file_and_flags_go_over_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rule.json");
+        let shown = json!({"id": "x", "state": "ok", "query": {"measure": "calls"}, "window_s": 60, "condition": {"kind": "absence"}});
+        std::fs::write(&file, shown.to_string()).unwrap();
+        let rule = read(&typed(&format!("--file {} --disable", file.display())), json!({})).unwrap();
+        let expected =
+            json!({"query": {"measure": "calls"}, "window_s": 60, "condition": {"kind": "absence"}, "enabled": false});
+        assert_eq!(rule, expected);
+        std::fs::write(&file, "[]").unwrap();
+        assert!(read(&typed(&format!("--file {}", file.display())), json!({})).is_err());
     }
 
     #[test]
