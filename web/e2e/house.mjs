@@ -134,6 +134,10 @@ const AXE = readFileSync(join(import.meta.dirname, "../node_modules/axe-core/axe
 /** What axe calls serious or critical on the page as it stands, one line each. */
 export async function violations(page) {
   await page.evaluate(AXE);
+  // What fades in has not yet the colours it will have. What moves for ever, a spinner, is not waited for.
+  await page.waitForFunction(() =>
+    document.getAnimations().every((one) => one.playState !== "running" || one.effect?.getComputedTiming().endTime === Infinity),
+  );
   const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   const bad = found.filter((violation) => ["serious", "critical"].includes(violation.impact));
   return bad.map((violation) => `${violation.id}: ${violation.help} (${violation.nodes.map((node) => node.target.join(" ")).slice(0, 4).join("; ")})`);
