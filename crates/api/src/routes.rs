@@ -30,6 +30,7 @@ pub fn table() -> Vec<Route> {
         noun::retention::routes(),
         noun::view::routes(),
         noun::alert::routes(),
+        noun::dataset::routes(),
         noun::sql::routes(),
         noun::lake::routes(),
         noun::job::routes(),

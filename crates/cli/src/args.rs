@@ -6,7 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
+mod dataset;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+pub use dataset::{
+    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
+    DatasetSplit,
+};
 
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
@@ -124,6 +129,9 @@ Examples:
     /// Recorded calls
     #[command(subcommand)]
     Trace(Trace),
+    /// Rows to evaluate, prompt or train on, in versions that never change
+    #[command(subcommand)]
+    Dataset(Dataset),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),
