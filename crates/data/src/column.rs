@@ -22,44 +22,7 @@ pub struct Column {
     pub role: Role,
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $name { $($(#[$vdoc])* $variant),* }
-
-        impl $name {
-            /// Every one of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The word for it.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = crate::Error;
-
-            fn from_str(text: &str) -> Result<Self, crate::Error> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| {
-                    let words: Vec<_> = Self::ALL.iter().map(|word| word.as_str()).collect();
-                    crate::Error::invalid($what, format!("{:?} is none; use one of {}", text.chars().take(80).collect::<String>(), words.join(" ")))
-                })
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-words!(
+qd_base::words!(
     /// What the values of a column are. Each may also be missing.
     ColumnType, "type of a column", {
         /// Text.
@@ -75,7 +38,7 @@ words!(
     }
 );
 
-words!(
+qd_base::words!(
     /// What a column is for. Prompts, experiments and metrics ask for columns by what they are for.
     Role, "role of a column", {
         /// What makes a row the same row in another version; its values are there and differ.
@@ -267,6 +230,6 @@ mod tests {
             assert_eq!(role.as_str().parse::<Role>().unwrap(), *role);
         }
         let said = "x".parse::<ColumnType>().unwrap_err().to_string();
-        assert_eq!(said, "type of a column: \"x\" is none; use one of text integer number boolean json");
+        assert_eq!(said, "\"x\" is not a type of a column: use one of text, integer, number, boolean, json");
     }
 }

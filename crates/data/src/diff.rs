@@ -10,11 +10,11 @@ use std::sync::Arc;
 use qd_base::Sha256Hex;
 use serde::Serialize;
 
+use crate::Result;
 use crate::column::Column;
 use crate::dataset::{Dataset, Datasets, OWN, blocking};
 use crate::encode::{Row, hashes, ids};
 use crate::version::id_column;
-use crate::{Error, Result};
 
 /// Rows of one pass.
 const PASS_ROWS: u64 = 1_000_000;
@@ -22,17 +22,17 @@ const PASS_ROWS: u64 = 1_000_000;
 const KEPT: usize = 4;
 const KEPT_BYTES: usize = 256 << 20;
 
-/// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It is in the later version only.
-    Added,
-    /// It is in the earlier version only.
-    Removed,
-    /// It is in both, with other values.
-    Changed,
-}
+qd_base::words!(
+    /// What became of a row.
+    Change, "change", {
+        /// It is in the later version only.
+        Added = "added",
+        /// It is in the earlier version only.
+        Removed = "removed",
+        /// It is in both, with other values.
+        Changed = "changed",
+    }
+);
 
 /// All rows in which two versions differ, by their places.
 #[derive(Debug, Default)]
@@ -256,18 +256,4 @@ fn column_changes(before: &[Column], after: &[Column]) -> Vec<ColumnChange> {
     let names = after.iter().chain(gone).map(|column| column.name.clone());
     let pairs = names.map(|name| ColumnChange { before: find(before, &name), after: find(after, &name), name });
     pairs.filter(|change| change.before != change.after).collect()
-}
-
-/// The words of [`Change`].
-impl std::str::FromStr for Change {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "added" => Ok(Self::Added),
-            "removed" => Ok(Self::Removed),
-            "changed" => Ok(Self::Changed),
-            _ => Err(Error::invalid("change", "use added, removed or changed")),
-        }
-    }
 }

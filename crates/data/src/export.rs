@@ -1,11 +1,8 @@
 //! The rows of a version on their way out, as a file that others read: JSON lines, CSV or Parquet, made while it is sent.
 
-use std::str::FromStr;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use qd_lake::ParquetPieces;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::column::Column;
@@ -14,31 +11,17 @@ use crate::encode::decode;
 use crate::value::text_of;
 use crate::{Error, Result};
 
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// A JSON object in each line, with the values as they were imported.
-    #[default]
-    Jsonl,
-    /// RFC 4180 with a header. Columns of JSON are texts, and what a row lacks is empty.
-    Csv,
-    /// Parquet. Columns of JSON are texts.
-    Parquet,
-}
-
-impl FromStr for Form {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "jsonl" => Ok(Self::Jsonl),
-            "csv" => Ok(Self::Csv),
-            "parquet" => Ok(Self::Parquet),
-            _ => Err(Error::invalid("format", "use jsonl, csv or parquet")),
-        }
+qd_base::words!(
+    /// How rows are written.
+    Form, "format", {
+        /// A JSON object in each line, with the values as they were imported.
+        Jsonl = "jsonl",
+        /// RFC 4180 with a header. Columns of JSON are texts, and what a row lacks is empty.
+        Csv = "csv",
+        /// Parquet. Columns of JSON are texts.
+        Parquet = "parquet",
     }
-}
+);
 
 /// A version that is being written out, a batch of rows in memory at a time.
 pub struct Export(Option<State>);

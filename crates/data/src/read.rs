@@ -10,10 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::column::words;
 use crate::{Error, Result};
 
 /// A larger row is refused: a page of rows could not carry it.
@@ -23,7 +21,7 @@ const MAX_EXPANDED_BYTES: u64 = 256 << 30;
 /// So much of a file is looked at to tell what it is.
 const HEAD_BYTES: usize = 256 << 10;
 
-words!(
+qd_base::words!(
     /// What a file is.
     Format, "format", {
         /// A JSON object in each line.

@@ -86,7 +86,12 @@ async fn bad_rows_end_the_job_with_their_reasons() {
     let job = ended(&house, OPERATOR, &job).await;
     assert_eq!(job["state"], "failed");
     let error = job["error"].as_str().unwrap();
-    assert!(error.contains("2 of 4 rows") && error.contains("row 3: it is not JSON") && error.contains("row 4: it is no object"), "{error}");
+    assert!(
+        error.contains("2 of 4 rows")
+            && error.contains("row 3: it is not JSON")
+            && error.contains("row 4: it is no object"),
+        "{error}"
+    );
     house.get(OPERATOR, &format!("{PATH}/math")).await.refused(404, "not_found");
     let job = begin(&house, OPERATOR, "math", &text, json!({"skip_bad": true})).await.expect(202);
     assert_eq!(ended(&house, OPERATOR, &job).await["result"]["skipped"], 2);
@@ -120,7 +125,8 @@ async fn rows_are_changed_by_hand_and_compared() {
     let add = json!({"add": [{"id": "a", "q": "x"}, {"id": "b", "q": "y"}], "roles": {"id": "id", "q": "input"}});
     let made = house.post(OPERATOR, &rows, add).await.expect(200);
     assert_eq!(made, json!({"dataset": "math", "version": 1, "rows": 2, "added": 2, "known": 0}));
-    let change = json!({"base": 1, "add": [{"id": "c", "q": "z"}], "replace": {"a": {"id": "a", "q": "X"}}, "remove": ["b"]});
+    let change =
+        json!({"base": 1, "add": [{"id": "c", "q": "z"}], "replace": {"a": {"id": "a", "q": "X"}}, "remove": ["b"]});
     assert_eq!(house.post(OPERATOR, &rows, change.clone()).await.expect(200)["version"], 2);
     house.post(OPERATOR, &rows, change).await.refused(409, "conflict");
     house.post(OPERATOR, &rows, json!({"remove": ["b"]})).await.refused(404, "not_found");
@@ -217,7 +223,9 @@ async fn what_cannot_be_is_refused_with_its_place() {
     let house = House::open().await;
     house.post(OPERATOR, &format!("{PATH}/math/rows"), json!({"add": [{"a": 1}]})).await.expect(200);
     let rows = format!("{PATH}/math/versions/1/rows");
-    for (query, param) in [("?limit=0", "limit"), ("?limit=1001", "limit"), ("?column=a", "column"), ("?value=a", "value")] {
+    for (query, param) in
+        [("?limit=0", "limit"), ("?limit=1001", "limit"), ("?column=a", "column"), ("?value=a", "value")]
+    {
         assert_eq!(house.get(OPERATOR, &format!("{rows}{query}")).await.refused(400, "invalid_value")["param"], param);
     }
     let absent = house.get(OPERATOR, &format!("{rows}?column=b&value=1")).await.refused(400, "invalid_value");

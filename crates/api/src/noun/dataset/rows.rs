@@ -115,7 +115,6 @@ async fn diff(
 ) -> Result<Json<DatasetDiff>> {
     let limit = query.limit.unwrap_or(100);
     check_limit(limit)?;
-    let only = query.change.as_deref().map(str::parse).transpose()?;
     let after = opened(&surface, &caller, &name, query.to.as_deref().unwrap_or("latest")).await?;
     let before = match &query.from {
         Some(from) => opened(&surface, &caller, &name, from).await?,
@@ -128,7 +127,7 @@ async fn diff(
     let datasets = &surface.app.datasets;
     let found = datasets.diff(&before, &after).await?;
     let (offset, limit) = (query.offset.unwrap_or(0), usize::try_from(limit).unwrap_or(usize::MAX));
-    let data = datasets.differences((&before, &after), &found, only, offset, limit).await?;
+    let data = datasets.differences((&before, &after), &found, query.change, offset, limit).await?;
     let count = |change| found.count(change) as u64;
     Ok(Json(DatasetDiff {
         from: before.info().number,
@@ -151,7 +150,7 @@ async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response> {
     let dataset = opened(&surface, &caller, &name, &version).await?;
-    let form = query.format.unwrap_or_default();
+    let form = query.format.unwrap_or(Form::Jsonl);
     let (media, ending) = match form {
         Form::Jsonl => ("application/x-ndjson", "jsonl"),
         Form::Csv => ("text/csv; charset=utf-8", "csv"),
@@ -252,7 +251,8 @@ pub struct DiffQuery {
     /// The later version; the latest when absent.
     to: Option<String>,
     /// Only rows that were `added`, `removed` or `changed`.
-    change: Option<String>,
+    #[param(value_type = Option<String>)]
+    change: Option<Change>,
     /// How many of these rows are passed over.
     offset: Option<usize>,
     /// At most this many, of 1000 at most; 100 when absent.
