@@ -5,7 +5,7 @@
 //! difference with its interval, a paired test, and a sentence. Many columns make a [`Ranking`]: a winner only when it
 //! is told apart from all others, and the [`pareto`] front of what can be had for what.
 //!
-//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`column`] → [`interval`] →
+//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`mod@column`] → [`interval`] →
 //! [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`].
 //!
 //! What is deliberately absent: models, tables and time. Whoever asks brings the answers; the same numbers and the same
