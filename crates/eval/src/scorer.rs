@@ -18,6 +18,7 @@ pub const LONGEST_NAME_CHARS: usize = 64;
 
 /// What to look at, as it is written in a definition: `{"kind": "exact_match", "ignore_case": true}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct ScorerSpec {
     /// What the score is called; its kind when nothing else is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +26,31 @@ pub struct ScorerSpec {
     /// What is looked at.
     #[serde(flatten)]
     pub kind: ScorerKind,
+}
+
+/// The same, read without looking for options that nobody knows.
+#[derive(Deserialize)]
+struct Lenient {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(flatten)]
+    kind: ScorerKind,
+}
+
+impl TryFrom<Value> for ScorerSpec {
+    type Error = String;
+
+    /// An option that is not known is refused: a misspelled `ignore_case` would change every score in silence.
+    fn try_from(value: Value) -> std::result::Result<Self, String> {
+        let Lenient { name, kind } = Lenient::deserialize(&value).map_err(|cause| cause.to_string())?;
+        let spec = Self { name, kind };
+        let known = serde_json::to_value(&spec).map_err(|cause| cause.to_string())?;
+        let given = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        match given.map(|(option, _)| option).find(|option| known.get(option.as_str()).is_none()) {
+            Some(option) => Err(format!("the scorer {:?} has no option {option:?}", spec.kind.word())),
+            None => Ok(spec),
+        }
+    }
 }
 
 /// What is looked at.
@@ -391,6 +417,8 @@ mod tests {
         assert!(Scorers::new(&twice).unwrap_err().to_string().contains("name"));
         assert!(Scorers::new(&[]).is_err());
         assert!(serde_json::from_value::<ScorerSpec>(json!({"kind": "vibes"})).is_err());
+        let misspelled = serde_json::from_value::<ScorerSpec>(json!({"kind": "exact_match", "ignore_cas": true}));
+        assert!(misspelled.unwrap_err().to_string().contains("no option \"ignore_cas\""));
     }
 
     #[test]
