@@ -121,8 +121,8 @@ fn expanded_tail(n: usize) -> f64 {
     Normal::standard().cdf(-(n / (n - 1.0)).sqrt() * student_quantile(n - 1.0))
 }
 
-/// The quantile of sorted values, interpolated between neighbours.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+/// The quantile of sorted values, of which there is at least one, interpolated between neighbours.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let below = sorted[place.floor() as usize];
     below + (sorted[place.ceil() as usize] - below) * place.fract()
