@@ -589,7 +589,7 @@ fn sort_trace(error: &qd_trace::Error) -> Sort {
         | Trace::ReadPayload { cause, .. }
         | Trace::Query { cause, .. } => sort_lake(cause),
         Trace::Prices { cause, .. } => sort_catalog(cause),
-        Trace::Word { .. } | Trace::Price { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
+        Trace::Word(_) | Trace::Price { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
         Trace::Cursor { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_cursor").about("cursor"),
         Trace::Stopped => {
             Sort::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("shutting_down")).after(5_000)
