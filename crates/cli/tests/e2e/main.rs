@@ -1,12 +1,13 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`].
 
 mod alerts;
 mod binary;
 mod commands;
 mod crash;
+mod datasets;
 mod keeping;
 mod start;
 mod stats;

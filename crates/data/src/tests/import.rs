@@ -75,7 +75,7 @@ async fn bad_rows_are_named_and_nothing_is_imported() {
     assert_eq!(
         error.to_string(),
         "3 of 3000 rows cannot be imported, so nothing was; leave bad rows out, or mend them:\n  \
-         row 17: it is not JSON: EOF while parsing a value at character 23\n  \
+         row 17: it is not JSON: EOF while parsing a value at character 22\n  \
          row 1500: it is no object: [1500]\n  \
          row 2999: its id \"5\" is that of row 5 too"
     );
