@@ -145,11 +145,9 @@ async fn compare(
     Path(name): Path<ArtifactName>,
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<PromptDiff>> {
-    let find = |which: String| {
-        let name = name.clone();
-        async { surface.prompts.get(caller.project(), &which_of(name, &which)?).await.map_err(Error::from) }
-    };
-    let (from, to) = (find(query.from).await?, find(query.to).await?);
+    let (from, to) = (which_of(name.clone(), &query.from)?, which_of(name, &query.to)?);
+    let from = surface.prompts.get(caller.project(), &from).await?;
+    let to = surface.prompts.get(caller.project(), &to).await?;
     let named = |stored: &Stored| format!("{}@{}", stored.info.name, stored.info.number);
     let (from_text, to_text) = (from.prompt.to_text(), to.prompt.to_text());
     let unified = text::unified_diff(&from_text, &to_text, &named(&from), &named(&to));
