@@ -50,7 +50,11 @@ async fn versions_are_made_listed_fetched_and_removed() {
     let theirs = house.key_of("other", &[Scope::Write]).await;
     let first = put(&house, &key, "support/greeting", says("one")).await;
     assert_eq!((&first["version"], &first["content"]["messages"]), (&json!(1), &says("one")["messages"]));
-    assert_eq!(first["content"]["variables"], json!([{"name": "name", "type": "string"}]), "what is usual is written out");
+    assert_eq!(
+        first["content"]["variables"],
+        json!([{"name": "name", "type": "string"}]),
+        "what is usual is written out"
+    );
     assert_eq!(put(&house, &key, "support/greeting", says("one")).await["version"], 1, "the same is no new version");
     let new = json!({"name": "support/greeting", "content": says("two"), "message": "shorter"});
     assert_eq!(house.post(&key, PATH, new).await.expect(201)["version"], 2);
