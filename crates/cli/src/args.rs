@@ -7,11 +7,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
 mod dataset;
+mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use dataset::{
     Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
     DatasetSplit,
 };
+pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
@@ -126,6 +128,9 @@ Examples:
     /// Model names of your own, each with the targets that may answer
     #[command(subcommand)]
     Route(Route),
+    /// What models are asked: templates in versions, labels, comparing, trying
+    #[command(subcommand)]
+    Prompt(Prompt),
     /// Recorded calls
     #[command(subcommand)]
     Trace(Trace),

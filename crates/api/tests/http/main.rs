@@ -24,6 +24,7 @@ mod openapi;
 mod overview;
 mod prices;
 mod projects;
+mod prompts;
 mod providers;
 mod retention;
 mod routes;

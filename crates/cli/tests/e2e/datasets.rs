@@ -35,8 +35,16 @@ fn names(place: &Place, folder: &str) -> BTreeSet<String> {
 #[test]
 fn files_become_versions_and_files_again() {
     let place = Place::new(BARE);
-    file(&place, "hub/README.md", "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: test\n    path: main/t*\n---\n# Math\n");
-    file(&place, "hub/main/t.jsonl", "{\"question\": \"1+1?\", \"answer\": \"2\"}\n{\"question\": \"2+2?\", \"answer\": \"4\"}\n");
+    file(
+        &place,
+        "hub/README.md",
+        "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: test\n    path: main/t*\n---\n# Math\n",
+    );
+    file(
+        &place,
+        "hub/main/t.jsonl",
+        "{\"question\": \"1+1?\", \"answer\": \"2\"}\n{\"question\": \"2+2?\", \"answer\": \"4\"}\n",
+    );
     file(&place, "hub/other.csv", "a\n1\n");
     let made = place.json(&["dataset", "import", "math", text(&place.path().join("hub"))]);
     assert_eq!((&made["version"], &made["rows"]), (&json!(1), &json!(2)), "{made}");
@@ -56,7 +64,10 @@ fn files_become_versions_and_files_again() {
     place.print(&["dataset", "export", "math@gold", "--to", text(&out)]);
     let again = place.json(&["dataset", "import", "copy", text(&out)]);
     assert_eq!(again["rows"], 3);
-    assert_eq!(place.print(&["dataset", "export", "copy", "--format", "csv", "--to", "-"]).lines().next(), Some("question,answer"));
+    assert_eq!(
+        place.print(&["dataset", "export", "copy", "--format", "csv", "--to", "-"]).lines().next(),
+        Some("question,answer")
+    );
     let listed = place.json(&["dataset", "list"]);
     let found: Vec<_> = listed.as_array().expect("a list").iter().map(|dataset| dataset["name"].as_str()).collect();
     assert_eq!(found, ["copy", "math", "math-test", "math-train"].map(Some));
@@ -76,7 +87,9 @@ fn bad_rows_are_named_and_nothing_is_imported() {
     let output = place.run(&["dataset", "import", "bad", &path, "--role", "id=id"]);
     assert_eq!(output.status.code(), Some(1));
     let said: String = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    for expected in ["3 of 20000 rows", "row 5000: it is not JSON", "row 12345: it is no object", "row 20000: its id \"7\""] {
+    for expected in
+        ["3 of 20000 rows", "row 5000: it is not JSON", "row 12345: it is no object", "row 20000: its id \"7\""]
+    {
         assert!(said.contains(expected), "{expected}: {said}");
     }
     assert_eq!(place.json(&["dataset", "list"]), json!([]));
@@ -92,7 +105,8 @@ async fn sigkill_leaves_no_half_dataset() {
     let place = Place::new(BARE);
     let mut lines = String::new();
     for n in 0..ROWS {
-        writeln!(lines, "{{\"id\": {n}, \"question\": \"How much is {n} and {n}?\", \"tags\": [\"{}\", null]}}", n % 7).expect("memory");
+        writeln!(lines, "{{\"id\": {n}, \"question\": \"How much is {n} and {n}?\", \"tags\": [\"{}\", null]}}", n % 7)
+            .expect("memory");
     }
     let path = file(&place, "big.jsonl", &lines);
     let server = place.serve().await;
