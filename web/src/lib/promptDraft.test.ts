@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { type Content, contentOf, draftOf, emptyDraft, newMessage, undeclared, valuesOf } from "./promptDraft";
+import { type Content, contentOf, draftOf, emptyDraft, lacking, newMessage, undeclared, valuesOf } from "./promptDraft";
 
 const CONTENT = {
   kind: "chat",
   messages: [{ role: "system", content: "Be {{ tone }}." }, { placeholder: "history" }],
-  variables: [{ name: "tone", type: "string", required: true, default: "brief" }, { name: "history", type: "messages", required: false }],
+  variables: [{ name: "tone", type: "string", required: true, default: "brief", description: "How it is said." }, { name: "history", type: "messages", required: false }],
   model: "m", parameters: { temperature: 0.2 }, response_format: { type: "json_object" },
 } as unknown as Content;
 
@@ -21,6 +21,11 @@ test("values are text or JSON by their type, and what is empty is not given", ()
   const variables = [{ name: "a" }, { name: "n", type: "integer" }, { name: "l", type: "list" }, { name: "x" }];
   expect(valuesOf(variables, { a: "3", n: "3", l: "[1]", x: "" })).toEqual({ values: { a: "3", n: 3, l: [1] } });
   expect(valuesOf(variables, { n: "three" })).toEqual({ wrong: "n: write it as JSON, such as 3." });
+});
+
+test("what must be given and is not is known", () => {
+  const variables = [{ name: "a" }, { name: "b", default: "x" }, { name: "c", required: false }, { name: "d" }];
+  expect(lacking(variables, { d: "" })).toEqual(["a"]);
 });
 
 test("names that nobody declared are offered", () => {

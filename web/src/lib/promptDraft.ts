@@ -19,6 +19,7 @@ export interface DraftVariable {
   required: boolean;
   /** As JSON, or text for a string; empty without a default. */
   default: string;
+  description: string;
 }
 
 export interface Draft {
@@ -41,7 +42,7 @@ let ids = 0;
 const newId = () => (ids += 1);
 
 export const newMessage = (role: string, content = ""): DraftMessage => ({ id: newId(), role, content });
-export const newVariable = (name = ""): DraftVariable => ({ id: newId(), name, type: "string", required: true, default: "" });
+export const newVariable = (name = ""): DraftVariable => ({ id: newId(), name, type: "string", required: true, default: "", description: "" });
 
 export function emptyDraft(): Draft {
   return { kind: "chat", messages: [newMessage("system"), newMessage("user")], text: "", variables: [], model: "", parameters: "{}", rest: "{}" };
@@ -54,7 +55,7 @@ export function draftOf(content: Content): Draft {
     kind: content.kind === "text" ? "text" : "chat",
     messages: (content.messages ?? []).map((message) => (message.placeholder != null ? newMessage("placeholder", message.placeholder) : newMessage(message.role ?? "user", message.content ?? ""))),
     text: content.text ?? "",
-    variables: (content.variables ?? []).map((variable) => ({ id: newId(), name: variable.name, type: variable.type ?? "string", required: variable.required ?? true, default: defaultText(variable) })),
+    variables: (content.variables ?? []).map((variable) => ({ id: newId(), name: variable.name, type: variable.type ?? "string", required: variable.required ?? true, default: defaultText(variable), description: variable.description ?? "" })),
     model: content.model ?? "",
     parameters: JSON.stringify(content.parameters ?? {}, null, 2),
     rest: JSON.stringify(rest, null, 2),
@@ -87,9 +88,9 @@ function messageOf({ role, content }: DraftMessage) {
   return role === "placeholder" ? { placeholder: content.trim() } : { role, content };
 }
 
-function variableOf({ name, type, required, default: text }: DraftVariable) {
+function variableOf({ name, type, required, default: text, description }: DraftVariable) {
   const value = text === "" ? {} : { default: type === "string" ? text : json(text, `The default of ${name}`) };
-  return { name: name.trim(), type, required, ...value };
+  return { name: name.trim(), type, required, ...value, ...(description.trim() === "" ? {} : { description: description.trim() }) };
 }
 
 function object(text: string, what: string): Record<string, unknown> {
@@ -123,6 +124,11 @@ export function valuesOf(variables: readonly Variable[], typed: Readonly<Record<
     }
   }
   return { values };
+}
+
+/** The values without which nothing can be rendered. */
+export function lacking(variables: readonly Variable[], values: Readonly<Record<string, unknown>>): string[] {
+  return variables.filter(({ name, required, default: usual }) => name !== "" && (required ?? true) && usual == null && !Object.hasOwn(values, name)).map((variable) => variable.name);
 }
 
 /** Names that templates say and nobody declared: `{{ name }}` without anything else in it. */

@@ -7,7 +7,7 @@ import { type FormEvent, useMemo, useState } from "react";
 import { useLocation, useNavigate, useSearchParams } from "react-router";
 import { api, take } from "../../api/client";
 import { messagesOf } from "../../lib/chat";
-import { type Content, contentOf, type Draft, draftOf, emptyDraft, newMessage, newVariable, ROLES, TYPES, undeclared, valuesOf } from "../../lib/promptDraft";
+import { type Content, contentOf, type Draft, draftOf, emptyDraft, lacking, newMessage, newVariable, ROLES, TYPES, undeclared, valuesOf } from "../../lib/promptDraft";
 import { Failed, Waiting } from "../../parts/states";
 import { useSession } from "../../signin/session";
 import { PROMPTS, type Rendered, type Summary, versionQuery } from "./ask";
@@ -95,11 +95,12 @@ function Variables({ draft, edit }: PartProps) {
   const missing = undeclared(draft);
   return (
     <Stack gap="xs" role="group" aria-label="Variables">
-      <Text size="sm" fw={500}>Variables</Text>
+      <Title order={2} size="sm">Variables</Title>
       {draft.variables.map((variable, at) => (
         <Group key={variable.id} gap={6} wrap="nowrap">
           <TextInput aria-label={`Name of variable ${at + 1}`} placeholder="name" value={variable.name} onChange={(event) => change(variable.id, { name: event.currentTarget.value })} autoComplete="off" />
           <Select w={130} aria-label={`Type of variable ${at + 1}`} data={[...TYPES]} value={variable.type} allowDeselect={false} onChange={(type) => change(variable.id, { type })} />
+          <TextInput aria-label={`Description of variable ${at + 1}`} placeholder="what it is for" value={variable.description} onChange={(event) => change(variable.id, { description: event.currentTarget.value })} />
           <TextInput aria-label={`Default of variable ${at + 1}`} placeholder="default" value={variable.default} onChange={(event) => change(variable.id, { default: event.currentTarget.value })} />
           <Checkbox size="xs" label="required" checked={variable.required} onChange={(event) => change(variable.id, { required: event.currentTarget.checked })} />
           <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`Drop variable ${at + 1}`} onClick={() => edit({ variables: draft.variables.filter((one) => one.id !== variable.id) })}>✕</ActionIcon>
@@ -118,14 +119,15 @@ function Preview({ name, content }: { name: string; content: Content }) {
   const [typed, setTyped] = useState<Record<string, string>>({});
   const variables = content.variables ?? [];
   const given = valuesOf(variables, typed);
+  const missing = lacking(variables, "values" in given ? given.values : typed);
   const [question] = useDebouncedValue(JSON.stringify({ content, variables: "values" in given ? given.values : {} }), RENDER_AFTER_MS);
   const asked = useQuery({
-    queryKey: ["prompt-preview", name, question], placeholderData: keepPreviousData, gcTime: 0, retry: false,
+    queryKey: ["prompt-preview", name, question], enabled: missing.length === 0, placeholderData: keepPreviousData, gcTime: 0, retry: false,
     queryFn: () => take(api.POST("/api/v1/prompts/{name}/render", { params: { path: { name } }, body: JSON.parse(question) as { content: Content; variables: Record<string, never> } })),
   });
   return (
     <Stack gap="xs" component="section" aria-label="Preview">
-      <Text size="sm" fw={500}>Preview</Text>
+      <Title order={2} size="sm">Preview</Title>
       {variables.filter((variable) => variable.name !== "").map((variable) => (
         <Textarea
           key={variable.name} label={variable.name} description={variable.description} aria-label={`Value of ${variable.name}`} placeholder={variable.type === "string" ? undefined : variable.type ?? undefined} autosize minRows={1} maxRows={8}
@@ -133,7 +135,8 @@ function Preview({ name, content }: { name: string; content: Content }) {
         />
       ))}
       {"wrong" in given && <Alert color="yellow">{given.wrong}</Alert>}
-      {asked.isError ? <Alert color="yellow" title="It cannot be rendered" role="status">{asked.error.message}</Alert> : asked.data && <Said said={asked.data} />}
+      {missing.length > 0 && <Text size="xs" c="dimmed">Give {missing.join(", ")} to see what it says.</Text>}
+      {missing.length === 0 && (asked.isError ? <Alert color="yellow" title="It cannot be rendered" role="status">{asked.error.message}</Alert> : asked.data && <Said said={asked.data} />)}
     </Stack>
   );
 }
