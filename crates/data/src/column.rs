@@ -93,6 +93,7 @@ impl Role {
                 "problem",
                 "user_query",
                 "text",
+                "full_text",
                 "sentence",
                 "tweet",
                 "premise",

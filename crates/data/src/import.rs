@@ -209,6 +209,8 @@ struct Looked {
     profile: Profile,
     /// Whether the values of the column that is called like an identifier are one.
     id: Option<String>,
+    /// Why they are none.
+    note: Option<String>,
     bad: BadRows,
     /// Places of bad rows: the number of the file, and the row.
     left_out: HashSet<(usize, u64)>,
@@ -340,7 +342,8 @@ impl<'a> Work<'a> {
                 format!("there is no column {name:?}; there are: {}", names.join(", ")),
             ));
         }
-        Ok(Looked { profile, id: watch.id(), bad, left_out })
+        let (id, note) = watch.ended();
+        Ok(Looked { profile, id, note, bad, left_out })
     }
 
     /// What was said about columns must hold in each row.
@@ -380,7 +383,7 @@ impl<'a> Work<'a> {
             _ => true,
         };
         let guessed = guess(&names, &given, |at, role| !self.request.roles.contains_key(names[at]) && may(at, role));
-        let (mut columns, mut notes) = (Vec::new(), Vec::new());
+        let (mut columns, mut notes) = (Vec::new(), Vec::from_iter(looked.note.clone()));
         for (((name, seen), kind), guessed) in seen.iter().zip(kinds).zip(guessed) {
             let role = self.request.roles.get(name).copied().unwrap_or(guessed);
             notes.extend(seen.note(name, kind).filter(|_| !self.request.types.contains_key(name)));
@@ -434,12 +437,14 @@ struct IdWatch {
     is_one: bool,
     begun: bool,
     ids: Ids,
+    /// Why the column that is called so is none.
+    note: Option<String>,
 }
 
 impl IdWatch {
     fn new(request: &ImportRequest) -> Self {
         let said = request.roles.iter().find(|(_, role)| **role == Role::Id).map(|(name, _)| name.clone());
-        Self { said: said.is_some(), column: said, is_one: true, begun: false, ids: Ids::default() }
+        Self { said: said.is_some(), column: said, is_one: true, begun: false, ids: Ids::default(), note: None }
     }
 
     fn see(&mut self, row: &Map<String, Value>, at: u64, textual: bool) -> Result<(), String> {
@@ -453,7 +458,8 @@ impl IdWatch {
         let value = row.get(column).filter(|value| !(textual && **value == ""));
         match self.ids.see(value, at) {
             Err(why) if self.said => Err(why),
-            Err(_) => {
+            Err(why) => {
+                self.note = Some(format!("column {column} is not the id: of row {at}, {why}"));
                 self.is_one = false;
                 self.ids = Ids::default();
                 Ok(())
@@ -462,8 +468,9 @@ impl IdWatch {
         }
     }
 
-    fn id(self) -> Option<String> {
-        self.column.filter(|_| self.is_one)
+    /// The column that identifies rows, and what a person should know about one that does not.
+    fn ended(self) -> (Option<String>, Option<String>) {
+        (self.column.filter(|_| self.is_one), self.note)
     }
 }
 

@@ -140,7 +140,7 @@ impl Input<'_> {
         let source = Short { source: self.open()?, since: Arc::clone(&since) };
         let mut reader = csv::ReaderBuilder::new().delimiter(if tabs { b'\t' } else { b',' }).from_reader(source);
         let header = reader.headers().map_err(|cause| self.failed(cause))?.clone();
-        let names: Vec<_> = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+        let names: Vec<_> = header.iter().enumerate().map(|(at, name)| named(at, name)).collect();
         if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             return Err(self.failed(format!("its header has the column {:?} twice", twice.1)));
         }
@@ -200,6 +200,14 @@ fn guess(head: &[u8], name: &str) -> Format {
         }
         Some(_) => Format::Csv,
         None => Format::Jsonl,
+    }
+}
+
+/// The name of a column of CSV. One without is called as pandas calls it, who writes the numbers of rows under none.
+fn named(at: usize, name: &str) -> String {
+    match name.trim_start_matches('\u{feff}') {
+        "" => format!("Unnamed: {at}"),
+        name => name.to_owned(),
     }
 }
 
@@ -482,6 +490,7 @@ mod tests {
                 (3, Err("it has 1 fields, the header has 2")),
             ],
         );
+        check("x.csv", b",a\n0,b\n", &[(1, Ok(json!({"Unnamed: 0": "0", "a": "b"})))]);
         check("x.tsv", b"a\tb\n1\t2,3\n", &[(1, Ok(json!({"a": "1", "b": "2,3"})))]);
     }
 

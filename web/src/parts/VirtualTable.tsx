@@ -40,6 +40,8 @@ export function VirtualTable<T>({ label, columns, rows, rowKey, selected = null,
   const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_HEIGHT_PX, overscan: 12 });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
+  // Far down, browsers draw to the nearest two pixels; within a layer of its own a row is never far down.
+  const begin = items[0]?.start ?? 0;
   useEffect(() => {
     if (rows.length > 0 && last >= rows.length - NEAR_END) onNearEnd?.();
   }, [last, rows.length, onNearEnd]);
@@ -67,17 +69,19 @@ export function VirtualTable<T>({ label, columns, rows, rowKey, selected = null,
           </div>
         </div>
         <div role="rowgroup" className="vt-body" style={{ height: virtual.getTotalSize() }}>
-          {items.map((item) => {
-            const row = rows[item.index]!;
-            return (
-              <div
-                key={rowKey(row)} role="row" className="vt-row vt-line" data-index={item.index} aria-rowindex={item.index + 2} aria-current={item.index === at ? "true" : undefined}
-                style={{ transform: `translateY(${item.start}px)` }} onClick={() => onSelect?.(row)} onDoubleClick={() => onOpen?.(row)}
-              >
-                {columns.map((column) => <div key={column.key} role="cell" className={column.numeric ? "vt-cell num" : "vt-cell"}>{column.cell(row)}</div>)}
-              </div>
-            );
-          })}
+          <div role="presentation" className="vt-window" style={{ transform: `translateY(${begin}px)` }}>
+            {items.map((item) => {
+              const row = rows[item.index]!;
+              return (
+                <div
+                  key={rowKey(row)} role="row" className="vt-row vt-line" data-index={item.index} aria-rowindex={item.index + 2} aria-current={item.index === at ? "true" : undefined}
+                  style={{ transform: `translateY(${item.start - begin}px)` }} onClick={() => onSelect?.(row)} onDoubleClick={() => onOpen?.(row)}
+                >
+                  {columns.map((column) => <div key={column.key} role="cell" className={column.numeric ? "vt-cell num" : "vt-cell"}>{column.cell(row)}</div>)}
+                </div>
+              );
+            })}
+          </div>
         </div>
       </div>
       {foot}

@@ -1,6 +1,6 @@
 /** Where a version comes from, what its columns are, and what was made from it. */
 
-import { Stack, Table, Title } from "@mantine/core";
+import { Anchor, Stack, Table, Title } from "@mantine/core";
 import { Link } from "react-router";
 import { JsonTree } from "../../parts/JsonTree";
 import type { Version } from "./ask";
@@ -32,7 +32,7 @@ function Relatives({ title, relatives }: { title: string; relatives: Version["ma
         <Table.Tbody>
           {relatives.map((relative) => (
             <Table.Tr key={relative.id}>
-              <Table.Td>{relative.kind === "dataset" && !relative.removed ? <Link to={`${linkTo(relative.name)}?version=${relative.version}`}>{relative.name}</Link> : `${relative.kind} ${relative.name}${relative.removed ? " (removed)" : ""}`}</Table.Td>
+              <Table.Td>{relative.kind === "dataset" && !relative.removed ? <Anchor component={Link} to={`${linkTo(relative.name)}?version=${relative.version}`} size="sm">{relative.name}</Anchor> : `${relative.kind} ${relative.name}${relative.removed ? " (removed)" : ""}`}</Table.Td>
               <Table.Td>{relative.version}</Table.Td>
               <Table.Td>{relative.distance}</Table.Td>
             </Table.Tr>

@@ -1,6 +1,6 @@
 /** All datasets of the project, and the way to a new one. */
 
-import { Button, Group, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Button, Group, Stack, Table, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
@@ -69,7 +69,7 @@ function Datasets({ datasets }: { datasets: readonly Dataset[] }) {
         <Table.Tbody>
           {datasets.map((dataset, index) => (
             <Table.Tr key={dataset.name} aria-selected={index === at} bg={index === at ? "var(--mantine-color-default-hover)" : undefined}>
-              <Table.Td><Link to={linkTo(dataset.name)}><Text component="span" size="sm" fw={600}>{dataset.name}</Text></Link></Table.Td>
+              <Table.Td><Anchor component={Link} to={linkTo(dataset.name)} size="sm" fw={600}>{dataset.name}</Anchor></Table.Td>
               <Table.Td className="num">{dataset.latest}</Table.Td>
               <Table.Td className="num">{count(dataset.rows)}</Table.Td>
               <Table.Td className="num">{bytes(dataset.bytes)}</Table.Td>

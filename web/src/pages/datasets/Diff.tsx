@@ -52,7 +52,7 @@ const keyOf = (row: Difference) => `${row.change} ${row.before?.index ?? "-"} ${
 function columnsOf(version: Version, changes: readonly Schemas["DatasetColumnChange"][]): Column<Difference>[] {
   const gone = changes.flatMap((change) => (change.after == null && change.before != null ? [change.before] : []));
   return [
-    { key: "change", title: "Change", width: "96px", cell: (row) => <Badge variant="light" color={COLOURS[row.change] ?? "gray"} autoContrast>{row.change}</Badge> },
+    { key: "change", title: "Change", width: "110px", cell: (row) => <Badge variant="default" leftSection={<Text component="span" c={`${COLOURS[row.change] ?? "gray"}.6`} fz={10} lh={1} aria-hidden>●</Text>}>{row.change}</Badge> },
     ...[...version.columns, ...gone].map((column): Column<Difference> => ({ key: column.name, title: column.name, width: widthOf(column.type), cell: (row) => <Side row={row} column={column.name} /> })),
   ];
 }

@@ -108,7 +108,7 @@ function Importing({ job, name, close, again }: { job: Job; name: string; close:
         </Alert>
       )}
       {ended.data?.error && <Alert color="red" variant="outline" role="alert" title="Nothing was imported"><Text size="sm" className="dataset-error">{ended.data.error}</Text></Alert>}
-      <Text size="xs" c="dimmed">The import goes on when this is closed; the page Jobs shows it.</Text>
+      {!isFinished(now.state) && <Text size="xs" c="dimmed">The import goes on when this is closed; the page Jobs shows it.</Text>}
       <Group justify="flex-end">
         {!isFinished(now.state) && <Button variant="default" loading={stop.isPending} onClick={() => stop.mutate()}>Cancel the import</Button>}
         {isFinished(now.state) && done === null && <Button variant="default" onClick={again}>Change and try again</Button>}

@@ -3,7 +3,7 @@
 import { ActionIcon, Group, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { count } from "../../lib/format";
 import { JsonTree } from "../../parts/JsonTree";
 import { Empty, Failed, Waiting } from "../../parts/states";
@@ -44,9 +44,15 @@ function AllRows({ name, version, opened, open }: Shown) {
   const number = String(version.version);
   // The page of the chosen row has come already, since the row is in sight.
   const chosen = useQuery({ ...rowsQuery(name, number, at ?? 0), enabled: at !== null });
-  const select = useCallback((place: number) => setAt(place), []);
   const found = chosen.data?.data.find((row) => row.index === at);
-  if (found !== undefined && found.index === at && opened?.index !== at) open(found);
+  useEffect(() => {
+    if (found !== undefined) open(found);
+  }, [found, open]);
+  const select = useCallback((place: number) => {
+    setAt(place);
+    // The same row again: it has come already.
+    if (place === at && found !== undefined) open(found);
+  }, [at, found, open]);
   const columns: Column<number>[] = [
     { key: "#", title: "#", width: "80px", numeric: true, cell: (place) => place.toLocaleString("en-US") },
     ...version.columns.map((column): Column<number> => ({
@@ -56,7 +62,7 @@ function AllRows({ name, version, opened, open }: Shown) {
   ];
   if (version.rows === 0) return <Empty title="No rows">This version has none.</Empty>;
   const foot = version.rows > shown ? `The first ${count(shown)} of ${count(version.rows)} rows; a search looks through all.` : `${version.rows.toLocaleString("en-US")} rows`;
-  return <VirtualTable label="Rows" columns={columns} rows={places} rowKey={String} selected={at === null ? null : String(at)} onSelect={select} onOpen={select} foot={<div className="vt-foot">{foot}</div>} />;
+  return <VirtualTable label="Rows" columns={columns} rows={places} rowKey={String} selected={opened === null ? null : String(at)} onSelect={select} onOpen={select} foot={<div className="vt-foot">{foot}</div>} />;
 }
 
 function Cell({ name, version, place, column }: { name: string; version: string; place: number; column: string }) {
@@ -73,13 +79,16 @@ function FoundRows({ name, version, search, opened, open }: Shown & { search: st
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = asked;
   const more = useCallback(() => void (hasNextPage && !isFetchingNextPage && fetchNextPage()), [hasNextPage, isFetchingNextPage, fetchNextPage]);
   // A part of the rows may have none that is looked for.
-  if (rows.length === 0 && hasNextPage && !isFetchingNextPage && !asked.isError) void fetchNextPage();
+  const searching = rows.length === 0 && hasNextPage && !asked.isError;
+  useEffect(() => {
+    if (searching) more();
+  }, [searching, more]);
   const columns: Column<Row>[] = [
     { key: "#", title: "#", width: "80px", numeric: true, cell: (row) => row.index.toLocaleString("en-US") },
     ...version.columns.map((column): Column<Row> => ({ key: column.name, title: `${column.name} · ${column.role}`, width: widthOf(column.type), cell: (row) => line(valueOf(row, column.name)) })),
   ];
   if (asked.isError) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
-  if (rows.length === 0) return asked.isPending || hasNextPage ? <Waiting what="Looking for rows" /> : <Empty title="No such row">No row has that text.</Empty>;
+  if (rows.length === 0) return asked.isPending || searching ? <Waiting what="Looking for rows" /> : <Empty title="No such row">No row has that text.</Empty>;
   const foot = hasNextPage ? "Looking on…" : `${count(rows.length)} rows with that text`;
   return <VirtualTable label="Found rows" columns={columns} rows={rows} rowKey={(row) => String(row.index)} selected={opened === null ? null : String(opened.index)} onSelect={open} onOpen={open} onNearEnd={more} foot={<div className="vt-foot" role="status">{foot}</div>} />;
 }
