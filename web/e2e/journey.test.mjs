@@ -429,6 +429,60 @@ async function theirCalls(page, versions) {
   await page.getByText(/^2 traces, no more in this range\.$/).waitFor();
 }
 
+test("files become a dataset, bad rows are named, and versions are compared", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.keyboard.press("g");
+  await page.keyboard.press("d");
+  await page.waitForURL(/\/datasets/);
+  await page.getByRole("button", { name: "Import files" }).first().click();
+  const rows = Array.from({ length: 3000 }, (_, n) => JSON.stringify({ id: `r${n}`, question: `How much is ${n}+1?`, answer: String(n + 1) }));
+  const file = { name: "sums.jsonl", mimeType: "application/x-ndjson", buffer: Buffer.from([...rows, "no row"].join("\n")) };
+  await page.locator("input[type=file]").setInputFiles(file);
+  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await page.getByRole("alert").getByText("row 3001: it is not JSON").waitFor();
+  await page.getByRole("button", { name: "Change and try again" }).click();
+  await page.getByRole("checkbox", { name: "Leave bad rows out" }).check();
+  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await page.getByText("3,000 rows imported, 1 left out").waitFor();
+  await page.getByRole("button", { name: "Show the rows" }).click();
+  await page.waitForURL(/\/datasets\/sums/);
+  await theLastRow(page);
+  await house.api("/api/v1/datasets/sums/rows", { method: "POST", body: { replace: { r7: { id: "r7", question: "What is 7+1?", answer: "8" } }, remove: ["r8"] } });
+  await page.goto(`${house.url}/datasets/sums?tab=diff`);
+  await page.getByText("0 added · 1 removed · 1 changed · 2,998 the same, by id").waitFor();
+  await page.getByRole("table", { name: "Differences" }).getByText("What is 7+1?").waitFor();
+  assert.deepEqual(await violations(page), []);
+  await callsAsRows(page);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+/** Only what is in sight is asked for; a text finds a row wherever it is. */
+async function theLastRow(page) {
+  const table = page.getByRole("table", { name: "Rows" });
+  await table.getByText("How much is 0+1?").waitFor();
+  await page.locator(".vt").evaluate((list) => (list.scrollTop = list.scrollHeight));
+  await table.getByText("How much is 2999+1?").click();
+  await page.getByRole("complementary", { name: "Row" }).getByText("3000", { exact: true }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.getByPlaceholder("A text in any column").fill("much is 1234+");
+  await page.getByRole("table", { name: "Found rows" }).getByText("How much is 1234+1?").waitFor();
+}
+
+/** What the filters of the page want becomes rows. */
+async function callsAsRows(page) {
+  const [from, to] = [Date.now() - 60_000, Date.now() - 59_000].map((at) => new Date(at).toISOString());
+  const input = [{ role: "user", content: "Which deck?" }];
+  await house.api("/api/v1/traces", { method: "POST", body: { spans: [{ kind: "llm", name: "chat", start_time: from, end_time: to, input, output: [{ role: "assistant", content: "The quarterdeck." }], tags: ["for-rows"] }] } });
+  await page.goto(`${house.url}/traces?tag=for-rows`);
+  await page.getByRole("button", { name: "Add to dataset" }).click();
+  await page.getByLabel("Dataset", { exact: true }).first().fill("asked");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.getByRole("link", { name: "version 1 of asked" }).click();
+  await page.getByRole("table", { name: "Rows" }).getByText("The quarterdeck.").waitFor();
+}
+
 test("who only reads is shown nothing that would be refused", async () => {
   await house.api("/api/v1/accounts", { method: "POST", body: { name: "vera", password: "a long enough password", role: "viewer" } });
   const { page, faults } = await openPage(browser, house);
