@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use crate::reference::{Reference, USUAL_LABEL, Which};
 use crate::{Error, Prompt, Result};
 
-/// Answers that are kept in memory; when there are more, all are read anew.
+/// Answers that are kept in memory, and the content of all of them; when there is more, all are read anew.
 const MAX_KEPT: usize = 4096;
+const MAX_KEPT_BYTES: u64 = 32 << 20;
 
 /// A version with its content.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,7 @@ struct Known {
     /// The count of changes that the answers belong to.
     as_of: u64,
     answers: HashMap<(ProjectId, String), Arc<Stored>>,
+    size_bytes: u64,
 }
 
 impl Prompts {
@@ -98,10 +100,11 @@ impl Inner {
         if known.as_of > now {
             return;
         }
-        if known.as_of < now || known.answers.len() >= MAX_KEPT {
-            known.answers.clear();
-            known.as_of = now;
+        let size_bytes = found.info.size_bytes;
+        if known.as_of < now || known.answers.len() >= MAX_KEPT || known.size_bytes + size_bytes > MAX_KEPT_BYTES {
+            *known = Known { as_of: now, ..Known::default() };
         }
+        known.size_bytes += size_bytes;
         known.answers.insert(key, found.clone());
     }
 }

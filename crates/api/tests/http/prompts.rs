@@ -273,6 +273,8 @@ async fn calls_of_prompts_that_fail_are_told_in_openai_s_form() {
     call(&house, &key, CHAT, "greeting@2", body.clone()).await.refused(404, "not_found");
     call(&house, &theirs, CHAT, "greeting", body).await.refused(404, "not_found");
     call(&house, &key, CHAT, "not a name", json!({})).await.refused(400, "invalid_value");
+    let vectors = json!({"model": "stub/echo-1", "input": "a"});
+    call(&house, &key, "/v1/embeddings", "greeting", vectors).await.refused(400, "invalid_value");
     let missing = call(&house, &key, CHAT, "greeting", json!({})).await.refused(400, "missing_variable");
     assert_eq!(missing["param"], "prompt_variables.name");
     let wrong =
