@@ -15,6 +15,9 @@ pub enum Error {
     /// A stretch of the calendar that is none.
     #[error("{text:?} is not a period: use day, week or month")]
     Period { text: String },
+    /// A word that is none of a closed set.
+    #[error("{text:?} is not a {what}: use one of {words}")]
+    Word { what: &'static str, text: String, words: String },
     /// A time range that ends before it starts.
     #[error("a time range ends before it starts: from {from} to {to}")]
     Range { from: crate::Timestamp, to: crate::Timestamp },
@@ -38,6 +41,12 @@ impl Error {
 
     pub(crate) fn period(text: &str) -> Self {
         Self::Period { text: Self::shorten(text) }
+    }
+
+    /// For [`crate::words!`], which stands in other crates.
+    #[doc(hidden)]
+    pub fn word(what: &'static str, text: &str, words: &[&str]) -> Self {
+        Self::Word { what, text: Self::shorten(text), words: words.join(", ") }
     }
 
     fn shorten(text: &str) -> String {

@@ -4,7 +4,7 @@
 //! a [`ModelName`] has been validated, [`Picodollars`] is an integer, a [`Secret`] does not print.
 //!
 //! Reading order: [`id`] → [`name`] → [`time`] → [`period`] → [`money`] → [`usage`] → [`hash`] → [`secret`], then what is
-//! said to a model and what it answers: [`chat`] → [`completion`] → [`embedding`].
+//! said to a model and what it answers: [`chat`] → [`completion`] → [`embedding`]; and [`words!`] for closed sets of words.
 
 pub mod chat;
 pub mod completion;
@@ -17,6 +17,7 @@ pub mod period;
 pub mod secret;
 pub mod time;
 pub mod usage;
+pub mod word;
 
 mod error;
 
@@ -32,6 +33,9 @@ pub use period::Period;
 pub use secret::Secret;
 pub use time::{TimeRange, Timestamp};
 pub use usage::Usage;
+
+#[doc(hidden)]
+pub use serde;
 
 /// Fields of a JSON object that Quarterdeck does not know: kept as they came and written back.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

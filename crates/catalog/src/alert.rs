@@ -11,51 +11,13 @@ pub mod receiver;
 pub mod rule;
 pub mod silence;
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
-use crate::Error;
+use qd_base::words;
 
 pub use delivery::{Delivery, Ending};
 pub use event::{AlertEvent, AlertEventFilter, NewAlertEvent};
 pub use receiver::{NewReceiver, Receiver, ReceiverChange};
 pub use rule::{Alert, AlertStep, NewAlert, Standing};
 pub use silence::{NewSilence, Silence};
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),* }
-
-        impl $name {
-            /// Every one of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The word in tables, in JSON and on the command line.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self, Error> {
-                let found = Self::ALL.iter().copied().find(|word| word.as_str() == text);
-                found.ok_or_else(|| Error::not_found($what, crate::limit::shorten(text, 80)))
-            }
-        }
-    };
-}
 
 words!(
     /// How a rule stands.

@@ -15,8 +15,8 @@ pub enum Error {
     #[error("not a traceparent header of W3C Trace Context")]
     Traceparent,
     /// A word that is none of a closed set.
-    #[error("{text:?} is not a {what}: use one of {words}")]
-    Word { what: &'static str, text: String, words: &'static str },
+    #[error(transparent)]
+    Word(#[from] qd_base::Error),
     /// A price that cannot be right.
     #[error("the price of {what} is refused: {why}")]
     Price { what: String, why: String },
@@ -74,10 +74,6 @@ pub enum Error {
 impl Error {
     /// At most this many characters of a refused text are repeated in the error.
     const QUOTED_CHARS: usize = 80;
-
-    pub(crate) fn word(what: &'static str, text: &str, words: &'static str) -> Self {
-        Self::Word { what, text: text.chars().take(Self::QUOTED_CHARS).collect(), words: words.trim_end() }
-    }
 
     /// The message with the messages of its causes, for a log line.
     pub fn chain(&self) -> String {

@@ -5,13 +5,10 @@
 //! table of rules, from which a program's answer ([`FailureKind::of`]) and the lake's ([`FailureKind::sql`]) are made.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use qd_base::words;
 
-use crate::span::words;
-use crate::{Error, Span, Status};
+use crate::{Span, Status};
 
 /// The attribute in which the gateway notes the kind.
 pub const ERROR_KIND: &str = "error_kind";

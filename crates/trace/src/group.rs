@@ -1,16 +1,13 @@
 //! What calls are told apart by, and which of the groups are wanted.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
+use qd_base::words;
 use qd_lake::Param;
-use serde::{Deserialize, Serialize};
 
+use crate::Span;
 use crate::filter::Condition;
 use crate::overview::MOST_SERIES;
-use crate::span::words;
-use crate::{Error, Span};
 
 words!(
     /// What calls are told apart by.

@@ -1,22 +1,22 @@
 //! Spans and scores that other tools exported, as ours.
 //!
-//! A record of an export is first told in the attributes of its dialect; one place says what these mean. Identifiers follow from those of the export, so that a
-//! file which is imported twice shows each span once. What has no field of ours is kept among the attributes.
+//! A record of an export is told in the attributes of its dialect, and these mean what they mean in OTLP: the table is
+//! [`crate::otlp::dialect`]. Identifiers follow from those of the export, so that a file which is imported twice shows each
+//! span once. What has no field of ours is kept among the attributes.
 
-mod attributes;
 mod langfuse;
 mod phoenix;
 
 use std::fmt;
-use std::str::FromStr;
 
 use qd_base::{Extra, Picodollars, ProjectName, Sha256Hex, SpanId, Timestamp, TraceId};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, PriceTable, Score, Span, Status};
+use crate::otlp::draft::Draft;
+use crate::otlp::read::{self, Reader};
+use crate::{PriceTable, Score, Span, Status, TraceContext};
 
-crate::span::words!(
+qd_base::words!(
     /// Whose export it is.
     Source, "source of an import", {
         /// Langfuse: traces, observations and scores as its pages, its API or its scheduled exports give them.
@@ -85,8 +85,16 @@ impl Importer<'_> {
         crate::otlp::price(self.prices, span)
     }
 
+    /// The span that is told: its attributes mean what they mean in a span of OTLP.
     fn span(&self, told: Told) -> Span {
-        attributes::span(self.project, self.prices, told)
+        let mut draft = Draft::of(told.attributes);
+        let at = TraceContext { trace_id: told.trace_id, span_id: told.span_id, flags: TraceContext::SAMPLED };
+        let mut span = Span::new(self.project.clone(), at, read::kind(&draft), told.name, told.start);
+        (span.parent_id, span.end) = (told.parent_id, told.end.max(told.start));
+        span.status = told.status.unwrap_or(if draft.failed { Status::Error } else { Status::Ok });
+        span.status_message = told.status_message.or(draft.status_message.take());
+        Reader { project: self.project, prices: self.prices, now: Timestamp::now() }.fill(&mut span, draft);
+        span
     }
 }
 
@@ -133,7 +141,7 @@ fn time(value: &Value) -> Option<Timestamp> {
     let [date, clock] = text.split_once(['T', ' ']).map(|(date, clock)| [date, clock])?;
     let offset = clock.contains(['Z', 'z', '+']) || clock.rsplit_once('-').is_some();
     let text = format!("{date}T{}{}", clock.trim(), if offset { "" } else { "Z" });
-    Timestamp::from_str(&text).ok()
+    text.parse().ok()
 }
 
 /// A text, or a number as one; nothing for what is empty.

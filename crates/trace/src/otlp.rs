@@ -12,7 +12,7 @@ pub mod grpc;
 pub mod intake;
 pub mod wire;
 
-mod draft;
+pub(crate) mod draft;
 pub(crate) mod logs;
 mod messages;
 pub(crate) mod metrics;

@@ -1,18 +1,14 @@
 //! How many calls, how fast, at what cost, over time and by group: what an overview shows.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use arrow::array::{Array, BinaryArray, RecordBatch};
-use qd_base::{TimeRange, Timestamp};
+use qd_base::{TimeRange, Timestamp, words};
 use qd_lake::{Param, QueryLimits};
-use serde::{Deserialize, Serialize};
 
 use crate::filter::Condition;
 use crate::sketch::Sketch;
-use crate::span::words;
 use crate::summaries::{self, Resolution};
 use crate::table::{Rows, float_at, number_at};
 use crate::{Error, Filter, GroupBy, GroupFilter, Groups, Result, Traces};

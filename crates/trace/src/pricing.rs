@@ -195,7 +195,10 @@ impl Price {
     fn of(row: &PriceRow) -> Result<Self> {
         let refuse = |why: String| Error::Price { what: format!("{} {}", row.provider, row.model), why };
         let short = PerToken::of(&row.rates).map_err(refuse)?;
-        let long = row.long.map(|long| Ok((long.above, PerToken::of(&long.rates).map_err(refuse)?))).transpose()?;
+        let long = row
+            .long
+            .map(|long| Ok::<_, Error>((long.above, PerToken::of(&long.rates).map_err(refuse)?)))
+            .transpose()?;
         Ok(Self { short, long })
     }
 

@@ -9,12 +9,10 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Float64Builder, RecordBatch, StringBuilder, TimestampNanosecondBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use qd_base::{ProjectName, ScoreId, SpanId, TimeRange, Timestamp, TraceId};
+use qd_base::{ProjectName, ScoreId, SpanId, TimeRange, Timestamp, TraceId, words};
 use qd_lake::{Param, TableSpec};
-use serde::{Deserialize, Serialize};
 
 use crate::filter::Condition;
-use crate::span::words;
 use crate::table::{Rows, float_at};
 use crate::{Error, Result, Traces};
 

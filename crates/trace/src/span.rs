@@ -1,13 +1,9 @@
 //! One finished piece of work, as a wide row.
 
-use std::fmt;
-use std::str::FromStr;
-
-use qd_base::{Extra, Picodollars, ProjectName, Sha256Hex, SpanId, Timestamp, TraceId, Usage};
-use serde::{Deserialize, Serialize};
+use qd_base::{Extra, Picodollars, ProjectName, Sha256Hex, SpanId, Timestamp, TraceId, Usage, words};
 
 use crate::payload::Payload;
-use crate::{Error, TraceContext, large};
+use crate::{TraceContext, large};
 
 /// One finished piece of work: immutable and denormalised, so that one scan answers most questions.
 ///
@@ -140,39 +136,6 @@ impl SpanKind {
     /// The kinds that are calls of models.
     pub const CALLS: [Self; 2] = [Self::Llm, Self::Embedding];
 }
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),* }
-
-        impl $name {
-            /// Every one of them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The word in the table, in JSON and on the command line.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self, Error> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| Error::word($what, text, concat!($($word, " "),*)))
-            }
-        }
-    };
-}
-pub(crate) use words;
 
 words!(
     /// What kind of work a span was. The words are those of OpenInference and the OpenTelemetry GenAI conventions, lower case.

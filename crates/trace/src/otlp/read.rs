@@ -81,6 +81,7 @@ fn scope_json(scope: InstrumentationScope) -> Value {
 }
 
 /// Reads spans of one project at one moment.
+#[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     pub project: &'a ProjectName,
     pub prices: &'a PriceTable,
@@ -100,13 +101,7 @@ impl Reader<'_> {
         draft.take_resource(&origin.resource);
         let times = Times::of(told.start_time_unix_nano, told.end_time_unix_nano, self.now);
         let events = Events::of(events, &mut draft, times.start);
-        let mut span = Span::new(
-            self.project.clone(),
-            at,
-            draft.kind.unwrap_or_else(|| guess(&draft)),
-            cut(told.name, NAME_BYTES),
-            times.start,
-        );
+        let mut span = Span::new(self.project.clone(), at, kind(&draft), cut(told.name, NAME_BYTES), times.start);
         span.end = times.end;
         // A parent of zeros is none; so is one of another length, which nothing can have.
         span.parent_id = span_id(&told.parent_span_id);
@@ -118,7 +113,8 @@ impl Reader<'_> {
         Ok(span)
     }
 
-    fn fill(&self, span: &mut Span, mut draft: Draft) {
+    /// Tells a span whose identity, times and outcome are known what its attributes tell.
+    pub fn fill(&self, span: &mut Span, mut draft: Draft) {
         span.ttft_ms = draft.first_ms.or_else(|| {
             draft
                 .first_time
@@ -187,10 +183,10 @@ fn note_usage(attributes: &mut Extra, usage: Option<qd_base::Usage>, cost: Optio
     }
 }
 
-/// What kind of work it was, where no word says so: what names a model or counts tokens has called one.
-fn guess(draft: &Draft) -> SpanKind {
-    let called = draft.model.is_some() || draft.model_requested.is_some();
-    if called || draft.tokens.usage().is_some() { SpanKind::Llm } else { SpanKind::Chain }
+/// What kind of work it was. Where no word says so, what names a model or counts tokens has called one.
+pub(crate) fn kind(draft: &Draft) -> SpanKind {
+    let called = draft.model.is_some() || draft.model_requested.is_some() || draft.tokens.usage().is_some();
+    draft.kind.unwrap_or(if called { SpanKind::Llm } else { SpanKind::Chain })
 }
 
 pub(crate) fn trace_id(bytes: &[u8]) -> Option<TraceId> {

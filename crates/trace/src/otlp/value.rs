@@ -63,7 +63,8 @@ pub(crate) fn text(value: &Value) -> Option<String> {
 pub(crate) fn count(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
-        Value::String(text) => text.trim().parse().ok(),
+        // Data frames make `7.0` of 7 where some rows have none.
+        Value::String(text) => text.trim().parse().ok().or_else(|| whole(text.trim().parse().ok()?)),
         _ => None,
     }
     // Beyond that the column has no room, and no call has so many tokens.
@@ -115,8 +116,8 @@ mod tests {
             (Some("LLM".into()), None, Some("7".into()))
         );
         assert_eq!(
-            (count(&json!(12.0)), count(&json!("12")), count(&json!(-1)), count(&json!(1.5))),
-            (Some(12), Some(12), None, None)
+            (count(&json!(12.0)), count(&json!("12")), count(&json!("12.0")), count(&json!(-1)), count(&json!(1.5))),
+            (Some(12), Some(12), Some(12), None, None)
         );
         assert_eq!((number(&json!(0.25)), number(&json!("inf")), number(&json!(-1))), (Some(0.25), None, None));
     }

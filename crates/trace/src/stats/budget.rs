@@ -1,15 +1,10 @@
 //! How much of a budget its calls have used, and what they will have at the end of the period if they go on so.
 
-use std::fmt;
-use std::str::FromStr;
-
-use qd_base::{ProjectName, TimeRange, Timestamp};
+use qd_base::{ProjectName, TimeRange, Timestamp, words};
 use qd_catalog::{Budget, BudgetBy, BudgetLimit};
-use serde::{Deserialize, Serialize};
 
 use super::StatsQuery;
-use crate::span::words;
-use crate::{Error, Filter, GroupBy, GroupFilter, Groups, Result, Traces};
+use crate::{Filter, GroupBy, GroupFilter, Groups, Result, Traces};
 
 /// Before this share of a period has passed nothing is projected: it would be a few calls many times over.
 const LEAST_PASSED: f64 = 0.01;
