@@ -12,8 +12,7 @@ use qd_catalog::VersionRef;
 use qd_data::{Dataset, Role};
 use qd_gateway::{Answer, CallContext, Endpoint};
 use qd_prompt::example::MAX_POOL;
-use qd_prompt::reference::USUAL_LABEL;
-use qd_prompt::{Example, Prompt, Reference, Slot, Strategy, Which};
+use qd_prompt::{Example, Prompt, Reference, Slot, Strategy};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -65,16 +64,13 @@ pub(crate) async fn of(
 /// The version of a dataset that a prompt takes its examples from.
 pub(crate) async fn dataset(surface: &Surface, project: ProjectId, reference: &Reference) -> Result<Dataset> {
     let open = |which: VersionRef| async move { surface.app.datasets.open(project, &reference.name, &which).await };
-    let found = match &reference.which {
-        Which::Named(which) => open(which.clone()).await,
-        Which::Usual => match open(VersionRef::Label(USUAL_LABEL.parse()?)).await {
-            Err(qd_data::Error::Catalog { cause: qd_catalog::Error::NotFound { .. }, .. }) => {
-                open(VersionRef::Latest).await
-            }
-            found => found,
-        },
-    };
-    Ok(found?)
+    let (meant, otherwise) = reference.meant();
+    match (open(meant).await, otherwise) {
+        (Err(qd_data::Error::Catalog { cause: qd_catalog::Error::NotFound { .. }, .. }), Some(other)) => {
+            Ok(open(other).await?)
+        }
+        (found, _) => Ok(found?),
+    }
 }
 
 /// The rows of a dataset as examples: the reference is the answer, or the label where there is none; every other column but

@@ -8,7 +8,7 @@ use qd_base::ProjectId;
 use qd_catalog::{ArtifactKind, Catalog, VersionInfo, VersionRef};
 use tokio::sync::watch;
 
-use crate::reference::{Reference, USUAL_LABEL, Which};
+use crate::reference::Reference;
 use crate::{Error, Prompt, Result};
 
 /// Answers that are kept in memory, and the content of all of them; when there is more, all are read anew.
@@ -72,12 +72,10 @@ impl Prompts {
         let version = |which: VersionRef| async move {
             self.inner.catalog.version(project, ArtifactKind::Prompt, &reference.name, &which).await
         };
-        let found = match &reference.which {
-            Which::Named(which) => version(which.clone()).await?,
-            Which::Usual => match version(VersionRef::Label(USUAL_LABEL.parse().expect("it is a label"))).await {
-                Err(qd_catalog::Error::NotFound { .. }) => version(VersionRef::Latest).await?,
-                found => found?,
-            },
+        let (meant, otherwise) = reference.meant();
+        let found = match (version(meant).await, otherwise) {
+            (Err(qd_catalog::Error::NotFound { .. }), Some(other)) => version(other).await?,
+            (found, _) => found?,
         };
         let prompt = serde_json::from_slice(&found.content).map_err(|cause| Error::Stored {
             name: found.info.name.to_string(),
