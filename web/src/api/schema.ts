@@ -1137,6 +1137,141 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each experiment, newest first */
+        get: operations["listExperiments"];
+        put?: never;
+        /**
+         * Make a version of an experiment and run it
+         * @description References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         */
+        post: operations["createExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An experiment with what came of it so far
+         * @description Means are over items; an item that was answered several times counts once. Intervals hold the truth with 95 % confidence. There is a winner only when one cell is told apart from all others after correction for all pairs (Holm).
+         */
+        get: operations["getExperiment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of an experiment, newest first */
+        get: operations["listExperimentVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Two cells held against each other by every score
+         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells, unless `planned` says that these two were to be compared before anything was seen.
+         */
+        get: operations["compareCells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of cells side by side */
+        get: operations["listExperimentItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with an experiment that has ended
+         * @description What was answered is not asked again. Cancelling is done with the experiment's job.
+         */
+        post: operations["resumeExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/optimisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look for better words and examples of a prompt
+         * @description A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
+         */
+        post: operations["optimisePrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/rules": {
         parameters: {
             query?: never;
@@ -1390,6 +1525,281 @@ export interface paths {
         post?: never;
         /** End a silence */
         delete: operations["endAlertSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Datasets, by name */
+        get: operations["listDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One dataset, with its newest versions */
+        get: operations["getDataset"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a dataset with all its versions
+         * @description What was made from it keeps its lineage. Files that no other version names are removed from the disk.
+         */
+        delete: operations["removeDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a dataset, newest first */
+        get: operations["listDatasetVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version, by its number, a label or `latest` */
+        get: operations["getDatasetVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version
+         * @description Of several who move a label from the same version, one succeeds; the others get 409.
+         */
+        put: operations["putDatasetLabel"];
+        post?: never;
+        /** Take a label away */
+        delete: operations["removeDatasetLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a version
+         * @description In the order of the version, from any place on. With `search`, or with `column` and `value`, those that are looked for; a search ends after it has looked through 200,000 rows, and `next` tells where to look on. With `ids`, those rows.
+         */
+        get: operations["listDatasetRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All rows of a version, as a file
+         * @description As JSON lines, CSV or Parquet, while they are read. In CSV and Parquet, values of columns of type `json` are their JSON text. The connection breaks off when they cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What two versions of a dataset differ in, row by row
+         * @description Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.
+         */
+        get: operations["diffDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import uploaded files as a new version
+         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. The uploads are gone when it has ended.
+         */
+        post: operations["importDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add, replace and remove rows as a new version
+         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more.
+         */
+        post: operations["changeDatasetRows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add recorded calls as rows of a new version
+         * @description What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.
+         */
+        post: operations["addTracesToDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Split a version into versions of other datasets
+         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. Answers with a job.
+         */
+        post: operations["splitDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload a file, or its first piece
+         * @description The body is the file's bytes, and goes to the disk as it comes: 64 GiB at most. A file that no import names is removed a day after its last piece.
+         */
+        post: operations["beginUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of a file has come */
+        get: operations["getUpload"];
+        /**
+         * Upload the next piece of a file
+         * @description 409 when the upload does not have as many bytes as `offset` says; the answer names how many it has.
+         */
+        put: operations["continueUpload"];
+        post?: never;
+        /** Remove a file that no import reads */
+        delete: operations["removeUpload"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2441,6 +2851,69 @@ export interface components {
             /** @description With `by`, its name. */
             value?: string | null;
         };
+        /** @description A cell `b` held against a cell `a` by one score. */
+        CellComparison: {
+            /** @description The score. */
+            scorer: string;
+            /** @description In a sentence. */
+            sentence: string;
+            /** @description `a_better`, `b_better` or `not_shown`. */
+            verdict: string;
+            /** @description Items that both have a score for. */
+            items: number;
+            /** @description Items that only one of them has a score for; they do not count. */
+            left_out: number;
+            /**
+             * Format: double
+             * @description The mean of `a` over the items compared.
+             */
+            mean_a: number;
+            /**
+             * Format: double
+             * @description The mean of `b`.
+             */
+            mean_b: number;
+            /**
+             * Format: double
+             * @description `mean_b − mean_a`.
+             */
+            difference: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description `mcnemar` or `sign_flip`. */
+            test: string;
+            /**
+             * Format: double
+             * @description Its p value: mid-p of McNemar's.
+             */
+            p: number;
+            /**
+             * Format: double
+             * @description Of McNemar's test: the exact p value.
+             */
+            exact_p?: number | null;
+            /**
+             * Format: double
+             * @description The p value after correction, by which is decided.
+             */
+            adjusted_p: number;
+            /** @description Items on which `a` is better. */
+            better_a: number;
+            /** @description Items on which `b` is better. */
+            better_b: number;
+            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description Which way is better: `higher` or `lower`. */
+            better: string;
+        };
         /** @description One answer. */
         ChatChoice: {
             /**
@@ -2466,6 +2939,11 @@ export interface components {
             tool_calls?: Record<string, never>[] | null;
             /** @description The call that a tool's message answers. */
             tool_call_id?: string | null;
+        };
+        /** @description Comparisons of two cells. */
+        ComparisonList: {
+            /** @description One for each score that both have. */
+            data: components["schemas"]["CellComparison"][];
         };
         /** @description One continuation. */
         CompletionChoice: {
@@ -2706,6 +3184,296 @@ export interface components {
             /** @description Its password. */
             password?: string | null;
         };
+        /** @description What a change came to. */
+        DatasetChanged: {
+            /** @description The dataset. */
+            dataset: string;
+            /**
+             * Format: int32
+             * @description Its new version.
+             */
+            version: number;
+            /**
+             * Format: int64
+             * @description How many rows that has.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows that were added.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Calls that were not added since they are there.
+             */
+            known: number;
+        };
+        /** @description A column of a dataset. */
+        DatasetColumn: {
+            /** @description Its name. */
+            name: string;
+            /** @description `text`, `integer`, `number`, `boolean` or `json`. */
+            type: string;
+            /** @description `id`, `input`, `messages`, `reference`, `context`, `label`, `variables` or `metadata`. */
+            role: string;
+        };
+        /** @description A column that is not the same in both versions. */
+        DatasetColumnChange: {
+            /** @description Its name. */
+            name: string;
+            before?: null | components["schemas"]["DatasetColumn"];
+            after?: null | components["schemas"]["DatasetColumn"];
+        };
+        /** @description A dataset. */
+        DatasetDetail: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its latest version. */
+            latest: components["schemas"]["DatasetVersion"];
+            /** @description Its newest versions, the newest first. */
+            versions: components["schemas"]["DatasetVersionLine"][];
+            /**
+             * Format: int32
+             * @description Asks for those before them; null when these are all.
+             */
+            next_cursor?: number | null;
+            /** @description Labels and the versions that they point at. */
+            labels: components["schemas"]["Label"][];
+        };
+        /** @description What two versions differ in. */
+        DatasetDiff: {
+            /**
+             * Format: int32
+             * @description The earlier version.
+             */
+            from: number;
+            /**
+             * Format: int32
+             * @description The later version.
+             */
+            to: number;
+            /** @description The column by which rows are the same; null when all their values are. */
+            by?: string | null;
+            /**
+             * Format: int64
+             * @description Rows that are in the later version only.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Rows that are in the earlier version only.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description Rows that are in both, with other values.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description Rows that are the same in both.
+             */
+            same: number;
+            /** @description Columns that differ. */
+            columns: components["schemas"]["DatasetColumnChange"][];
+            /** @description Some of the rows that differ. */
+            data: components["schemas"]["DatasetDifference"][];
+        };
+        /** @description A row in which two versions differ. */
+        DatasetDifference: {
+            /** @description `added`, `removed` or `changed`. */
+            change: string;
+            before?: null | components["schemas"]["DatasetRow"];
+            after?: null | components["schemas"]["DatasetRow"];
+            /** @description Of a row that changed, the columns whose values did. */
+            columns: string[];
+        };
+        /** @description Datasets. */
+        DatasetList: {
+            /** @description The datasets. */
+            data: components["schemas"]["DatasetSummary"][];
+        };
+        /** @description A version that another was made from, or that was made from it. */
+        DatasetRelative: {
+            /** @description What it is: `dataset`, `prompt`, … */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: int32
+             * @description How many steps away it is.
+             */
+            distance: number;
+            /** @description Whether it was removed. */
+            removed: boolean;
+        };
+        /** @description A row. */
+        DatasetRow: {
+            /**
+             * Format: int64
+             * @description Its place in the version, from 0.
+             */
+            index: number;
+            /** @description What it is known by: its value in the column whose role is `id`, else a digest of its values. */
+            id: string;
+            /** @description Its values by the names of the columns; null for what it has none of. */
+            values: Record<string, never>;
+        };
+        /** @description Rows to be added, replaced and removed. */
+        DatasetRowChanges: {
+            /**
+             * Format: int32
+             * @description The version that this was thought of; when it is not the latest any more, nothing is changed and the answer is 409.
+             */
+            base?: number | null;
+            /** @description Rows that come after those that are there. */
+            add?: Record<string, never>[];
+            /** @description Rows in place of those with these identifiers. */
+            replace?: Record<string, never>;
+            /** @description Identifiers of rows that go. */
+            remove?: string[];
+            /** @description What columns are for, where that is new. */
+            roles?: Record<string, never>;
+        };
+        /** @description Rows of a version. */
+        DatasetRowList: {
+            /**
+             * Format: int32
+             * @description The version's number.
+             */
+            version: number;
+            /**
+             * Format: int64
+             * @description All rows of the version.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description The `offset` to go on with; null at the end.
+             */
+            next?: number | null;
+            /** @description The rows. */
+            data: components["schemas"]["DatasetRow"][];
+        };
+        /** @description A dataset in a list. */
+        DatasetSummary: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The number of its latest version.
+             */
+            latest: number;
+            /**
+             * Format: int64
+             * @description How many versions it has.
+             */
+            versions: number;
+            /**
+             * Format: int64
+             * @description Rows of the latest version.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The size of its files.
+             */
+            bytes: number;
+            /** @description Its columns. */
+            columns: components["schemas"]["DatasetColumn"][];
+            /**
+             * Format: date-time
+             * @description When its first version was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When its latest version was made.
+             */
+            updated: string;
+        };
+        /** @description A version of a dataset. */
+        DatasetVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description The digest of its content: two versions with the same rows in the same order have the same. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description How many rows it has.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The size of its files.
+             */
+            bytes: number;
+            /** @description Its columns. */
+            columns: components["schemas"]["DatasetColumn"][];
+            /** @description What made it: `from` is `import`, `traces`, `edit` or `split`. */
+            origin: Record<string, never>;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description A version of a dataset, and where it comes from. */
+        DatasetVersionDetail: components["schemas"]["DatasetVersion"] & {
+            /** @description Versions that it was made from, the nearest first. */
+            made_from: components["schemas"]["DatasetRelative"][];
+            /** @description Versions that were made from it, the nearest first. */
+            made_into: components["schemas"]["DatasetRelative"][];
+        };
+        /** @description A version in a list. */
+        DatasetVersionLine: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description What made it. */
+            origin: Record<string, never>;
+        };
+        /** @description One page of versions. */
+        DatasetVersionList: {
+            /** @description The versions, newest first. */
+            data: components["schemas"]["DatasetVersionLine"][];
+            /**
+             * Format: int32
+             * @description Asks for the next page; null on the last.
+             */
+            next_cursor?: number | null;
+        };
         /** @description An OpenAPI document. */
         Document: Record<string, never>;
         /** @description The vector of one input. */
@@ -2797,6 +3565,414 @@ export interface components {
             kinds: components["schemas"]["FailureCount"][];
             /** @description The groups in which calls went wrong; empty without `group_by`. */
             groups: components["schemas"]["FailureGroup"][];
+        };
+        /** @description A version of an experiment. */
+        Experiment: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier, which is in the column `experiment` of the table `experiment_items`.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled` or `failed`. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /**
+             * Format: uuid
+             * @description Its last job.
+             */
+            job?: string | null;
+            /**
+             * Format: int64
+             * @description How many answers there are, while it runs.
+             */
+            done?: number | null;
+            /**
+             * Format: int64
+             * @description How many there will be.
+             */
+            total?: number | null;
+            /** @description How many cells it has. */
+            cells: number;
+            /** @description How many items. */
+            items: number;
+            /** @description What it does. */
+            definition: components["schemas"]["ExperimentDefinition"];
+        };
+        /** @description An answer. */
+        ExperimentAnswer: {
+            /** @description The cell. */
+            cell: string;
+            /**
+             * Format: int32
+             * @description The how-many-th answer, from 0.
+             */
+            repeat: number;
+            /** @description What was said; null when the call failed. */
+            output?: string | null;
+            /** @description Why it failed. */
+            error?: string | null;
+            /** @description Why the answer ended. */
+            finish_reason?: string | null;
+            /** @description Scores by name; null where there is none. */
+            scores: {
+                [key: string]: number | null;
+            };
+            /**
+             * Format: int64
+             * @description What such a call costs, in picodollars; null when its price is not known.
+             */
+            cost_picodollars?: number | null;
+            /** @description Whether it was taken from an earlier experiment, and so cost nothing. */
+            cached: boolean;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            latency_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the prompt.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the answer.
+             */
+            output_tokens?: number | null;
+            /** @description Its trace. */
+            trace_id?: string | null;
+        };
+        /** @description Where an experiment stops. Calls under way are waited for and kept. */
+        ExperimentBudget: {
+            /**
+             * Format: double
+             * @description Dollars, of calls whose price is known.
+             */
+            usd?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens in and out.
+             */
+            tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds of work.
+             */
+            seconds?: number | null;
+        };
+        /** @description What came of one cell. */
+        ExperimentCell: {
+            /** @description What it is called in this experiment: `c1`, `c2`, … */
+            id: string;
+            /** @description What it differs in. */
+            label: string;
+            /** @description The prompt. */
+            prompt: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            prompt_version: number;
+            /** @description The model. */
+            model: string;
+            /** @description Parameters that the experiment says. */
+            parameters: Record<string, never>;
+            /** @description How many examples are shown; what the prompt says when null. */
+            shots?: number | null;
+            /** @description Answers that are there. */
+            answers: number;
+            /** @description Calls that failed. */
+            failed: number;
+            /** @description Answers that were taken from earlier experiments. */
+            cached: number;
+            /** @description Of a halving search: the rung after which it was left, from 1. */
+            left_after?: number | null;
+            /** @description Scores by name. */
+            scores: {
+                [key: string]: components["schemas"]["ExperimentScore"];
+            };
+            /**
+             * Format: int64
+             * @description What was spent on it, in picodollars.
+             */
+            spent_picodollars: number;
+            /**
+             * Format: double
+             * @description What its calls cost on average in dollars, whether paid for here or before; null when no price is known.
+             */
+            cost_per_call_usd?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that half of the calls take at most.
+             */
+            latency_p50_ms?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that 95 of 100 take at most.
+             */
+            latency_p95_ms?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of a call's prompt on average.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of an answer on average.
+             */
+            output_tokens?: number | null;
+            /** @description Whether no other cell is at least as good, cheap and fast, and better in one of these, by the estimates as they are. */
+            on_front: boolean;
+            /**
+             * Format: double
+             * @description The p value against the best cell, corrected for all pairs of cells.
+             */
+            adjusted_p?: number | null;
+        };
+        /** @description Prompts, models, parameters and numbers of examples on a dataset, and what to look at. */
+        ExperimentDefinition: {
+            /** @description What the items are: a dataset as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            items?: null | components["schemas"]["ExperimentItems"];
+            /** @description Prompts to compare, each as `name`, `name@3` or `name@label`; 50 at most. */
+            prompts: string[];
+            /** @description Models to compare; each prompt's own when absent. */
+            models?: string[] | null;
+            /** @description Parameters of calls with the values to compare: `{"temperature": [0, 0.7]}`. */
+            parameters?: {
+                [key: string]: unknown[];
+            } | null;
+            /** @description Numbers of examples to compare; what each prompt itself says when absent. */
+            shots?: number[] | null;
+            examples?: null | components["schemas"]["ExperimentExamples"];
+            /** @description From which column a variable of prompts gets its value, where the names differ. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Format: int32
+             * @description How often each cell answers each item; once when absent.
+             */
+            repeats?: number | null;
+            search?: null | components["schemas"]["ExperimentSearch"];
+            /** @description What to look at, 16 at most. */
+            scorers: components["schemas"]["ExperimentScorer"][];
+            /** @description The scorer that cells are ranked by; the first when absent. */
+            metric?: string | null;
+            /** @description Whether a call that failed counts as a score of 0 where scores are shares of which more is better; true when absent. */
+            count_failures_as_zero?: boolean | null;
+            /** @description Whether an answer to the same call is taken from an earlier experiment of the project; true when absent. */
+            cache?: boolean | null;
+            /** @description Calls under way at once, 64 at most; 4 when absent. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description Where examples come from for prompts that bring none. */
+        ExperimentExamples: {
+            /** @description A dataset; rows of the experiment's own that are no items when absent. */
+            dataset?: string | null;
+            /**
+             * Format: int64
+             * @description What the draw follows from; 0 when absent.
+             */
+            seed?: number | null;
+        };
+        /** @description An item with what cells answered. */
+        ExperimentItem: {
+            /**
+             * Format: int64
+             * @description The row's place in the dataset, from 0.
+             */
+            item: number;
+            /** @description The row's identifier. */
+            row_id: string;
+            /** @description The row's values. */
+            values: Record<string, never>;
+            /** @description What it should be answered; any of them will do. */
+            references: string[];
+            /** @description The answers, in the order of the cells and repeats. */
+            answers: components["schemas"]["ExperimentAnswer"][];
+        };
+        /** @description A page of items. */
+        ExperimentItemPage: {
+            /** @description The items. */
+            data: components["schemas"]["ExperimentItem"][];
+            /** @description How many there are on all pages. */
+            total: number;
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description Which rows of the dataset are items. */
+        ExperimentItems: {
+            /** @description How many, drawn at random, 10,000 at most; all when absent. */
+            limit?: number | null;
+            /**
+             * Format: int64
+             * @description What the draw and the order follow from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description How many of those drawn first are left out; none when absent. */
+            skip?: number | null;
+        };
+        /** @description Experiments. */
+        ExperimentList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Experiment"][];
+        };
+        /** @description What came of an experiment so far. */
+        ExperimentReport: {
+            /** @description The scorer that cells are ranked by. */
+            metric: string;
+            /** @description Items that are asked about. */
+            items: number;
+            /** @description Answers that are there. */
+            answers: number;
+            /** @description Calls that failed. */
+            failed: number;
+            /** @description Answers that were taken from earlier experiments. */
+            cached: number;
+            /**
+             * Format: int64
+             * @description What was spent, in picodollars.
+             */
+            spent_picodollars: number;
+            /**
+             * Format: int64
+             * @description Tokens in and out that were paid for.
+             */
+            tokens: number;
+            /** @description The cell with the best mean. */
+            best?: string | null;
+            /** @description The cell that is told apart from all others; null when there is none. */
+            winner?: string | null;
+            /** @description Cells that are not told apart from the best, which is the first. */
+            not_told_apart: string[];
+            /** @description The same in a sentence. */
+            sentence: string;
+            /** @description Of a halving search: on how many items cells were chosen. Statistics are made of the other items only. */
+            chosen_on?: number | null;
+            /** @description Each cell. */
+            cells: components["schemas"]["ExperimentCell"][];
+        };
+        /** @description One score of a cell. */
+        ExperimentScore: {
+            /**
+             * Format: double
+             * @description The mean over items.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description Items that have a score. */
+            items: number;
+            /** @description Answers that have none. */
+            missing: number;
+            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description Which way is better: `higher` or `lower`. */
+            better: string;
+        };
+        /** @description What is looked at. Each kind has options of its own. */
+        ExperimentScorer: {
+            /** @description `exact_match`, `contains`, `token_f1`, `number_match`, `regex`, `json_schema`, `length`, `latency` or `cost`. */
+            kind: string;
+            /** @description What the score is called; its kind when absent. */
+            name?: string | null;
+            /** @description Of `exact_match` and `contains`: upper and lower case are the same. */
+            ignore_case?: boolean | null;
+            /** @description Of these: ASCII punctuation is left out. */
+            ignore_punctuation?: boolean | null;
+            /** @description Of these: `a`, `an` and `the` are left out. */
+            ignore_articles?: boolean | null;
+            /** @description Of these: white space of any kind and length is one space. */
+            ignore_white_space?: boolean | null;
+            /** @description Of these, `token_f1` and `number_match`: a pattern; of its last match the first group counts, or all of it. */
+            extract?: string | null;
+            /**
+             * Format: double
+             * @description Of `number_match`: how far numbers may be apart.
+             */
+            tolerance?: number | null;
+            /**
+             * Format: double
+             * @description Of `number_match`: how far, as a share of the reference.
+             */
+            relative_tolerance?: number | null;
+            /** @description Of `regex`: the pattern. */
+            pattern?: string | null;
+            /** @description Of `json_schema`: the schema. */
+            schema?: unknown;
+            /** @description Of `json_schema`: whether the JSON may stand in a fenced block of Markdown. */
+            allow_fence?: boolean | null;
+            /** @description Of `length`: `characters`, `words` or `tokens`. */
+            unit?: string | null;
+            /** @description Of `length`: `lower` or `higher`. */
+            better?: string | null;
+        };
+        /** @description Which cells are tried. */
+        ExperimentSearch: {
+            /** @description `grid`: all; `random`: some, drawn at random; `halving`: all on a few items, the better part on more, and so on. */
+            kind: string;
+            /** @description Of `random`: how many. */
+            cells?: number | null;
+            /**
+             * Format: int64
+             * @description Of `random`: what the draw follows from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description Of `halving`: items of the first rung. */
+            first_items?: number | null;
+            /** @description Of `halving`: a rung keeps one cell in this many, and has this many times the items; 3 when absent. */
+            factor?: number | null;
+        };
+        /** @description A version in a list. */
+        ExperimentVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description Versions of an experiment. */
+        ExperimentVersionList: {
+            /** @description The versions. */
+            data: components["schemas"]["ExperimentVersion"][];
+        };
+        /** @description A version of an experiment with what came of it. */
+        ExperimentWithReport: components["schemas"]["Experiment"] & {
+            /** @description What came of it so far. */
+            report: components["schemas"]["ExperimentReport"];
         };
         /** @description Calls that went wrong in one way. */
         FailureCount: {
@@ -3486,6 +4662,84 @@ export interface components {
              */
             for_s?: number | null;
         };
+        /** @description Recorded calls to be added: those that a filter wants, or those that are named. */
+        NewDatasetCalls: {
+            /** @description The filters of `GET /api/v1/traces`, without its pages. Calls of language models, unless `kind` or `calls` says otherwise. */
+            filter?: Record<string, never> | null;
+            /** @description Of those that the filter wants the newest, at most so many of 10,000 at most; 1,000 when absent. */
+            limit?: number | null;
+            /** @description Spans that are named, 1,000 at most. */
+            spans?: components["schemas"]["SpanPlace"][];
+        };
+        /** @description A file that was uploaded. */
+        NewDatasetFile: {
+            /**
+             * Format: uuid
+             * @description The upload.
+             */
+            upload: string;
+            /** @description Its path within the folder that it comes from, or its name. */
+            path: string;
+            /**
+             * Format: int64
+             * @description How large it is: one that did not come whole is not imported.
+             */
+            bytes?: number | null;
+        };
+        /** @description Files to be imported, and how. */
+        NewDatasetImport: {
+            /** @description The files, each of which was uploaded. */
+            files: components["schemas"]["NewDatasetFile"][];
+            /** @description `jsonl`, `json`, `csv` or `parquet`; told by each file's name and beginning when absent. */
+            format?: string | null;
+            /** @description The field of a JSON document that holds the rows; the first array of objects when absent. */
+            field?: string | null;
+            /** @description The README of a folder of the Hugging Face hub: its front matter tells which files are which split. */
+            readme?: string | null;
+            /** @description The configuration of such a folder. */
+            config?: string | null;
+            /** @description Only the files of this split. When there are several, rows get a column `split`. */
+            split?: string | null;
+            /** @description What columns are for: `{"question": "input"}`. Guessed from their names for those that are not told. */
+            roles?: Record<string, never>;
+            /** @description What columns hold: `{"score": "number"}`. Found out for those that are not told. */
+            types?: Record<string, never>;
+            /** @description Whether bad rows are left out; otherwise one is enough that nothing is imported. */
+            skip_bad?: boolean;
+        };
+        /** @description A part of a dataset. */
+        NewDatasetPart: {
+            /** @description Its name, as `train`. */
+            name: string;
+            /**
+             * Format: double
+             * @description How much of the dataset it is; the fractions of all parts are 1 together at most.
+             */
+            fraction: number;
+            /** @description The dataset that it becomes a version of; the names of the dataset and of the part with a hyphen when absent. */
+            dataset?: string | null;
+        };
+        /** @description How a version is to be split. */
+        NewDatasetSplit: {
+            /** @description The version: a number or a label; the latest when absent. */
+            version?: string | null;
+            /** @description The parts. */
+            parts: components["schemas"]["NewDatasetPart"][];
+            /**
+             * Format: int64
+             * @description Other seeds give other parts.
+             */
+            seed?: number;
+            /** @description A column: rows with the same value in it stay together. */
+            group?: string | null;
+        };
+        /** @description An experiment to be made. */
+        NewExperiment: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it does. */
+            definition: components["schemas"]["ExperimentDefinition"];
+        };
         /** @description Records to be imported. */
         NewImport: {
             /** @description `langfuse`, `phoenix` or `jsonl`; when absent, each record is known by the names of its fields. */
@@ -3720,6 +4974,14 @@ export interface components {
             created: number;
             /** @description Who serves it. */
             owned_by: string;
+        };
+        /** @description A search that has begun. */
+        Optimising: {
+            /**
+             * Format: uuid
+             * @description Its job, whose result tells what was found and which experiment judges it.
+             */
+            job: string;
         };
         /** @description A span of an outline. What it has none of is absent. */
         OutlineSpan: {
@@ -4111,6 +5373,49 @@ export interface components {
             /** @description In place of both: the variable of type `messages` whose messages stand here, or `examples`. */
             placeholder?: string | null;
         };
+        /** @description What is to be improved, and how. */
+        PromptOptimisation: {
+            /** @description The dataset, as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            items?: null | components["schemas"]["ExperimentItems"];
+            /** @description The prompt to be improved, as `name`, `name@3` or `name@label`. */
+            prompt: string;
+            /** @description The model that is asked; the prompt's own when absent. */
+            model?: string | null;
+            /** @description Parameters of its calls. */
+            parameters?: Record<string, never> | null;
+            /** @description From which column a variable gets its value, where the names differ. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+            /** @description What is to become better: a share of which more is better. */
+            scorer: components["schemas"]["ExperimentScorer"];
+            /**
+             * Format: double
+             * @description The share of the rows that the search never sees, between 0.1 and 0.8; 0.4 when absent.
+             */
+            held_out?: number | null;
+            /** @description How many combinations are tried, 50 at most; 10 when absent. */
+            trials?: number | null;
+            /** @description Examples that a combination shows at most, 16 at most; 4 when absent. */
+            demonstrations?: number | null;
+            /** @description The model whose right answers are shown; the one that is asked when absent. */
+            teacher?: string | null;
+            /** @description The model that proposes instructions; none are proposed when absent. */
+            proposer?: string | null;
+            /** @description How many it proposes, 20 at most; 4 when absent. */
+            instructions?: number | null;
+            /** @description The prompt that the best combination becomes a version of; the prompt's name with `-optimised` when absent. */
+            save_as?: string | null;
+            /**
+             * Format: int64
+             * @description What draws and parting follow from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description Calls under way at once; 4 when absent. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
         /** @description A value that a prompt takes. */
         PromptVariable: {
             /** @description Its name in the templates. */
@@ -4331,6 +5636,17 @@ export interface components {
             /** @description `text`, `json_object` or `json_schema`. */
             type: string;
             json_schema?: null | components["schemas"]["JsonSchema"];
+        };
+        /** @description How an experiment goes on. */
+        ResumeExperiment: {
+            /**
+             * Format: int32
+             * @description The version; the latest when absent.
+             */
+            version?: number | null;
+            /** @description Whether calls that failed are made again; false when absent. */
+            retry_failed?: boolean | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
         };
         /** @description How long the rows of one table are kept. */
         Retention: {
@@ -4694,6 +6010,13 @@ export interface components {
             /** @description Whatever else is known. */
             attributes: Record<string, never>;
         };
+        /** @description Where a span is. */
+        SpanPlace: {
+            /** @description Its trace. */
+            trace_id: string;
+            /** @description The span. */
+            span_id: string;
+        };
         /** @description The answer as JSON. */
         SqlAnswer: {
             /** @description The columns, in order. */
@@ -4917,6 +6240,19 @@ export interface components {
              * @description What all spans whose price is known cost, in picodollars.
              */
             cost_picodollars: number;
+        };
+        /** @description A file on its way in. */
+        Upload: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description How many bytes have come.
+             */
+            bytes: number;
         };
         /** @description How many tokens a call took. */
         Usage: {
@@ -7889,6 +9225,285 @@ export interface operations {
             };
         };
     };
+    listExperiments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getExperiment: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 100 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compareCells: {
+        parameters: {
+            query: {
+                /** @description A cell, by identifier or label. */
+                a: string;
+                /** @description The cell that is held against it. */
+                b: string;
+                /** @description Whether these two were to be compared before anything was seen; false when absent. */
+                planned?: boolean | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One comparison a score */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentItems: {
+        parameters: {
+            query?: {
+                /** @description Whose answers: identifiers of cells, separated by commas, 20 at most; those of the first 20 cells when absent. */
+                cells?: string | null;
+                /** @description Only items on which these cells differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    optimisePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptOptimisation"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Optimising"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listAlerts: {
         parameters: {
             query?: never;
@@ -8504,6 +10119,624 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDatasetVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version, and where it comes from */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetRows: {
+        parameters: {
+            query?: {
+                /** @description The place of the first, from 0. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description Only rows with this text in any column, whatever its case. */
+                search?: string | null;
+                /** @description With `value`: only rows with this value in this column. */
+                column?: string | null;
+                /** @description See `column`; numbers and other values as their JSON text. */
+                value?: string | null;
+                /** @description Only the rows with these identifiers, separated by commas. */
+                ids?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRowList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportDataset: {
+        parameters: {
+            query?: {
+                /** @description `jsonl`, `csv` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows; with `format` as text/csv or application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffDataset: {
+        parameters: {
+            query?: {
+                /** @description The earlier version: a number or a label; the one before `to` when absent. */
+                from?: string | null;
+                /** @description The later version; the latest when absent. */
+                to?: string | null;
+                /** @description Only rows that were `added`, `removed` or `changed`. */
+                change?: string | null;
+                /** @description How many of these rows are passed over. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows differ, and some of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetImport"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the version, the rows, and what was guessed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeDatasetRows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetRowChanges"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addTracesToDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetCalls"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    splitDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetSplit"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the parts */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    beginUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The upload */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The upload */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    continueUpload: {
+        parameters: {
+            query: {
+                /** @description How many bytes came before it. */
+                offset: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The upload with all its pieces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
