@@ -160,8 +160,8 @@ fn show(context: &Context, found: &Value) -> Result<(), Error> {
 
 /// A score with its interval, in its unit.
 fn score(score: &Value) -> String {
-    let scale = if score["unit"] == "share" { 100.0 } else { 1.0 };
-    let part = |name: &str| score[name].as_f64().map_or("?".to_owned(), |value| digits(value * scale));
+    let shown = |value: f64| if score["unit"] == "share" { format!("{:.1}", value * 100.0) } else { digits(value) };
+    let part = |name: &str| score[name].as_f64().map_or("?".to_owned(), shown);
     match score["mean"].is_null() {
         true => "–".to_owned(),
         false => format!("{} [{}, {}]", part("mean"), part("low"), part("high")),
