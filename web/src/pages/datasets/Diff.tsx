@@ -10,7 +10,7 @@ import { count } from "../../lib/format";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { type Column, VirtualTable } from "../../parts/VirtualTable";
 import { type Detail, diffQuery, type Difference, type Version } from "./ask";
-import { line, widthOf } from "./values";
+import { line, valueOf, widthOf } from "./values";
 
 const COLOURS: Record<string, string> = { added: "teal", removed: "red", changed: "yellow" };
 const CHANGES = ["all", "added", "removed", "changed"];
@@ -59,7 +59,7 @@ function columnsOf(version: Version, changes: readonly Schemas["DatasetColumnCha
 
 /** The value; of one that changed, what it was and what it is. */
 function Side({ row, column }: { row: Difference; column: string }) {
-  const [before, after] = [line(row.before?.values[column]), line(row.after?.values[column])];
+  const [before, after] = [line(valueOf(row.before, column)), line(valueOf(row.after, column))];
   if (row.change === "removed") return <del className="dataset-before">{before}</del>;
   if (!row.columns.includes(column)) return <span title={after}>{after}</span>;
   return <span title={`${before} → ${after}`}><del className="dataset-before">{before}</del> <ins className="dataset-after">{after}</ins></span>;

@@ -9,7 +9,7 @@ import { JsonTree } from "../../parts/JsonTree";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { type Column, VirtualTable } from "../../parts/VirtualTable";
 import { MOST_ROWS, type Row, rowsQuery, searchQuery, type Version } from "./ask";
-import { line, widthOf } from "./values";
+import { line, valueOf, widthOf } from "./values";
 
 /** While somebody types, the server is not asked for every letter. */
 const TYPING_MS = 300;
@@ -63,7 +63,7 @@ function Cell({ name, version, place, column }: { name: string; version: string;
   const asked = useQuery(rowsQuery(name, version, place));
   if (asked.isError) return <span className="failed">not read</span>;
   const row = asked.data?.data[place - (asked.data.data[0]?.index ?? 0)];
-  const text = line(row?.values[column]);
+  const text = line(valueOf(row, column));
   return <span title={text}>{row === undefined ? "…" : text}</span>;
 }
 
@@ -76,7 +76,7 @@ function FoundRows({ name, version, search, opened, open }: Shown & { search: st
   if (rows.length === 0 && hasNextPage && !isFetchingNextPage && !asked.isError) void fetchNextPage();
   const columns: Column<Row>[] = [
     { key: "#", title: "#", width: "80px", numeric: true, cell: (row) => row.index.toLocaleString("en-US") },
-    ...version.columns.map((column): Column<Row> => ({ key: column.name, title: `${column.name} · ${column.role}`, width: widthOf(column.type), cell: (row) => line(row.values[column.name]) })),
+    ...version.columns.map((column): Column<Row> => ({ key: column.name, title: `${column.name} · ${column.role}`, width: widthOf(column.type), cell: (row) => line(valueOf(row, column.name)) })),
   ];
   if (asked.isError) return <Failed error={asked.error} retry={() => void asked.refetch()} />;
   if (rows.length === 0) return asked.isPending || hasNextPage ? <Waiting what="Looking for rows" /> : <Empty title="No such row">No row has that text.</Empty>;
@@ -95,7 +95,7 @@ function RowPanel({ row, version, close }: { row: Row; version: Version; close: 
       {version.columns.map((column) => (
         <section key={column.name} className="below">
           <Text size="xs" c="dimmed">{column.name} · {column.role}</Text>
-          <Value value={row.values[column.name]} label={column.name} />
+          <Value value={valueOf(row, column.name)} label={column.name} />
         </section>
       ))}
     </aside>

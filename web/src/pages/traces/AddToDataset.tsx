@@ -31,7 +31,7 @@ function Add() {
   const [limit, setLimit] = useState<number | string>(USUAL_CALLS);
   const name = typed.trim().replaceAll(/\s+/g, "-");
   const add = useMutation({
-    mutationFn: () => take(api.POST("/api/v1/datasets/{name}/traces", { params: { path: { name } }, body: { filter: callFilter(params), limit: Number(limit) || USUAL_CALLS, spans: [] } })),
+    mutationFn: () => take(api.POST("/api/v1/datasets/{name}/traces", { params: { path: { name } }, body: { filter: callFilter(params) as Record<string, never>, limit: Number(limit) || USUAL_CALLS, spans: [] } })),
     onSuccess: () => queries.invalidateQueries({ queryKey: DATASETS }),
   });
   const submit = (event: FormEvent) => {
