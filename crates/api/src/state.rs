@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::attempts::Attempts;
 use crate::authentication;
 use crate::error::{Error, Result};
-use crate::examples::Embedded;
+use crate::examples::Kept;
 
 /// The state of every handler; one pointer to clone.
 pub(crate) type Shared = Arc<Surface>;
@@ -23,8 +23,8 @@ pub(crate) struct Surface {
     pub attempts: Attempts,
     /// Which version of a prompt is meant, from memory.
     pub prompts: Prompts,
-    /// Vectors of few-shot examples.
-    pub embedded: Embedded,
+    /// Few-shot examples and their vectors.
+    pub examples: Kept,
     /// The name of the cookie of browsers that are signed in here.
     pub cookie: String,
     pub started: Instant,
@@ -45,7 +45,7 @@ impl Surface {
         Arc::new(Self {
             cookie: authentication::cookie_name(&app.catalog),
             prompts: Prompts::new(app.catalog.clone()),
-            embedded: Embedded::default(),
+            examples: Kept::default(),
             app,
             lifecycle: Lifecycle::default(),
             attempts: Attempts::default(),
