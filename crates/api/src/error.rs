@@ -293,6 +293,33 @@ impl From<qd_alert::Error> for Error {
     }
 }
 
+impl From<qd_prompt::Error> for Error {
+    /// What is wrong with a prompt is told by the part of it; the rest is what the room below says.
+    fn from(error: qd_prompt::Error) -> Self {
+        use qd_prompt::Error as Prompt;
+        let message = error.to_string();
+        match error {
+            Prompt::Catalog(cause) => cause.into(),
+            Prompt::Stored { .. } => Self::encode(error),
+            Prompt::Definition { field, .. } => Self::parameter(format!("content.{field}"), "invalid_value", message),
+            Prompt::Template { place, .. } => Self::parameter(format!("content.{place}"), "invalid_template", message),
+            Prompt::Render { place, .. } => Self::parameter(format!("content.{place}"), "template_failed", message),
+            Prompt::Exhausted { place, .. } => Self::parameter(format!("content.{place}"), "template_limit", message),
+            Prompt::Example { place, .. } => {
+                Self::parameter(format!("content.examples.items[{place}]"), "invalid_value", message)
+            }
+            Prompt::Reference { .. } => Self::Parameter { message, param: None, code: Some("invalid_value") },
+            Prompt::Request { field, .. } => {
+                Self::Parameter { message, param: field.map(str::to_owned), code: Some("invalid_value") }
+            }
+            Prompt::MissingVariable { name, .. } => Self::parameter(name, "missing_variable", message),
+            Prompt::UnknownVariable { name, .. } => Self::parameter(name, "unknown_variable", message),
+            Prompt::WrongType { name, .. } => Self::parameter(name, "invalid_type", message),
+            Prompt::TooLarge { .. } => Self::Parameter { message, param: None, code: Some("too_large") },
+        }
+    }
+}
+
 impl IntoResponse for Error {
     /// An empty response that carries the error; the gate, which knows the request's id, renders it.
     fn into_response(self) -> Response {

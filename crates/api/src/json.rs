@@ -47,7 +47,7 @@ fn check_root(body: &[u8]) -> Result<()> {
 }
 
 /// Refuses JSON that nests too deeply, before any parser builds a tree of it. One pass, nothing allocated.
-fn check_depth(body: &[u8], limit: usize) -> Result<()> {
+pub(crate) fn check_depth(body: &[u8], limit: usize) -> Result<()> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in body {
         match (in_string, byte) {

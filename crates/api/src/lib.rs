@@ -5,7 +5,7 @@
 //! and the OpenAPI document cannot differ, and a route without a permission cannot be written.
 //!
 //! Reading order: [`config`] → [`app`](mod@app) → [`permission`] → [`route`] and `doc` → `gate` with `host`,
-//! `authentication`, `peer` and `attempts` → [`error`] → `extract`, `json`, `reply` and `sse` → [`openai`] → [`noun`] →
+//! `authentication`, `peer` and `attempts` → [`error`] → `extract`, `json`, `reply` and `sse` → `examples` → [`openai`] → [`noun`] →
 //! `console` → `grpc` → [`server`].
 //!
 //! What is deliberately absent: CORS. A page on the web cannot speak to this server; and what a browser sends by itself, its
@@ -29,6 +29,7 @@ mod state;
 
 pub mod error;
 
+mod examples;
 mod exposition;
 mod extract;
 mod json;

@@ -17,6 +17,7 @@ pub mod model_route;
 pub mod overview;
 pub mod price;
 pub mod project;
+pub mod prompt;
 pub mod provider;
 pub mod retention;
 pub mod score;

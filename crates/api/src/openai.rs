@@ -3,7 +3,7 @@
 //! A body is checked against OpenAI's documented types and ranges without being copied, and then handed to the gateway as
 //! the bytes it came as, so that fields we do not know reach the model that may know them.
 //!
-//! Reading order: [`shape`] → [`range`] → [`chat`] → [`completions`] → [`embeddings`] → [`call`] → [`models`].
+//! Reading order: [`shape`] → [`range`] → [`chat`] → [`completions`] → [`embeddings`] → `prompted` → [`call`] → [`models`].
 
 pub mod chat;
 pub mod completions;
@@ -12,4 +12,5 @@ pub mod models;
 pub mod shape;
 
 pub(crate) mod call;
+pub(crate) mod prompted;
 mod range;

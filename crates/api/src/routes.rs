@@ -28,6 +28,7 @@ pub fn table() -> Vec<Route> {
         noun::user::routes(),
         noun::score::routes(),
         noun::retention::routes(),
+        noun::prompt::routes(),
         noun::view::routes(),
         noun::alert::routes(),
         noun::sql::routes(),

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use qd_prompt::Prompts;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::attempts::Attempts;
 use crate::authentication;
 use crate::error::{Error, Result};
+use crate::examples::Embedded;
 
 /// The state of every handler; one pointer to clone.
 pub(crate) type Shared = Arc<Surface>;
@@ -19,6 +21,10 @@ pub(crate) struct Surface {
     pub app: App,
     pub lifecycle: Lifecycle,
     pub attempts: Attempts,
+    /// Which version of a prompt is meant, from memory.
+    pub prompts: Prompts,
+    /// Vectors of few-shot examples.
+    pub embedded: Embedded,
     /// The name of the cookie of browsers that are signed in here.
     pub cookie: String,
     pub started: Instant,
@@ -38,6 +44,8 @@ impl Surface {
     pub fn shared(app: App) -> Shared {
         Arc::new(Self {
             cookie: authentication::cookie_name(&app.catalog),
+            prompts: Prompts::new(app.catalog.clone()),
+            embedded: Embedded::default(),
             app,
             lifecycle: Lifecycle::default(),
             attempts: Attempts::default(),

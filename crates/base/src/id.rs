@@ -70,6 +70,11 @@ uuid_id!(
     "version id"
 );
 uuid_id!(
+    /// One comment on a version of an artifact.
+    CommentId,
+    "comment id"
+);
+uuid_id!(
     /// One sealed Parquet file of the lake.
     SegmentId,
     "segment id"

@@ -24,8 +24,8 @@ mod error;
 pub use error::Error;
 pub use hash::Sha256Hex;
 pub use id::{
-    AlertEventId, AlertId, JobId, KeyId, ProjectId, RequestId, ScoreId, SegmentId, SilenceId, SpanId, TraceId,
-    VersionId,
+    AlertEventId, AlertId, CommentId, JobId, KeyId, ProjectId, RequestId, ScoreId, SegmentId, SilenceId, SpanId,
+    TraceId, VersionId,
 };
 pub use money::Picodollars;
 pub use name::{AccountName, AlertName, ArtifactName, Label, ModelName, ProjectName, ProviderName, TableName, UserId};

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use qd_base::{ArtifactName, Label, ProjectId, Sha256Hex, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::column::{self, Columns, stored};
 use crate::database::{Tx, commit};
@@ -240,6 +241,7 @@ impl Catalog {
         lineage::insert(&mut tx, info.id, parents).await?;
         self.note_artifact(&mut tx, "create", &info, json!({ "number": info.number, "hash": hash })).await?;
         commit(tx, OPERATION).await?;
+        self.artifacts_changed();
         Ok(Version { info, content: content.to_vec() })
     }
 
@@ -357,8 +359,21 @@ impl Catalog {
         let last = last.filter(|last| last.removed.is_none()).ok_or_else(|| Error::not_found(kind.as_str(), name))?;
         crate::label::remove_all(&mut tx, project, kind, name).await?;
         forget_content(&mut tx, &last).await?;
+        crate::comment::remove_all(&mut tx, project, kind, name).await?;
         self.note_artifact(&mut tx, "remove", &last, json!({ "latest": last.number })).await?;
-        commit(tx, OPERATION).await
+        commit(tx, OPERATION).await?;
+        self.artifacts_changed();
+        Ok(())
+    }
+
+    /// A counter that grows with each change to an artifact or its [labels](crate::label), for who keeps them in memory:
+    /// it has grown before the change is acknowledged.
+    pub fn watch_artifacts(&self) -> watch::Receiver<u64> {
+        self.inner().artifacts_changed.subscribe()
+    }
+
+    pub(crate) fn artifacts_changed(&self) {
+        self.inner().artifacts_changed.send_modify(|changes| *changes += 1);
     }
 
     pub(crate) async fn note_artifact(

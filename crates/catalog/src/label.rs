@@ -53,7 +53,9 @@ impl Catalog {
         point(&mut tx, &target, label).await?;
         let detail = json!({ "label": label, "from": expected, "to": to });
         self.note_artifact(&mut tx, "label", &target, detail).await?;
-        commit(tx, OPERATION).await
+        commit(tx, OPERATION).await?;
+        self.artifacts_changed();
+        Ok(())
     }
 
     /// Takes a label away from the version where the caller believes it.
@@ -79,7 +81,9 @@ impl Catalog {
         delete(&mut tx, &target, label).await?;
         let detail = json!({ "label": label, "from": expected, "to": null });
         self.note_artifact(&mut tx, "label", &target, detail).await?;
-        commit(tx, OPERATION).await
+        commit(tx, OPERATION).await?;
+        self.artifacts_changed();
+        Ok(())
     }
 
     /// The labels of an artifact, by name.
@@ -101,6 +105,26 @@ impl Catalog {
             .map_err(Error::database("listing labels"))?;
         column::all(&rows, read)
     }
+
+    /// The labels of all artifacts of one kind, by the artifact's name and the label's.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Corrupt`] when they cannot be listed.
+    pub async fn labels_of_kind(
+        &self,
+        project: ProjectId,
+        kind: ArtifactKind,
+    ) -> Result<Vec<(ArtifactName, LabelRecord)>> {
+        let rows = sqlx::query(
+            "SELECT name, label, number, moved_ns FROM label WHERE project_id = $1 AND kind = $2 ORDER BY name, label",
+        )
+        .bind(project.to_string())
+        .bind(kind.as_str())
+        .fetch_all(self.db().readers())
+        .await
+        .map_err(Error::database("listing labels"))?;
+        column::all(&rows, |row| Ok((row.parsed("name")?, read(row)?)))
+    }
 }
 
 const LIST: &str =
@@ -117,7 +141,7 @@ async fn all(tx: &mut Tx, project: ProjectId, kind: ArtifactKind, name: &Artifac
     column::all(&rows, read)
 }
 
-async fn require_version(
+pub(crate) async fn require_version(
     tx: &mut Tx,
     project: ProjectId,
     kind: ArtifactKind,

@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) signals: broadcast::Sender<Signal>,
     pub(crate) routing_changed: watch::Sender<u64>,
     pub(crate) outbox_changed: watch::Sender<u64>,
+    pub(crate) artifacts_changed: watch::Sender<u64>,
     default_project: Project,
 }
 
@@ -81,6 +82,7 @@ impl Catalog {
             signals: broadcast::Sender::new(SIGNALS),
             routing_changed: watch::Sender::new(0),
             outbox_changed: watch::Sender::new(0),
+            artifacts_changed: watch::Sender::new(0),
             default_project,
         };
         Ok(Self { inner: Arc::new(inner), actor: None })

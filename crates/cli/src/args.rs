@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+mod prompt;
+pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
@@ -121,6 +123,9 @@ Examples:
     /// Model names of your own, each with the targets that may answer
     #[command(subcommand)]
     Route(Route),
+    /// What models are asked: templates in versions, labels, comparing, trying
+    #[command(subcommand)]
+    Prompt(Prompt),
     /// Recorded calls
     #[command(subcommand)]
     Trace(Trace),

@@ -13,6 +13,7 @@ pub mod job;
 pub mod key;
 pub mod model;
 pub mod openapi;
+pub mod prompt;
 pub mod provider;
 pub mod retention;
 pub mod route;

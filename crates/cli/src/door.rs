@@ -45,6 +45,8 @@ pub struct Door {
     way: Way,
     key: Option<Secret>,
     project: Option<String>,
+    /// The prompt that calls of models say.
+    prompt: Option<String>,
 }
 
 enum Way {
@@ -68,7 +70,7 @@ impl Door {
     /// A server that the person named.
     fn named(server: &Named, project: Option<String>) -> Result<Self, Error> {
         let way = Way::Socket { client: client(&server.url)?, base: server.url.clone() };
-        Ok(Self { way, key: server.key.clone(), project })
+        Ok(Self { way, key: server.key.clone(), project, prompt: None })
     }
 
     /// The server on the data folder only, for what makes no sense without one.
@@ -97,12 +99,17 @@ impl Door {
         }
         let base = Url::parse(&format!("http://{address}"))
             .map_err(|cause| Error::doing("reading the server's address", cause))?;
-        Ok(Self { way: Way::Socket { client: client(&base)?, base }, key: Some(token), project })
+        Ok(Self { way: Way::Socket { client: client(&base)?, base }, key: Some(token), project, prompt: None })
     }
 
     /// Acts in another project from now on.
     pub fn act_in(&mut self, project: Option<String>) {
         self.project = project;
+    }
+
+    /// Calls of models say this prompt from now on.
+    pub fn say(&mut self, prompt: &str) {
+        self.prompt = Some(prompt.to_owned());
     }
 
     async fn find(context: &Context) -> Result<Self, Error> {
@@ -115,6 +122,7 @@ impl Door {
                     key: Some(inside.token().clone()),
                     way: Way::Inside(inside),
                     project: context.project.clone(),
+                    prompt: None,
                 });
             }
             if let Some((running, token)) = lock::running(dir) {
@@ -231,6 +239,9 @@ impl Door {
         }
         if let Some(project) = &self.project {
             head = head.header("x-quarterdeck-project", project);
+        }
+        if let Some(prompt) = &self.prompt {
+            head = head.header("x-quarterdeck-prompt", prompt);
         }
         if !body.is_empty() {
             head = head.header(http::header::CONTENT_TYPE, "application/json");

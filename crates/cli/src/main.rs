@@ -69,6 +69,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Account(verb) => command::account::run(context, verb).await,
         Command::Provider(verb) => command::provider::run(context, verb).await,
         Command::Route(verb) => command::route::run(context, verb).await,
+        Command::Prompt(verb) => command::prompt::run(context, verb).await,
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Score(verb) => command::score::run(context, verb).await,
         Command::Budget(verb) => command::budget::run(context, verb).await,

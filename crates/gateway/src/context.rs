@@ -1,6 +1,6 @@
 //! Who calls, and in which trace: what the caller's edge knows about a call besides its body.
 
-use qd_base::{KeyId, ProjectId, ProjectName, RequestId};
+use qd_base::{ArtifactName, KeyId, ProjectId, ProjectName, RequestId};
 use qd_trace::TraceContext;
 
 /// Everything about a call that is not in its body.
@@ -26,6 +26,17 @@ pub struct CallContext {
     pub environment: Option<String>,
     /// The caller's own version.
     pub release: Option<String>,
+    /// The version of a prompt whose words the call says.
+    pub prompt: Option<PromptVersion>,
+}
+
+/// A version of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptVersion {
+    /// The prompt.
+    pub name: ArtifactName,
+    /// The version's number.
+    pub number: u32,
 }
 
 impl CallContext {
@@ -42,6 +53,7 @@ impl CallContext {
             tags: Vec::new(),
             environment: None,
             release: None,
+            prompt: None,
         }
     }
 }

@@ -46,6 +46,10 @@ pub(crate) fn span(mut exchange: Exchange, prices: &PriceTable) -> Span {
     span.tags = context.tags;
     span.environment = context.environment;
     span.release = context.release;
+    if let Some(prompt) = context.prompt {
+        span.prompt_name = Some(prompt.name.to_string());
+        span.prompt_version = Some(prompt.number);
+    }
     span.parameters = asked.parameters;
     span.input = asked.input;
     span.output = answer.output;

@@ -933,6 +933,175 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prompts, by name */
+        get: operations["listPrompts"];
+        put?: never;
+        /**
+         * Add a version to a prompt
+         * @description The prompt comes to be with its first version. Versions are never changed; when the content is that of the latest one, that is the answer and nothing is added.
+         */
+        post: operations["createPromptVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version of a prompt
+         * @description By label or by number; without either the version with the label 'production', and the latest when there is none. Answered from memory, with an ETag: with If-None-Match an unchanged version is answered with 304.
+         */
+        get: operations["getPrompt"];
+        put?: never;
+        post?: never;
+        /** Remove a prompt with all of its versions, labels and comments */
+        delete: operations["removePrompt"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a prompt, the newest first */
+        get: operations["listPromptVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How two versions of a prompt differ, as text */
+        get: operations["diffPrompt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The labels of a prompt */
+        get: operations["listPromptLabels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version of a prompt
+         * @description Calls that ask for the label get that version from then on. With 'expected', the version where the caller believes the label, or null for nowhere, it moves only from there: of several who move it at once one succeeds, and the others get 409.
+         */
+        put: operations["putPromptLabel"];
+        post?: never;
+        /** Take a label away from a prompt */
+        delete: operations["removePromptLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people say about a prompt's versions */
+        get: operations["listPromptComments"];
+        put?: never;
+        /** Say something about a version */
+        post: operations["createPromptComment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/comments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a comment */
+        delete: operations["removePromptComment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a prompt says with these values
+         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity.
+         */
+        post: operations["renderPrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/views": {
         parameters: {
             query?: never;
@@ -3351,6 +3520,25 @@ export interface components {
             /** @description Its name: 1 to 64 lower-case letters, digits, `-`, `_` and `.`. */
             name: string;
         };
+        /** @description Something to be said about a version. */
+        NewPromptComment: {
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+            /** @description What is said, of 16 KiB at most. */
+            text: string;
+        };
+        /** @description A version to be made. */
+        NewPromptVersion: {
+            /** @description The prompt's name. */
+            name: string;
+            /** @description What it says. */
+            content: components["schemas"]["PromptContent"];
+            /** @description Why, for those who look at the versions. */
+            message?: string | null;
+        };
         /** @description An upstream to be added. */
         NewProvider: {
             /** @description The name in `provider/model`. */
@@ -3747,6 +3935,256 @@ export interface components {
             /** @description The projects, by name. */
             data: components["schemas"]["Project"][];
         };
+        /** @description A prompt. */
+        Prompt: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The highest number of its versions.
+             */
+            latest: number;
+            /**
+             * Format: int64
+             * @description How many versions it has.
+             */
+            versions: number;
+            /** @description Its labels. */
+            labels: components["schemas"]["PromptLabel"][];
+            /**
+             * Format: date-time
+             * @description When its first version was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When its latest version was made.
+             */
+            updated: string;
+        };
+        /** @description What somebody said about a version. */
+        PromptComment: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+            /** @description Who said it. */
+            author: string;
+            /** @description What. */
+            text: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created: string;
+        };
+        /** @description Comments. */
+        PromptCommentList: {
+            /** @description The comments, the oldest first. */
+            data: components["schemas"]["PromptComment"][];
+        };
+        /** @description What a version says, of which values, to which model. */
+        PromptContent: {
+            /** @description `chat` has messages, `text` has a text; `chat` when absent. */
+            kind?: string | null;
+            /** @description Of a chat: its messages, 100 at most. */
+            messages?: components["schemas"]["PromptMessage"][] | null;
+            /** @description Of a text: its template. */
+            text?: string | null;
+            /** @description The values that it takes, 100 at most. Templates read what is declared only. */
+            variables?: components["schemas"]["PromptVariable"][] | null;
+            examples?: null | components["schemas"]["PromptExamples"];
+            /** @description The model that is asked when a request names none. */
+            model?: string | null;
+            /** @description `temperature`, `max_tokens` and what else a request may say, where it does not. */
+            parameters?: Record<string, never> | null;
+            /** @description Functions that the model may call, as a request has them. */
+            tools?: Record<string, never>[] | null;
+            /** @description Which of them, as a request has it. */
+            tool_choice?: unknown;
+            /** @description The form of the answer, as a request has it. */
+            response_format?: Record<string, never> | null;
+        };
+        /** @description How two versions differ. */
+        PromptDiff: {
+            /**
+             * Format: int32
+             * @description The number of the one.
+             */
+            from: number;
+            /**
+             * Format: int32
+             * @description The number of the other.
+             */
+            to: number;
+            /** @description The one as text. */
+            from_text: string;
+            /** @description The other as text. */
+            to_text: string;
+            /** @description The difference as `diff -u` writes it; empty when there is none. */
+            unified: string;
+        };
+        /** @description One question with its answer. */
+        PromptExample: {
+            /** @description The values of the variables that its template reads. */
+            variables?: Record<string, never> | null;
+            /** @description The answer. */
+            output: unknown;
+        };
+        /** @description Where examples go, how many, and which. */
+        PromptExamples: {
+            /**
+             * @description How one example is written: a text, for `{{ examples }}`, or messages, for the placeholder `examples`. It reads the
+             *     example's variables and `output`.
+             */
+            template: unknown;
+            /** @description How many at most, of 50 at most; all of `items` when absent. */
+            count?: number | null;
+            /** @description `fixed`, `random` or `similar`; `fixed` when absent. */
+            strategy?: string | null;
+            /**
+             * Format: int64
+             * @description Of `random`: the same seed chooses the same ones.
+             */
+            seed?: number | null;
+            /** @description Examples in the version itself. */
+            items?: components["schemas"]["PromptExample"][] | null;
+            /** @description Or the dataset that they come from: `name`, `name@label` or `name@3`. */
+            dataset?: string | null;
+            /** @description Of `similar`: the variable whose text is compared; all variables when absent. */
+            by?: string | null;
+            /** @description Of `similar`: the model of the embeddings. */
+            embedding_model?: string | null;
+            /** @description What stands between two examples that are text; an empty line when absent. */
+            separator?: string | null;
+        };
+        /** @description Where a label points. */
+        PromptLabel: {
+            /** @description The label. */
+            label: string;
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+            /**
+             * Format: date-time
+             * @description When it was moved there.
+             */
+            moved: string;
+        };
+        /** @description Labels. */
+        PromptLabelList: {
+            /** @description The labels, by name. */
+            data: components["schemas"]["PromptLabel"][];
+        };
+        /** @description Where a label is to point. */
+        PromptLabelMove: {
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+            /**
+             * Format: int32
+             * @description Where the label must be now, or null for nowhere; wherever it is when absent.
+             */
+            expected?: number | null;
+        };
+        /** @description Prompts. */
+        PromptList: {
+            /** @description The prompts, by name. */
+            data: components["schemas"]["Prompt"][];
+        };
+        /** @description A message with a role and a template, or the place of several. */
+        PromptMessage: {
+            /** @description `system`, `developer`, `user` or `assistant`. */
+            role?: string | null;
+            /** @description A Jinja template. */
+            content?: string | null;
+            /** @description In place of both: the variable of type `messages` whose messages stand here, or `examples`. */
+            placeholder?: string | null;
+        };
+        /** @description A value that a prompt takes. */
+        PromptVariable: {
+            /** @description Its name in the templates. */
+            name: string;
+            /** @description `string`, `number`, `integer`, `boolean`, `list`, `object`, `json` or `messages`; `string` when absent. */
+            type?: string | null;
+            /** @description Whether a call without it is refused; true when absent. */
+            required?: boolean | null;
+            /** @description What it is when nobody says. */
+            default?: unknown;
+            /** @description What it is for. */
+            description?: string | null;
+        };
+        /** @description A version of a prompt. */
+        PromptVersion: {
+            /** @description The prompt. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description The digest of its content. */
+            hash: string;
+            /** @description What it says. */
+            content: components["schemas"]["PromptContent"];
+            /** @description Why it was made. */
+            message?: string | null;
+            /** @description Who made it. */
+            author?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created: string;
+        };
+        /** @description One page of versions. */
+        PromptVersionList: {
+            /** @description The versions, the newest first. */
+            data: components["schemas"]["PromptVersionSummary"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A version without its content. */
+        PromptVersionSummary: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description The digest of its content. */
+            hash: string;
+            /** @description The labels that point at it. */
+            labels: string[];
+            /** @description Why it was made. */
+            message?: string | null;
+            /** @description Who made it. */
+            author?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created: string;
+        };
         /** @description An upstream. */
         Provider: {
             /** @description The name in `provider/model`. */
@@ -3821,6 +4259,44 @@ export interface components {
              * @description Disk space that is free again.
              */
             freed_bytes: number;
+        };
+        /** @description What is to be rendered. */
+        RenderPrompt: {
+            /** @description A number, a label or `latest`; as for fetching when absent. */
+            version?: string | null;
+            content?: null | components["schemas"]["PromptContent"];
+            /** @description A value for each variable. */
+            variables?: Record<string, never> | null;
+        };
+        /** @description What a prompt says. */
+        RenderedPrompt: {
+            /** @description The prompt. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The version; null for content that is not kept.
+             */
+            version?: number | null;
+            /** @description `chat` or `text`. */
+            kind: string;
+            /** @description Of a chat: the messages. */
+            messages?: Record<string, never>[] | null;
+            /** @description Of a text: the text. */
+            text?: string | null;
+            /** @description The model that the version names. */
+            model?: string | null;
+            /** @description The parameters that it names. */
+            parameters: Record<string, never>;
+            /** @description The tools that it names. */
+            tools: Record<string, never>[];
+            /** @description Which of them. */
+            tool_choice?: unknown;
+            /** @description The form of the answer. */
+            response_format?: Record<string, never> | null;
+            /** @description Characters of what is said. */
+            characters: number;
+            /** @description About how many tokens that is, at four characters each. */
+            estimated_tokens: number;
         };
         /** @description What calls took beyond the line, in milliseconds; below zero where they were quicker. Each within one percent. */
         Residuals: {
@@ -6876,6 +7352,438 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPrompts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createPromptVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptVersion"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPrompt: {
+        parameters: {
+            query?: {
+                /** @description The version that this label points at. */
+                label?: string | null;
+                /** @description The version of this number. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffPrompt: {
+        parameters: {
+            query: {
+                /** @description The older one: a number, a label or `latest`. */
+                from: string;
+                /** @description The newer one. */
+                to: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Both as text, and the difference as diff -u writes it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptLabels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putPromptLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptLabelMove"];
+            };
+        };
+        responses: {
+            /** @description The labels of the prompt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePromptLabel: {
+        parameters: {
+            query?: {
+                /** @description The version where the label must be now; wherever it is when absent. */
+                expected?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The labels of the prompt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptComments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comments, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptCommentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createPromptComment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptComment"];
+            };
+        };
+        responses: {
+            /** @description The comment */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptComment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePromptComment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renderPrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenderPrompt"];
+            };
+        };
+        responses: {
+            /** @description What is said, and what a call of a model would say besides */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderedPrompt"];
+                };
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {

@@ -11,10 +11,12 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use qd_base::id::RequestId;
-use qd_gateway::{Answer, CallContext, Endpoint, Served};
+use qd_gateway::{Answer, CallContext, Endpoint, PromptVersion, Served};
+use qd_prompt::Reference;
 
 use crate::error::{Error, Result};
 use crate::extract::ThisRequest;
+use crate::openai::prompted;
 use crate::permission::Caller;
 use crate::sse;
 use crate::state::{Shared, Surface};
@@ -26,7 +28,23 @@ const LABEL_CHARS: usize = 256;
 const MOST_TAGS: usize = 32;
 
 /// What the headers and the key say about a call.
-pub(crate) struct Calling(pub CallContext);
+pub(crate) struct Calling {
+    /// For the gateway.
+    pub context: CallContext,
+    /// The prompt that the call is to say.
+    pub prompt: Option<Reference>,
+}
+
+impl Calling {
+    /// The body to send on: the caller's own, or when a prompt is named, what is made of both. The context then names the
+    /// version.
+    pub async fn complete(&mut self, surface: &Shared, endpoint: Endpoint, body: Bytes) -> Result<Bytes> {
+        match self.prompt.take() {
+            Some(prompt) => prompted::complete(surface, &mut self.context, &prompt, endpoint, body).await,
+            None => Ok(body),
+        }
+    }
+}
 
 impl FromRequestParts<Shared> for Calling {
     type Rejection = Error;
@@ -34,7 +52,8 @@ impl FromRequestParts<Shared> for Calling {
     async fn from_request_parts(parts: &mut Parts, surface: &Shared) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, surface).await?;
         let Ok(ThisRequest(request)) = ThisRequest::from_request_parts(parts, surface).await;
-        Ok(Self(context(&caller, request, &parts.headers)))
+        let prompt = prompted::named(&parts.headers)?;
+        Ok(Self { context: context(&caller, request, &parts.headers), prompt })
     }
 }
 
@@ -51,6 +70,7 @@ fn context(caller: &Caller, request: RequestId, headers: &HeaderMap) -> CallCont
         tags: tags(headers),
         environment: label(headers, "x-quarterdeck-environment"),
         release: label(headers, "x-quarterdeck-release"),
+        prompt: None,
     }
 }
 
@@ -83,23 +103,23 @@ pub(crate) async fn answer(
     if streams {
         return answer_early(surface.clone(), context, endpoint, body).await;
     }
-    let request = context.request;
+    let (request, prompt) = (context.request, context.prompt.clone());
     let answered = surface.app.gateway.call(context, endpoint, body).await?;
-    Ok(respond(surface, request, answered))
+    Ok(names(respond(surface, request, answered), prompt.as_ref()))
 }
 
 /// As [`answer`], but a client of a stream that has waited for long gets its headers and a comment, so that nothing between
 /// us takes the connection for dead. What fails after that is an event, since the status has been sent.
 async fn answer_early(surface: Shared, context: CallContext, endpoint: Endpoint, body: Bytes) -> Result<Response> {
-    let request = context.request;
+    let (request, prompt) = (context.request, context.prompt.clone());
     let gateway = surface.app.gateway.clone();
     let mut call = Box::pin(async move { gateway.call(context, endpoint, body).await });
     match tokio::time::timeout(surface.app.config.limits.keep_alive(), &mut call).await {
-        Ok(answered) => Ok(respond(&surface, request, answered?)),
+        Ok(answered) => Ok(names(respond(&surface, request, answered?), prompt.as_ref())),
         Err(_) => {
             let late = stream::once(call).flat_map(move |answered| late_events(answered, request));
             let greeting = stream::once(future::ready(Bytes::from_static(b": waiting for the model\n\n")));
-            Ok(events(&surface, request, greeting.chain(late)))
+            Ok(names(events(&surface, request, greeting.chain(late)), prompt.as_ref()))
         }
     }
 }
@@ -130,6 +150,15 @@ fn respond(surface: &Surface, request: RequestId, answer: Answer) -> Response {
 fn told(mut response: Response, served: &Served) -> Response {
     if let Ok(trace) = HeaderValue::try_from(served.trace.to_string()) {
         response.headers_mut().insert(TRACE_ID, trace);
+    }
+    response
+}
+
+/// Which version of a prompt the call said.
+fn names(mut response: Response, prompt: Option<&PromptVersion>) -> Response {
+    let version = prompt.and_then(|prompt| HeaderValue::try_from(prompted::told(prompt)).ok());
+    if let Some(version) = version {
+        response.headers_mut().insert(HeaderName::from_static(prompted::PROMPT), version);
     }
     response
 }

@@ -28,17 +28,14 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::post("/v1/chat/completions", Permission::Scope(Scope::Infer), doc, create).of_inference()]
 }
 
-async fn create(
-    State(surface): State<Shared>,
-    Calling(context): Calling,
-    JsonBytes(body): JsonBytes,
-) -> Result<Response> {
+async fn create(State(surface): State<Shared>, mut calling: Calling, JsonBytes(body): JsonBytes) -> Result<Response> {
+    let body = calling.complete(&surface, Endpoint::Chat, body).await?;
     let streams = {
         let request: ChatRequest = json::read(&body, surface.app.config.limits.json_depth)?;
         request.check()?;
         request.stream.unwrap_or(false)
     };
-    call::answer(&surface, context, Endpoint::Chat, body, streams).await
+    call::answer(&surface, calling.context, Endpoint::Chat, body, streams).await
 }
 
 /// A conversation to be answered.

@@ -29,17 +29,14 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::post("/v1/completions", Permission::Scope(Scope::Infer), doc, create).of_inference()]
 }
 
-async fn create(
-    State(surface): State<Shared>,
-    Calling(context): Calling,
-    JsonBytes(body): JsonBytes,
-) -> Result<Response> {
+async fn create(State(surface): State<Shared>, mut calling: Calling, JsonBytes(body): JsonBytes) -> Result<Response> {
+    let body = calling.complete(&surface, Endpoint::Completions, body).await?;
     let streams = {
         let request: CompletionRequest = json::read(&body, surface.app.config.limits.json_depth)?;
         request.check()?;
         request.stream.unwrap_or(false)
     };
-    call::answer(&surface, context, Endpoint::Completions, body, streams).await
+    call::answer(&surface, calling.context, Endpoint::Completions, body, streams).await
 }
 
 /// The most prompts of one request.

@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn create(
     State(surface): State<Shared>,
-    Calling(context): Calling,
+    Calling { context, .. }: Calling,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response> {
     json::read::<EmbeddingRequest>(&body, surface.app.config.limits.json_depth)?.check()?;

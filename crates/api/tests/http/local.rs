@@ -17,7 +17,7 @@ fn models() -> PathBuf {
     folder
 }
 
-async fn house() -> House {
+pub async fn house() -> House {
     let house = House::open().await;
     let folder = models();
     house.models.add(&"tiny".parse().unwrap(), &folder.join("smollm2-135m-instruct-q4_1.gguf")).await.unwrap();

@@ -23,6 +23,7 @@ mod openapi;
 mod overview;
 mod prices;
 mod projects;
+mod prompts;
 mod providers;
 mod retention;
 mod routes;

@@ -1,7 +1,7 @@
 //! An OpenAI-compatible upstream that answers by the name of the model it is asked for.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -27,6 +27,8 @@ pub struct Stub {
 pub struct Shared {
     /// The last request: its headers as text and its body.
     pub last: parking::Slot,
+    /// Every request: its `traceparent` and its body.
+    pub all: Mutex<Vec<(String, Value)>>,
     /// Requests for models `held…` wait for one permit each, before they answer or between two events.
     pub held: Semaphore,
     /// How many requests for `held` are waiting.
@@ -61,6 +63,7 @@ impl Stub {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             last: parking::Slot::default(),
+            all: Mutex::default(),
             held: Semaphore::new(0),
             waiting: watch::Sender::new(0),
         });
@@ -92,7 +95,10 @@ impl Drop for Stub {
 
 fn read(shared: &Shared, headers: &http::HeaderMap, body: &Bytes) -> Value {
     shared.last.put(format!("{headers:?}"), String::from_utf8(body.to_vec()).unwrap());
-    serde_json::from_slice(body).unwrap()
+    let request: Value = serde_json::from_slice(body).unwrap();
+    let trace = headers.get("traceparent").map_or("", |value| value.to_str().unwrap());
+    shared.all.lock().unwrap().push((trace.to_owned(), request.clone()));
+    request
 }
 
 async fn wait(shared: &Shared) {

@@ -1,13 +1,14 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`].
+//! [`stats`], [`start`], [`crash`], [`keeping`], [`transfer`], [`prompts`].
 
 mod alerts;
 mod binary;
 mod commands;
 mod crash;
 mod keeping;
+mod prompts;
 mod start;
 mod stats;
 mod transfer;

@@ -1,0 +1,126 @@
+//! The few-shot examples of a call: out of the version itself, as they stand or by what is most like the values.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use qd_base::hash::Sha256Hex;
+use qd_base::id::ProjectId;
+use qd_gateway::{Answer, CallContext, Endpoint};
+use qd_prompt::{Example, Prompt, Slot, Strategy};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::state::Surface;
+
+/// The model of embeddings when the version names none: the embedded default.
+const USUAL_MODEL: &str = "all-minilm-l6-v2";
+/// Texts of one call for embeddings.
+const BATCH: usize = 256;
+/// Vectors that are kept; when there are more, all are made anew.
+const MAX_KEPT: usize = 20_000;
+
+/// Vectors of texts that were embedded before, by project, model and the text's digest.
+#[derive(Default)]
+pub(crate) struct Embedded {
+    vectors: Mutex<HashMap<Key, Arc<[f32]>>>,
+}
+
+type Key = (ProjectId, String, Sha256Hex);
+
+/// The examples that a prompt shows with these values.
+pub(crate) async fn of(
+    surface: &Surface,
+    context: &CallContext,
+    prompt: &Prompt,
+    values: &Map<String, Value>,
+) -> Result<Vec<Example>> {
+    let Some(slot) = prompt.needs_examples() else { return Ok(prompt.own_examples()) };
+    if slot.dataset.is_some() {
+        let message = "Invalid 'examples.dataset': examples of a dataset cannot be fetched here.";
+        return Err(Error::parameter("content.examples.dataset", "invalid_value", message));
+    }
+    match slot.strategy {
+        Strategy::Similar => similar(surface, context, slot, &slot.items, values).await,
+        Strategy::Fixed | Strategy::Random => Ok(slot.pick(&slot.items)),
+    }
+}
+
+/// The examples of `pool` that are most like the values.
+async fn similar(
+    surface: &Surface,
+    context: &CallContext,
+    slot: &Slot,
+    pool: &[Example],
+    values: &Map<String, Value>,
+) -> Result<Vec<Example>> {
+    let model = slot.embedding_model.as_deref().unwrap_or(USUAL_MODEL);
+    let mut texts: Vec<String> = pool.iter().map(|example| slot.compared(&example.variables)).collect();
+    texts.push(slot.compared(values));
+    let mut vectors = embed(surface, context, model, &texts).await?;
+    let asked = vectors.pop().unwrap_or_default();
+    Ok(slot.pick_similar(pool, &vectors, &asked))
+}
+
+/// The vector of each text, by calls through the gateway for those that are not known.
+async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+    let keys: Vec<Key> =
+        texts.iter().map(|text| (context.project, model.to_owned(), Sha256Hex::of(text.as_bytes()))).collect();
+    let mut known: HashMap<&Key, Arc<[f32]>> = {
+        let kept = surface.embedded.vectors.lock();
+        keys.iter().filter_map(|key| Some((key, kept.get(key)?.clone()))).collect()
+    };
+    let mut missing: Vec<(&Key, &str)> = Vec::new();
+    for (key, text) in keys.iter().zip(texts) {
+        if !known.contains_key(key) && missing.iter().all(|(other, _)| *other != key) {
+            missing.push((key, text));
+        }
+    }
+    for batch in missing.chunks(BATCH) {
+        let asked: Vec<&str> = batch.iter().map(|(_, text)| *text).collect();
+        let made = call(surface, context, model, &asked).await?;
+        let mut kept = surface.embedded.vectors.lock();
+        if kept.len() + batch.len() > MAX_KEPT {
+            kept.clear();
+        }
+        for ((key, _), vector) in batch.iter().zip(made) {
+            let vector: Arc<[f32]> = vector.into();
+            kept.insert((*key).clone(), vector.clone());
+            known.insert(key, vector);
+        }
+    }
+    Ok(keys.iter().map(|key| known.get(key).map(|vector| vector.to_vec()).unwrap_or_default()).collect())
+}
+
+/// One call for embeddings, as a caller of ours would make it: routed, priced and traced in the call's own trace.
+async fn call(surface: &Surface, context: &CallContext, model: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+    // A text without characters is refused by most models.
+    let input: Vec<&str> = texts.iter().map(|text| if text.is_empty() { " " } else { text }).collect();
+    let body = Bytes::from(json!({ "model": model, "input": input, "encoding_format": "float" }).to_string());
+    let Answer::Whole(reply) = surface.app.gateway.call(context.clone(), Endpoint::Embeddings, body).await? else {
+        return Err(unusable("it streamed"));
+    };
+    let list: Vectors = serde_json::from_slice(&reply.body).map_err(|cause| unusable(&cause.to_string()))?;
+    match list.data.len() == texts.len() {
+        true => Ok(list.data.into_iter().map(|one| one.embedding).collect()),
+        false => Err(unusable("it is not one vector for each text")),
+    }
+}
+
+fn unusable(why: &str) -> Error {
+    let message =
+        format!("the examples cannot be compared: the answer of the model of embeddings is not usable: {why}");
+    Error::Conflict { message }
+}
+
+#[derive(Deserialize)]
+struct Vectors {
+    data: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    embedding: Vec<f32>,
+}

@@ -1,0 +1,47 @@
+//! How good is this answer, and is the difference real?
+//!
+//! A [`Scorer`] looks at one [`Answer`] and gives a number with a direction, or says why there is none. Numbers of many
+//! items make a [`Column`]: its mean with an [`Interval`]. Two columns over the same items make a [`Comparison`]: the
+//! difference with its interval, a paired test, and a sentence. Many columns make a [`Ranking`]: a winner only when it
+//! is told apart from all others, and the [`pareto`] front of what can be had for what.
+//!
+//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`mod@column`] → [`interval`] →
+//! [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`].
+//!
+//! What is deliberately absent: models, tables and time. Whoever asks brings the answers; the same numbers and the same
+//! seed give the same result.
+
+pub mod score;
+pub mod scorer;
+
+pub mod f1;
+pub mod number;
+pub mod schema;
+pub mod text;
+
+pub mod column;
+pub mod holm;
+pub mod interval;
+pub mod paired;
+
+pub mod comparison;
+pub mod gate;
+pub mod pareto;
+pub mod ranking;
+
+mod error;
+mod random;
+#[cfg(test)]
+mod simulation;
+
+pub use column::Column;
+pub use comparison::{Comparison, Verdict};
+pub use error::Error;
+pub use gate::Gate;
+pub use interval::Interval;
+pub use ranking::Ranking;
+pub use score::{Answer, Direction, NoScore, Unit};
+pub use scorer::{Scorer, ScorerSpec, Scorers};
+
+/// What every call of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;

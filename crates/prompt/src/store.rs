@@ -1,0 +1,176 @@
+//! The versions of prompts that the catalog keeps, answered from memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use qd_base::ProjectId;
+use qd_catalog::{ArtifactKind, Catalog, VersionInfo, VersionRef};
+use tokio::sync::watch;
+
+use crate::reference::{Reference, USUAL_LABEL, Which};
+use crate::{Error, Prompt, Result};
+
+/// Answers that are kept in memory; when there are more, all are read anew.
+const MAX_KEPT: usize = 4096;
+
+/// A version with its content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Everything about it.
+    pub info: VersionInfo,
+    /// What it says.
+    pub prompt: Prompt,
+}
+
+/// Finds versions of prompts. Cheap to clone; all clones share what they know.
+#[derive(Clone)]
+pub struct Prompts {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    catalog: Catalog,
+    /// How often an artifact has changed: what was read before a change is not used after it.
+    changes: watch::Receiver<u64>,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The count of changes that the answers belong to.
+    as_of: u64,
+    answers: HashMap<(ProjectId, String), Arc<Stored>>,
+}
+
+impl Prompts {
+    /// The prompts of this catalog.
+    pub fn new(catalog: Catalog) -> Self {
+        let changes = catalog.watch_artifacts();
+        Self { inner: Arc::new(Inner { catalog, changes, known: RwLock::default() }) }
+    }
+
+    /// The version that `reference` means now. A label that has moved is seen at once: whoever moves one in this process
+    /// is told so only when answers from before are not used any more.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when there is none, [`Error::Stored`] when it cannot be read.
+    pub async fn get(&self, project: ProjectId, reference: &Reference) -> Result<Arc<Stored>> {
+        let key = (project, reference.to_string());
+        let now = *self.inner.changes.borrow();
+        if let Some(found) = self.inner.recall(now, &key) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.read(project, reference).await?);
+        self.inner.keep(now, key, &found);
+        Ok(found)
+    }
+
+    async fn read(&self, project: ProjectId, reference: &Reference) -> Result<Stored> {
+        let version = |which: VersionRef| async move {
+            self.inner.catalog.version(project, ArtifactKind::Prompt, &reference.name, &which).await
+        };
+        let found = match &reference.which {
+            Which::Named(which) => version(which.clone()).await?,
+            Which::Usual => match version(VersionRef::Label(USUAL_LABEL.parse().expect("it is a label"))).await {
+                Err(qd_catalog::Error::NotFound { .. }) => version(VersionRef::Latest).await?,
+                found => found?,
+            },
+        };
+        let prompt = serde_json::from_slice(&found.content).map_err(|cause| Error::Stored {
+            name: found.info.name.to_string(),
+            number: found.info.number,
+            cause,
+        })?;
+        Ok(Stored { info: found.info, prompt })
+    }
+}
+
+impl Inner {
+    fn recall(&self, now: u64, key: &(ProjectId, String)) -> Option<Arc<Stored>> {
+        let known = self.known.read();
+        known.answers.get(key).filter(|_| known.as_of == now).cloned()
+    }
+
+    /// Keeps an answer that was read when `now` changes had been made: a change since makes it useless.
+    fn keep(&self, now: u64, key: (ProjectId, String), found: &Arc<Stored>) {
+        let mut known = self.known.write();
+        if known.as_of > now {
+            return;
+        }
+        if known.as_of < now || known.answers.len() >= MAX_KEPT {
+            known.answers.clear();
+            known.as_of = now;
+        }
+        known.answers.insert(key, found.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qd_catalog::MasterKey;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn prompts() -> (Prompts, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(dir.path(), MasterKey::generate()).await.unwrap();
+        (Prompts::new(catalog), dir)
+    }
+
+    impl Prompts {
+        async fn put(&self, text: &str) -> u32 {
+            let content = Prompt::text(text, Vec::new()).to_content();
+            let catalog = &self.inner.catalog;
+            let project = catalog.default_project().id;
+            let name = "greeting".parse().unwrap();
+            let put = catalog.put_version(project, ArtifactKind::Prompt, &name, &content, json!({}), &[]).await;
+            put.unwrap().info.number
+        }
+
+        async fn label(&self, from: Option<u32>, to: u32) {
+            let catalog = &self.inner.catalog;
+            let project = catalog.default_project().id;
+            let (name, label) = ("greeting".parse().unwrap(), "production".parse().unwrap());
+            catalog.set_label(project, ArtifactKind::Prompt, &name, &label, from, to).await.unwrap();
+        }
+
+        async fn found(&self, reference: &str) -> Option<u32> {
+            let project = self.inner.catalog.default_project().id;
+            let found = self.get(project, &reference.parse().unwrap()).await;
+            found.ok().map(|stored| stored.info.number)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bare_name_means_production_and_without_it_the_latest() {
+        let (prompts, _dir) = prompts().await;
+        assert_eq!(prompts.found("greeting").await, None);
+        prompts.put("one").await;
+        prompts.put("two").await;
+        assert_eq!(prompts.found("greeting").await, Some(2));
+        prompts.label(None, 1).await;
+        assert_eq!(prompts.found("greeting").await, Some(1));
+        assert_eq!(prompts.found("greeting@latest").await, Some(2));
+        assert_eq!(prompts.found("greeting@2").await, Some(2));
+        assert_eq!(prompts.found("greeting@3").await, None);
+        assert_eq!(prompts.found("greeting@staging").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_at_once_and_without_one_nothing_is_read() {
+        let (prompts, _dir) = prompts().await;
+        let project = prompts.inner.catalog.default_project().id;
+        prompts.put("one").await;
+        prompts.label(None, 1).await;
+        let reference = "greeting@production".parse().unwrap();
+        let first = prompts.get(project, &reference).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &prompts.get(project, &reference).await.unwrap()), "it is answered from memory");
+        prompts.put("two").await;
+        prompts.label(Some(1), 2).await;
+        assert_eq!(prompts.get(project, &reference).await.unwrap().info.number, 2);
+        prompts.inner.catalog.remove_artifact(project, ArtifactKind::Prompt, &reference.name).await.unwrap();
+        assert!(prompts.get(project, &reference).await.is_err());
+    }
+}
