@@ -14,13 +14,13 @@ use qd_catalog::{Catalog, NewStaged};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::Error;
 use crate::codec;
 use crate::core::Core;
 use crate::engine::Engine;
 use crate::health::Health;
 use crate::queue::{Ack, Pending};
 use crate::tables::Tables;
-use crate::Error;
 
 /// Groups smaller than this are encoded where they are collected: handing them to another thread takes longer.
 const ENCODE_INLINE_BYTES: usize = 32 << 10;

@@ -23,19 +23,19 @@ use futures::stream;
 
 use crate::TableSpec;
 
-/// A plan that reads staged batches in this many partitions, the newest first. Rows that no filter would let pass may be
-/// left out.
+/// A plan that reads staged batches in so many partitions, the newest first. Rows that do not pass the filter are left out.
 pub(crate) fn scan(
     spec: &Arc<TableSpec>,
     batches: &[RecordBatch],
     schema: &SchemaRef,
-    filter: Option<Arc<Filter>>,
+    filter: Option<Filter>,
     partitions: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let reading = Arc::new(Reading { spec: Arc::clone(spec), schema: Arc::clone(schema), filter });
     let partitions = partitions.clamp(1, batches.len().max(1));
     let part = |first: usize| -> Arc<dyn PartitionStream> {
         let batches = batches.iter().rev().skip(first).step_by(partitions).cloned().collect();
-        Arc::new(Part { spec: Arc::clone(spec), schema: Arc::clone(schema), batches, filter: filter.clone() })
+        Arc::new(Part { reading: Arc::clone(&reading), batches })
     };
     let parts = (0..partitions).map(part).collect();
     Ok(Arc::new(StreamingTableExec::try_new(Arc::clone(schema), parts, None, [], false, None)?))
@@ -50,14 +50,14 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// All of these filters over rows of `schema`; none when there are none.
-    pub fn of(state: &dyn Session, filters: &[Expr], schema: &SchemaRef) -> Result<Option<Arc<Self>>> {
+    pub fn of(state: &dyn Session, filters: &[Expr], schema: &SchemaRef) -> Result<Option<Self>> {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
         let named = filter.column_refs().into_iter().map(|column| schema.index_of(column.name()));
         let mut columns = named.collect::<std::result::Result<Vec<_>, _>>()?;
         columns.sort_unstable();
         let schema = Arc::new(schema.project(&columns)?);
         let passes = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&schema))?)?;
-        Ok(Some(Arc::new(Self { schema, passes })))
+        Ok(Some(Self { schema, passes }))
     }
 
     /// The rows that pass, in the columns of `schema`; their types are still those of the batch.
@@ -73,16 +73,15 @@ impl Filter {
     }
 }
 
-/// Staged batches that one partition reads.
+/// What all partitions of a scan do with their batches.
 #[derive(Debug)]
-struct Part {
+struct Reading {
     spec: Arc<TableSpec>,
     schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-    filter: Option<Arc<Filter>>,
+    filter: Option<Filter>,
 }
 
-impl Part {
+impl Reading {
     fn read(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let passing = match &self.filter {
             Some(filter) => filter.of_batch(&self.spec, batch, &self.schema)?,
@@ -92,20 +91,22 @@ impl Part {
     }
 }
 
+/// Staged batches that one partition reads.
+#[derive(Debug)]
+struct Part {
+    reading: Arc<Reading>,
+    batches: Vec<RecordBatch>,
+}
+
 impl PartitionStream for Part {
     fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.reading.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let part = Self {
-            spec: Arc::clone(&self.spec),
-            schema: Arc::clone(&self.schema),
-            batches: Vec::new(),
-            filter: self.filter.clone(),
-        };
-        let batches = self.batches.clone().into_iter().map(move |batch| part.read(&batch));
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream::iter(batches)))
+        let reading = Arc::clone(&self.reading);
+        let batches = self.batches.clone().into_iter().map(move |batch| reading.read(&batch));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(self.schema()), stream::iter(batches)))
     }
 }
 
