@@ -359,6 +359,76 @@ async function aBudget(page, counted) {
   assert.deepEqual((await counted.api("/api/v1/budgets")).data, []);
 }
 
+test("a prompt is written, tried, saved, changed, compared, labelled, and its calls are counted", async () => {
+  const { page, faults } = await openPage(browser, house);
+  await signIn(page, house);
+  await page.keyboard.press("g");
+  await page.keyboard.press("r");
+  await page.waitForURL(/\/prompts/);
+  await page.getByRole("link", { name: "New prompt" }).first().click();
+  await page.getByRole("textbox", { name: "Template of message 1" }).fill("Be brief.");
+  await page.getByRole("textbox", { name: "Template of message 2" }).fill("Greet {{ name }}.");
+  await page.getByRole("button", { name: "Declare name" }).click();
+  await page.getByRole("textbox", { name: "Value of name" }).fill("the crew");
+  await page.getByTestId("rendered").getByText("Greet the crew.").waitFor();
+  await page.getByRole("textbox", { name: "Name", exact: true }).fill("deck/greeting");
+  await page.getByRole("button", { name: "Save version" }).click();
+  const versions = page.getByRole("table", { name: "Versions" });
+  await versions.getByRole("row").nth(1).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await aSecondVersion(page);
+  await aLabel(page, versions);
+  await theirCalls(page, versions);
+  assert.deepEqual(faults, []);
+  await page.context().close();
+});
+
+/** A template that is wrong is told by its line while it is typed; a right one is saved and compared. */
+async function aSecondVersion(page) {
+  await page.getByRole("tab", { name: "Editor" }).click();
+  const template = page.getByRole("textbox", { name: "Template of message 2" });
+  await page.getByRole("textbox", { name: "Value of name" }).fill("the crew");
+  await template.fill("Hello\n{{ name");
+  await page.getByText("messages[1].content, line 2").waitFor();
+  await template.fill("Greet {{ name | upper }}.");
+  await page.getByTestId("rendered").getByText("Greet THE CREW.").waitFor();
+  await page.getByRole("textbox", { name: "Why" }).fill("Louder");
+  await page.getByRole("button", { name: "Save version" }).click();
+  await page.getByRole("table", { name: "Versions" }).getByRole("row").filter({ hasText: "Louder" }).getByRole("link", { name: "Compare" }).click();
+  const compared = page.getByRole("table", { name: "Version 1 and version 2" });
+  await compared.getByText("Greet {{ name | upper }}.").waitFor();
+  assert.equal(await compared.locator('[data-side="new"][data-kind="changed"]').count(), 1);
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole("tab", { name: "Comments" }).click();
+  await page.getByRole("textbox", { name: "Comment" }).fill("Too loud at night.");
+  await page.getByRole("button", { name: "Comment" }).click();
+  await page.getByText("Version 2", { exact: true }).first().waitFor();
+  assert.equal((await house.api("/api/v1/prompts/deck%2Fgreeting/comments")).data[0].text, "Too loud at night.");
+}
+
+/** Chosen, asked about, and then where it was put. */
+async function aLabel(page, versions) {
+  await page.getByRole("tab", { name: "Versions" }).click();
+  await page.getByRole("button", { name: "Label version 1" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Next" }).click();
+  const question = page.getByRole("dialog", { name: "Point production at version 1?" });
+  await question.getByText("The label production is new.").waitFor();
+  await question.getByRole("button", { name: "Move" }).click();
+  await versions.getByRole("row").filter({ hasText: "production" }).waitFor();
+  const [label] = (await house.api("/api/v1/prompts/deck%2Fgreeting/labels")).data;
+  assert.deepEqual([label.label, label.version], ["production", 1]);
+}
+
+async function theirCalls(page, versions) {
+  const [from, to] = [Date.now() - 60_000, Date.now() - 59_000].map((at) => new Date(at).toISOString());
+  const span = { kind: "llm", name: "chat", start_time: from, end_time: to, prompt_name: "deck/greeting", prompt_version: 1 };
+  await house.api("/api/v1/traces", { method: "POST", body: { spans: [span, span] } });
+  await page.reload();
+  await versions.getByRole("row").filter({ hasText: "production" }).getByRole("link", { name: "2", exact: true }).click();
+  await page.waitForURL(/\/traces\?.*prompt=deck/);
+  await page.getByText(/^2 traces, no more in this range\.$/).waitFor();
+}
+
 test("who only reads is shown nothing that would be refused", async () => {
   await house.api("/api/v1/accounts", { method: "POST", body: { name: "vera", password: "a long enough password", role: "viewer" } });
   const { page, faults } = await openPage(browser, house);

@@ -322,6 +322,7 @@ pub(crate) mod tests {
             pair(one(GroupBy::Model, "gpt-4o-2024-08-06"), one(GroupBy::Model, "gpt-4o")),
             pair(one(GroupBy::Provider, "openai"), one(GroupBy::Provider, "")),
             pair(one(GroupBy::Prompt, "greeting"), one(GroupBy::Prompt, "Greeting")),
+            pair(one(GroupBy::PromptVersion, "4"), one(GroupBy::PromptVersion, "")),
             pair(one(GroupBy::User, "alice@example.org"), one(GroupBy::User, "")),
             pair(one(GroupBy::Environment, "production"), one(GroupBy::Environment, "x")),
             pair(one(GroupBy::Status, "error"), one(GroupBy::Status, "ok")),

@@ -1,5 +1,7 @@
 //! What calls are told apart by, and which of the groups are wanted.
 
+use std::borrow::Cow;
+
 use qd_base::words;
 use qd_lake::Param;
 
@@ -16,6 +18,8 @@ words!(
         Provider = "provider",
         /// The prompt artifact.
         Prompt = "prompt",
+        /// The number of the prompt's version: meant for the calls of one prompt.
+        PromptVersion = "prompt_version",
         /// The end user.
         User = "user",
         /// The environment.
@@ -38,6 +42,7 @@ impl GroupBy {
             Self::Model => "coalesce(model, model_requested, '')",
             Self::Provider => "coalesce(provider, '')",
             Self::Prompt => "coalesce(prompt_name, '')",
+            Self::PromptVersion => "coalesce(CAST(prompt_version AS VARCHAR), '')",
             Self::User => "coalesce(user_id, '')",
             Self::Environment => "coalesce(environment, '')",
             Self::Status => "coalesce(status, '')",
@@ -48,8 +53,11 @@ impl GroupBy {
     }
 
     /// The group of a span, as [`Self::sql`] has it.
-    fn of(self, span: &Span) -> &str {
+    fn of(self, span: &Span) -> Cow<'_, str> {
         let told = match self {
+            Self::PromptVersion => {
+                return span.prompt_version.map_or_else(Cow::default, |number| number.to_string().into());
+            }
             Self::Model => span.model.as_deref().or(span.model_requested.as_deref()),
             Self::Provider => span.provider.as_deref(),
             Self::Prompt => span.prompt_name.as_deref(),
@@ -60,7 +68,7 @@ impl GroupBy {
             Self::Release => span.release.as_deref(),
             Self::Name => Some(span.name.as_str()),
         };
-        told.unwrap_or_default()
+        told.unwrap_or_default().into()
     }
 }
 
@@ -91,8 +99,8 @@ impl GroupFilter {
     pub(crate) fn matches(&self, span: &Span) -> bool {
         let group = self.by.of(span);
         match &self.groups {
-            Groups::One(wanted) => wanted == group,
-            Groups::Except(others) => others.iter().all(|other| other != group),
+            Groups::One(wanted) => *wanted == group,
+            Groups::Except(others) => others.iter().all(|other| *other != group),
         }
     }
 

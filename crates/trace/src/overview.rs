@@ -353,7 +353,7 @@ fn one_dimension(filter: &Filter, group_by: Option<GroupBy>) -> Option<(Option<G
 
 /// What an overview needs of a call.
 const CALL_COLUMNS: &str = "start_time, latency_ms, ttft_ms, status, user_id, session_id, environment, release, name, provider, \
-    model_requested, model, prompt_name, input_tokens, output_tokens, cached_tokens, cost_picodollars";
+    model_requested, model, prompt_name, prompt_version, input_tokens, output_tokens, cached_tokens, cost_picodollars";
 
 /// What the rows of [`Traces::cells`] say beside their point and group, by the size of the latency.
 fn latency_columns() -> String {

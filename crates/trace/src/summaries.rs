@@ -298,7 +298,7 @@ impl<'a> Calls<'a> {
             GroupBy::Environment => told(self.environment),
             GroupBy::Status => told(self.status),
             // Not among the dimensions.
-            GroupBy::Session | GroupBy::Release | GroupBy::Name => None,
+            GroupBy::PromptVersion | GroupBy::Session | GroupBy::Release | GroupBy::Name => None,
         };
         group.unwrap_or_default()
     }

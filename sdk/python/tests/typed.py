@@ -41,3 +41,10 @@ async def use() -> None:
     plain("not a number")  # type: ignore[arg-type]
     quarterdeck.span("block", kind="lmm")  # type: ignore[arg-type]
     quarterdeck.score("helpful", object())  # type: ignore[arg-type]
+
+
+def prompts() -> None:
+    prompt = quarterdeck.get_prompt("greeting", label="production")
+    assert_type(prompt, quarterdeck.Prompt)
+    assert_type(prompt.headers, dict[str, str])
+    assert_type(prompt.model, str | None)

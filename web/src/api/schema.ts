@@ -6577,7 +6577,7 @@ export interface operations {
                 to?: string | null;
                 /** @description Seconds from point to point; chosen for about a hundred points when absent. */
                 step_s?: number | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
                 group_by?: string | null;
                 /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
                 kind?: string | null;
@@ -6635,7 +6635,7 @@ export interface operations {
                 from?: string | null;
                 /** @description Until when; now when absent. */
                 to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
                 group_by?: string | null;
                 /** @description With `group_by`, only calls of this group; empty for those that do not say. */
                 group?: string | null;
@@ -6703,7 +6703,7 @@ export interface operations {
                 from?: string | null;
                 /** @description Until when; now when absent. */
                 to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
                 group_by?: string | null;
                 /** @description With `group_by`, only calls of this group; empty for those that do not say. */
                 group?: string | null;
@@ -6771,7 +6771,7 @@ export interface operations {
                 from?: string | null;
                 /** @description Until when; now when absent. */
                 to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
                 group_by?: string | null;
                 /** @description With `group_by`, only calls of this group; empty for those that do not say. */
                 group?: string | null;
@@ -6839,7 +6839,7 @@ export interface operations {
                 from?: string | null;
                 /** @description Until when; now when absent. */
                 to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
                 group_by?: string | null;
                 /** @description With `group_by`, only calls of this group; empty for those that do not say. */
                 group?: string | null;

@@ -5,7 +5,7 @@ import { RANGE_PARAMS, rangeOf } from "./timeRange";
 export const FILTERS = ["kind", "calls", "status", "model", "provider", "prompt", "session", "user", "tag", "environment", "name", "failure", "min_latency_ms", "min_ttft_ms", "min_input_tokens", "min_output_tokens", "min_cost_picodollars", "text"] as const;
 export type FilterName = (typeof FILTERS)[number];
 
-export const GROUPS = ["model", "provider", "prompt", "user", "session", "environment", "release", "name", "status"] as const;
+export const GROUPS = ["model", "provider", "prompt", "prompt_version", "user", "session", "environment", "release", "name", "status"] as const;
 export type GroupName = (typeof GROUPS)[number];
 /** The calls that the overview counts under one name, which is empty where they tell none, or under any but some. */
 export type GroupFilter = { by: GroupName } & ({ one: string } | { except: readonly string[] });
@@ -34,7 +34,7 @@ export const FILTER_LABELS: Record<FilterName, string> = {
 };
 
 /** What calls are told apart by, where it is shown. */
-export const GROUP_LABELS: Record<GroupName, string> = { ...FILTER_LABELS, release: "Release" };
+export const GROUP_LABELS: Record<GroupName, string> = { ...FILTER_LABELS, prompt_version: "Prompt version", release: "Release" };
 
 export const KINDS = ["llm", "embedding", "retriever", "reranker", "tool", "chain", "agent", "guardrail", "evaluator", "prompt", "rollout"] as const;
 export const STATUSES = ["ok", "error", "cancelled"] as const;

@@ -58,6 +58,7 @@ export const PAGES: readonly Page[] = [
   { path: "/alerts", title: "Alerts", group: "Observe", key: "l", scope: "read", code: code(() => import("./alerts")) },
   { path: "/sql", title: "SQL", group: "Observe", key: "q", scope: "admin", code: code(() => import("./sql")) },
   { path: "/playground", title: "Playground", group: "Try", key: "p", scope: "infer", code: code(() => import("./playground")) },
+  { path: "/prompts", also: ["/prompts/:id"], title: "Prompts", group: "Try", key: "r", scope: "read", code: code(() => import("./prompts")) },
   { path: "/models", title: "Models", group: "Try", key: "m", scope: "read", code: code(() => import("./models")) },
   { path: "/providers", title: "Providers", group: "Operate", key: "v", scope: "read", code: code(() => import("./providers")) },
   { path: "/keys", title: "Keys", group: "Operate", key: "k", scope: "admin", code: code(() => import("./keys")) },

@@ -53,7 +53,7 @@ pub struct OverviewParams {
     /// Seconds from point to point; chosen for about a hundred points when absent.
     #[param(minimum = 1)]
     step_s: Option<u64>,
-    /// `model`, `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each.
+    /// `model`, `provider`, `prompt`, `prompt_version`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each.
     #[param(value_type = Option<String>)]
     group_by: Option<GroupBy>,
     /// `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent.

@@ -129,7 +129,7 @@ pub struct StatsParams {
     /// Until when; now when absent.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
-    /// `model`, `provider`, `prompt`, `user`, `session`, `environment`, `release`, `name` or `status`.
+    /// `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`.
     #[param(value_type = Option<String>)]
     group_by: Option<GroupBy>,
     /// With `group_by`, only calls of this group; empty for those that do not say.

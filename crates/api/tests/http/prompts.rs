@@ -244,6 +244,8 @@ async fn a_call_says_what_the_version_says_and_the_span_names_it() {
         let span = house.get(&key, &path).await.expect(200)["spans"][0].clone();
         assert_eq!((&span["prompt_name"], &span["prompt_version"]), (&json!("greeting"), &json!(1)));
     }
+    let fares = house.get(&key, "/api/v1/stats?prompt=greeting&group_by=prompt_version").await.expect(200);
+    assert_eq!((&fares["groups"][0]["group"], &fares["groups"][0]["requests"]), (&json!("1"), &json!(2)));
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ fn spans() -> Vec<Span> {
         span.model_requested = word(&["", "gpt-4o"]);
         span.model = word(&["", "gpt-4o-2024", "smollm2"]);
         span.prompt_name = word(&["", "greeting"]);
+        span.prompt_version = span.prompt_name.as_ref().map(|_| number as u32 % 3);
         let usage =
             Usage { input_tokens: number, output_tokens: number % 13, cached_tokens: number % 5, reasoning_tokens: 0 };
         span.usage = (number % 4 != 0).then_some(usage);
@@ -60,6 +61,7 @@ fn group(span: &Span, by: GroupBy) -> String {
         GroupBy::Model => span.model.clone().or(span.model_requested.clone()),
         GroupBy::Provider => span.provider.clone(),
         GroupBy::Prompt => span.prompt_name.clone(),
+        GroupBy::PromptVersion => span.prompt_version.map(|number| number.to_string()),
         GroupBy::User => span.user_id.clone(),
         GroupBy::Environment => span.environment.clone(),
         GroupBy::Status => Some(span.status.as_str().to_owned()),

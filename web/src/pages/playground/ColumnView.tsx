@@ -1,11 +1,15 @@
 /** One column: a model, what it is asked, and its answer. */
 
 import { ActionIcon, Button, Group, Select, Tooltip } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
 import { type Dispatch, memo } from "react";
+import { useNavigate } from "react-router";
+import { useSession } from "../../signin/session";
 import type { Answer } from "./answer";
 import { AnswerView } from "./AnswerView";
 import type { Change, Column } from "./conversation";
 import { Messages } from "./Messages";
+import { promptOf } from "./request";
 import { Settings } from "./Settings";
 import { isRunning } from "./useRuns";
 
@@ -41,6 +45,7 @@ export const ColumnView = memo(function ColumnView({ column, number, answer, mod
         {isRunning(answer)
           ? <Button variant="default" onClick={() => stop(column.id)} aria-label={`Stop ${place}`}>Stop</Button>
           : <Button variant="light" onClick={() => run(column)} aria-label={`Run ${place}`}>Run</Button>}
+        <SaveAsPrompt column={column} place={place} />
         <Tooltip label="Duplicate the column">
           <ActionIcon variant="subtle" color="gray" disabled={!room} aria-label={`Duplicate ${place}`} onClick={() => dispatch({ kind: "duplicate", column: column.id })}><TwoSheets /></ActionIcon>
         </Tooltip>
@@ -54,6 +59,36 @@ export const ColumnView = memo(function ColumnView({ column, number, answer, mod
     </section>
   );
 });
+
+/** Opens the editor of prompts with what the column says. */
+function SaveAsPrompt({ column, place }: { column: Column; place: string }) {
+  const { may } = useSession();
+  const navigate = useNavigate();
+  if (!may("write")) return null;
+
+  function save() {
+    try {
+      void navigate("/prompts?new", { state: { content: promptOf(column) } });
+    } catch (problem) {
+      notifications.show({ color: "yellow", message: problem instanceof Error ? problem.message : String(problem) });
+    }
+  }
+
+  return (
+    <Tooltip label="Save as a prompt">
+      <ActionIcon variant="subtle" color="gray" aria-label={`Save ${place} as a prompt`} onClick={save}><Page /></ActionIcon>
+    </Tooltip>
+  );
+}
+
+/** A page with lines, drawn. */
+function Page() {
+  return (
+    <svg width="14" height="14" viewBox="0 0 14 14" fill="none" stroke="currentColor" strokeWidth="1.3" aria-hidden>
+      <path d="M3 1.5h5.5L11 4v8.5H3zM5 6h4M5 8.5h4" />
+    </svg>
+  );
+}
 
 /** Drawn, since few fonts have a sign for it. */
 function TwoSheets() {

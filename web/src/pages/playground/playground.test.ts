@@ -3,7 +3,7 @@ import { fold, newAnswer, speedOf, stepOf, tokensOf, visible, type Answer } from
 import { change, type Column, isPristine, MAX_COLUMNS, newColumn, newConversation, newMessage } from "./conversation";
 import { columnOf, type Span } from "./fromSpan";
 import { load, save } from "./kept";
-import { requestOf } from "./request";
+import { promptOf, requestOf } from "./request";
 import { fill, namesIn, namesOf } from "./variables";
 
 const column = (fields: Partial<Column> = {}): Column => ({ ...newColumn("m"), messages: [newMessage("user", "Hi")], ...fields });
@@ -133,4 +133,16 @@ test("a reload loses nothing, and nobody else finds it", () => {
   expect(load("ada", storage)).toEqual({ conversation, answers: {} });
   kept.set("quarterdeck.playground", '{"who":"ada","conversation":{"columns":[]}}');
   expect(load("ada", storage).conversation.columns.length).toBe(1);
+});
+
+test("a column becomes a prompt whose words stay templates", () => {
+  const kept = promptOf(column({ system: "Be {{tone}}.", messages: [newMessage("user", "Greet {{ name }}.")], schema: '{"type":"object"}' }));
+  expect(kept).toMatchObject({
+    messages: [{ role: "system", content: "Be {{tone}}." }, { role: "user", content: "Greet {{ name }}." }],
+    variables: [{ name: "tone", type: "string" }, { name: "name", type: "string" }],
+    response_format: { type: "json_schema" },
+  });
+  expect(kept).not.toHaveProperty("stream");
+  expect(() => promptOf(column({ messages: [newMessage("user", "{{a.b}}")] }))).toThrow("rename {{a.b}}");
+  expect(() => promptOf(column({ messages: [{ ...newMessage("user", "[]"), json: true }] }))).toThrow("made of texts");
 });

@@ -31,6 +31,23 @@ export function requestOf(column: Column, values: Readonly<Record<string, string
   };
 }
 
+/** What a column becomes as a prompt: its words stay templates. Throws [`Problem`] for what a prompt has no place for. */
+export function promptOf(column: Column): Body {
+  const said = withoutEmptyEnd(column.messages);
+  if (said.some((message) => message.json || message.role === "tool" || (message.tool_calls?.length ?? 0) > 0)) throw new Problem("A prompt is made of texts: messages with parts or with calls of tools have no place in it.");
+  const messages = [...(column.system.trim() === "" ? [] : [{ role: "system", content: column.system }]), ...said.map(({ role, content }) => ({ role, content }))];
+  if (messages.length === 0) throw new Problem("Write a message first.");
+  const names = [...new Set(messages.flatMap((message) => namesIn(message.content)))];
+  const strange = names.find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  if (strange !== undefined) throw new Problem(`A variable of a prompt has letters, digits and _ only: rename {{${strange}}}.`);
+  return {
+    kind: "chat", messages, variables: names.map((name) => ({ name, type: "string" })),
+    ...(column.model === null ? {} : { model: column.model }),
+    parameters: { ...parametersOf(column.parameters), ...(column.logprobs ? { logprobs: true, top_logprobs: TOP_LOGPROBS } : {}) },
+    ...toolsOf(column.tools), ...formatOf(column.schema),
+  };
+}
+
 function messageOf(message: Message, values: Readonly<Record<string, string>>): Body {
   const content = message.json ? fillDeep(parsed(message.content, `The content of the ${message.role} message`), values) : fill(message.content, values);
   const called = message.role === "assistant" && message.tool_calls !== undefined && message.tool_calls.length > 0;
