@@ -3,6 +3,7 @@
 use axum::Router;
 use qd_alert::Alerts;
 use qd_catalog::Catalog;
+use qd_data::Datasets;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
@@ -35,6 +36,8 @@ pub struct App {
     pub otlp: Intake,
     /// The one door to models.
     pub gateway: Gateway,
+    /// Rows in versions.
+    pub datasets: Datasets,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

@@ -43,6 +43,16 @@ impl Doc {
         self
     }
 
+    /// Takes bytes of any kind.
+    pub fn takes_bytes(mut self) -> Self {
+        let body = RequestBodyBuilder::new()
+            .content("application/octet-stream", text())
+            .required(Some(Required::True))
+            .build();
+        self.operation = self.operation.request_body(Some(body));
+        self
+    }
+
     /// Takes a request of OTLP, in either of its forms.
     pub fn takes_otlp(mut self) -> Self {
         let object = || Content::new(Some(RefOr::T(Schema::Object(Object::with_type(Type::Object)))));

@@ -293,6 +293,26 @@ impl From<qd_alert::Error> for Error {
     }
 }
 
+impl From<qd_data::Error> for Error {
+    /// What is wrong with a request is told by its field; the rest is what a room below says.
+    fn from(error: qd_data::Error) -> Self {
+        use qd_data::Error as Data;
+        match error {
+            Data::Invalid { what, .. } => Self::parameter(what, "invalid_value", error.to_string()),
+            Data::Rows(_) => Self::parameter("rows", "invalid_rows", error.to_string()),
+            Data::File { .. } => Self::parameter("files", "invalid_file", error.to_string()),
+            Data::TooLarge { what, .. } => Self::parameter(what, "too_large", error.to_string()),
+            Data::Missing { what, name } => Self::missing(what, name),
+            Data::Conflict { message } => Self::Conflict { message },
+            Data::Cancelled => Self::Stopping,
+            Data::Catalog { cause, .. } => cause.into(),
+            Data::Lake { cause, .. } => cause.into(),
+            Data::Traces(cause) => cause.into(),
+            Data::Content { .. } | Data::Arrow { .. } | Data::Disk { .. } | Data::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_prompt::Error> for Error {
     /// What is wrong with a prompt is told by the part of it; the rest is what the room below says.
     fn from(error: qd_prompt::Error) -> Self {

@@ -6,6 +6,7 @@ pub mod account;
 pub mod alert;
 pub mod audit;
 pub mod budget;
+pub mod dataset;
 pub mod health;
 pub mod job;
 pub mod key;

@@ -95,6 +95,11 @@ impl Route {
         Self { pace: Pace::Inference, ..self }
     }
 
+    /// A route whose request may be large and take as long to come as a call of a model to be answered.
+    pub(crate) fn of_upload(self) -> Self {
+        self.of_inference()
+    }
+
     /// A route that answers even while the server stops.
     pub(crate) fn of_probe(self) -> Self {
         Self { pace: Pace::Probe, ..self }

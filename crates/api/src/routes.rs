@@ -31,6 +31,7 @@ pub fn table() -> Vec<Route> {
         noun::prompt::routes(),
         noun::view::routes(),
         noun::alert::routes(),
+        noun::dataset::routes(),
         noun::sql::routes(),
         noun::lake::routes(),
         noun::job::routes(),

@@ -6,8 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
-pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+mod dataset;
 mod prompt;
+pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+pub use dataset::{
+    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
+    DatasetSplit,
+};
 pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
@@ -129,6 +134,9 @@ Examples:
     /// Recorded calls
     #[command(subcommand)]
     Trace(Trace),
+    /// Rows to evaluate, prompt or train on, in versions that never change
+    #[command(subcommand)]
+    Dataset(Dataset),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

@@ -6,9 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::{Method, StatusCode};
+use http_body_util::Full;
 use qd_base::Secret;
 use qd_net::{Client, ClientOptions, Policy, RetryPolicy, Timeouts, Url};
 use serde_json::Value;
@@ -30,6 +32,10 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 const FIRST_BYTE: Duration = Duration::from_secs(600);
 /// Feeds send a comment every few seconds, so a silence this long means a dead peer.
 const IDLE: Duration = Duration::from_secs(120);
+
+/// What requests carry.
+const JSON: &str = "application/json";
+const BYTES: &str = "application/octet-stream";
 
 /// A body that is still coming in.
 pub type Pieces = BoxStream<'static, Result<Vec<u8>, Cause>>;
@@ -199,6 +205,20 @@ impl Door {
             .map_err(|cause| Error::Answer { request: format!("POST {path}"), cause: cause.into() })
     }
 
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    /// As [`Door::json`].
+    pub async fn send_file(&self, method: Method, path: &str, bytes: Vec<u8>) -> Result<Value, Error> {
+        let answer = self.send_bytes(method.clone(), path, BYTES, bytes.into()).await?;
+        let not_understood = |cause| Error::Answer { request: format!("{method} {path}"), cause };
+        let body = whole(answer.body).await.map_err(not_understood)?;
+        match answer.status.is_success() {
+            true => serde_json::from_slice(&body).map_err(|cause| not_understood(cause.into())),
+            false => Err(refusal(answer.status, path, &body)),
+        }
+    }
+
     /// `DELETE`.
     pub async fn delete(&self, path: &str) -> Result<Value, Error> {
         self.json(Method::DELETE, path, None).await
@@ -218,20 +238,25 @@ impl Door {
     }
 
     async fn send_text(&self, method: Method, path: &str, body: String) -> Result<Answer, Error> {
+        self.send_bytes(method, path, JSON, body.into()).await
+    }
+
+    async fn send_bytes(&self, method: Method, path: &str, media: &str, body: Bytes) -> Result<Answer, Error> {
+        let media = Some(media).filter(|media| *media == BYTES || !body.is_empty());
         match &self.way {
             Way::Inside(inside) => {
-                let request = self.head(http::Request::builder().method(method).uri(path), &body)?;
-                Ok(inside.call(request.body(body).map_err(malformed)?).await)
+                let request = self.head(http::Request::builder().method(method).uri(path), media)?;
+                Ok(inside.call(request.body(Full::new(body)).map_err(malformed)?).await)
             }
             Way::Socket { client, base } => {
                 let url = base.join(path).map_err(malformed)?;
-                let head = self.head(http::Request::builder().method(method), &body)?.body(()).map_err(malformed)?;
+                let head = self.head(http::Request::builder().method(method), media)?.body(()).map_err(malformed)?;
                 over_socket(client, url, head.into_parts().0, body).await
             }
         }
     }
 
-    fn head(&self, mut head: http::request::Builder, body: &str) -> Result<http::request::Builder, Error> {
+    fn head(&self, mut head: http::request::Builder, media: Option<&str>) -> Result<http::request::Builder, Error> {
         if let Some(key) = &self.key {
             let mut value = http::HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(malformed)?;
             value.set_sensitive(true);
@@ -243,8 +268,8 @@ impl Door {
         if let Some(prompt) = &self.prompt {
             head = head.header("x-quarterdeck-prompt", prompt);
         }
-        if !body.is_empty() {
-            head = head.header(http::header::CONTENT_TYPE, "application/json");
+        if let Some(media) = media {
+            head = head.header(http::header::CONTENT_TYPE, media);
         }
         Ok(head)
     }
@@ -270,12 +295,12 @@ fn client(base: &Url) -> Result<Client, Error> {
         .map_err(|cause| Error::doing("setting up the HTTP client", cause))
 }
 
-async fn over_socket(client: &Client, url: Url, head: http::request::Parts, body: String) -> Result<Answer, Error> {
+async fn over_socket(client: &Client, url: Url, head: http::request::Parts, body: Bytes) -> Result<Answer, Error> {
     let place = url.origin().ascii_serialization();
     let request = qd_net::Request {
         method: head.method,
         headers: head.headers,
-        body: body.into(),
+        body,
         timeouts: Timeouts { first_byte: FIRST_BYTE, idle: IDLE, total: None },
         retry: RetryPolicy::none(),
         redirects: 0,

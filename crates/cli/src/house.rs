@@ -12,13 +12,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use http::{Request, StatusCode};
+use http_body_util::Full;
 use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
+use qd_data::{Datasets, ImportHandler, SplitHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
@@ -94,11 +97,17 @@ impl House {
             qd_gateway::Error::Configuration { message } => Error::Configuration { why: message },
             cause => Error::doing("opening the gateway", cause),
         })?;
+        let traces = Traces::new(lake.clone(), payloads);
+        let datasets = Datasets::new(dir, catalog.clone(), lake.clone(), traces.clone());
+        let datasets = datasets.map_err(failed("opening the datasets"))?;
         let pulls: Arc<dyn qd_catalog::Handler> = Arc::new(PullHandler::new(models.clone()));
         let checks = Arc::new(VerifyHandler::new(lake.clone()));
         let erasures = Arc::new(EraseHandler::new(eraser.clone()));
-        let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures]).with_config(runner_config(config)).start();
-        let traces = Traces::new(lake.clone(), payloads);
+        let (imports, splits) =
+            (Arc::new(ImportHandler::new(datasets.clone())), Arc::new(SplitHandler::new(datasets.clone())));
+        let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures, imports, splits])
+            .with_config(runner_config(config))
+            .start();
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
@@ -110,7 +119,7 @@ impl House {
             jobs,
             watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
-            keeping: bound.map(|_| Keeping::start(retention.clone())),
+            keeping: bound.map(|_| Keeping::start(retention.clone(), datasets.clone())),
             bookkeeping,
             lock,
         };
@@ -127,6 +136,7 @@ impl House {
                 recorder,
                 otlp,
                 gateway,
+                datasets,
                 alerts,
                 config,
             },
@@ -155,7 +165,7 @@ impl Keep {
 /// The router in this process, for one command.
 pub struct Inside {
     token: Secret,
-    answer: Box<dyn Fn(Request<String>) -> BoxFuture<'static, Answer> + Send + Sync>,
+    answer: Box<dyn Fn(Request<Full<Bytes>>) -> BoxFuture<'static, Answer> + Send + Sync>,
     keep: Keep,
 }
 
@@ -168,7 +178,7 @@ impl Inside {
         let token = crate::lock::token()?;
         let House { app, keep } = House::open(config, lock, token.clone(), None).await?;
         let router = qd_api::app(app);
-        let answer = move |request: Request<String>| -> BoxFuture<'static, Answer> {
+        let answer = move |request: Request<Full<Bytes>>| -> BoxFuture<'static, Answer> {
             let answering = router.clone().oneshot(request);
             Box::pin(async move {
                 let Ok(response) = answering.await;
@@ -186,7 +196,7 @@ impl Inside {
         &self.token
     }
 
-    pub async fn call(&self, request: Request<String>) -> Answer {
+    pub async fn call(&self, request: Request<Full<Bytes>>) -> Answer {
         (self.answer)(request).await
     }
 

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use qd_base::{RequestId, Sha256Hex};
 
 use crate::Error;
-use crate::file::{Disk, LocalDisk, NewFile, digest};
+use crate::file::{Disk, LocalDisk, NewFile, Written, digest};
 
 /// A folder of blobs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -70,10 +70,45 @@ impl Writing {
     /// As there.
     pub async fn put(&self, bytes: Bytes) -> Result<Sha256Hex, Error> {
         let sha256 = Sha256Hex::of(&bytes);
-        self.put.lock().push(sha256);
-        self.store.kept.lock().pin(sha256);
+        self.hold(sha256);
         let store = self.store.clone();
         blocking("writing a blob", move || store.write(sha256, &bytes)).await
+    }
+
+    fn hold(&self, sha256: Sha256Hex) {
+        self.put.lock().push(sha256);
+        self.store.kept.lock().pin(sha256);
+    }
+}
+
+/// A blob that comes in pieces, larger than memory perhaps; dropped before it is finished, nothing of it remains.
+pub(crate) struct NewBlob<'a> {
+    store: &'a BlobStore,
+    file: NewFile<'a>,
+}
+
+impl NewBlob<'_> {
+    /// Keeps what was written, under `writing`. When this returns it is on disk.
+    pub fn finish(self, writing: &Writing) -> Result<Written, Error> {
+        let Self { store, file } = self;
+        let named = file.finish_as(|written| {
+            // Before the file has its name, so that no sweep finds it without anybody who holds it.
+            writing.hold(written.sha256);
+            let path = store.path(written.sha256);
+            store.make_folder_of(&path).map_err(io::Error::other)?;
+            Ok(path)
+        });
+        named.map_err(Error::disk("writing a blob in", &*store.dir))
+    }
+}
+
+impl Write for NewBlob<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -152,6 +187,13 @@ impl BlobStore {
     /// Begins to put blobs that are recorded afterwards: none is swept before this is dropped.
     pub fn writing(&self) -> Writing {
         Writing { store: self.clone(), put: Mutex::default() }
+    }
+
+    /// Begins a blob that comes in pieces.
+    pub(crate) fn create(&self) -> Result<NewBlob<'_>, Error> {
+        let temporary = self.temporary();
+        let file = NewFile::create(&*self.disk, temporary.clone()).map_err(Error::disk("creating", temporary))?;
+        Ok(NewBlob { store: self, file })
     }
 
     fn write(&self, sha256: Sha256Hex, bytes: &[u8]) -> Result<Sha256Hex, Error> {

@@ -101,14 +101,22 @@ impl<'a> NewFile<'a> {
 
     /// Makes the file durable under its own name. After a failure the file may have its name or not, and is to be
     /// taken as not written.
-    pub fn finish(mut self, path: &Path) -> io::Result<Written> {
+    pub fn finish(self, path: &Path) -> io::Result<Written> {
+        self.finish_as(|_| Ok(path.to_owned()))
+    }
+
+    /// The same for a file whose name follows from what was written.
+    pub fn finish_as(mut self, name: impl FnOnce(Written) -> io::Result<PathBuf>) -> io::Result<Written> {
         let mut file = self.file.take().ok_or_else(|| io::Error::other("the file is finished already"))?;
-        let named =
-            file.sync().and_then(|()| self.disk.rename(&self.temporary, path)).and_then(|()| self.sync_folder_of(path));
+        let written = Written { bytes: self.bytes, sha256: std::mem::take(&mut self.hasher).finish() };
+        let named = file.sync().and_then(|()| name(written)).and_then(|path| {
+            self.disk.rename(&self.temporary, &path)?;
+            self.sync_folder_of(&path)
+        });
         if named.is_err() {
             let _ = self.disk.remove(&self.temporary);
         }
-        named.map(|()| Written { bytes: self.bytes, sha256: std::mem::take(&mut self.hasher).finish() })
+        named.map(|()| written)
     }
 
     fn sync_folder_of(&self, path: &Path) -> io::Result<()> {
@@ -136,6 +144,14 @@ impl Drop for NewFile<'_> {
             let _ = self.disk.remove(&self.temporary);
         }
     }
+}
+
+/// Digest and size of a file, read in pieces.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_of(path: &Path) -> io::Result<(Sha256Hex, u64)> {
+    digest(path).map(|found| (found.sha256, found.bytes))
 }
 
 /// Size and digest of a file, read in pieces.

@@ -14,7 +14,7 @@
 //! [`purge`] → [`summary`] → [`words`]);
 //! how they
 //! are read (`guard` → `bounded` → [`query`] → `scan` → `staged` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
-//! beside it, what is opaque: [`blob`], and rows for others: [`portable`].
+//! beside it, what is opaque: [`blob`], rows that never change: [`row_file`], and rows for others: [`portable`].
 
 pub mod config;
 pub mod table;
@@ -51,6 +51,7 @@ pub mod lake;
 
 pub mod blob;
 pub mod portable;
+pub mod row_file;
 
 mod error;
 #[cfg(test)]
@@ -68,5 +69,6 @@ pub use portable::{ParquetPieces, read_parquet};
 pub use purge::Purged;
 pub use query::{Param, QueryOutput, RowStream};
 pub use queue::Ack;
+pub use row_file::{NewRowFile, RowFile, RowFiles, WrittenRows};
 pub use summary::Summary;
 pub use table::TableSpec;

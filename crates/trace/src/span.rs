@@ -189,7 +189,7 @@ mod tests {
         }
         assert_eq!(
             "Llm".parse::<SpanKind>().unwrap_err().to_string(),
-            "\"Llm\" is not a kind of span: use one of llm embedding retriever reranker tool chain agent guardrail evaluator prompt rollout"
+            "\"Llm\" is not a kind of span: use one of llm, embedding, retriever, reranker, tool, chain, agent, guardrail, evaluator, prompt, rollout"
         );
         assert_eq!("cancelled".parse::<Status>().unwrap(), Status::Cancelled);
     }

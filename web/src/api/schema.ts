@@ -1395,6 +1395,281 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Datasets, by name */
+        get: operations["listDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One dataset, with its newest versions */
+        get: operations["getDataset"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a dataset with all its versions
+         * @description What was made from it keeps its lineage. Files that no other version names are removed from the disk.
+         */
+        delete: operations["removeDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a dataset, newest first */
+        get: operations["listDatasetVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version, by its number, a label or `latest` */
+        get: operations["getDatasetVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version
+         * @description Of several who move a label from the same version, one succeeds; the others get 409.
+         */
+        put: operations["putDatasetLabel"];
+        post?: never;
+        /** Take a label away */
+        delete: operations["removeDatasetLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a version
+         * @description In the order of the version, from any place on. With `search`, or with `column` and `value`, those that are looked for; a search ends after it has looked through 200,000 rows, and `next` tells where to look on. With `ids`, those rows.
+         */
+        get: operations["listDatasetRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All rows of a version, as a file
+         * @description As JSON lines, CSV or Parquet, while they are read. In CSV and Parquet, values of columns of type `json` are their JSON text. The connection breaks off when they cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What two versions of a dataset differ in, row by row
+         * @description Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.
+         */
+        get: operations["diffDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import uploaded files as a new version
+         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. The uploads are gone when it has ended.
+         */
+        post: operations["importDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add, replace and remove rows as a new version
+         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more.
+         */
+        post: operations["changeDatasetRows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add recorded calls as rows of a new version
+         * @description What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.
+         */
+        post: operations["addTracesToDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Split a version into versions of other datasets
+         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. Answers with a job.
+         */
+        post: operations["splitDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload a file, or its first piece
+         * @description The body is the file's bytes, and goes to the disk as it comes: 64 GiB at most. A file that no import names is removed a day after its last piece.
+         */
+        post: operations["beginUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of a file has come */
+        get: operations["getUpload"];
+        /**
+         * Upload the next piece of a file
+         * @description 409 when the upload does not have as many bytes as `offset` says; the answer names how many it has.
+         */
+        put: operations["continueUpload"];
+        post?: never;
+        /** Remove a file that no import reads */
+        delete: operations["removeUpload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sql": {
         parameters: {
             query?: never;
@@ -2706,6 +2981,296 @@ export interface components {
             /** @description Its password. */
             password?: string | null;
         };
+        /** @description What a change came to. */
+        DatasetChanged: {
+            /** @description The dataset. */
+            dataset: string;
+            /**
+             * Format: int32
+             * @description Its new version.
+             */
+            version: number;
+            /**
+             * Format: int64
+             * @description How many rows that has.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description Rows that were added.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Calls that were not added since they are there.
+             */
+            known: number;
+        };
+        /** @description A column of a dataset. */
+        DatasetColumn: {
+            /** @description Its name. */
+            name: string;
+            /** @description `text`, `integer`, `number`, `boolean` or `json`. */
+            type: string;
+            /** @description `id`, `input`, `messages`, `reference`, `context`, `label`, `variables` or `metadata`. */
+            role: string;
+        };
+        /** @description A column that is not the same in both versions. */
+        DatasetColumnChange: {
+            /** @description Its name. */
+            name: string;
+            before?: null | components["schemas"]["DatasetColumn"];
+            after?: null | components["schemas"]["DatasetColumn"];
+        };
+        /** @description A dataset. */
+        DatasetDetail: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its latest version. */
+            latest: components["schemas"]["DatasetVersion"];
+            /** @description Its newest versions, the newest first. */
+            versions: components["schemas"]["DatasetVersionLine"][];
+            /**
+             * Format: int32
+             * @description Asks for those before them; null when these are all.
+             */
+            next_cursor?: number | null;
+            /** @description Labels and the versions that they point at. */
+            labels: components["schemas"]["Label"][];
+        };
+        /** @description What two versions differ in. */
+        DatasetDiff: {
+            /**
+             * Format: int32
+             * @description The earlier version.
+             */
+            from: number;
+            /**
+             * Format: int32
+             * @description The later version.
+             */
+            to: number;
+            /** @description The column by which rows are the same; null when all their values are. */
+            by?: string | null;
+            /**
+             * Format: int64
+             * @description Rows that are in the later version only.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description Rows that are in the earlier version only.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description Rows that are in both, with other values.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description Rows that are the same in both.
+             */
+            same: number;
+            /** @description Columns that differ. */
+            columns: components["schemas"]["DatasetColumnChange"][];
+            /** @description Some of the rows that differ. */
+            data: components["schemas"]["DatasetDifference"][];
+        };
+        /** @description A row in which two versions differ. */
+        DatasetDifference: {
+            /** @description `added`, `removed` or `changed`. */
+            change: string;
+            before?: null | components["schemas"]["DatasetRow"];
+            after?: null | components["schemas"]["DatasetRow"];
+            /** @description Of a row that changed, the columns whose values did. */
+            columns: string[];
+        };
+        /** @description Datasets. */
+        DatasetList: {
+            /** @description The datasets. */
+            data: components["schemas"]["DatasetSummary"][];
+        };
+        /** @description A version that another was made from, or that was made from it. */
+        DatasetRelative: {
+            /** @description What it is: `dataset`, `prompt`, … */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: int32
+             * @description How many steps away it is.
+             */
+            distance: number;
+            /** @description Whether it was removed. */
+            removed: boolean;
+        };
+        /** @description A row. */
+        DatasetRow: {
+            /**
+             * Format: int64
+             * @description Its place in the version, from 0.
+             */
+            index: number;
+            /** @description What it is known by: its value in the column whose role is `id`, else a digest of its values. */
+            id: string;
+            /** @description Its values by the names of the columns; null for what it has none of. */
+            values: Record<string, never>;
+        };
+        /** @description Rows to be added, replaced and removed. */
+        DatasetRowChanges: {
+            /**
+             * Format: int32
+             * @description The version that this was thought of; when it is not the latest any more, nothing is changed and the answer is 409.
+             */
+            base?: number | null;
+            /** @description Rows that come after those that are there. */
+            add?: Record<string, never>[];
+            /** @description Rows in place of those with these identifiers. */
+            replace?: Record<string, never>;
+            /** @description Identifiers of rows that go. */
+            remove?: string[];
+            /** @description What columns are for, where that is new. */
+            roles?: Record<string, never>;
+        };
+        /** @description Rows of a version. */
+        DatasetRowList: {
+            /**
+             * Format: int32
+             * @description The version's number.
+             */
+            version: number;
+            /**
+             * Format: int64
+             * @description All rows of the version.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description The `offset` to go on with; null at the end.
+             */
+            next?: number | null;
+            /** @description The rows. */
+            data: components["schemas"]["DatasetRow"][];
+        };
+        /** @description A dataset in a list. */
+        DatasetSummary: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The number of its latest version.
+             */
+            latest: number;
+            /**
+             * Format: int64
+             * @description How many versions it has.
+             */
+            versions: number;
+            /**
+             * Format: int64
+             * @description Rows of the latest version.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The size of its files.
+             */
+            bytes: number;
+            /** @description Its columns. */
+            columns: components["schemas"]["DatasetColumn"][];
+            /**
+             * Format: date-time
+             * @description When its first version was made.
+             */
+            created: string;
+            /**
+             * Format: date-time
+             * @description When its latest version was made.
+             */
+            updated: string;
+        };
+        /** @description A version of a dataset. */
+        DatasetVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /** @description The digest of its content: two versions with the same rows in the same order have the same. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description How many rows it has.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description The size of its files.
+             */
+            bytes: number;
+            /** @description Its columns. */
+            columns: components["schemas"]["DatasetColumn"][];
+            /** @description What made it: `from` is `import`, `traces`, `edit` or `split`. */
+            origin: Record<string, never>;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description A version of a dataset, and where it comes from. */
+        DatasetVersionDetail: components["schemas"]["DatasetVersion"] & {
+            /** @description Versions that it was made from, the nearest first. */
+            made_from: components["schemas"]["DatasetRelative"][];
+            /** @description Versions that were made from it, the nearest first. */
+            made_into: components["schemas"]["DatasetRelative"][];
+        };
+        /** @description A version in a list. */
+        DatasetVersionLine: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description What made it. */
+            origin: Record<string, never>;
+        };
+        /** @description One page of versions. */
+        DatasetVersionList: {
+            /** @description The versions, newest first. */
+            data: components["schemas"]["DatasetVersionLine"][];
+            /**
+             * Format: int32
+             * @description Asks for the next page; null on the last.
+             */
+            next_cursor?: number | null;
+        };
         /** @description An OpenAPI document. */
         Document: Record<string, never>;
         /** @description The vector of one input. */
@@ -3485,6 +4050,77 @@ export interface components {
              * @description Instead of `until`: for how many seconds.
              */
             for_s?: number | null;
+        };
+        /** @description Recorded calls to be added: those that a filter wants, or those that are named. */
+        NewDatasetCalls: {
+            /** @description The filters of `GET /api/v1/traces`, without its pages. Calls of language models, unless `kind` or `calls` says otherwise. */
+            filter?: Record<string, never> | null;
+            /** @description Of those that the filter wants the newest, at most so many of 10,000 at most; 1,000 when absent. */
+            limit?: number | null;
+            /** @description Spans that are named, 1,000 at most. */
+            spans?: components["schemas"]["SpanPlace"][];
+        };
+        /** @description A file that was uploaded. */
+        NewDatasetFile: {
+            /**
+             * Format: uuid
+             * @description The upload.
+             */
+            upload: string;
+            /** @description Its path within the folder that it comes from, or its name. */
+            path: string;
+            /**
+             * Format: int64
+             * @description How large it is: one that did not come whole is not imported.
+             */
+            bytes?: number | null;
+        };
+        /** @description Files to be imported, and how. */
+        NewDatasetImport: {
+            /** @description The files, each of which was uploaded. */
+            files: components["schemas"]["NewDatasetFile"][];
+            /** @description `jsonl`, `json`, `csv` or `parquet`; told by each file's name and beginning when absent. */
+            format?: string | null;
+            /** @description The field of a JSON document that holds the rows; the first array of objects when absent. */
+            field?: string | null;
+            /** @description The README of a folder of the Hugging Face hub: its front matter tells which files are which split. */
+            readme?: string | null;
+            /** @description The configuration of such a folder. */
+            config?: string | null;
+            /** @description Only the files of this split. When there are several, rows get a column `split`. */
+            split?: string | null;
+            /** @description What columns are for: `{"question": "input"}`. Guessed from their names for those that are not told. */
+            roles?: Record<string, never>;
+            /** @description What columns hold: `{"score": "number"}`. Found out for those that are not told. */
+            types?: Record<string, never>;
+            /** @description Whether bad rows are left out; otherwise one is enough that nothing is imported. */
+            skip_bad?: boolean;
+        };
+        /** @description A part of a dataset. */
+        NewDatasetPart: {
+            /** @description Its name, as `train`. */
+            name: string;
+            /**
+             * Format: double
+             * @description How much of the dataset it is; the fractions of all parts are 1 together at most.
+             */
+            fraction: number;
+            /** @description The dataset that it becomes a version of; the names of the dataset and of the part with a hyphen when absent. */
+            dataset?: string | null;
+        };
+        /** @description How a version is to be split. */
+        NewDatasetSplit: {
+            /** @description The version: a number or a label; the latest when absent. */
+            version?: string | null;
+            /** @description The parts. */
+            parts: components["schemas"]["NewDatasetPart"][];
+            /**
+             * Format: int64
+             * @description Other seeds give other parts.
+             */
+            seed?: number;
+            /** @description A column: rows with the same value in it stay together. */
+            group?: string | null;
         };
         /** @description Records to be imported. */
         NewImport: {
@@ -4694,6 +5330,13 @@ export interface components {
             /** @description Whatever else is known. */
             attributes: Record<string, never>;
         };
+        /** @description Where a span is. */
+        SpanPlace: {
+            /** @description Its trace. */
+            trace_id: string;
+            /** @description The span. */
+            span_id: string;
+        };
         /** @description The answer as JSON. */
         SqlAnswer: {
             /** @description The columns, in order. */
@@ -4917,6 +5560,19 @@ export interface components {
              * @description What all spans whose price is known cost, in picodollars.
              */
             cost_picodollars: number;
+        };
+        /** @description A file on its way in. */
+        Upload: {
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description How many bytes have come.
+             */
+            bytes: number;
         };
         /** @description How many tokens a call took. */
         Usage: {
@@ -8504,6 +9160,624 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDatasetVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version, and where it comes from */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetRows: {
+        parameters: {
+            query?: {
+                /** @description The place of the first, from 0. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description Only rows with this text in any column, whatever its case. */
+                search?: string | null;
+                /** @description With `value`: only rows with this value in this column. */
+                column?: string | null;
+                /** @description See `column`; numbers and other values as their JSON text. */
+                value?: string | null;
+                /** @description Only the rows with these identifiers, separated by commas. */
+                ids?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRowList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportDataset: {
+        parameters: {
+            query?: {
+                /** @description `jsonl`, `csv` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows; with `format` as text/csv or application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffDataset: {
+        parameters: {
+            query?: {
+                /** @description The earlier version: a number or a label; the one before `to` when absent. */
+                from?: string | null;
+                /** @description The later version; the latest when absent. */
+                to?: string | null;
+                /** @description Only rows that were `added`, `removed` or `changed`. */
+                change?: string | null;
+                /** @description How many of these rows are passed over. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows differ, and some of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetImport"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the version, the rows, and what was guessed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeDatasetRows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetRowChanges"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addTracesToDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetCalls"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    splitDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetSplit"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the parts */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    beginUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The upload */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The upload */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    continueUpload: {
+        parameters: {
+            query: {
+                /** @description How many bytes came before it. */
+                offset: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The upload with all its pieces */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;

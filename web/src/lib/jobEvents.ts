@@ -48,9 +48,9 @@ export function share({ done, total }: { done: number; total?: number | null }):
   return total ? Math.min(done / total, 1) : null;
 }
 
-/** How much is done, in the unit of the job's kind; of pulls that is bytes. */
+/** How much is done, in the unit of the job's kind; of pulls and imports that is bytes. */
 export function amount(kind: string, { done, total }: { done: number; total?: number | null }): string {
-  const told = kind === "model.pull" ? bytes : count;
+  const told = kind === "model.pull" || kind === "dataset.import" ? bytes : count;
   return total ? `${told(done)} of ${told(total)}` : told(done);
 }
 

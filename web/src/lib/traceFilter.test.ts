@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { callsLink, filterText, filtersOf, groupText, NO_FILTERS, questionKey, serverQuery, shownValue, tracesLink, valueOf, withFilters } from "./traceFilter";
+import { callFilter, callsLink, filterText, filtersOf, groupText, NO_FILTERS, questionKey, serverQuery, shownValue, tracesLink, valueOf, withFilters } from "./traceFilter";
 
 const params = (text: string) => new URLSearchParams(text);
 
@@ -73,4 +73,9 @@ test("the server is asked for the range's beginning, and for its end only after 
 test("a question is told by range and filters, not by what is selected", () => {
   expect(questionKey(params("model=a&selected=1"))).toBe(questionKey(params("selected=2&model=a")));
   expect(questionKey(params("model=a"))).not.toBe(questionKey(params("model=a&range=1h")));
+});
+
+test("a question in a body has the server's own types", () => {
+  const asked = callFilter(params("range=1h&status=error&min_latency_ms=12.5&calls=true&group_by=user&group="), Date.UTC(2026, 0, 31, 12));
+  expect(asked).toEqual({ from: "2026-01-31T11:00:00.000Z", status: "error", min_latency_ms: 12.5, calls: true, group_by: "user", group: "" });
 });

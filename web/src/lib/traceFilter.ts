@@ -164,3 +164,10 @@ export function questionKey(params: URLSearchParams, names: readonly string[] = 
   // An empty group is one, and no group is none.
   return JSON.stringify([...RANGE_PARAMS, ...parts].map((name) => params.get(name)));
 }
+
+/** The same question as an object of the server's own types, for requests that take it in their body. */
+export function callFilter(params: URLSearchParams, now = Date.now()): Record<string, string | number | boolean> {
+  const typed = ([name, value]: [string, string]): [string, string | number | boolean] =>
+    (isLeast(name as FilterName) ? [name, Number(value)] : name === "calls" ? [name, value === "true"] : [name, value]);
+  return Object.fromEntries([...serverQuery(params, ALL, now)].map(typed));
+}

@@ -5,6 +5,7 @@ import type { ComponentType } from "react";
 import { rangeParams } from "../lib/traceFilter";
 import { activityQuery } from "../parts/activity";
 import { outlineQuery } from "../parts/outline";
+import { datasetQuery, datasetsQuery } from "./datasets/ask";
 import { overviewQuery } from "./overview/ask";
 import { sessionQuery } from "./sessions/ask";
 import { statsQuery } from "./stats/ask";
@@ -59,6 +60,7 @@ export const PAGES: readonly Page[] = [
   { path: "/sql", title: "SQL", group: "Observe", key: "q", scope: "admin", code: code(() => import("./sql")) },
   { path: "/playground", title: "Playground", group: "Try", key: "p", scope: "infer", code: code(() => import("./playground")) },
   { path: "/prompts", also: ["/prompts/:id"], title: "Prompts", group: "Try", key: "r", scope: "read", code: code(() => import("./prompts")) },
+  { path: "/datasets", also: ["/datasets/:id"], title: "Datasets", group: "Try", key: "d", scope: "read", code: code(() => import("./datasets")), ahead: (queries, address) => (idIn(address) ? queries.prefetchQuery(datasetQuery(idIn(address))) : queries.prefetchQuery(datasetsQuery)) },
   { path: "/models", title: "Models", group: "Try", key: "m", scope: "read", code: code(() => import("./models")) },
   { path: "/providers", title: "Providers", group: "Operate", key: "v", scope: "read", code: code(() => import("./providers")) },
   { path: "/keys", title: "Keys", group: "Operate", key: "k", scope: "admin", code: code(() => import("./keys")) },

@@ -99,7 +99,8 @@ function JobTable({ jobs, open }: { jobs: readonly Job[]; open: (id: string) => 
 
 /** What the job was given, in a word: most are given a name. */
 function subjectOf(job: Job): string {
-  const name = (job.payload as { name?: unknown } | null)?.name;
+  const { name, dataset } = (job.payload ?? {}) as { name?: unknown; dataset?: unknown };
+  if (typeof dataset === "string") return dataset;
   return typeof name === "string" ? name : JSON.stringify(job.payload);
 }
 

@@ -266,7 +266,7 @@ enum Payloads {
 }
 
 impl TraceQuery {
-    fn refuse_pages(&self, what: &str) -> Result<()> {
+    pub(crate) fn refuse_pages(&self, what: &str) -> Result<()> {
         match self.limit.is_some() || self.cursor.is_some() {
             true => {
                 let message = format!("{what} has no pages: 'limit' and 'cursor' do not belong here.");
@@ -289,7 +289,7 @@ impl TraceQuery {
         Ok(Page { limit, after })
     }
 
-    fn into_filter(self, caller: &Caller) -> Result<Filter> {
+    pub(crate) fn into_filter(self, caller: &Caller) -> Result<Filter> {
         let range = match (self.from, self.to) {
             (None, None) => None,
             (from, to) => Some(range(from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX))?),

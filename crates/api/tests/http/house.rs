@@ -13,6 +13,7 @@ use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, MasterKey, Scope};
+use qd_data::Datasets;
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
@@ -35,6 +36,7 @@ pub struct House {
     pub gateway: Gateway,
     pub models: Models,
     pub alerts: Alerts,
+    pub datasets: Datasets,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -55,15 +57,15 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, stub, data }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, stub, data }
     }
 
     /// The data folder.
@@ -131,6 +133,7 @@ pub struct Parts {
     pub otlp: Intake,
     pub gateway: Gateway,
     pub alerts: Alerts,
+    pub datasets: Datasets,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -168,8 +171,24 @@ impl Parts {
         let gateway = gateway.await.unwrap();
         let otlp = Intake::new(recorder.clone(), Arc::new(PriceTable::built_in()), IntakeConfig::default());
         let traces = Traces::new(lake.clone(), payloads);
+        let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
-        Self { catalog, lake, models, engine, traces, retention, eraser, recorder, otlp, gateway, alerts, stub, data }
+        Self {
+            catalog,
+            lake,
+            models,
+            engine,
+            traces,
+            retention,
+            eraser,
+            recorder,
+            otlp,
+            gateway,
+            alerts,
+            datasets,
+            stub,
+            data,
+        }
     }
 
     pub fn app(&self, change: impl FnOnce(&mut ApiConfig)) -> App {
@@ -187,6 +206,7 @@ impl Parts {
             otlp: self.otlp.clone(),
             gateway: self.gateway.clone(),
             alerts: self.alerts.clone(),
+            datasets: self.datasets.clone(),
             config,
         }
     }

@@ -6,6 +6,7 @@ mod budgets;
 mod chat;
 mod completions;
 mod console;
+mod datasets;
 mod edges;
 mod embeddings;
 mod erasures;

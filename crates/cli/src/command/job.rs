@@ -61,7 +61,10 @@ async fn watch(context: &Context, door: &Door, id: String) -> Result<(), Error> 
 /// # Errors
 /// [`Error::Failed`] with the job's own error when it does not succeed.
 pub async fn follow(door: &Door, id: &str, what: &str, progress: Progress) -> Result<Value, Error> {
-    let mut shown = progress.start(what, if what.starts_with("pulling ") { Unit::Bytes } else { Unit::Steps });
+    let mut shown = progress.start(
+        what,
+        if ["pulling ", "importing "].iter().any(|word| what.starts_with(word)) { Unit::Bytes } else { Unit::Steps },
+    );
     let mut events = door.events(Method::GET, &format!("{}/events", path(id)), None).await?;
     while let Some((name, event)) = events.next_json().await? {
         if name == "progress" {

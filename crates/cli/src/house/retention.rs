@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use qd_data::Datasets;
 use qd_trace::Retention;
 use tokio::task::JoinHandle;
 
@@ -13,8 +15,8 @@ pub struct Keeping(JoinHandle<()>);
 
 impl Keeping {
     /// Begins.
-    pub fn start(retention: Retention) -> Self {
-        Self(tokio::spawn(keep(retention)))
+    pub fn start(retention: Retention, datasets: Datasets) -> Self {
+        Self(tokio::spawn(async move { tokio::join!(keep(retention), sweep_datasets(datasets)) }.map(drop)))
     }
 }
 
@@ -52,6 +54,22 @@ async fn keep(retention: Retention) {
                 Err(error) => tracing::error!(error = error.chain(), "payloads could not be swept"),
             }
             sweep = false;
+        }
+    }
+}
+
+/// Removes files of datasets that no version names, and uploads that nobody imported: what a crash left behind, once after a
+/// start and then every day.
+async fn sweep_datasets(datasets: Datasets) {
+    let mut timer = tokio::time::interval(24 * EVERY);
+    loop {
+        timer.tick().await;
+        match datasets.sweep().await {
+            Ok(swept) if swept.blobs > 0 => {
+                tracing::info!(files = swept.blobs, swept.bytes, "removed files that no dataset names")
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "files of datasets could not be swept"),
         }
     }
 }

@@ -12,6 +12,8 @@ import { type Filters, filtersOf, serverQuery, withFilters } from "../../lib/tra
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { TraceView } from "../../parts/TraceView";
 import { VirtualTable } from "../../parts/VirtualTable";
+import { useSession } from "../../signin/session";
+import { AddToDataset } from "./AddToDataset";
 import { MOST_ROWS, tracesQuery } from "./ask";
 import { ColumnMenu } from "./ColumnMenu";
 import { columnsOf, USUAL_COLUMNS } from "./columns";
@@ -34,6 +36,7 @@ function useTraces(params: URLSearchParams) {
 
 export function TraceList() {
   const [params] = useSearchParams();
+  const { may } = useSession();
   const navigate = useNavigate();
   const set = useChangeAddress();
   const { asked, again } = useTraces(params);
@@ -59,6 +62,7 @@ export function TraceList() {
         <Group gap={6} ml="auto" wrap="nowrap">
           <Switch size="xs" label="Live" checked={live} onChange={() => set((next) => { if (live) next.delete("live"); else next.set("live", "1"); return next; })} />
           <Tooltip label="Ask again"><ActionIcon variant="default" size={30} aria-label="Ask again" loading={asked.isRefetching} onClick={again}>↻</ActionIcon></Tooltip>
+          {may("write") && <AddToDataset />}
           <ViewMenu />
           <ColumnMenu chosen={columns} choose={chooseColumns} />
         </Group>

@@ -1,0 +1,358 @@
+//! Rows added, replaced and removed by hand: a new version out of the latest.
+//!
+//! Rows that only come to others are another file beside those of the latest version, so that ten rows more cost ten rows. Anything else,
+//! and columns whose type has to change, writes all rows anew.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use qd_base::{ArtifactName, ProjectId, VersionId};
+use qd_catalog::VersionInfo;
+use qd_lake::Writing;
+use serde_json::{Map, Value};
+
+use crate::check::BadRows;
+use crate::column::{Column, ColumnType, ROW_ID, Role, check_roles, guess};
+use crate::dataset::{Dataset, Datasets};
+use crate::encode::ids;
+use crate::profile::Profile;
+use crate::value::{fit, text_of};
+use crate::version::{Content, Origin, Part, id_column};
+use crate::write::{Ids, Repeats, Writer, keys};
+use crate::{Error, Result};
+
+/// Rows that one edit adds or replaces at most.
+pub const MAX_ROWS: usize = 10_000;
+/// Rows that one edit removes at most.
+pub const MAX_REMOVED: usize = 100_000;
+/// How an edit calls itself where bad rows are told.
+const FILE: &str = "rows";
+
+/// What is to be changed.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    /// The number of the version that it was thought of; when that is not the latest any more, nothing is changed.
+    pub base: Option<u32>,
+    /// Rows that come after those that are there.
+    pub add: Vec<Map<String, Value>>,
+    /// Rows in place of those with these identifiers.
+    pub replace: HashMap<String, Map<String, Value>>,
+    /// Identifiers of rows that go.
+    pub remove: HashSet<String>,
+    /// What columns are for, where that is new.
+    pub roles: BTreeMap<String, Role>,
+}
+
+/// What a change came to.
+#[derive(Debug, Clone)]
+pub struct Edited {
+    /// The version.
+    pub version: VersionInfo,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Rows that were added.
+    pub added: u64,
+    /// Rows that were not added since they are there.
+    pub known: u64,
+}
+
+impl Datasets {
+    /// Changes a dataset, or begins one with the rows that are added.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the latest version is another than thought, [`Error::Rows`] for rows that cannot be part of it,
+    /// [`Error::Missing`] for a row to be replaced or removed that is not there.
+    pub async fn edit(&self, project: ProjectId, name: &ArtifactName, edit: Edit) -> Result<Edited> {
+        let origin = |added: u64, _| Origin::Edit {
+            added,
+            replaced: edit.replace.len() as u64,
+            removed: edit.remove.len() as u64,
+        };
+        check_size(&edit)?;
+        let _only = self.changing.lock().await;
+        let latest = self.latest(project, name).await?;
+        check_base(name, latest.as_ref(), edit.base)?;
+        if latest.is_none() && edit.add.is_empty() {
+            return Err(Error::Missing { what: "dataset", name: name.to_string() });
+        }
+        self.change(project, name, latest, edit.clone(), Known::Refused, origin).await
+    }
+
+    /// Makes a version of the latest one and an edit. The caller holds `changing`.
+    pub(crate) async fn change(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        latest: Option<Dataset>,
+        edit: Edit,
+        known: Known,
+        origin: impl FnOnce(u64, u64) -> Origin,
+    ) -> Result<Edited> {
+        let (datasets, base) = (self.clone(), latest.clone());
+        let work = move || {
+            let writing = datasets.files.writing();
+            let changed = Change::new(&datasets, base.as_ref(), edit, known)?.run(&writing)?;
+            Ok((changed, writing))
+        };
+        let (Changed { content, added, known }, writing) = self.behind("changing a dataset", work).await?;
+        let parents: Vec<VersionId> = latest.iter().map(|latest| latest.info().id).collect();
+        let version = self.put(project, name, &content, &origin(added, known), &parents, writing).await?;
+        Ok(Edited { version, rows: content.rows, added, known })
+    }
+}
+
+fn check_size(edit: &Edit) -> Result<()> {
+    if edit.add.len() + edit.replace.len() > MAX_ROWS {
+        return Err(Error::TooLarge { what: "rows to be added and replaced at once", limit: MAX_ROWS.to_string() });
+    }
+    if edit.remove.len() > MAX_REMOVED {
+        return Err(Error::TooLarge { what: "rows to be removed at once", limit: MAX_REMOVED.to_string() });
+    }
+    if edit.add.is_empty() && edit.replace.is_empty() && edit.remove.is_empty() && edit.roles.is_empty() {
+        return Err(Error::invalid("rows", "there is nothing to change: give rows to add, replace or remove"));
+    }
+    match edit.replace.keys().find(|id| edit.remove.contains(*id)) {
+        Some(id) => Err(Error::invalid("rows", format!("the row {id:?} cannot be both replaced and removed"))),
+        None => Ok(()),
+    }
+}
+
+fn check_base(name: &ArtifactName, latest: Option<&Dataset>, base: Option<u32>) -> Result<()> {
+    let number = latest.map_or(0, |latest| latest.info().number);
+    match base {
+        Some(base) if base != number => {
+            let message = format!("the latest version of {name} is {number}, not {base}; look at it and change that");
+            Err(Error::Conflict { message })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What becomes of a row to be added whose identifier is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It is an error.
+    Refused,
+    /// It is not added again.
+    Kept,
+}
+
+/// A change under way.
+struct Change<'a> {
+    datasets: &'a Datasets,
+    base: Option<&'a Dataset>,
+    edit: Edit,
+    known: Known,
+    columns: Vec<Column>,
+    /// Whether rows that are there can stay in the files that they are in.
+    keeps_files: bool,
+}
+
+/// What a change came to.
+struct Changed {
+    content: Content,
+    added: u64,
+    known: u64,
+}
+
+impl<'a> Change<'a> {
+    fn new(datasets: &'a Datasets, base: Option<&'a Dataset>, edit: Edit, known: Known) -> Result<Self> {
+        let before = base.map_or(&[][..], Dataset::columns);
+        let columns = columns(before, &edit)?;
+        let same = before.iter().all(|old| columns.iter().any(|new| new.name == old.name && new.kind == old.kind));
+        let keeps_files = same
+            && id_column(before) == id_column(&columns)
+            && edit.replace.is_empty()
+            && edit.remove.is_empty()
+            && base.is_some_and(Dataset::has_room);
+        Ok(Self { datasets, base, edit, known, columns, keeps_files })
+    }
+
+    fn run(mut self, writing: &Writing) -> Result<Changed> {
+        let (mut repeats, known) = self.known_rows()?;
+        self.check_ids(&known)?;
+        let before = self.edit.add.len();
+        if self.known == Known::Kept {
+            self.leave_out(&known)?;
+        }
+        let (added, known) = (self.edit.add.len() as u64, (before - self.edit.add.len()) as u64);
+        let mut files: Vec<Part> = Vec::new();
+        if let Some(base) = self.base.filter(|_| self.keeps_files) {
+            files.extend(&base.content().files);
+        } else {
+            repeats = Repeats::default();
+        }
+        let adds = !self.edit.add.is_empty() || !self.keeps_files;
+        if adds {
+            let mut writer = Writer::new(&self.datasets.files, &self.columns, repeats)?;
+            if !self.keeps_files {
+                self.rewrite(&mut writer)?;
+            }
+            for (number, row) in (1..).zip(&self.edit.add) {
+                writer.push(&fitted(&self.columns, row).map_err(|why| bad(number, &why))?)?;
+            }
+            files.push(writer.finish(writing)?);
+        }
+        let sum = |of: fn(&Part) -> u64| files.iter().map(of).sum::<u64>();
+        let (rows, bytes) = (sum(|part| part.rows), sum(|part| part.bytes));
+        if rows > crate::version::MAX_ROWS {
+            return Err(Error::TooLarge { what: "rows", limit: crate::version::MAX_ROWS.to_string() });
+        }
+        Ok(Changed { content: Content { columns: self.columns, rows, bytes, files }, added, known })
+    }
+
+    /// The identifiers of the rows that are there, by how they can be looked up.
+    fn known_rows(&self) -> Result<(Repeats, HashSet<[u8; 12]>)> {
+        let (mut repeats, mut known) = (Repeats::default(), HashSet::new());
+        let Some(base) = self.base else { return Ok((repeats, known)) };
+        let own = id_column(base.columns()).is_some();
+        let mut missing: HashSet<&str> =
+            self.edit.replace.keys().chain(&self.edit.remove).map(String::as_str).collect();
+        for batch in base.batches(vec![0..u64::MAX], Some(&[ROW_ID])) {
+            for id in ids(&batch?)?.iter().flatten() {
+                if !own {
+                    repeats.note(id);
+                }
+                if own && !self.edit.remove.contains(id) {
+                    known.extend(keys([id]));
+                }
+                missing.remove(id);
+            }
+        }
+        match missing.into_iter().next() {
+            Some(id) => Err(Error::Missing { what: "row", name: id.to_owned() }),
+            None => Ok((repeats, known)),
+        }
+    }
+
+    /// Rows that are added or replaced have identifiers, where the dataset has them, that no other row has.
+    fn check_ids(&self, known: &HashSet<[u8; 12]>) -> Result<()> {
+        let Some(column) = id_column(&self.columns) else { return Ok(()) };
+        let (mut seen, mut bad) = (Ids::default(), BadRows { of: self.edit.add.len() as u64, ..BadRows::default() });
+        for (number, row) in (1..).zip(&self.edit.add) {
+            let id = row.get(column);
+            let again = || {
+                let id = id.map(text_of).unwrap_or_default();
+                let there = self.known == Known::Refused && !known.is_disjoint(&keys([id.as_str()]));
+                if there { Err(format!("its id {id:?} is that of a row that is there")) } else { Ok(()) }
+            };
+            if let Err(why) = seen.see(id, number).and_then(|()| again()) {
+                bad.add(FILE, number, &why);
+            }
+        }
+        for (id, row) in &self.edit.replace {
+            let keeps = row.get(column).map(text_of).as_deref() == Some(id.as_str());
+            if !keeps && id_column(self.base.map_or(&[][..], Dataset::columns)).is_some() {
+                bad.add(FILE, 0, &format!("what replaces the row {id:?} has another {column}"));
+            }
+        }
+        if bad.count == 0 { Ok(()) } else { Err(Error::Rows(bad)) }
+    }
+
+    fn leave_out(&mut self, known: &HashSet<[u8; 12]>) -> Result<()> {
+        if let Some(column) = id_column(&self.columns) {
+            let is_new = |row: &Map<String, Value>| {
+                row.get(column).map(text_of).is_none_or(|id| known.is_disjoint(&keys([id.as_str()])))
+            };
+            self.edit.add.retain(is_new);
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that are there with what the edit does to them.
+    fn rewrite(&self, writer: &mut Writer<'_>) -> Result<()> {
+        let Some(base) = self.base else { return Ok(()) };
+        // A column that comes to identify rows must do so for those that are there.
+        let new_id = id_column(&self.columns).filter(|column| id_column(base.columns()) != Some(*column));
+        let (mut at, mut seen) = (0, Ids::default());
+        for batch in base.batches(vec![0..u64::MAX], None) {
+            let batch = batch?;
+            let count = batch.num_rows() as u64;
+            for row in crate::encode::decode(base.columns(), &batch, at..at + count)? {
+                if self.edit.remove.contains(&row.id) {
+                    continue;
+                }
+                let values = self.edit.replace.get(&row.id).unwrap_or(&row.values);
+                if let Some(column) = new_id {
+                    seen.see(values.get(column), row.index + 1).map_err(|why| bad(row.index + 1, &why))?;
+                }
+                writer.push(&fitted(&self.columns, values).map_err(|why| bad(row.index + 1, &why))?)?;
+            }
+            at += count;
+        }
+        Ok(())
+    }
+}
+
+fn bad(row: u64, why: &str) -> Error {
+    let mut rows = BadRows { of: 1, ..BadRows::default() };
+    rows.add(FILE, row, why);
+    Error::Rows(rows)
+}
+
+fn fitted(columns: &[Column], row: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let mut fitted = Map::new();
+    for column in columns {
+        if let Some(value) = fit(row.get(&column.name), column.kind, false)? {
+            fitted.insert(column.name.clone(), value);
+        }
+    }
+    Ok(fitted)
+}
+
+/// The columns of the version that an edit makes: those that were, as wide as the new values need, and then new ones.
+fn columns(before: &[Column], edit: &Edit) -> Result<Vec<Column>> {
+    let (mut profile, mut bad) = (Profile::default(), BadRows::default());
+    for (number, row) in (1..).zip(edit.add.iter().chain(edit.replace.values())) {
+        bad.of += 1;
+        if row.is_empty() {
+            bad.add(FILE, number, "it is an object without fields");
+        } else if let Err(why) = profile.see(row) {
+            bad.add(FILE, number, &why);
+        }
+    }
+    if bad.count > 0 {
+        return Err(Error::Rows(bad));
+    }
+    let mut columns = before.to_vec();
+    let seen = profile.columns();
+    for column in &mut columns {
+        let found = seen.iter().find(|(name, seen)| *name == column.name && !seen.is_empty());
+        column.kind = found.map_or(column.kind, |(_, seen)| wider(column.kind, seen.kind(false)));
+    }
+    let new: Vec<_> = seen.iter().filter(|(name, _)| before.iter().all(|column| column.name != *name)).collect();
+    let names: Vec<_> = new.iter().map(|(name, _)| name.as_str()).collect();
+    let taken: Vec<_> = before.iter().map(|column| column.role).chain(edit.roles.values().copied()).collect();
+    let may = |at: usize, role| match role {
+        Role::Messages => new[at].1.is_conversation(),
+        // Rows that are there have none.
+        Role::Id => before.is_empty() && edit.roles.is_empty(),
+        _ => true,
+    };
+    let roles = guess(&names, &taken, may);
+    columns.extend(new.iter().zip(roles).map(|((name, seen), role)| Column {
+        name: name.clone(),
+        kind: seen.kind(false),
+        role,
+    }));
+    for (name, role) in &edit.roles {
+        match columns.iter_mut().find(|column| column.name == *name) {
+            Some(column) => column.role = *role,
+            None => return Err(Error::invalid("roles", format!("there is no column {name:?}"))),
+        }
+    }
+    if columns.len() > crate::column::MAX_COLUMNS {
+        return Err(Error::TooLarge { what: "columns", limit: crate::column::MAX_COLUMNS.to_string() });
+    }
+    check_roles(&columns)?;
+    Ok(columns)
+}
+
+/// The type that holds values of both.
+fn wider(old: ColumnType, new: ColumnType) -> ColumnType {
+    use ColumnType::{Integer, Json, Number};
+    match (old, new) {
+        (old, new) if old == new => old,
+        (Number, Integer) | (Integer, Number) => Number,
+        _ => Json,
+    }
+}

@@ -1,0 +1,538 @@
+//! Importing files from elsewhere, as a durable job.
+//!
+//! The files are read twice. The first time every row is looked at: what is wrong with it, and what its columns hold. Only when
+//! all rows are good, or the bad ones are to be left out, they are read again and written as one file of the lake, and only
+//! when that is on disk a version names it. So there is no half dataset at any moment, a process that is killed leaves a
+//! temporary file which the next start removes, and no more than a batch of rows is ever in memory.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use qd_base::{ArtifactName, JobId, ProjectId};
+use qd_catalog::{Catalog, Handler, JobContext, JobError, JobFilter, JobKind, JobState, Page};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::check::{BadRow, BadRows, MAX_BAD};
+use crate::column::{Column, ColumnType, Role, check_roles, guess};
+use crate::dataset::Datasets;
+use crate::layout::{self, Wanted, choose};
+use crate::profile::{Profile, is_message};
+use crate::read::{Format, Input};
+use crate::upload::UploadId;
+use crate::value::fit;
+use crate::version::{Content, MAX_ROWS, MAX_SOURCES, Origin, Source};
+use crate::write::{Ids, Repeats, Writer};
+use crate::{Error, Result};
+
+/// The kind of these jobs.
+pub const KIND: &str = "dataset.import";
+
+/// The column that tells the split of a row, when files of several are imported.
+const SPLIT: &str = "split";
+
+/// What is to be imported, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// The dataset, which comes to be when there is none; else it gets another version.
+    pub dataset: ArtifactName,
+    /// The files.
+    pub files: Vec<ImportFile>,
+    /// What all of them are; told by each file's name and beginning when absent.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// The field of a JSON document that holds the rows; the first array of objects when absent.
+    #[serde(default)]
+    pub field: Option<String>,
+    /// The README of a folder of the Hugging Face hub, or its front matter.
+    #[serde(default)]
+    pub readme: Option<String>,
+    /// The configuration of such a folder.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// Only the files of this split.
+    #[serde(default)]
+    pub split: Option<String>,
+    /// What columns are for; guessed from their names for those that are not told.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Role>,
+    /// What columns hold; found out for those that are not told.
+    #[serde(default)]
+    pub types: BTreeMap<String, ColumnType>,
+    /// Whether bad rows are left out. Otherwise one is enough that nothing is imported.
+    #[serde(default)]
+    pub skip_bad: bool,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportFile {
+    /// The upload.
+    pub upload: UploadId,
+    /// Its path within the folder that it comes from, or its name.
+    pub path: String,
+    /// How large it is, so that one which did not come whole is not imported.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+}
+
+/// What came of an import.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Imported {
+    /// The dataset.
+    pub dataset: ArtifactName,
+    /// Its new version, or the latest when that has the very same rows.
+    pub version: u32,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Bad rows that were left out.
+    pub skipped: u64,
+    /// The first of them.
+    pub bad: Vec<BadRow>,
+    /// What a person should know about how the files were read.
+    pub notes: Vec<String>,
+}
+
+impl Datasets {
+    /// Queues an import. What can be found wrong without reading the files is told at once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Missing`] for an upload that is not there, [`Error::Catalog`].
+    pub async fn begin_import(&self, project: ProjectId, mut request: ImportRequest) -> Result<JobId> {
+        if request.files.is_empty() || request.files.len() > layout::MAX_FILES {
+            let why = format!(
+                "{} were given; between 1 and {} can be imported at once",
+                request.files.len(),
+                layout::MAX_FILES
+            );
+            return Err(Error::invalid("files", why));
+        }
+        for file in &mut request.files {
+            let found = self.uploads.bytes(project, file.upload)?;
+            match file.bytes {
+                Some(expected) if expected != found => {
+                    let message = format!("{} has {expected} bytes, of which {found} were uploaded", file.path);
+                    return Err(Error::Conflict { message });
+                }
+                _ => file.bytes = Some(found),
+            }
+        }
+        chosen(&request)?;
+        let given: Vec<_> = request.roles.iter().map(|(name, role)| column(name, ColumnType::Text, *role)).collect();
+        check_roles(&given)?;
+        let kind: JobKind = KIND.parse().map_err(Error::catalog("naming the job"))?;
+        let payload = serde_json::to_value(&request).map_err(|cause| Error::invalid("request", cause.to_string()))?;
+        self.catalog.enqueue(&kind, payload, project).await.map_err(Error::catalog("queueing an import"))
+    }
+
+    /// Reads the files of an import into a version.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] with all rows that are bad, [`Error::File`], [`Error::Invalid`]; then there is no version.
+    pub async fn import(
+        &self,
+        project: ProjectId,
+        request: ImportRequest,
+        report: impl Fn(u64, u64, String) + Send + Sync + 'static,
+        stop: CancellationToken,
+    ) -> Result<Imported> {
+        let (datasets, asked) = (self.clone(), request.clone());
+        let read = move || {
+            let writing = datasets.files.writing();
+            let work = Work::new(&datasets, project, &asked, &report, &stop)?;
+            work.run(&writing).map(|read| (read, writing))
+        };
+        let (read, writing) = self.behind("importing rows", read).await?;
+        let Read { content, origin, skipped, bad, notes } = read;
+        let version = self.put(project, &request.dataset, &content, &origin, &[], writing).await?;
+        let Content { rows, columns, .. } = content;
+        Ok(Imported { dataset: request.dataset, version: version.number, rows, columns, skipped, bad, notes })
+    }
+}
+
+fn column(name: &str, kind: ColumnType, role: Role) -> Column {
+    Column { name: name.to_owned(), kind, role }
+}
+
+fn chosen(request: &ImportRequest) -> Result<Vec<layout::Chosen>> {
+    let paths: Vec<_> = request.files.iter().map(|file| file.path.as_str()).collect();
+    let wanted = Wanted {
+        readme: request.readme.as_deref(),
+        config: request.config.as_deref(),
+        split: request.split.as_deref(),
+    };
+    choose(&paths, &wanted)
+}
+
+/// What the files came to.
+struct Read {
+    content: Content,
+    origin: Origin,
+    skipped: u64,
+    bad: Vec<BadRow>,
+    notes: Vec<String>,
+}
+
+/// A file that is read.
+struct Place<'a> {
+    path: PathBuf,
+    file: &'a ImportFile,
+    split: Option<String>,
+    format: Format,
+}
+
+/// An import under way.
+struct Work<'a> {
+    datasets: &'a Datasets,
+    request: &'a ImportRequest,
+    places: Vec<Place<'a>>,
+    /// Whether rows get a column that tells their split.
+    with_split: bool,
+    textual: bool,
+    report: &'a (dyn Fn(u64, u64, String) + Send + Sync),
+    stop: &'a CancellationToken,
+    done: Arc<AtomicU64>,
+    total: u64,
+}
+
+/// What the first reading found.
+struct Looked {
+    profile: Profile,
+    /// Whether the values of the column that is called like an identifier are one.
+    id: Option<String>,
+    bad: BadRows,
+    /// Places of bad rows: the number of the file, and the row.
+    left_out: HashSet<(usize, u64)>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        datasets: &'a Datasets,
+        project: ProjectId,
+        request: &'a ImportRequest,
+        report: &'a (dyn Fn(u64, u64, String) + Send + Sync),
+        stop: &'a CancellationToken,
+    ) -> Result<Self> {
+        let mut places = Vec::new();
+        for chosen in chosen(request)? {
+            let file = &request.files[chosen.file];
+            let path = datasets.uploads.path(project, file.upload);
+            let input =
+                Input { file: &path, name: &file.path, format: request.format, field: None, done: Arc::default() };
+            let format = input.format()?;
+            places.push(Place { path, file, split: chosen.split, format });
+        }
+        let textual = places.iter().any(|place| place.format == Format::Csv);
+        if textual && places.iter().any(|place| place.format != Format::Csv) {
+            let why = "CSV files are imported apart from others, since their values have no types; name the files of one format";
+            return Err(Error::invalid("files", why));
+        }
+        let mut splits: Vec<_> = places.iter().map(|place| &place.split).collect();
+        splits.sort();
+        splits.dedup();
+        let with_split = splits.len() > 1;
+        let total = 2 * places.iter().filter_map(|place| place.file.bytes).sum::<u64>();
+        Ok(Self { datasets, request, places, with_split, textual, report, stop, done: Arc::default(), total })
+    }
+
+    fn run(&self, writing: &qd_lake::Writing) -> Result<Read> {
+        let looked = self.look()?;
+        if looked.bad.count > 0 && (!self.request.skip_bad || looked.bad.count == looked.bad.of) {
+            return Err(Error::Rows(looked.bad));
+        }
+        if looked.bad.of == 0 {
+            return Err(Error::invalid("files", "they hold no rows"));
+        }
+        let (columns, mut notes) = self.settle(&looked)?;
+        let part = self.write(&columns, &looked, writing)?;
+        notes.sort();
+        let origin = Origin::Import {
+            files: self.sources()?,
+            file_count: self.places.len() as u64,
+            skipped: looked.bad.count,
+            bad: looked.bad.told.clone(),
+            notes: notes.clone(),
+        };
+        let content = Content { columns, rows: part.rows, bytes: part.bytes, files: vec![part] };
+        Ok(Read { content, origin, skipped: looked.bad.count, bad: looked.bad.told, notes })
+    }
+
+    /// Reads all rows of all files, each with the number of its file and its place.
+    fn each(
+        &self,
+        doing: &str,
+        take: &mut dyn FnMut(usize, u64, Result<Map<String, Value>, String>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut rows, before) = (0_u64, self.done.load(Ordering::Relaxed));
+        for (number, place) in self.places.iter().enumerate() {
+            let input = Input {
+                file: &place.path,
+                name: &place.file.path,
+                format: Some(place.format),
+                field: self.request.field.as_deref(),
+                done: Arc::clone(&self.done),
+            };
+            let read = input.read(place.format, &mut |at, row| {
+                rows += 1;
+                if rows.is_multiple_of(512) {
+                    if self.stop.is_cancelled() {
+                        return Err(Error::Cancelled);
+                    }
+                    (self.report)(self.done.load(Ordering::Relaxed), self.total, format!("{doing}, {rows} rows"));
+                }
+                take(number, at, row.map(|row| self.with_split(row, place)))
+            });
+            read?;
+        }
+        // Parquet files are not read from end to end.
+        self.done.store(before + self.total / 2, Ordering::Relaxed);
+        (self.report)(before + self.total / 2, self.total, format!("{doing}, {rows} rows"));
+        Ok(())
+    }
+
+    fn with_split(&self, mut row: Map<String, Value>, place: &Place<'_>) -> Map<String, Value> {
+        if let Some(split) = place.split.as_ref().filter(|_| self.with_split) {
+            row.entry(SPLIT).or_insert_with(|| split.as_str().into());
+        }
+        row
+    }
+
+    /// The first reading.
+    fn look(&self) -> Result<Looked> {
+        let mut profile = Profile::new(self.textual);
+        let (mut bad, mut left_out) = (BadRows::default(), HashSet::new());
+        let mut watch = IdWatch::new(self.request);
+        self.each("checking", &mut |number, at, row| {
+            bad.of += 1;
+            if bad.of > MAX_ROWS {
+                return Err(Error::TooLarge { what: "rows", limit: MAX_ROWS.to_string() });
+            }
+            let checked = row.and_then(|row| {
+                self.check(&row)?;
+                watch.see(&row, at, self.textual)?;
+                profile.see(&row)
+            });
+            if let Err(why) = checked {
+                bad.add(&self.places[number].file.path, at, &why);
+                left_out.insert((number, at));
+            }
+            if bad.count > MAX_BAD { Err(Error::Rows(std::mem::take(&mut bad))) } else { Ok(()) }
+        })?;
+        let missing = self
+            .request
+            .roles
+            .keys()
+            .chain(self.request.types.keys())
+            .find(|name| !profile.columns().iter().any(|(column, _)| column == *name));
+        if let Some(name) = missing.filter(|_| bad.count < bad.of) {
+            let names: Vec<_> = profile.columns().iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::invalid(
+                "roles",
+                format!("there is no column {name:?}; there are: {}", names.join(", ")),
+            ));
+        }
+        Ok(Looked { profile, id: watch.id(), bad, left_out })
+    }
+
+    /// What was said about columns must hold in each row.
+    fn check(&self, row: &Map<String, Value>) -> Result<(), String> {
+        for (name, kind) in &self.request.types {
+            fit(row.get(name), *kind, self.textual).map_err(|why| format!("{name}: {why}"))?;
+        }
+        for (name, role) in &self.request.roles {
+            let value = row.get(name);
+            let empty = value.is_none_or(|value| value.is_null() || (self.textual && value == ""));
+            if empty && matches!(role, Role::Id | Role::Input | Role::Messages) {
+                return Err(format!("it has no {name}, which is the {role}"));
+            }
+            if *role == Role::Messages && !self.is_conversation(value) {
+                return Err(format!("{name} is no list of messages, each with a role and content"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_conversation(&self, value: Option<&Value>) -> bool {
+        let read = fit(value, ColumnType::Json, self.textual).ok().flatten();
+        read.as_ref().and_then(Value::as_array).is_some_and(|items| !items.is_empty() && items.iter().all(is_message))
+    }
+
+    /// The columns, and what a person should know about them.
+    fn settle(&self, looked: &Looked) -> Result<(Vec<Column>, Vec<String>)> {
+        let seen = looked.profile.columns();
+        let kind_of = |name: &str, kind| self.request.types.get(name).copied().unwrap_or(kind);
+        let kinds: Vec<_> = seen.iter().map(|(name, seen)| kind_of(name, seen.kind(self.textual))).collect();
+        let names: Vec<_> = seen.iter().map(|(name, _)| name.as_str()).collect();
+        let given: Vec<_> = self.request.roles.values().copied().collect();
+        let may = |at: usize, role: Role| match role {
+            Role::Id => looked.id.as_deref() == Some(names[at]),
+            Role::Messages => seen[at].1.is_conversation(),
+            Role::Input => matches!(kinds[at], ColumnType::Text),
+            _ => true,
+        };
+        let guessed = guess(&names, &given, |at, role| !self.request.roles.contains_key(names[at]) && may(at, role));
+        let (mut columns, mut notes) = (Vec::new(), Vec::new());
+        for (((name, seen), kind), guessed) in seen.iter().zip(kinds).zip(guessed) {
+            let role = self.request.roles.get(name).copied().unwrap_or(guessed);
+            notes.extend(seen.note(name, kind).filter(|_| !self.request.types.contains_key(name)));
+            columns.push(column(name, kind, role));
+        }
+        check_roles(&columns)?;
+        let guessed = columns.iter().filter(|column| !self.request.roles.contains_key(&column.name));
+        let said: Vec<_> = guessed.map(|column| format!("{} as {}", column.name, column.role)).collect();
+        if !said.is_empty() {
+            notes.push(format!("roles were guessed from names: {}", said.join(", ")));
+        }
+        Ok((columns, notes))
+    }
+
+    /// The second reading.
+    fn write(&self, columns: &[Column], looked: &Looked, writing: &qd_lake::Writing) -> Result<crate::version::Part> {
+        let mut writer = Writer::new(&self.datasets.files, columns, Repeats::default())?;
+        self.each("writing", &mut |number, at, row| {
+            if looked.left_out.contains(&(number, at)) {
+                return Ok(());
+            }
+            let changed = |why: String| Error::File { file: self.places[number].file.path.clone(), why };
+            let row = row.map_err(changed)?;
+            let mut fitted = Map::new();
+            for column in columns {
+                let value = fit(row.get(&column.name), column.kind, self.textual);
+                if let Some(value) = value.map_err(changed)? {
+                    fitted.insert(column.name.clone(), value);
+                }
+            }
+            writer.push(&fitted)
+        })?;
+        writer.finish(writing)
+    }
+
+    fn sources(&self) -> Result<Vec<Source>> {
+        let mut sources = Vec::new();
+        for place in self.places.iter().take(MAX_SOURCES) {
+            let (sha256, bytes) = qd_lake::file::digest_of(&place.path).map_err(Error::disk("reading", &place.path))?;
+            sources.push(Source { path: place.file.path.clone(), sha256, bytes, split: place.split.clone() });
+        }
+        Ok(sources)
+    }
+}
+
+/// Watches the column that identifies rows, or is called as if it did.
+struct IdWatch {
+    column: Option<String>,
+    /// Whether somebody said so: then a value that is none is an error, else the column is one of many.
+    said: bool,
+    is_one: bool,
+    begun: bool,
+    ids: Ids,
+}
+
+impl IdWatch {
+    fn new(request: &ImportRequest) -> Self {
+        let said = request.roles.iter().find(|(_, role)| **role == Role::Id).map(|(name, _)| name.clone());
+        Self { said: said.is_some(), column: said, is_one: true, begun: false, ids: Ids::default() }
+    }
+
+    fn see(&mut self, row: &Map<String, Value>, at: u64, textual: bool) -> Result<(), String> {
+        if !self.begun && !self.said {
+            let names: Vec<_> = row.keys().map(String::as_str).collect();
+            let roles = guess(&names, &[], |_, role| role == Role::Id);
+            self.column = roles.iter().position(|role| *role == Role::Id).map(|at| names[at].to_owned());
+        }
+        self.begun = true;
+        let Some(column) = self.column.as_ref().filter(|_| self.is_one) else { return Ok(()) };
+        let value = row.get(column).filter(|value| !(textual && **value == ""));
+        match self.ids.see(value, at) {
+            Err(why) if self.said => Err(why),
+            Err(_) => {
+                self.is_one = false;
+                self.ids = Ids::default();
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn id(self) -> Option<String> {
+        self.column.filter(|_| self.is_one)
+    }
+}
+
+/// The uploads that some import still wants.
+pub(crate) async fn uploads_in_use(catalog: &Catalog) -> Result<HashSet<UploadId>> {
+    let mut needed = HashSet::new();
+    for state in [JobState::Queued, JobState::Running] {
+        let kind = KIND.parse().map_err(Error::catalog("naming the job"))?;
+        let filter = JobFilter { state: Some(state), kind: Some(kind), ..JobFilter::default() };
+        let mut page = Page::first(1000);
+        loop {
+            let jobs = catalog.jobs(&filter, page).await.map_err(Error::catalog("looking for imports"))?;
+            for job in jobs.items {
+                let request = ImportRequest::deserialize(&job.payload).ok();
+                needed.extend(request.into_iter().flat_map(|request| request.files).map(|file| file.upload));
+            }
+            let Some(next) = jobs.next else { break };
+            page = Page::after(1000, next);
+        }
+    }
+    Ok(needed)
+}
+
+/// Runs `dataset.import` jobs; their result is [`Imported`]. They need no checkpoint: the same files give the same version.
+#[derive(Clone)]
+pub struct ImportHandler {
+    datasets: Datasets,
+}
+
+impl ImportHandler {
+    /// A handler that imports into `datasets`.
+    pub fn new(datasets: Datasets) -> Self {
+        Self { datasets }
+    }
+
+    async fn import(self, context: JobContext) -> Result<Value, JobError> {
+        let request: ImportRequest = context.payload()?;
+        let files: Vec<_> = request.files.iter().map(|file| file.upload).collect();
+        let (told, project) = (context.clone(), context.project());
+        let report = move |done, total, doing| told.progress(done, Some(total), doing);
+        let imported = self.datasets.import(project, request, report, context.token().clone()).await;
+        let done = match imported {
+            Ok(imported) => Ok(json!(imported)),
+            Err(Error::Cancelled) => Err(JobError::Cancelled),
+            Err(error) => Err(JobError::failed(&error)),
+        };
+        // A job that ends because the process does goes on in the next, with the files that it has.
+        let ended = !matches!(done, Err(JobError::Cancelled)) || self.is_cancelled(&context).await;
+        if ended {
+            for file in files {
+                if let Err(error) = self.datasets.uploads.remove(project, file) {
+                    tracing::warn!(%error, "an uploaded file could not be removed");
+                }
+            }
+        }
+        done
+    }
+
+    async fn is_cancelled(&self, context: &JobContext) -> bool {
+        self.datasets.catalog.job(context.job().id).await.is_ok_and(|job| job.cancel_requested)
+    }
+}
+
+impl Handler for ImportHandler {
+    fn kind(&self) -> JobKind {
+        KIND.parse().expect("the word is a kind of job")
+    }
+
+    fn run(&self, context: JobContext) -> BoxFuture<'static, Result<Value, JobError>> {
+        self.clone().import(context).boxed()
+    }
+}

@@ -1,0 +1,506 @@
+//! The records of a file from elsewhere, one after the other: JSON lines, JSON documents, CSV or Parquet, perhaps compressed.
+//!
+//! Each comes with its place, so that what is wrong with it can be found. A file is never held as a whole.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+/// A larger row is refused: a page of rows could not carry it.
+pub const MAX_ROW_BYTES: usize = 16 << 20;
+/// What a compressed file holds at most.
+const MAX_EXPANDED_BYTES: u64 = 256 << 30;
+/// So much of a file is looked at to tell what it is.
+const HEAD_BYTES: usize = 256 << 10;
+
+qd_base::words!(
+    /// What a file is.
+    Format, "format", {
+        /// A JSON object in each line.
+        Jsonl = "jsonl",
+        /// A JSON array of objects, or an object that has one.
+        Json = "json",
+        /// RFC 4180 with a header; with tabs in place of commas when its name ends in `.tsv`.
+        Csv = "csv",
+        /// Apache Parquet.
+        Parquet = "parquet",
+    }
+);
+
+/// A file to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Input<'a> {
+    /// Where it lies.
+    pub file: &'a Path,
+    /// As the request names it.
+    pub name: &'a str,
+    /// What it is, if that was said.
+    pub format: Option<Format>,
+    /// Which field of a JSON document holds the rows, if that was said.
+    pub field: Option<&'a str>,
+    /// Bytes of it that were read so far.
+    pub done: Arc<AtomicU64>,
+}
+
+/// Takes a record with its place, or why there is none there; an error ends the reading.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(u64, Result<Map<String, Value>, String>) -> Result<()>;
+
+impl Input<'_> {
+    /// What it is.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be opened.
+    pub fn format(&self) -> Result<Format> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        let mut head = Vec::new();
+        let read = self.open()?.take(HEAD_BYTES as u64).read_to_end(&mut head);
+        read.map_err(|cause| self.failed(cause))?;
+        self.done.store(0, Ordering::Relaxed);
+        Ok(guess(&head, self.name))
+    }
+
+    /// Reads all records.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read to its end, and that of `take`.
+    pub fn read(&self, format: Format, take: Take<'_>) -> Result<()> {
+        match format {
+            Format::Jsonl => self.lines(take),
+            Format::Json => self.document(take),
+            Format::Csv => self.csv(take),
+            Format::Parquet => self.parquet(take),
+        }
+    }
+
+    fn failed(&self, why: impl fmt::Display) -> Error {
+        Error::File { file: self.name.to_owned(), why: why.to_string() }
+    }
+
+    fn open(&self) -> Result<Box<dyn BufRead>> {
+        let file = File::open(self.file).map_err(|cause| self.failed(cause))?;
+        let counted = BufReader::with_capacity(1 << 20, Counted { file, done: Arc::clone(&self.done) });
+        let name = self.name.to_lowercase();
+        let expanded: Box<dyn Read> = match name {
+            name if name.ends_with(".gz") => Box::new(flate2::bufread::MultiGzDecoder::new(counted)),
+            name if name.ends_with(".zst") => {
+                Box::new(zstd::Decoder::with_buffer(counted).map_err(|cause| self.failed(cause))?)
+            }
+            _ => return Ok(Box::new(counted)),
+        };
+        Ok(Box::new(BufReader::with_capacity(1 << 20, expanded.take(MAX_EXPANDED_BYTES))))
+    }
+
+    fn lines(&self, take: Take<'_>) -> Result<()> {
+        let mut source = self.open()?;
+        let mut line = Vec::new();
+        for place in 1.. {
+            line.clear();
+            let read = source.by_ref().take(MAX_ROW_BYTES as u64 + 1).read_until(b'\n', &mut line);
+            if read.map_err(|cause| self.failed(cause))? == 0 {
+                break;
+            }
+            if line.len() > MAX_ROW_BYTES {
+                source.skip_until(b'\n').map_err(|cause| self.failed(cause))?;
+                take(place, Err(too_long()))?;
+                continue;
+            }
+            let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
+            if !text.is_empty() {
+                take(place, object(text))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn document(&self, take: Take<'_>) -> Result<()> {
+        let source = self.open()?;
+        let mut reader = serde_json::Deserializer::from_reader(source);
+        let mut elements = Elements { take, place: 0, field: self.field, ended: None };
+        let read = Document(&mut elements).deserialize(&mut reader);
+        match (elements.ended, read) {
+            (Some(error), _) => Err(error),
+            (None, Err(cause)) => Err(self.failed(format!("it is not JSON: {cause}"))),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    fn csv(&self, take: Take<'_>) -> Result<()> {
+        let tabs = self.name.trim_end_matches(".gz").trim_end_matches(".zst").to_lowercase().ends_with(".tsv");
+        let since = Arc::new(AtomicU64::new(0));
+        let source = Short { source: self.open()?, since: Arc::clone(&since) };
+        let mut reader = csv::ReaderBuilder::new().delimiter(if tabs { b'\t' } else { b',' }).from_reader(source);
+        let header = reader.headers().map_err(|cause| self.failed(cause))?.clone();
+        let names: Vec<_> = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return Err(self.failed(format!("its header has the column {:?} twice", twice.1)));
+        }
+        let mut record = csv::ByteRecord::new();
+        for place in 1.. {
+            match reader.read_byte_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => take(place, fields(&names, &record))?,
+                Err(cause) => match cause.kind() {
+                    csv::ErrorKind::UnequalLengths { len, expected_len, .. } => {
+                        take(place, Err(format!("it has {len} fields, the header has {expected_len}")))?;
+                    }
+                    _ => return Err(self.failed(cause)),
+                },
+            }
+            since.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn parquet(&self, take: Take<'_>) -> Result<()> {
+        let batches = qd_lake::read_parquet(self.file).map_err(|cause| self.failed(cause.chain()))?;
+        let mut place = 0;
+        for batch in batches {
+            let batch = batch.map_err(|cause| self.failed(cause.chain()))?;
+            let lines = qd_lake::portable::json_lines(&batch).map_err(|cause| self.failed(cause.chain()))?;
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                place += 1;
+                take(place, if line.len() > MAX_ROW_BYTES { Err(too_long()) } else { object(line) })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file is, by how it begins and what it is called.
+fn guess(head: &[u8], name: &str) -> Format {
+    if head.starts_with(b"PAR1") {
+        return Format::Parquet;
+    }
+    let name = name.to_lowercase();
+    let named = |ending: &str| name.trim_end_matches(".gz").trim_end_matches(".zst").ends_with(ending);
+    if named(".csv") || named(".tsv") {
+        return Format::Csv;
+    }
+    if named(".jsonl") || named(".ndjson") {
+        return Format::Jsonl;
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    match text.first() {
+        Some(b'[') => Format::Json,
+        // An object that ends in the line it begins in is the first of many, unless nothing comes after it.
+        Some(b'{') => {
+            let (line, rest) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len()));
+            let whole = serde_json::from_slice::<IgnoredAny>(line).is_ok();
+            if whole && !(named(".json") && rest.trim_ascii().is_empty()) { Format::Jsonl } else { Format::Json }
+        }
+        Some(_) => Format::Csv,
+        None => Format::Jsonl,
+    }
+}
+
+fn too_long() -> String {
+    format!("it is larger than {} MiB", MAX_ROW_BYTES >> 20)
+}
+
+fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(text) {
+        Ok(value) => row(value),
+        Err(cause) => Err(format!("it is not JSON: {}", without_line(&cause))),
+    }
+}
+
+/// A record has no lines of its own.
+fn without_line(cause: &serde_json::Error) -> String {
+    cause.to_string().replace(" at line 1 column ", " at character ")
+}
+
+fn row(value: Value) -> Result<Map<String, Value>, String> {
+    match value {
+        Value::Object(row) if row.is_empty() => Err("it is an object without fields".to_owned()),
+        Value::Object(row) => Ok(row),
+        other => Err(format!("it is no object: {}", crate::value::shown(&other))),
+    }
+}
+
+fn fields(names: &[String], record: &csv::ByteRecord) -> Result<Map<String, Value>, String> {
+    let mut row = Map::new();
+    for (name, field) in names.iter().zip(record) {
+        let text = std::str::from_utf8(field).map_err(|_| format!("the field {name} is not UTF-8"))?;
+        row.insert(name.clone(), Value::from(text));
+    }
+    Ok(row)
+}
+
+/// Counts what was read.
+struct Counted {
+    file: File,
+    done: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.done.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Ends when too much was read for one record: a quotation mark that nothing closes would take the rest of the file.
+struct Short {
+    source: Box<dyn BufRead>,
+    since: Arc<AtomicU64>,
+}
+
+impl Read for Short {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(into)?;
+        let since = self.since.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
+        if since > MAX_ROW_BYTES as u64 {
+            return Err(io::Error::other(format!(
+                "a row is larger than {} MiB; is a quotation mark left open?",
+                MAX_ROW_BYTES >> 20
+            )));
+        }
+        Ok(read)
+    }
+}
+
+/// The rows of a JSON document: an array of them, or an object that has one such array.
+struct Elements<'a> {
+    take: Take<'a>,
+    place: u64,
+    field: Option<&'a str>,
+    /// What ended the reading before the end.
+    ended: Option<Error>,
+}
+
+struct Document<'b, 'a>(&'b mut Elements<'a>);
+
+impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects, or an object that has one")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        self.0.take_all(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let (mut alone, mut others) = (Map::new(), Vec::new());
+        while let Some(name) = fields.next_key::<String>()? {
+            match self.0.field {
+                Some(wanted) if wanted == name => fields.next_value_seed(Rows(self.0))?,
+                Some(_) => drop(fields.next_value::<IgnoredAny>()?),
+                None if self.0.place == 0 => match fields.next_value_seed(FirstRows(self.0))? {
+                    Some(other) => drop(alone.insert(name, other)),
+                    None => others.push(name),
+                },
+                None => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        match (self.0.place, self.0.field) {
+            (0, Some(field)) => Err(A::Error::custom(format!("it has no rows in the field {field}"))),
+            (0, None) if alone.is_empty() => Ok(()),
+            (0, None) => self.0.one(Value::Object(alone)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Elements<'_> {
+    fn take_all<'de, A: SeqAccess<'de>>(&mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element::<Value>()? {
+            self.one(item)?;
+        }
+        Ok(())
+    }
+
+    fn one<E: serde::de::Error>(&mut self, item: Value) -> Result<(), E> {
+        self.place += 1;
+        (self.take)(self.place, row(item)).map_err(|error| {
+            self.ended = Some(error);
+            E::custom("ended")
+        })
+    }
+}
+
+/// The array of rows of a field that was named.
+struct Rows<'b, 'a>(&'b mut Elements<'a>);
+
+impl<'de> DeserializeSeed<'de> for Rows<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        self.0.take_all(items)
+    }
+}
+
+/// The first array of objects is the rows; any other value is given back.
+struct FirstRows<'b, 'a>(&'b mut Elements<'a>);
+
+impl<'de> DeserializeSeed<'de> for FirstRows<'_, '_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// Visits a scalar as the value that it is.
+macro_rules! scalars {
+    ($($visit:ident: $type:ty),* $(,)?) => {
+        $(fn $visit<E>(self, value: $type) -> Result<Option<Value>, E> { Ok(Some(Value::from(value))) })*
+    };
+}
+
+impl<'de> Visitor<'de> for FirstRows<'_, '_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str, visit_string: String);
+
+    fn visit_unit<E>(self) -> Result<Option<Value>, E> {
+        Ok(Some(Value::Null))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Option<Value>, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, value)) = fields.next_entry()? {
+            object.insert(name, value);
+        }
+        Ok(Some(Value::Object(object)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<Value>, A::Error> {
+        match items.next_element::<Value>()? {
+            Some(first @ Value::Object(_)) => {
+                self.0.one(first)?;
+                self.0.take_all(items)?;
+                Ok(None)
+            }
+            first => {
+                let mut list: Vec<Value> = first.into_iter().collect();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Some(Value::Array(list)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The records of a text, as their places and JSON or what is wrong.
+    fn check(name: &str, text: &[u8], expected: &[(u64, Result<Value, &str>)]) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, text).unwrap();
+        let input = Input { file: &file, name, format: None, field: None, done: Arc::default() };
+        let mut found = Vec::new();
+        let mut take = |place, row: Result<Map<String, Value>, String>| {
+            found.push((place, row.map(Value::Object)));
+            Ok(())
+        };
+        input.read(input.format().unwrap(), &mut take).unwrap();
+        let expected: Vec<_> = expected.iter().cloned().map(|(n, row)| (n, row.map_err(str::to_owned))).collect();
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(input.done.load(Ordering::Relaxed), text.len() as u64, "all of {name} was read");
+    }
+
+    #[test]
+    fn lines_have_their_numbers_and_bad_ones_do_not_end_the_file() {
+        let bad = "it is not JSON: expected ident at character 2";
+        let text = b"\xef\xbb\xbf{\"a\": 1}\n\nno\n7\n{}\n{\"a\": [1, {\"b\": null}]}";
+        check(
+            "x",
+            text,
+            &[
+                (1, Ok(json!({"a": 1}))),
+                (3, Err(bad)),
+                (4, Err("it is no object: 7")),
+                (5, Err("it is an object without fields")),
+                (6, Ok(json!({"a": [1, {"b": null}]}))),
+            ],
+        );
+    }
+
+    #[test]
+    fn documents_are_arrays_or_have_one() {
+        check("x.json", b"[{\"a\": 1}, 2]", &[(1, Ok(json!({"a": 1}))), (2, Err("it is no object: 2"))]);
+        // The form of BIG-Bench Hard.
+        let text =
+            b"{\n\"canary\": \"x\", \"tags\": [\"b\"],\n\"examples\": [{\"a\": 1}, {\"a\": 2}], \"n\": [{\"z\": 1}]}";
+        check("x.json", text, &[(1, Ok(json!({"a": 1}))), (2, Ok(json!({"a": 2})))]);
+        check("x.json", b"{\"a\": 1}", &[(1, Ok(json!({"a": 1})))]);
+        check("x.json", b"{\"a\": 1}\n{\"a\": 2}\n", &[(1, Ok(json!({"a": 1}))), (2, Ok(json!({"a": 2})))]);
+    }
+
+    #[test]
+    fn csv_follows_rfc_4180() {
+        let text = b"a,b\r\n1,\"x \"\"y\"\", z\"\r\n\"two\nlines\",2\r\n3\r\n";
+        check(
+            "x.csv",
+            text,
+            &[
+                (1, Ok(json!({"a": "1", "b": "x \"y\", z"}))),
+                (2, Ok(json!({"a": "two\nlines", "b": "2"}))),
+                (3, Err("it has 1 fields, the header has 2")),
+            ],
+        );
+        check("x.tsv", b"a\tb\n1\t2,3\n", &[(1, Ok(json!({"a": "1", "b": "2,3"})))]);
+    }
+
+    #[test]
+    fn compressed_files_are_what_they_hold() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gz, b"{\"a\": 1}\n").unwrap();
+        check("x.jsonl.gz", &gz.finish().unwrap(), &[(1, Ok(json!({"a": 1})))]);
+        check("x.csv.zst", &zstd::encode_all(&b"a\n1\n"[..], 1).unwrap(), &[(1, Ok(json!({"a": "1"})))]);
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_left_open_ends_the_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let text = format!("a,b\n1,\"{}", "x".repeat(MAX_ROW_BYTES + (2 << 20)));
+        std::fs::write(&file, text).unwrap();
+        let input = Input { file: &file, name: "x.csv", format: None, field: None, done: Arc::default() };
+        let error = input.read(Format::Csv, &mut |_, _| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("is a quotation mark left open?"), "{error}");
+    }
+}

@@ -1,0 +1,120 @@
+//! What a version of a dataset is: its columns, and the files that hold its rows.
+
+use std::collections::BTreeMap;
+
+use qd_base::{ArtifactName, Sha256Hex, VersionId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::check::BadRow;
+use crate::column::{Column, Role};
+
+/// Rows of one dataset at most: their identifiers must fit into memory while a version is made.
+pub const MAX_ROWS: u64 = 10_000_000;
+/// Files of one version at most; what adds another rewrites them into one.
+pub const MAX_FILES: usize = 64;
+/// Files that an origin names; of more the first are told.
+pub const MAX_SOURCES: usize = 100;
+
+/// The content of a version. Two versions with the same rows in the same order have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Its columns, in the order in which they are shown.
+    pub columns: Vec<Column>,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How large its files are together.
+    pub bytes: u64,
+    /// Parquet files of the lake, in the order of the rows.
+    pub files: Vec<Part>,
+}
+
+/// A file that holds rows of a version, and perhaps of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name.
+    pub sha256: Sha256Hex,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How large it is.
+    pub bytes: u64,
+}
+
+/// What made a version. It is kept beside the content, as what its author says about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+pub enum Origin {
+    /// Files from elsewhere.
+    Import {
+        /// The first [`MAX_SOURCES`] files.
+        files: Vec<Source>,
+        /// How many there were.
+        file_count: u64,
+        /// Rows that were left out since they are bad.
+        skipped: u64,
+        /// Some of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        bad: Vec<BadRow>,
+        /// What a person should know about how they were read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    /// Recorded calls.
+    Traces {
+        /// Which were wanted.
+        wanted: Value,
+        /// How many rows were added.
+        added: u64,
+        /// How many were there already.
+        known: u64,
+    },
+    /// Rows by hand.
+    Edit {
+        /// How many were added.
+        added: u64,
+        /// How many were replaced.
+        replaced: u64,
+        /// How many were removed.
+        removed: u64,
+    },
+    /// Other columns, types or roles for the same rows.
+    Columns {
+        /// The roles that were given.
+        roles: BTreeMap<String, Role>,
+    },
+    /// A part of another dataset.
+    Split {
+        /// That dataset.
+        dataset: ArtifactName,
+        /// Its version.
+        version: u32,
+        /// The version's identifier.
+        id: VersionId,
+        /// The part's name.
+        part: String,
+        /// From where to where in the unit interval its rows fall.
+        interval: [f64; 2],
+        /// What the places of rows follow from.
+        seed: u64,
+        /// The column of which equal values stay together.
+        group: Option<String>,
+    },
+}
+
+/// A file from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// As the request names it.
+    pub path: String,
+    /// Its digest.
+    pub sha256: Sha256Hex,
+    /// How large it is.
+    pub bytes: u64,
+    /// The split that it belongs to.
+    pub split: Option<String>,
+}
+
+/// The column whose values identify the rows.
+pub(crate) fn id_column(columns: &[Column]) -> Option<&str> {
+    columns.iter().find(|column| column.role == Role::Id).map(|column| column.name.as_str())
+}
