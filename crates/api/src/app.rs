@@ -4,6 +4,7 @@ use axum::Router;
 use qd_alert::Alerts;
 use qd_catalog::Catalog;
 use qd_data::Datasets;
+use qd_experiment::Experiments;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
@@ -38,6 +39,8 @@ pub struct App {
     pub gateway: Gateway,
     /// Rows in versions.
     pub datasets: Datasets,
+    /// Prompts, models and parameters compared on datasets.
+    pub experiments: Experiments,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

@@ -293,6 +293,29 @@ impl From<qd_alert::Error> for Error {
     }
 }
 
+impl From<qd_experiment::Error> for Error {
+    /// What is wrong with a definition is told by its part; the rest is what a room below says.
+    fn from(error: qd_experiment::Error) -> Self {
+        use qd_experiment::Error as Experiment;
+        let message = error.to_string();
+        match error {
+            Experiment::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Experiment::NoCell { .. } => Self::parameter("cell", "invalid_value", message),
+            Experiment::Eval(_) => Self::parameter("scorers", "invalid_value", message),
+            Experiment::Running { .. } => Self::Conflict { message },
+            Experiment::Cancelled => Self::Stopping,
+            Experiment::Prompt(cause) => cause.into(),
+            Experiment::Data(cause) => cause.into(),
+            Experiment::Lake(cause) => cause.into(),
+            Experiment::Catalog(cause) => cause.into(),
+            Experiment::AllFailed { .. }
+            | Experiment::Row { .. }
+            | Experiment::Arrow(_)
+            | Experiment::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_data::Error> for Error {
     /// What is wrong with a request is told by its field; the rest is what a room below says.
     fn from(error: qd_data::Error) -> Self {

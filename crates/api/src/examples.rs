@@ -1,4 +1,5 @@
-//! The few-shot examples of a call: out of the version itself, as they stand or by what is most like the values.
+//! The few-shot examples of a call: out of the version itself or of a dataset, as they stand or by what is most like the
+//! values.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,9 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use qd_base::hash::Sha256Hex;
-use qd_base::id::ProjectId;
+use qd_base::id::{ProjectId, VersionId};
+use qd_catalog::VersionRef;
+use qd_data::{Dataset, Role};
 use qd_gateway::{Answer, CallContext, Endpoint};
-use qd_prompt::{Example, Prompt, Slot, Strategy};
+use qd_prompt::example::MAX_POOL;
+use qd_prompt::{Example, Prompt, Reference, Slot, Strategy};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -22,10 +26,19 @@ const BATCH: usize = 256;
 /// Vectors that are kept; when there are more, all are made anew.
 const MAX_KEPT: usize = 20_000;
 
-/// Vectors of texts that were embedded before, by project, model and the text's digest.
+/// Rows of a dataset that are compared with the values: the first ones.
+const MAX_COMPARED: usize = 1000;
+/// Versions of datasets whose rows are kept in memory as examples, and how large such a pool may be.
+const MAX_POOLS: usize = 8;
+const MAX_POOL_BYTES: usize = 16 << 20;
+
+/// What was fetched and made for examples before.
 #[derive(Default)]
-pub(crate) struct Embedded {
+pub(crate) struct Kept {
+    /// Vectors of texts, by project, model and the text's digest.
     vectors: Mutex<HashMap<Key, Arc<[f32]>>>,
+    /// The rows of versions of datasets; those never change.
+    pools: Mutex<HashMap<VersionId, Arc<[Example]>>>,
 }
 
 type Key = (ProjectId, String, Sha256Hex);
@@ -38,13 +51,71 @@ pub(crate) async fn of(
     values: &Map<String, Value>,
 ) -> Result<Vec<Example>> {
     let Some(slot) = prompt.needs_examples() else { return Ok(prompt.own_examples()) };
-    if slot.dataset.is_some() {
-        let message = "Invalid 'examples.dataset': examples of a dataset cannot be fetched here.";
-        return Err(Error::parameter("content.examples.dataset", "invalid_value", message));
-    }
+    let pool = match &slot.dataset {
+        Some(dataset) => rows(surface, context.project, &dataset.parse()?).await?,
+        None => slot.items.clone().into(),
+    };
     match slot.strategy {
-        Strategy::Similar => similar(surface, context, slot, &slot.items, values).await,
-        Strategy::Fixed | Strategy::Random => Ok(slot.pick(&slot.items)),
+        Strategy::Similar => similar(surface, context, slot, &pool[..pool.len().min(MAX_COMPARED)], values).await,
+        Strategy::Fixed | Strategy::Random => Ok(slot.pick(&pool)),
+    }
+}
+
+/// The version of a dataset that a prompt takes its examples from.
+pub(crate) async fn dataset(surface: &Surface, project: ProjectId, reference: &Reference) -> Result<Dataset> {
+    let open = |which: VersionRef| async move { surface.app.datasets.open(project, &reference.name, &which).await };
+    let (meant, otherwise) = reference.meant();
+    match (open(meant).await, otherwise) {
+        (Err(qd_data::Error::Catalog { cause: qd_catalog::Error::NotFound { .. }, .. }), Some(other)) => {
+            Ok(open(other).await?)
+        }
+        (found, _) => Ok(found?),
+    }
+}
+
+/// The rows of a dataset as examples: the reference is the answer, or the label where there is none; every other column but
+/// the identifier is a variable of its name.
+async fn rows(surface: &Surface, project: ProjectId, reference: &Reference) -> Result<Arc<[Example]>> {
+    let dataset = dataset(surface, project, reference).await?;
+    let version = dataset.info().id;
+    if let Some(pool) = surface.examples.pools.lock().get(&version) {
+        return Ok(pool.clone());
+    }
+    let Some(answer) = dataset.column(Role::Reference).or(dataset.column(Role::Label)).map(|column| &column.name)
+    else {
+        let message = format!(
+            "The dataset {reference} has no column that is a reference or a label: an example needs an answer."
+        );
+        return Err(Error::parameter("content.examples.dataset", "invalid_value", message));
+    };
+    let identifier = dataset.column(Role::Id).map(|column| &column.name);
+    let mut size_bytes = 0;
+    let mut pool = Vec::new();
+    for mut row in dataset.rows(0..MAX_POOL as u64).await? {
+        size_bytes += row.values.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+        if size_bytes > MAX_POOL_BYTES {
+            break;
+        }
+        let output = row.values.remove(answer).unwrap_or_default();
+        row.values.retain(|name, value| Some(name) != identifier && !value.is_null());
+        pool.push(Example { variables: row.values, output });
+    }
+    let pool: Arc<[Example]> = pool.into();
+    let mut pools = surface.examples.pools.lock();
+    if pools.len() >= MAX_POOLS {
+        pools.clear();
+    }
+    pools.insert(version, pool.clone());
+    Ok(pool)
+}
+
+/// About how many bytes a value takes.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => size_of::<Value>(),
     }
 }
 
@@ -69,7 +140,7 @@ async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[S
     let keys: Vec<Key> =
         texts.iter().map(|text| (context.project, model.to_owned(), Sha256Hex::of(text.as_bytes()))).collect();
     let mut known: HashMap<&Key, Arc<[f32]>> = {
-        let kept = surface.embedded.vectors.lock();
+        let kept = surface.examples.vectors.lock();
         keys.iter().filter_map(|key| Some((key, kept.get(key)?.clone()))).collect()
     };
     let mut missing: Vec<(&Key, &str)> = Vec::new();
@@ -81,7 +152,7 @@ async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[S
     for batch in missing.chunks(BATCH) {
         let asked: Vec<&str> = batch.iter().map(|(_, text)| *text).collect();
         let made = call(surface, context, model, &asked).await?;
-        let mut kept = surface.embedded.vectors.lock();
+        let mut kept = surface.examples.vectors.lock();
         if kept.len() + batch.len() > MAX_KEPT {
             kept.clear();
         }

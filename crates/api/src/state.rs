@@ -1,17 +1,19 @@
 //! What the surface itself keeps beside the rooms: whether it is stopping, how much it is answering, who tried to sign in.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use qd_prompt::Prompts;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::attempts::Attempts;
 use crate::authentication;
 use crate::error::{Error, Result};
-use crate::examples::Embedded;
+use crate::examples::Kept;
 
 /// The state of every handler; one pointer to clone.
 pub(crate) type Shared = Arc<Surface>;
@@ -23,8 +25,10 @@ pub(crate) struct Surface {
     pub attempts: Attempts,
     /// Which version of a prompt is meant, from memory.
     pub prompts: Prompts,
-    /// Vectors of few-shot examples.
-    pub embedded: Embedded,
+    /// Prompts that are rendered at once: each may hold some tens of megabytes while it is.
+    pub rendering: Semaphore,
+    /// Few-shot examples and their vectors.
+    pub examples: Kept,
     /// The name of the cookie of browsers that are signed in here.
     pub cookie: String,
     pub started: Instant,
@@ -45,7 +49,8 @@ impl Surface {
         Arc::new(Self {
             cookie: authentication::cookie_name(&app.catalog),
             prompts: Prompts::new(app.catalog.clone()),
-            embedded: Embedded::default(),
+            rendering: Semaphore::new(std::thread::available_parallelism().map_or(2, NonZeroUsize::get).max(2)),
+            examples: Kept::default(),
             app,
             lifecycle: Lifecycle::default(),
             attempts: Attempts::default(),

@@ -40,13 +40,15 @@ pub enum ArtifactKind {
     Pipeline,
     /// A search index.
     Index,
+    /// Prompts, models and parameters compared on a dataset.
+    Experiment,
     /// A page of the console with its filters, saved under a name.
     View,
 }
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,
@@ -54,6 +56,7 @@ impl ArtifactKind {
         Self::GuardPolicy,
         Self::Pipeline,
         Self::Index,
+        Self::Experiment,
         Self::View,
     ];
 
@@ -67,6 +70,7 @@ impl ArtifactKind {
             Self::GuardPolicy => "guard-policy",
             Self::Pipeline => "pipeline",
             Self::Index => "index",
+            Self::Experiment => "experiment",
             Self::View => "view",
         }
     }

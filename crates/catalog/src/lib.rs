@@ -5,7 +5,7 @@
 //! Each file has one writer connection and several readers. A call that returned `Ok` is on disk.
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
-//! [`artifact`] → [`label`] → [`comment`] → [`lineage`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
+//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
 //! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; who is to be told of what ([`alert`]); and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
@@ -15,6 +15,7 @@ pub mod page;
 
 pub mod artifact;
 pub mod comment;
+pub mod experiment;
 pub mod label;
 pub mod lineage;
 pub mod project;
@@ -62,6 +63,7 @@ pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
 pub use budget::{Budget, BudgetBy, BudgetLimit, BudgetScope, StoredBudget};
 pub use comment::Comment;
 pub use error::Error;
+pub use experiment::ExperimentRecord;
 pub use job::{Happening, Job, JobEvent, JobKind, JobState, Progress};
 pub use key::{KeyRecord, NewKey, Principal, Scope, Scopes};
 pub use label::LabelRecord;

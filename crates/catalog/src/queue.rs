@@ -366,6 +366,15 @@ impl Catalog {
         Ok(lost.len() as u64)
     }
 
+    /// Queues again what a process that died left running. For who opens the catalog alone, before any runner starts: of
+    /// several runners in one process none could tell later which jobs are another's.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when that fails.
+    pub async fn take_over_jobs(&self) -> Result<u64> {
+        self.reclaim(Timestamp::MAX).await
+    }
+
     fn signal(&self, signal: Signal) {
         // Nobody listening is fine: listeners read the catalog when they begin.
         let _ = self.inner().signals.send(signal);

@@ -7,12 +7,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
 mod dataset;
+mod experiment;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use dataset::{
     Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
     DatasetSplit,
 };
+pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
@@ -46,6 +48,7 @@ Exit codes:
   1  the operation failed
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
+  100  a gate of `quarterdeck experiment run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 
@@ -137,6 +140,9 @@ Examples:
     /// Rows to evaluate, prompt or train on, in versions that never change
     #[command(subcommand)]
     Dataset(Dataset),
+    /// Compare prompts, models, parameters and examples on a dataset
+    #[command(subcommand)]
+    Experiment(Experiment),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

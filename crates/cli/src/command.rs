@@ -10,6 +10,8 @@ pub mod completions;
 pub mod config;
 pub mod dataset;
 pub mod doctor;
+pub mod experiment;
+mod file;
 pub mod job;
 pub mod key;
 pub mod model;

@@ -71,6 +71,9 @@ pub enum Error {
     #[error("{message}")]
     Failed { message: String },
 
+    #[error("the gate failed: {message}")]
+    Gate { message: String },
+
     #[error("the server has no room for more at present")]
     #[diagnostic(help("try again shortly; `quarterdeck doctor` says whether its disk keeps up"))]
     Busy,
@@ -103,7 +106,7 @@ impl Error {
         Self::Operation { doing: doing.into(), cause: cause.into() }
     }
 
-    /// 1 the operation failed, 2 usage or configuration, 4 no server answered or it refused us.
+    /// 1 the operation failed, 2 usage or configuration, 4 no server answered or it refused us, 100 a gate failed.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::ConfigRead { .. }
@@ -112,6 +115,7 @@ impl Error {
             | Self::Configuration { .. }
             | Self::Usage { .. } => 2,
             Self::Unreachable { .. } | Self::NotRunning { .. } | Self::Locked { .. } | Self::Refused { .. } => 4,
+            Self::Gate { .. } => 100,
             Self::Failed { .. } | Self::Busy | Self::Answer { .. } | Self::Output { .. } | Self::Operation { .. } => 1,
         })
     }

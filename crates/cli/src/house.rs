@@ -22,11 +22,14 @@ use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, ImportHandler, SplitHandler};
+use qd_experiment::plan::Sources;
+use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
+use qd_prompt::Prompts;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
@@ -55,6 +58,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
+    sweeps: Running,
     watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
@@ -105,9 +109,14 @@ impl House {
         let erasures = Arc::new(EraseHandler::new(eraser.clone()));
         let (imports, splits) =
             (Arc::new(ImportHandler::new(datasets.clone())), Arc::new(SplitHandler::new(datasets.clone())));
+        // Before the first runner, since no runner could tell later which running jobs are another's.
+        catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
         let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures, imports, splits])
             .with_config(runner_config(config))
             .start();
+        let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let sweeps = start_experiments(&catalog, &experiments, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
@@ -117,6 +126,7 @@ impl House {
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
+            sweeps,
             watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone(), datasets.clone())),
@@ -137,6 +147,7 @@ impl House {
                 otlp,
                 gateway,
                 datasets,
+                experiments,
                 alerts,
                 config,
             },
@@ -152,6 +163,7 @@ impl Keep {
         if let Some(watch) = self.watch {
             watch.shutdown().await;
         }
+        self.sweeps.shutdown().await;
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -211,6 +223,13 @@ fn failed<E: Into<Cause>>(doing: &'static str) -> impl Fn(E) -> Error {
     move |cause| Error::doing(doing, cause)
 }
 
+/// Experiments have a runner of their own: two that take hours would take all places of the other.
+fn start_experiments(catalog: &Catalog, experiments: &Experiments, config: &Config) -> Running {
+    let run: Arc<dyn qd_catalog::Handler> = Arc::new(RunHandler::new(experiments.clone()));
+    let optimise = Arc::new(OptimiseHandler::new(experiments.clone()));
+    Runner::new(catalog.clone(), [run, optimise]).with_config(runner_config(config)).start()
+}
+
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
     let master = MasterKey::load(dir).map_err(failed("reading the master key"))?;
     Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
@@ -231,7 +250,8 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 }
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
-    Lake::open(config, catalog, tables()).await.map_err(failed("opening the lake"))
+    let tables = tables().into_iter().chain([qd_experiment::table()]).collect();
+    Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
 /// What sees to it that rows go again: those that are old are hidden before anybody asks, and erasures that an earlier
@@ -288,7 +308,7 @@ fn model_options(config: &Config) -> ModelOptions {
 pub(super) fn runner_config(config: &Config) -> RunnerConfig {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let keep = Some(config.jobs.keep_days).filter(|days| *days > 0).map(|days| DAY * days);
-    RunnerConfig { keep, keep_most: config.jobs.keep, ..RunnerConfig::default() }
+    RunnerConfig { sole: false, keep, keep_most: config.jobs.keep, ..RunnerConfig::default() }
 }
 
 fn recorder_config(config: &Config) -> RecorderConfig {

@@ -67,12 +67,15 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", JASA 22 (1927); recommended in Brown,
 /// Cai, DasGupta, "Interval Estimation for a Binomial Proportion", Statistical Science 16 (2001).
 pub fn wilson(right: u64, n: u64) -> Interval {
+    let (none, all) = (right == 0, right == n);
     let (n, z) = (n as f64, normal_quantile(1.0 - ALPHA / 2.0));
     let p = right as f64 / n;
     let middle = p + z * z / (2.0 * n);
     let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
-    Interval { low: ((middle - half) / scale).max(0.0), high: ((middle + half) / scale).min(1.0) }
+    // At the ends the two terms are the same, and rounding would leave a little.
+    let low = if none { 0.0 } else { ((middle - half) / scale).max(0.0) };
+    Interval { low, high: if all { 1.0 } else { ((middle + half) / scale).min(1.0) } }
 }
 
 /// The bootstrap's interval of a mean by expanded percentiles, at 95 %.

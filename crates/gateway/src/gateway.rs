@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use qd_base::chat::{ChatRequest, ChatResponse};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
-use qd_base::{ModelName, ProjectId, Secret};
+use qd_base::{ModelName, Picodollars, ProjectId, Secret, Usage};
 use qd_catalog::{Catalog, ModelRoute};
 use qd_trace::PriceTable;
 use serde::Serialize;
@@ -142,6 +142,11 @@ impl Gateway {
     /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not here, [`Error::Engine`] when it cannot be loaded.
     pub async fn load(&self, model: &str) -> Result<ModelName> {
         Ok(self.inner.local.load(model).await?.engine_name)
+    }
+
+    /// What a call that was answered by `served` costs with this usage, as its span will say; none when nobody knows.
+    pub fn price(&self, served: &Served, usage: Usage) -> Option<Picodollars> {
+        self.inner.scribe.prices().cost(served.provider.as_str(), &served.model, usage)
     }
 
     /// Prices the calls that end from now on by another table.

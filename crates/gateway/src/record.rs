@@ -62,6 +62,11 @@ impl Scribe {
         Recording { exchange: Some(Box::new(exchange)), scribe: self.clone() }
     }
 
+    /// The prices of calls that end now.
+    pub fn prices(&self) -> Arc<PriceTable> {
+        self.shared.prices.read().clone()
+    }
+
     /// The prices of calls that end from now on.
     pub fn set_prices(&self, prices: Arc<PriceTable>) {
         *self.shared.prices.write() = prices;

@@ -35,6 +35,17 @@ impl Reference {
         Self { name, which: Which::Usual }
     }
 
+    /// What is looked for, and what after it when it is not there.
+    pub fn meant(&self) -> (VersionRef, Option<VersionRef>) {
+        match &self.which {
+            Which::Named(which) => (which.clone(), None),
+            Which::Usual => {
+                let label = USUAL_LABEL.parse().expect("the word is a label");
+                (VersionRef::Label(label), Some(VersionRef::Latest))
+            }
+        }
+    }
+
     /// A version by its number.
     pub fn number(name: ArtifactName, number: u32) -> Self {
         Self { name, which: Which::Named(VersionRef::Number(number)) }

@@ -138,7 +138,7 @@ impl<'a> Asked<'a> {
         let mut left: Vec<(String, Value)> = prompt
             .parameters
             .iter()
-            .filter(|(name, _)| !self.says(name) && !(limited && TOKEN_LIMITS.contains(&name.as_str())))
+            .filter(|(name, _)| !(self.says(name) || limited && TOKEN_LIMITS.contains(&name.as_str())))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         if !prompt.tools.is_empty() && !self.says("tools") {

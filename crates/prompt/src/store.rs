@@ -8,11 +8,12 @@ use qd_base::ProjectId;
 use qd_catalog::{ArtifactKind, Catalog, VersionInfo, VersionRef};
 use tokio::sync::watch;
 
-use crate::reference::{Reference, USUAL_LABEL, Which};
+use crate::reference::Reference;
 use crate::{Error, Prompt, Result};
 
-/// Answers that are kept in memory; when there are more, all are read anew.
+/// Answers that are kept in memory, and the content of all of them; when there is more, all are read anew.
 const MAX_KEPT: usize = 4096;
+const MAX_KEPT_BYTES: u64 = 32 << 20;
 
 /// A version with its content.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +42,7 @@ struct Known {
     /// The count of changes that the answers belong to.
     as_of: u64,
     answers: HashMap<(ProjectId, String), Arc<Stored>>,
+    size_bytes: u64,
 }
 
 impl Prompts {
@@ -70,12 +72,10 @@ impl Prompts {
         let version = |which: VersionRef| async move {
             self.inner.catalog.version(project, ArtifactKind::Prompt, &reference.name, &which).await
         };
-        let found = match &reference.which {
-            Which::Named(which) => version(which.clone()).await?,
-            Which::Usual => match version(VersionRef::Label(USUAL_LABEL.parse().expect("it is a label"))).await {
-                Err(qd_catalog::Error::NotFound { .. }) => version(VersionRef::Latest).await?,
-                found => found?,
-            },
+        let (meant, otherwise) = reference.meant();
+        let found = match (version(meant).await, otherwise) {
+            (Err(qd_catalog::Error::NotFound { .. }), Some(other)) => version(other).await?,
+            (found, _) => found?,
         };
         let prompt = serde_json::from_slice(&found.content).map_err(|cause| Error::Stored {
             name: found.info.name.to_string(),
@@ -98,10 +98,11 @@ impl Inner {
         if known.as_of > now {
             return;
         }
-        if known.as_of < now || known.answers.len() >= MAX_KEPT {
-            known.answers.clear();
-            known.as_of = now;
+        let size_bytes = found.info.size_bytes;
+        if known.as_of < now || known.answers.len() >= MAX_KEPT || known.size_bytes + size_bytes > MAX_KEPT_BYTES {
+            *known = Known { as_of: now, ..Known::default() };
         }
+        known.size_bytes += size_bytes;
         known.answers.insert(key, found.clone());
     }
 }

@@ -1137,6 +1137,141 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each experiment, newest first */
+        get: operations["listExperiments"];
+        put?: never;
+        /**
+         * Make a version of an experiment and run it
+         * @description References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         */
+        post: operations["createExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An experiment with what came of it so far
+         * @description Means are over items; an item that was answered several times counts once. Intervals hold the truth with 95 % confidence. There is a winner only when one cell is told apart from all others after correction for all pairs (Holm).
+         */
+        get: operations["getExperiment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of an experiment, newest first */
+        get: operations["listExperimentVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Two cells held against each other by every score
+         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells, unless `planned` says that these two were to be compared before anything was seen.
+         */
+        get: operations["compareCells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of cells side by side */
+        get: operations["listExperimentItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with an experiment that has ended
+         * @description What was answered is not asked again. Cancelling is done with the experiment's job.
+         */
+        post: operations["resumeExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/optimisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look for better words and examples of a prompt
+         * @description A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
+         */
+        post: operations["optimisePrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/rules": {
         parameters: {
             query?: never;
@@ -2716,6 +2851,69 @@ export interface components {
             /** @description With `by`, its name. */
             value?: string | null;
         };
+        /** @description A cell `b` held against a cell `a` by one score. */
+        CellComparison: {
+            /** @description The score. */
+            scorer: string;
+            /** @description In a sentence. */
+            sentence: string;
+            /** @description `a_better`, `b_better` or `not_shown`. */
+            verdict: string;
+            /** @description Items that both have a score for. */
+            items: number;
+            /** @description Items that only one of them has a score for; they do not count. */
+            left_out: number;
+            /**
+             * Format: double
+             * @description The mean of `a` over the items compared.
+             */
+            mean_a: number;
+            /**
+             * Format: double
+             * @description The mean of `b`.
+             */
+            mean_b: number;
+            /**
+             * Format: double
+             * @description `mean_b − mean_a`.
+             */
+            difference: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description `mcnemar` or `sign_flip`. */
+            test: string;
+            /**
+             * Format: double
+             * @description Its p value: mid-p of McNemar's.
+             */
+            p: number;
+            /**
+             * Format: double
+             * @description Of McNemar's test: the exact p value.
+             */
+            exact_p?: number | null;
+            /**
+             * Format: double
+             * @description The p value after correction, by which is decided.
+             */
+            adjusted_p: number;
+            /** @description Items on which `a` is better. */
+            better_a: number;
+            /** @description Items on which `b` is better. */
+            better_b: number;
+            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description Which way is better: `higher` or `lower`. */
+            better: string;
+        };
         /** @description One answer. */
         ChatChoice: {
             /**
@@ -2741,6 +2939,11 @@ export interface components {
             tool_calls?: Record<string, never>[] | null;
             /** @description The call that a tool's message answers. */
             tool_call_id?: string | null;
+        };
+        /** @description Comparisons of two cells. */
+        ComparisonList: {
+            /** @description One for each score that both have. */
+            data: components["schemas"]["CellComparison"][];
         };
         /** @description One continuation. */
         CompletionChoice: {
@@ -3362,6 +3565,414 @@ export interface components {
             kinds: components["schemas"]["FailureCount"][];
             /** @description The groups in which calls went wrong; empty without `group_by`. */
             groups: components["schemas"]["FailureGroup"][];
+        };
+        /** @description A version of an experiment. */
+        Experiment: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier, which is in the column `experiment` of the table `experiment_items`.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled` or `failed`. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /**
+             * Format: uuid
+             * @description Its last job.
+             */
+            job?: string | null;
+            /**
+             * Format: int64
+             * @description How many answers there are, while it runs.
+             */
+            done?: number | null;
+            /**
+             * Format: int64
+             * @description How many there will be.
+             */
+            total?: number | null;
+            /** @description How many cells it has. */
+            cells: number;
+            /** @description How many items. */
+            items: number;
+            /** @description What it does. */
+            definition: components["schemas"]["ExperimentDefinition"];
+        };
+        /** @description An answer. */
+        ExperimentAnswer: {
+            /** @description The cell. */
+            cell: string;
+            /**
+             * Format: int32
+             * @description The how-many-th answer, from 0.
+             */
+            repeat: number;
+            /** @description What was said; null when the call failed. */
+            output?: string | null;
+            /** @description Why it failed. */
+            error?: string | null;
+            /** @description Why the answer ended. */
+            finish_reason?: string | null;
+            /** @description Scores by name; null where there is none. */
+            scores: {
+                [key: string]: number | null;
+            };
+            /**
+             * Format: int64
+             * @description What such a call costs, in picodollars; null when its price is not known.
+             */
+            cost_picodollars?: number | null;
+            /** @description Whether it was taken from an earlier experiment, and so cost nothing. */
+            cached: boolean;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            latency_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the prompt.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the answer.
+             */
+            output_tokens?: number | null;
+            /** @description Its trace. */
+            trace_id?: string | null;
+        };
+        /** @description Where an experiment stops. Calls under way are waited for and kept. */
+        ExperimentBudget: {
+            /**
+             * Format: double
+             * @description Dollars, of calls whose price is known.
+             */
+            usd?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens in and out.
+             */
+            tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds of work.
+             */
+            seconds?: number | null;
+        };
+        /** @description What came of one cell. */
+        ExperimentCell: {
+            /** @description What it is called in this experiment: `c1`, `c2`, … */
+            id: string;
+            /** @description What it differs in. */
+            label: string;
+            /** @description The prompt. */
+            prompt: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            prompt_version: number;
+            /** @description The model. */
+            model: string;
+            /** @description Parameters that the experiment says. */
+            parameters: Record<string, never>;
+            /** @description How many examples are shown; what the prompt says when null. */
+            shots?: number | null;
+            /** @description Answers that are there. */
+            answers: number;
+            /** @description Calls that failed. */
+            failed: number;
+            /** @description Answers that were taken from earlier experiments. */
+            cached: number;
+            /** @description Of a halving search: the rung after which it was left, from 1. */
+            left_after?: number | null;
+            /** @description Scores by name. */
+            scores: {
+                [key: string]: components["schemas"]["ExperimentScore"];
+            };
+            /**
+             * Format: int64
+             * @description What was spent on it, in picodollars.
+             */
+            spent_picodollars: number;
+            /**
+             * Format: double
+             * @description What its calls cost on average in dollars, whether paid for here or before; null when no price is known.
+             */
+            cost_per_call_usd?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that half of the calls take at most.
+             */
+            latency_p50_ms?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that 95 of 100 take at most.
+             */
+            latency_p95_ms?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of a call's prompt on average.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of an answer on average.
+             */
+            output_tokens?: number | null;
+            /** @description Whether no other cell is at least as good, cheap and fast, and better in one of these, by the estimates as they are. */
+            on_front: boolean;
+            /**
+             * Format: double
+             * @description The p value against the best cell, corrected for all pairs of cells.
+             */
+            adjusted_p?: number | null;
+        };
+        /** @description Prompts, models, parameters and numbers of examples on a dataset, and what to look at. */
+        ExperimentDefinition: {
+            /** @description What the items are: a dataset as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            items?: null | components["schemas"]["ExperimentItems"];
+            /** @description Prompts to compare, each as `name`, `name@3` or `name@label`; 50 at most. */
+            prompts: string[];
+            /** @description Models to compare; each prompt's own when absent. */
+            models?: string[] | null;
+            /** @description Parameters of calls with the values to compare: `{"temperature": [0, 0.7]}`. */
+            parameters?: {
+                [key: string]: unknown[];
+            } | null;
+            /** @description Numbers of examples to compare; what each prompt itself says when absent. */
+            shots?: number[] | null;
+            examples?: null | components["schemas"]["ExperimentExamples"];
+            /** @description From which column a variable of prompts gets its value, where the names differ. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Format: int32
+             * @description How often each cell answers each item; once when absent.
+             */
+            repeats?: number | null;
+            search?: null | components["schemas"]["ExperimentSearch"];
+            /** @description What to look at, 16 at most. */
+            scorers: components["schemas"]["ExperimentScorer"][];
+            /** @description The scorer that cells are ranked by; the first when absent. */
+            metric?: string | null;
+            /** @description Whether a call that failed counts as a score of 0 where scores are shares of which more is better; true when absent. */
+            count_failures_as_zero?: boolean | null;
+            /** @description Whether an answer to the same call is taken from an earlier experiment of the project; true when absent. */
+            cache?: boolean | null;
+            /** @description Calls under way at once, 64 at most; 4 when absent. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description Where examples come from for prompts that bring none. */
+        ExperimentExamples: {
+            /** @description A dataset; rows of the experiment's own that are no items when absent. */
+            dataset?: string | null;
+            /**
+             * Format: int64
+             * @description What the draw follows from; 0 when absent.
+             */
+            seed?: number | null;
+        };
+        /** @description An item with what cells answered. */
+        ExperimentItem: {
+            /**
+             * Format: int64
+             * @description The row's place in the dataset, from 0.
+             */
+            item: number;
+            /** @description The row's identifier. */
+            row_id: string;
+            /** @description The row's values. */
+            values: Record<string, never>;
+            /** @description What it should be answered; any of them will do. */
+            references: string[];
+            /** @description The answers, in the order of the cells and repeats. */
+            answers: components["schemas"]["ExperimentAnswer"][];
+        };
+        /** @description A page of items. */
+        ExperimentItemPage: {
+            /** @description The items. */
+            data: components["schemas"]["ExperimentItem"][];
+            /** @description How many there are on all pages. */
+            total: number;
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description Which rows of the dataset are items. */
+        ExperimentItems: {
+            /** @description How many, drawn at random, 10,000 at most; all when absent. */
+            limit?: number | null;
+            /**
+             * Format: int64
+             * @description What the draw and the order follow from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description How many of those drawn first are left out; none when absent. */
+            skip?: number | null;
+        };
+        /** @description Experiments. */
+        ExperimentList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Experiment"][];
+        };
+        /** @description What came of an experiment so far. */
+        ExperimentReport: {
+            /** @description The scorer that cells are ranked by. */
+            metric: string;
+            /** @description Items that are asked about. */
+            items: number;
+            /** @description Answers that are there. */
+            answers: number;
+            /** @description Calls that failed. */
+            failed: number;
+            /** @description Answers that were taken from earlier experiments. */
+            cached: number;
+            /**
+             * Format: int64
+             * @description What was spent, in picodollars.
+             */
+            spent_picodollars: number;
+            /**
+             * Format: int64
+             * @description Tokens in and out that were paid for.
+             */
+            tokens: number;
+            /** @description The cell with the best mean. */
+            best?: string | null;
+            /** @description The cell that is told apart from all others; null when there is none. */
+            winner?: string | null;
+            /** @description Cells that are not told apart from the best, which is the first. */
+            not_told_apart: string[];
+            /** @description The same in a sentence. */
+            sentence: string;
+            /** @description Of a halving search: on how many items cells were chosen. Statistics are made of the other items only. */
+            chosen_on?: number | null;
+            /** @description Each cell. */
+            cells: components["schemas"]["ExperimentCell"][];
+        };
+        /** @description One score of a cell. */
+        ExperimentScore: {
+            /**
+             * Format: double
+             * @description The mean over items.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description Items that have a score. */
+            items: number;
+            /** @description Answers that have none. */
+            missing: number;
+            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description Which way is better: `higher` or `lower`. */
+            better: string;
+        };
+        /** @description What is looked at. Each kind has options of its own. */
+        ExperimentScorer: {
+            /** @description `exact_match`, `contains`, `token_f1`, `number_match`, `regex`, `json_schema`, `length`, `latency` or `cost`. */
+            kind: string;
+            /** @description What the score is called; its kind when absent. */
+            name?: string | null;
+            /** @description Of `exact_match` and `contains`: upper and lower case are the same. */
+            ignore_case?: boolean | null;
+            /** @description Of these: ASCII punctuation is left out. */
+            ignore_punctuation?: boolean | null;
+            /** @description Of these: `a`, `an` and `the` are left out. */
+            ignore_articles?: boolean | null;
+            /** @description Of these: white space of any kind and length is one space. */
+            ignore_white_space?: boolean | null;
+            /** @description Of these, `token_f1` and `number_match`: a pattern; of its last match the first group counts, or all of it. */
+            extract?: string | null;
+            /**
+             * Format: double
+             * @description Of `number_match`: how far numbers may be apart.
+             */
+            tolerance?: number | null;
+            /**
+             * Format: double
+             * @description Of `number_match`: how far, as a share of the reference.
+             */
+            relative_tolerance?: number | null;
+            /** @description Of `regex`: the pattern. */
+            pattern?: string | null;
+            /** @description Of `json_schema`: the schema. */
+            schema?: unknown;
+            /** @description Of `json_schema`: whether the JSON may stand in a fenced block of Markdown. */
+            allow_fence?: boolean | null;
+            /** @description Of `length`: `characters`, `words` or `tokens`. */
+            unit?: string | null;
+            /** @description Of `length`: `lower` or `higher`. */
+            better?: string | null;
+        };
+        /** @description Which cells are tried. */
+        ExperimentSearch: {
+            /** @description `grid`: all; `random`: some, drawn at random; `halving`: all on a few items, the better part on more, and so on. */
+            kind: string;
+            /** @description Of `random`: how many. */
+            cells?: number | null;
+            /**
+             * Format: int64
+             * @description Of `random`: what the draw follows from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description Of `halving`: items of the first rung. */
+            first_items?: number | null;
+            /** @description Of `halving`: a rung keeps one cell in this many, and has this many times the items; 3 when absent. */
+            factor?: number | null;
+        };
+        /** @description A version in a list. */
+        ExperimentVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description Versions of an experiment. */
+        ExperimentVersionList: {
+            /** @description The versions. */
+            data: components["schemas"]["ExperimentVersion"][];
+        };
+        /** @description A version of an experiment with what came of it. */
+        ExperimentWithReport: components["schemas"]["Experiment"] & {
+            /** @description What came of it so far. */
+            report: components["schemas"]["ExperimentReport"];
         };
         /** @description Calls that went wrong in one way. */
         FailureCount: {
@@ -4122,6 +4733,13 @@ export interface components {
             /** @description A column: rows with the same value in it stay together. */
             group?: string | null;
         };
+        /** @description An experiment to be made. */
+        NewExperiment: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it does. */
+            definition: components["schemas"]["ExperimentDefinition"];
+        };
         /** @description Records to be imported. */
         NewImport: {
             /** @description `langfuse`, `phoenix` or `jsonl`; when absent, each record is known by the names of its fields. */
@@ -4356,6 +4974,14 @@ export interface components {
             created: number;
             /** @description Who serves it. */
             owned_by: string;
+        };
+        /** @description A search that has begun. */
+        Optimising: {
+            /**
+             * Format: uuid
+             * @description Its job, whose result tells what was found and which experiment judges it.
+             */
+            job: string;
         };
         /** @description A span of an outline. What it has none of is absent. */
         OutlineSpan: {
@@ -4747,6 +5373,49 @@ export interface components {
             /** @description In place of both: the variable of type `messages` whose messages stand here, or `examples`. */
             placeholder?: string | null;
         };
+        /** @description What is to be improved, and how. */
+        PromptOptimisation: {
+            /** @description The dataset, as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            items?: null | components["schemas"]["ExperimentItems"];
+            /** @description The prompt to be improved, as `name`, `name@3` or `name@label`. */
+            prompt: string;
+            /** @description The model that is asked; the prompt's own when absent. */
+            model?: string | null;
+            /** @description Parameters of its calls. */
+            parameters?: Record<string, never> | null;
+            /** @description From which column a variable gets its value, where the names differ. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+            /** @description What is to become better: a share of which more is better. */
+            scorer: components["schemas"]["ExperimentScorer"];
+            /**
+             * Format: double
+             * @description The share of the rows that the search never sees, between 0.1 and 0.8; 0.4 when absent.
+             */
+            held_out?: number | null;
+            /** @description How many combinations are tried, 50 at most; 10 when absent. */
+            trials?: number | null;
+            /** @description Examples that a combination shows at most, 16 at most; 4 when absent. */
+            demonstrations?: number | null;
+            /** @description The model whose right answers are shown; the one that is asked when absent. */
+            teacher?: string | null;
+            /** @description The model that proposes instructions; none are proposed when absent. */
+            proposer?: string | null;
+            /** @description How many it proposes, 20 at most; 4 when absent. */
+            instructions?: number | null;
+            /** @description The prompt that the best combination becomes a version of; the prompt's name with `-optimised` when absent. */
+            save_as?: string | null;
+            /**
+             * Format: int64
+             * @description What draws and parting follow from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description Calls under way at once; 4 when absent. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
         /** @description A value that a prompt takes. */
         PromptVariable: {
             /** @description Its name in the templates. */
@@ -4967,6 +5636,17 @@ export interface components {
             /** @description `text`, `json_object` or `json_schema`. */
             type: string;
             json_schema?: null | components["schemas"]["JsonSchema"];
+        };
+        /** @description How an experiment goes on. */
+        ResumeExperiment: {
+            /**
+             * Format: int32
+             * @description The version; the latest when absent.
+             */
+            version?: number | null;
+            /** @description Whether calls that failed are made again; false when absent. */
+            retry_failed?: boolean | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
         };
         /** @description How long the rows of one table are kept. */
         Retention: {
@@ -8533,6 +9213,285 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperiments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getExperiment: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 100 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compareCells: {
+        parameters: {
+            query: {
+                /** @description A cell, by identifier or label. */
+                a: string;
+                /** @description The cell that is held against it. */
+                b: string;
+                /** @description Whether these two were to be compared before anything was seen; false when absent. */
+                planned?: boolean | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One comparison a score */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentItems: {
+        parameters: {
+            query?: {
+                /** @description Whose answers: identifiers of cells, separated by commas, 20 at most; those of the first 20 cells when absent. */
+                cells?: string | null;
+                /** @description Only items on which these cells differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    optimisePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptOptimisation"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Optimising"];
+                };
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {

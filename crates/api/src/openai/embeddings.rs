@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::extract::JsonBytes;
 use crate::json;
 use crate::openai::call::{self, Calling};
+use crate::openai::prompted::PROMPT;
 use crate::openai::range;
 use crate::openai::shape::{Input, Item, Text};
 use crate::permission::Permission;
@@ -27,9 +28,13 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn create(
     State(surface): State<Shared>,
-    Calling { context, .. }: Calling,
+    Calling { context, prompt }: Calling,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response> {
+    if prompt.is_some() {
+        let message = "A prompt has no words for embeddings; leave the header x-quarterdeck-prompt out.";
+        return Err(Error::parameter(PROMPT, "invalid_value", message));
+    }
     json::read::<EmbeddingRequest>(&body, surface.app.config.limits.json_depth)?.check()?;
     call::answer(&surface, context, Endpoint::Embeddings, body, false).await
 }

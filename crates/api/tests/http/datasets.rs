@@ -14,7 +14,7 @@ use crate::house::{Answer, Events, House, OPERATOR, request};
 const PATH: &str = "/api/v1/datasets";
 
 /// What does the jobs that the house queues.
-fn runner(house: &House) -> Running {
+pub fn runner(house: &House) -> Running {
     let imports: Arc<dyn qd_catalog::Handler> = Arc::new(ImportHandler::new(house.datasets.clone()));
     let splits = Arc::new(SplitHandler::new(house.datasets.clone()));
     Runner::new(house.catalog.clone(), [imports, splits]).start()
@@ -43,14 +43,14 @@ async fn ended(house: &House, key: &str, job: &Value) -> Value {
     house.get(key, &path).await.expect(200)
 }
 
-async fn import(house: &House, key: &str, name: &str, text: &str) -> Value {
+pub async fn import(house: &House, key: &str, name: &str, text: &str) -> Value {
     let job = begin(house, key, name, text, json!({})).await.expect(202);
     let job = ended(house, key, &job).await;
     assert_eq!(job["state"], "succeeded", "{job}");
     job["result"].clone()
 }
 
-const ROWS: &str = "{\"id\": \"a\", \"question\": \"1+1?\", \"answer\": \"2\"}\n{\"id\": \"b\", \"question\": \"2+2?\", \"answer\": \"4\"}\n";
+pub const ROWS: &str = "{\"id\": \"a\", \"question\": \"1+1?\", \"answer\": \"2\"}\n{\"id\": \"b\", \"question\": \"2+2?\", \"answer\": \"4\"}\n";
 
 #[tokio::test]
 async fn an_upload_becomes_a_version() {

@@ -12,12 +12,15 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
-use qd_catalog::{Catalog, MasterKey, Scope};
+use qd_catalog::{Catalog, Handler, MasterKey, Runner, Running, Scope};
 use qd_data::Datasets;
+use qd_experiment::plan::Sources;
+use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
+use qd_prompt::Prompts;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
@@ -37,6 +40,7 @@ pub struct House {
     pub models: Models,
     pub alerts: Alerts,
     pub datasets: Datasets,
+    pub experiments: Experiments,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -57,15 +61,15 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
+        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
     }
 
     /// The data folder.
@@ -113,11 +117,23 @@ impl House {
         self.call(request(Method::DELETE, path, Some(key), None)).await
     }
 
+    /// A runner of experiments.
+    pub fn run_experiments(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(RunHandler::new(self.experiments.clone()));
+        let optimise = Arc::new(OptimiseHandler::new(self.experiments.clone()));
+        Runner::new(self.catalog.clone(), [run, optimise]).start()
+    }
+
     /// Waits until every call that was answered is in the lake.
     pub async fn settle(&self) {
         self.gateway.drain().await;
         self.recorder.drain().await;
     }
+}
+
+/// Every table of the product.
+fn all_tables() -> Vec<qd_lake::TableSpec> {
+    tables().into_iter().chain([qd_experiment::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -134,6 +150,7 @@ pub struct Parts {
     pub gateway: Gateway,
     pub alerts: Alerts,
     pub datasets: Datasets,
+    pub experiments: Experiments,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -144,7 +161,7 @@ impl Parts {
         let stub = Stub::start().await;
         let catalog = Catalog::open(data.path(), MasterKey::generate()).await.unwrap();
         let blobs = BlobStore::open(&data.path().join("blobs")).unwrap();
-        let lake = Lake::open(LakeConfig::new(data.path().join("lake")), catalog.clone(), tables()).await.unwrap();
+        let lake = Lake::open(LakeConfig::new(data.path().join("lake")), catalog.clone(), all_tables()).await.unwrap();
         let policy = qd_net::Policy::public().allow("127.0.0.1").unwrap();
         let net = qd_net::Client::new(policy, qd_net::ClientOptions::default()).unwrap();
         let models = Models::new(
@@ -172,6 +189,8 @@ impl Parts {
         let otlp = Intake::new(recorder.clone(), Arc::new(PriceTable::built_in()), IntakeConfig::default());
         let traces = Traces::new(lake.clone(), payloads);
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
+        let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -186,6 +205,7 @@ impl Parts {
             gateway,
             alerts,
             datasets,
+            experiments,
             stub,
             data,
         }
@@ -207,6 +227,7 @@ impl Parts {
             gateway: self.gateway.clone(),
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
+            experiments: self.experiments.clone(),
             config,
         }
     }

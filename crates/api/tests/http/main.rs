@@ -10,6 +10,7 @@ mod datasets;
 mod edges;
 mod embeddings;
 mod erasures;
+mod experiments;
 mod exports;
 mod house;
 mod imports;

@@ -273,6 +273,8 @@ async fn calls_of_prompts_that_fail_are_told_in_openai_s_form() {
     call(&house, &key, CHAT, "greeting@2", body.clone()).await.refused(404, "not_found");
     call(&house, &theirs, CHAT, "greeting", body).await.refused(404, "not_found");
     call(&house, &key, CHAT, "not a name", json!({})).await.refused(400, "invalid_value");
+    let vectors = json!({"model": "stub/echo-1", "input": "a"});
+    call(&house, &key, "/v1/embeddings", "greeting", vectors).await.refused(400, "invalid_value");
     let missing = call(&house, &key, CHAT, "greeting", json!({})).await.refused(400, "missing_variable");
     assert_eq!(missing["param"], "prompt_variables.name");
     let wrong =
@@ -394,4 +396,25 @@ async fn examples_are_those_most_like_the_question() {
     let sql = "SELECT count(*) AS calls FROM spans WHERE kind = 'embedding'";
     let calls = house.post(OPERATOR, "/api/v1/sql", json!({"sql": sql})).await.expect(200)["rows"][0]["calls"].clone();
     assert_eq!(calls, 3, "one for the pool and the first question, one for each other question");
+}
+
+#[tokio::test]
+async fn examples_come_from_a_dataset() {
+    let house = House::open().await;
+    let _runner = crate::datasets::runner(&house);
+    let key = house.key(&[Scope::Infer, Scope::Write]).await;
+    let theirs = house.key_of("other", &[Scope::Write]).await;
+    let content = json!({
+        "kind": "text", "text": "{{ examples }}\nQ: {{ question }}", "variables": [{"name": "question"}],
+        "examples": {"template": "Q: {{ question }} A: {{ output }}", "separator": "\n", "dataset": "math", "count": 2},
+        "model": "stub/echo-1",
+    });
+    let new = json!({"name": "sums", "content": content});
+    house.post(&key, PATH, new.clone()).await.refused(404, "not_found");
+    crate::datasets::import(&house, &key, "math", crate::datasets::ROWS).await;
+    house.post(&key, PATH, new.clone()).await.expect(201);
+    house.post(&theirs, PATH, new).await.refused(404, "not_found");
+    let body = json!({"prompt_variables": {"question": "3+3?"}});
+    call(&house, &key, "/v1/completions", "sums", body).await.expect(200);
+    assert_eq!(sent(&house)["prompt"], "Q: 1+1? A: 2\nQ: 2+2? A: 4\nQ: 3+3?");
 }

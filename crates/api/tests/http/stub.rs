@@ -117,9 +117,31 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
         "limited" => refuse(StatusCode::TOO_MANY_REQUESTS, "slow down"),
         "broken" | "held-broken" => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the upstream is broken"),
         "locked" => refuse(StatusCode::UNAUTHORIZED, "bad key"),
+        "proposer" => said(model, "1. add both numbers\n2. guess very well please"),
+        "sums" | "sums-flaky" => sum(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
     }
+}
+
+/// `n + n = ?` answered right when the system message begins with `add`; every fourth one is refused by `sums-flaky`.
+fn sum(model: &str, request: &Value) -> Response {
+    let messages = request["messages"].as_array().unwrap();
+    let n: u64 = messages.last().unwrap()["content"].as_str().unwrap().split(' ').next().unwrap().parse().unwrap();
+    if model == "sums-flaky" && n % 4 == 3 {
+        return refuse(StatusCode::BAD_REQUEST, "not this one");
+    }
+    let right = messages[0]["content"].as_str().unwrap().starts_with("add");
+    if right { said(model, &(2 * n).to_string()) } else { said(model, "a lot") }
+}
+
+fn said(model: &str, text: &str) -> Response {
+    let answer = json!({
+        "id": "s", "object": "chat.completion", "created": 1, "model": model,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+    });
+    ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
 /// An answer with fields and spacing of its own, so that a byte that is changed shows.

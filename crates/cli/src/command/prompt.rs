@@ -5,7 +5,8 @@ use qd_prompt::Reference;
 use serde_json::{Map, Value, json};
 
 use crate::args::{Prompt, Values};
-use crate::command::{input, pages, rows_of, with_door};
+use crate::command::file::read;
+use crate::command::{pages, rows_of, with_door};
 use crate::context::Context;
 use crate::door::{Door, query, segment};
 use crate::output::Column;
@@ -213,21 +214,5 @@ fn no_object(file: &str) -> Error {
     Error::Usage {
         problem: format!("{file} is no object"),
         help: "`quarterdeck prompt create --help` shows what a prompt looks like".to_owned(),
-    }
-}
-
-/// A file of JSON or TOML.
-fn read(file: &str) -> Result<Value, Error> {
-    let text = match file {
-        "-" => input()?,
-        file => std::fs::read_to_string(file).map_err(|cause| Error::doing(format!("reading {file}"), cause))?,
-    };
-    let wrong = |cause: String| Error::Usage {
-        problem: format!("{file} cannot be read: {cause}"),
-        help: "a file that ends in .toml is TOML, every other is JSON".to_owned(),
-    };
-    match std::path::Path::new(file).extension().is_some_and(|ending| ending == "toml") {
-        true => toml::from_str(&text).map_err(|cause| wrong(cause.to_string())),
-        false => serde_json::from_str(&text).map_err(|cause| wrong(cause.to_string())),
     }
 }

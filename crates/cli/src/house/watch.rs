@@ -27,8 +27,7 @@ impl Watch {
     /// When the catalog cannot be read.
     pub async fn start(catalog: &Catalog, alerts: &Alerts, config: &Config) -> Result<Self, Error> {
         let evaluate: Arc<dyn Handler> = Arc::new(EvaluateHandler::new(alerts.clone()));
-        // The other runner takes over what a process that died left running, and forgets what is finished.
-        let config = RunnerConfig { slots: 1, lease: LEASE, sole: false, ..runner_config(config) };
+        let config = RunnerConfig { slots: 1, lease: LEASE, ..runner_config(config) };
         let jobs = Runner::new(catalog.clone(), [evaluate]).with_config(config).start();
         alerts.begin().await.map_err(failed("beginning to evaluate alerts"))?;
         Ok(Self { jobs, courier: Courier::start(alerts.clone()) })

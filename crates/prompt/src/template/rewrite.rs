@@ -51,7 +51,7 @@ pub(super) fn read<'s>(source: &'s str, place: &str) -> Result<Read<'s>> {
         Uncounted::Syntax(error) => syntax(error),
         Uncounted::TooMany(line, what) => refuse(Some(line), what),
     })?;
-    let parsed = parse(source, "template", SyntaxConfig::default(), WHITESPACE).map_err(syntax)?;
+    let parsed = parse(source, "template", SyntaxConfig, WHITESPACE).map_err(syntax)?;
     let mut rewriter = Rewriter::default();
     let statement = rewriter.statement(&parsed).map_err(|refused| refuse(Some(refused.line), refused.reason))?;
     let variables = rewriter.read.into_iter().filter(|name| !rewriter.set.contains(name)).map(str::to_owned).collect();
@@ -66,7 +66,7 @@ enum Uncounted {
 /// Refuses what would make a tree too deep to walk, before one is built.
 fn count(source: &str) -> std::result::Result<(), Uncounted> {
     let (mut tags, mut tokens) = (0, 0);
-    for token in tokenize(source, false, SyntaxConfig::default(), WHITESPACE) {
+    for token in tokenize(source, false, SyntaxConfig, WHITESPACE) {
         let (token, span) = token.map_err(Uncounted::Syntax)?;
         match token {
             Token::VariableStart | Token::BlockStart => (tags, tokens) = (tags + 1, 0),
@@ -204,6 +204,7 @@ impl<'s> Rewriter<'s> {
             }
             Expr::Const(it) => Expr::Const(Spanned::new(Const { value: it.value.clone() }, it.span())),
             Expr::UnaryOp(it) => {
+                #[expect(clippy::needless_match, reason = "it lies behind a reference and cannot be copied")]
                 let op = match it.op {
                     UnaryOpKind::Not => UnaryOpKind::Not,
                     UnaryOpKind::Neg => UnaryOpKind::Neg,

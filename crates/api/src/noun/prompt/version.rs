@@ -19,6 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::doc::Doc;
 use crate::error::{Error, Result};
+use crate::examples;
 use crate::extract::{Json as JsonBody, Path, Query};
 use crate::noun::prompt::content::PromptContent;
 use crate::openai::prompted;
@@ -84,10 +85,14 @@ async fn create(
         let message = format!("Invalid 'message': at most {MAX_MESSAGE_BYTES} bytes.");
         return Err(Error::parameter("message", "invalid_value", message));
     }
-    let catalog = surface.app.catalog.acting(&caller.actor())?;
+    let mut parents = Vec::new();
+    if let Some(dataset) = new.content.examples.as_ref().and_then(|slot| slot.dataset.as_ref()) {
+        parents.push(examples::dataset(&surface, caller.project(), &dataset.parse()?).await?.info().id);
+    }
+    let (catalog, kind) = (surface.app.catalog.acting(&caller.actor())?, ArtifactKind::Prompt);
     let metadata = json!({ "message": new.message, "author": caller.actor() });
     let content = new.content.to_content();
-    let kept = catalog.put_version(caller.project(), ArtifactKind::Prompt, &new.name, &content, metadata, &[]).await?;
+    let kept = catalog.put_version(caller.project(), kind, &new.name, &content, metadata, &parents).await?;
     Ok(Created(PromptVersionBody::of(&kept.info, &new.content)))
 }
 

@@ -1,0 +1,110 @@
+//! Experiments: which job runs a version of one, and how it ended. What an experiment is, is the content of the version.
+
+use qd_base::{JobId, Timestamp, VersionId};
+use serde_json::Value;
+
+use crate::column::Columns;
+use crate::database::commit;
+use crate::{Catalog, Error, Result, limit};
+
+/// The largest ending.
+pub const MAX_ENDING_BYTES: usize = 64 << 10;
+
+/// What became of a version of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExperimentRecord {
+    /// The job that runs it, or ran it last. It may have been forgotten since.
+    pub job: JobId,
+    /// How the last job ended, as the job says; none while none has.
+    pub ending: Option<Value>,
+    /// When this was last changed.
+    pub updated: Timestamp,
+}
+
+impl Catalog {
+    /// Notes which job runs a version of an experiment, and forgets how the one before ended.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when that fails, as for a version that there is not.
+    pub async fn put_experiment_job(&self, version: VersionId, job: JobId) -> Result<()> {
+        const OPERATION: &str = "noting the job of an experiment";
+        let mut tx = self.db().begin(OPERATION).await?;
+        sqlx::query(
+            "INSERT INTO experiment (version_id, job_id, ending, updated_ns) VALUES ($1, $2, NULL, $3) \
+             ON CONFLICT (version_id) DO UPDATE SET job_id = excluded.job_id, ending = NULL, updated_ns = excluded.updated_ns",
+        )
+        .bind(version.to_string())
+        .bind(job.to_string())
+        .bind(Timestamp::now().as_nanos())
+        .execute(&mut *tx)
+        .await
+        .map_err(Error::database(OPERATION))?;
+        commit(tx, OPERATION).await
+    }
+
+    /// Notes how a job of an experiment ended. Of an experiment that another job runs by now nothing is noted.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] beyond [`MAX_ENDING_BYTES`].
+    pub async fn end_experiment(&self, version: VersionId, job: JobId, ending: &Value) -> Result<()> {
+        const OPERATION: &str = "noting how an experiment ended";
+        let text = ending.to_string();
+        limit::bytes("ending", text.len(), MAX_ENDING_BYTES)?;
+        let mut tx = self.db().begin(OPERATION).await?;
+        sqlx::query("UPDATE experiment SET ending = $3, updated_ns = $4 WHERE version_id = $1 AND job_id = $2")
+            .bind(version.to_string())
+            .bind(job.to_string())
+            .bind(text)
+            .bind(Timestamp::now().as_nanos())
+            .execute(&mut *tx)
+            .await
+            .map_err(Error::database(OPERATION))?;
+        commit(tx, OPERATION).await
+    }
+
+    /// What became of a version of an experiment; none when no job was ever noted.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Corrupt`] when it cannot be read.
+    pub async fn experiment(&self, version: VersionId) -> Result<Option<ExperimentRecord>> {
+        let row = sqlx::query("SELECT job_id, ending, updated_ns FROM experiment WHERE version_id = $1")
+            .bind(version.to_string())
+            .fetch_optional(self.db().readers())
+            .await
+            .map_err(Error::database("reading what became of an experiment"))?;
+        let Some(row) = row else { return Ok(None) };
+        let row = Columns(&row);
+        let (job, ending) = (row.parsed("job_id")?, row.json_opt("ending")?);
+        Ok(Some(ExperimentRecord { job, ending, updated: row.time("updated_ns")? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ArtifactKind;
+    use crate::testing::{catalog, reopen};
+
+    #[tokio::test]
+    async fn the_last_job_says_how_it_ended() {
+        let (catalog, dir) = catalog().await;
+        let project = catalog.default_project().id;
+        let name = "sweep".parse().unwrap();
+        let put = catalog.put_version(project, ArtifactKind::Experiment, &name, b"{}", json!({}), &[]).await.unwrap();
+        let (version, first, second) = (put.info.id, JobId::new(), JobId::new());
+        assert_eq!(catalog.experiment(version).await.unwrap(), None);
+        catalog.put_experiment_job(version, first).await.unwrap();
+        catalog.end_experiment(version, first, &json!({"state": "stopped"})).await.unwrap();
+        catalog.close().await;
+        let catalog = reopen(dir.path()).await;
+        let found = catalog.experiment(version).await.unwrap().unwrap();
+        assert_eq!((found.job, found.ending), (first, Some(json!({"state": "stopped"}))));
+        catalog.put_experiment_job(version, second).await.unwrap();
+        catalog.end_experiment(version, first, &json!({"state": "late"})).await.unwrap();
+        let found = catalog.experiment(version).await.unwrap().unwrap();
+        assert_eq!((found.job, found.ending), (second, None), "a job that was replaced says nothing any more");
+        assert!(catalog.put_experiment_job(VersionId::new(), first).await.is_err());
+    }
+}

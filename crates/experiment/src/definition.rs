@@ -1,0 +1,287 @@
+//! What is asked for: prompts, models, parameters and examples on a dataset, and what to look at.
+
+use std::collections::BTreeMap;
+
+use qd_eval::{ScorerSpec, Scorers};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// Cells of one experiment at most.
+pub const MOST_CELLS: usize = 200;
+/// Items of one experiment at most.
+pub const MOST_ITEMS: usize = 10_000;
+/// Calls of one experiment at most.
+pub const MOST_CALLS: usize = 100_000;
+/// Calls under way at once at most.
+pub const MOST_CONCURRENT: usize = 64;
+/// Values of one parameter, prompts, models and numbers of examples at most.
+const MOST_VALUES: usize = 50;
+/// Times that an item is answered by one cell at most.
+const MOST_REPEATS: u32 = 50;
+/// Examples in one prompt at most.
+const MOST_SHOTS: usize = 50;
+
+/// Parameters that have a place of their own, or are not for an experiment to say.
+const NO_PARAMETERS: &[&str] =
+    &["model", "messages", "prompt", "stream", "stream_options", "n", "best_of", "user", "prompt_variables"];
+
+/// What an experiment does. Its references to datasets and prompts are pinned to numbers when it is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// What the items are: a dataset as `name`, `name@3` or `name@label`.
+    pub dataset: String,
+    /// Which of its rows.
+    #[serde(default)]
+    pub items: Items,
+    /// Prompts to compare, each as `name`, `name@3` or `name@label`.
+    pub prompts: Vec<String>,
+    /// Models to compare; each prompt's own when there are none.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Parameters of calls with the values to compare: `{"temperature": [0, 0.7], "max_tokens": [64]}`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Vec<Value>>,
+    /// Numbers of examples to compare; what each prompt itself says when there are none.
+    #[serde(default)]
+    pub shots: Vec<usize>,
+    /// Where examples come from for prompts that bring none.
+    #[serde(default)]
+    pub examples: Examples,
+    /// From which column a variable of prompts gets its value, where the names differ.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// How often each cell answers each item.
+    #[serde(default = "one")]
+    pub repeats: u32,
+    /// Which cells are tried, and on how many items.
+    #[serde(default)]
+    pub search: Search,
+    /// What to look at.
+    pub scorers: Vec<ScorerSpec>,
+    /// The scorer that cells are ranked by; the first when absent.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// Whether a call that failed counts as a score of 0 where scores are shares of which more is better. Leaving failures out
+    /// would make a cell look the better the more often its hard items fail.
+    #[serde(default = "yes")]
+    pub count_failures_as_zero: bool,
+    /// Whether an answer to the same call is taken from an earlier experiment of the project.
+    #[serde(default = "yes")]
+    pub cache: bool,
+    /// Calls under way at once.
+    #[serde(default = "four")]
+    pub concurrency: usize,
+    /// Where to stop.
+    #[serde(default)]
+    pub budget: Budget,
+}
+
+/// Which rows of the dataset are items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Items {
+    /// How many, drawn at random; all when absent.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// What the draw and the order follow from.
+    #[serde(default)]
+    pub seed: u64,
+    /// How many of those drawn first are left out.
+    #[serde(default)]
+    pub skip: usize,
+}
+
+/// Where examples come from for prompts that bring none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Examples {
+    /// A dataset; rows of the experiment's own that are no items when absent.
+    #[serde(default)]
+    pub dataset: Option<String>,
+    /// What the draw follows from.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// Which cells are tried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Search {
+    /// All of them, on all items.
+    #[default]
+    Grid,
+    /// Some of them, drawn at random, on all items.
+    Random {
+        /// How many.
+        cells: usize,
+        /// What the draw follows from.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// All of them on a few items, the better part of them on more, and so on.
+    ///
+    /// Jamieson, Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization" (AISTATS 2016).
+    Halving {
+        /// Items of the first rung.
+        first_items: usize,
+        /// A rung keeps one cell in this many, and has this many times the items of the one before.
+        #[serde(default = "three")]
+        factor: usize,
+    },
+}
+
+/// Where to stop. What is reached stops the calls that were not begun; those under way are waited for and kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Dollars, of calls whose price is known.
+    #[serde(default)]
+    pub usd: Option<f64>,
+    /// Tokens in and out.
+    #[serde(default)]
+    pub tokens: Option<u64>,
+    /// Seconds of work, pauses not counted.
+    #[serde(default)]
+    pub seconds: Option<u64>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn three() -> usize {
+    3
+}
+
+fn four() -> usize {
+    4
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Definition {
+    /// Whether it can be run, as far as it says by itself.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] naming what is wrong, [`Error::Eval`] for a scorer.
+    pub fn check(&self) -> Result<Scorers> {
+        let scorers = Scorers::new(&self.scorers)?;
+        if let Some(metric) = &self.metric
+            && scorers.find(metric).is_none()
+        {
+            return Err(Error::definition("metric", format!("no scorer has the name {metric:?}")));
+        }
+        within("prompts", self.prompts.len(), 1, MOST_VALUES)?;
+        within("models", self.models.len(), 0, MOST_VALUES)?;
+        within("shots", self.shots.len(), 0, MOST_VALUES)?;
+        within("repeats", self.repeats as usize, 1, MOST_REPEATS as usize)?;
+        within("concurrency", self.concurrency, 1, MOST_CONCURRENT)?;
+        if let Some(limit) = self.items.limit {
+            within("items.limit", limit, 1, MOST_ITEMS)?;
+        }
+        distinct("prompts", &self.prompts)?;
+        distinct("models", &self.models)?;
+        distinct("shots", &self.shots)?;
+        if let Some(&shots) = self.shots.iter().find(|&&shots| shots > MOST_SHOTS) {
+            return Err(Error::definition("shots", format!("{shots} is over {MOST_SHOTS}")));
+        }
+        self.check_parameters()?;
+        self.check_search()?;
+        self.check_budget()?;
+        Ok(scorers)
+    }
+
+    /// The name of the scorer that cells are ranked by.
+    pub fn metric<'a>(&'a self, scorers: &'a Scorers) -> &'a str {
+        self.metric.as_deref().unwrap_or_else(|| scorers.first().name())
+    }
+
+    fn check_parameters(&self) -> Result<()> {
+        for (name, values) in &self.parameters {
+            let field = format!("parameters.{name}");
+            if NO_PARAMETERS.contains(&name.as_str()) {
+                return Err(Error::definition(field, "it is no parameter of calls, or not one of an experiment"));
+            }
+            within(&field, values.len(), 1, MOST_VALUES)?;
+            distinct(&field, values)?;
+        }
+        Ok(())
+    }
+
+    fn check_search(&self) -> Result<()> {
+        match self.search {
+            Search::Grid => Ok(()),
+            Search::Random { cells, .. } => within("search.cells", cells, 1, MOST_CELLS),
+            Search::Halving { first_items, factor } => {
+                within("search.first_items", first_items, 5, MOST_ITEMS)?;
+                within("search.factor", factor, 2, 10)
+            }
+        }
+    }
+
+    fn check_budget(&self) -> Result<()> {
+        match self.budget.usd {
+            Some(usd) if !(usd > 0.0 && usd <= 1e6) => {
+                Err(Error::definition("budget.usd", "it is above 0 and at most a million"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn within(field: &str, found: usize, least: usize, most: usize) -> Result<()> {
+    if (least..=most).contains(&found) {
+        Ok(())
+    } else {
+        Err(Error::definition(field, format!("{found} is not between {least} and {most}")))
+    }
+}
+
+fn distinct<T: PartialEq + std::fmt::Debug>(field: &str, values: &[T]) -> Result<()> {
+    let twice = values.iter().enumerate().find(|(place, value)| values[..*place].contains(value));
+    twice.map_or(Ok(()), |(_, value)| Err(Error::definition(field, format!("{value:?} is there twice"))))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn definition(change: Value) -> Definition {
+        let mut whole = json!({"dataset": "d@1", "prompts": ["p@1"], "scorers": [{"kind": "exact_match"}]});
+        for (name, value) in change.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_run_says_why() {
+        let why = |change: Value| definition(change).check().unwrap_err().to_string();
+        assert_eq!(why(json!({"prompts": []})), "Invalid 'prompts': 0 is not between 1 and 50.");
+        assert_eq!(why(json!({"prompts": ["a", "a"]})), "Invalid 'prompts': \"a\" is there twice.");
+        assert_eq!(why(json!({"repeats": 0})), "Invalid 'repeats': 0 is not between 1 and 50.");
+        assert!(why(json!({"parameters": {"stream": [true]}})).contains("parameters.stream"));
+        assert!(why(json!({"parameters": {"temperature": []}})).contains("parameters.temperature"));
+        assert!(why(json!({"metric": "f1"})).contains("no scorer"));
+        assert!(why(json!({"budget": {"usd": 0.0}})).contains("budget.usd"));
+        assert!(why(json!({"search": {"kind": "halving", "first_items": 1}})).contains("search.first_items"));
+        assert!(why(json!({"shots": [51]})).contains("over 50"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let read = |value: Value| serde_json::from_value::<Definition>(value).unwrap_err().to_string();
+        assert!(read(json!({"dataset": "d", "prompts": [], "scorers": [], "promts": []})).contains("promts"));
+        assert!(
+            read(json!({"dataset": "d", "prompts": [], "scorers": [{"kind": "exact_match", "case": 1}]}))
+                .contains("case")
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Why an experiment cannot be made, run or read.
+
+/// What failed, with its cause.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A definition that cannot be run.
+    #[error("Invalid '{field}': {why}.")]
+    Definition {
+        /// Which part of it.
+        field: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+    /// An experiment that somebody asked for by a name or number that is not there.
+    #[error("there is no cell {cell:?} in this experiment; it has {there}")]
+    NoCell {
+        /// What was asked for.
+        cell: String,
+        /// The first and the last there is.
+        there: String,
+    },
+    /// It runs, so it cannot be begun.
+    #[error("the experiment {name} runs already, as job {job}; cancel that first")]
+    Running {
+        /// Which one.
+        name: String,
+        /// Its job.
+        job: qd_base::JobId,
+    },
+    /// Nothing that was asked was answered.
+    #[error("the first {calls} calls all failed; the last one: {last}")]
+    AllFailed {
+        /// How many.
+        calls: usize,
+        /// What the last one said.
+        last: String,
+    },
+    /// The job was told to end.
+    #[error("cancelled")]
+    Cancelled,
+    /// A row of the table that this program cannot read.
+    #[error("a row of experiment_items cannot be read: {column}: {why}")]
+    Row {
+        /// Where.
+        column: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// A scorer or a gate.
+    #[error(transparent)]
+    Eval(#[from] qd_eval::Error),
+    /// A prompt cannot be read or rendered.
+    #[error(transparent)]
+    Prompt(#[from] qd_prompt::Error),
+    /// A dataset cannot be read.
+    #[error(transparent)]
+    Data(#[from] qd_data::Error),
+    /// Rows could not be kept or read.
+    #[error(transparent)]
+    Lake(#[from] qd_lake::Error),
+    /// The catalog failed or refused.
+    #[error(transparent)]
+    Catalog(#[from] qd_catalog::Error),
+    /// Rows could not be made or read.
+    #[error("working with rows of experiment_items")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// A thread that worked is gone.
+    #[error("{doing} broke down")]
+    Broken {
+        /// What it did.
+        doing: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn definition(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Definition { field: field.into(), why: why.into() }
+    }
+}

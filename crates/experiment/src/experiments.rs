@@ -1,0 +1,324 @@
+//! All experiments: making, running, reading.
+
+use qd_base::{ArtifactName, JobId, ProjectId};
+use qd_catalog::{ArtifactKind, Catalog, Job, JobKind, JobState, Page, VersionInfo, VersionRef};
+use qd_eval::Scorers;
+use qd_gateway::Gateway;
+use qd_lake::Lake;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::cell::Cell;
+use crate::definition::{Budget, Definition};
+use crate::items::{self, ItemView};
+use crate::plan::Sources;
+use crate::report::{self, Compared, Report, Results};
+use crate::run::{KIND, RunRequest};
+use crate::table;
+use crate::{Error, Result};
+
+/// Experiments with their versions that a list tells at most.
+const MOST_LISTED: usize = 200;
+
+/// Experiments of all projects. Cheap to clone.
+#[derive(Clone)]
+pub struct Experiments {
+    pub(crate) catalog: Catalog,
+    pub(crate) lake: Lake,
+    pub(crate) gateway: Gateway,
+    pub(crate) sources: Sources,
+}
+
+/// The content of a version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// What was asked for, every reference pinned to a number.
+    pub definition: Definition,
+    /// The cells, in order.
+    pub cells: Vec<Cell>,
+    /// The items' places in the dataset, in the order in which they are asked.
+    pub order: Vec<u64>,
+}
+
+/// A version of an experiment.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// Which one.
+    pub info: VersionInfo,
+    /// What it is.
+    pub content: Content,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// Where an experiment stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Standing {
+    /// What its job does, or whether the experiment is finished or stopped.
+    pub state: State,
+    /// Its last job.
+    pub job: Option<JobId>,
+    /// How many answers there are, and are expected, while it runs.
+    pub progress: Option<(u64, Option<u64>)>,
+    /// Why it stopped or failed.
+    pub why: Option<String>,
+}
+
+/// The state of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its job waits for a place.
+    Queued,
+    /// Its job works.
+    Running,
+    /// All answers are there.
+    Finished,
+    /// A budget was used up before.
+    Stopped,
+    /// Somebody cancelled its job.
+    Cancelled,
+    /// Its job failed.
+    Failed,
+}
+
+impl Experiments {
+    /// Experiments over these rooms.
+    pub fn new(catalog: Catalog, lake: Lake, gateway: Gateway, sources: Sources) -> Self {
+        Self { catalog, lake, gateway, sources }
+    }
+
+    /// Makes a version of an experiment and runs it. The same definition as the latest version's is that version: it goes on
+    /// if it has not finished.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] and others for what cannot be run; nothing is made then.
+    pub async fn create(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        definition: Definition,
+        actor: &str,
+    ) -> Result<Experiment> {
+        let (content, parents) = self.pin(project, name, definition).await?;
+        let catalog = self.catalog.acting(actor)?;
+        let bytes = serde_json::to_vec(&content).map_err(|cause| Error::definition("definition", cause.to_string()))?;
+        let put = catalog.put_version(project, ArtifactKind::Experiment, name, &bytes, json!({}), &parents).await?;
+        let made = self.read(put).await?;
+        match made.standing.state {
+            _ if made.standing.job.is_none() => self.begin(&made, false, None).await,
+            State::Cancelled | State::Failed => self.begin(&made, false, None).await,
+            _ => Ok(made),
+        }
+    }
+
+    /// The definition with its references pinned, the cells and items that follow, and the versions it is made of.
+    async fn pin(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        mut definition: Definition,
+    ) -> Result<(Content, Vec<qd_base::VersionId>)> {
+        definition.check()?;
+        let dataset = self.sources.dataset(project, &definition.dataset, "dataset").await?;
+        definition.dataset = pinned(dataset.info());
+        let mut parents = vec![dataset.info().id];
+        if let Some(reference) = &definition.examples.dataset {
+            let examples = self.sources.dataset(project, reference, "examples.dataset").await?;
+            definition.examples.dataset = Some(pinned(examples.info()));
+            parents.push(examples.info().id);
+        }
+        for reference in &mut definition.prompts {
+            let prompt = self.sources.prompt(project, reference).await?;
+            *reference = pinned(&prompt.info);
+            parents.push(prompt.info.id);
+        }
+        parents.sort_unstable();
+        parents.dedup();
+        definition.check()?;
+        // All of it is looked up now, so that what cannot be run is refused here and not by a job.
+        let info = VersionInfo { name: name.clone(), ..dataset.info().clone() };
+        let plan = self.sources.plan(info, self.catalog.project_by_id(project).await?.name, definition).await?;
+        let cells = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
+        let order = plan.items.iter().map(|item| item.row.index).collect();
+        Ok((Content { definition: plan.definition, cells, order }, parents))
+    }
+
+    /// Goes on with an experiment that has stopped, was cancelled, failed, or has calls that failed.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while it runs.
+    pub async fn resume(
+        &self,
+        experiment: &Experiment,
+        retry_failed: bool,
+        budget: Option<Budget>,
+    ) -> Result<Experiment> {
+        match (experiment.standing.state, experiment.standing.job) {
+            (State::Queued | State::Running, Some(job)) => {
+                Err(Error::Running { name: experiment.info.name.to_string(), job })
+            }
+            _ => self.begin(experiment, retry_failed, budget).await,
+        }
+    }
+
+    async fn begin(&self, experiment: &Experiment, retry_failed: bool, budget: Option<Budget>) -> Result<Experiment> {
+        let kind: JobKind = KIND.parse().expect("the word is a kind of job");
+        let request = RunRequest { experiment: experiment.info.id, retry_failed, budget };
+        let job = self.catalog.enqueue(&kind, json!(request), experiment.info.project).await?;
+        self.catalog.put_experiment_job(experiment.info.id, job).await?;
+        Ok(Experiment { standing: self.standing(&experiment.info).await?, ..experiment.clone() })
+    }
+
+    /// A version of an experiment.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when there is none.
+    pub async fn get(&self, project: ProjectId, name: &ArtifactName, which: &VersionRef) -> Result<Experiment> {
+        self.read(self.catalog.version(project, ArtifactKind::Experiment, name, which).await?).await
+    }
+
+    async fn read(&self, version: qd_catalog::Version) -> Result<Experiment> {
+        let standing = self.standing(&version.info).await?;
+        Ok(Experiment { content: version.read_content()?, standing, info: version.info })
+    }
+
+    /// The latest versions of all experiments of a project, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when they cannot be read.
+    pub async fn list(&self, project: ProjectId) -> Result<Vec<Experiment>> {
+        let mut known = self.catalog.artifacts(project, ArtifactKind::Experiment).await?;
+        known.sort_by(|a, b| b.updated.cmp(&a.updated));
+        let mut found = Vec::new();
+        for artifact in known.into_iter().take(MOST_LISTED) {
+            found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);
+        }
+        Ok(found)
+    }
+
+    /// The versions of an experiment, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when they cannot be read.
+    pub async fn versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
+        Ok(self.catalog.versions(project, ArtifactKind::Experiment, name, Page::default()).await?.items)
+    }
+
+    async fn standing(&self, info: &VersionInfo) -> Result<Standing> {
+        let Some(record) = self.catalog.experiment(info.id).await? else {
+            return Ok(Standing { state: State::Queued, job: None, progress: None, why: None });
+        };
+        let job = match self.catalog.job(record.job).await {
+            Ok(job) => Some(job),
+            Err(qd_catalog::Error::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(stand(record.job, job, record.ending))
+    }
+
+    /// What came of an experiment so far.
+    ///
+    /// # Errors
+    /// [`Error::Lake`] when the rows cannot be read.
+    pub async fn report(&self, experiment: &Experiment) -> Result<Report> {
+        self.with_results(experiment, "making a report", |results| Ok(results.report())).await
+    }
+
+    /// Two cells held against each other by every score.
+    ///
+    /// # Errors
+    /// As [`Experiments::report`], and [`Error::NoCell`].
+    pub async fn compare(&self, experiment: &Experiment, a: &str, b: &str, planned: bool) -> Result<Vec<Compared>> {
+        let (a, b) = (a.to_owned(), b.to_owned());
+        self.with_results(experiment, "comparing", move |results| results.compare(&a, &b, planned)).await
+    }
+
+    /// A page of items with the answers of cells side by side, and where the next begins.
+    ///
+    /// # Errors
+    /// As [`Experiments::report`], [`Error::NoCell`], and [`Error::Definition`] for a scorer that there is not.
+    pub async fn items(
+        &self,
+        experiment: &Experiment,
+        wanted: Wanted,
+    ) -> Result<(Vec<ItemView>, Option<usize>, usize)> {
+        let cells = self.cells_of(experiment, &wanted.cells)?;
+        let ids: Vec<String> = cells.iter().map(|cell| cell.id.clone()).collect();
+        let chosen = match wanted.disagree {
+            None => experiment.content.order.clone(),
+            Some(scorer) => {
+                let find =
+                    move |results: &Results<'_>| results.disagreements(&cells.iter().collect::<Vec<_>>(), &scorer);
+                self.with_results(experiment, "looking for items", find).await?
+            }
+        };
+        let limit = wanted.limit.clamp(1, items::MOST_ITEMS);
+        let page: Vec<u64> = chosen.iter().copied().skip(wanted.from).take(limit).collect();
+        let next = Some(wanted.from + page.len()).filter(|&next| next < chosen.len() && !page.is_empty());
+        let dataset =
+            self.sources.dataset(experiment.info.project, &experiment.content.definition.dataset, "dataset").await?;
+        Ok((items::view(&self.lake, &dataset, experiment.info.id, &page, &ids).await?, next, chosen.len()))
+    }
+
+    fn cells_of(&self, experiment: &Experiment, wanted: &[String]) -> Result<Vec<Cell>> {
+        let known = &experiment.content.cells;
+        let cells: Vec<Cell> = match wanted.is_empty() {
+            true => known.iter().take(items::MOST_CELLS).cloned().collect(),
+            false => wanted.iter().map(|cell| report::find(known, cell).cloned()).collect::<Result<_>>()?,
+        };
+        if cells.len() > items::MOST_CELLS {
+            return Err(Error::definition("cells", format!("at most {} are shown side by side", items::MOST_CELLS)));
+        }
+        Ok(cells)
+    }
+
+    /// Reads the rows of an experiment and does something with them beside the threads that answer.
+    async fn with_results<T: Send + 'static>(
+        &self,
+        experiment: &Experiment,
+        doing: &'static str,
+        work: impl FnOnce(&Results<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let scored = table::scored(&self.lake, experiment.info.id).await?;
+        let content = experiment.content.clone();
+        let work = move || {
+            let scorers = Scorers::new(&content.definition.scorers)?;
+            work(&Results::new(&content.definition, &scorers, &content.cells, &content.order, &scored))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing })?
+    }
+}
+
+/// Which items are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Of these cells, by identifier or label; of the first ones when empty.
+    pub cells: Vec<String>,
+    /// Only items on which those cells differ in this score.
+    pub disagree: Option<String>,
+    /// How many to leave out.
+    pub from: usize,
+    /// How many at most.
+    pub limit: usize,
+}
+
+fn pinned(info: &VersionInfo) -> String {
+    format!("{}@{}", info.name, info.number)
+}
+
+/// Where an experiment stands, from its job as far as that is remembered, and from how it ended.
+fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
+    let said = ending.as_ref().map(|ending| (ending["state"] == "stopped", ending["why"].as_str().map(str::to_owned)));
+    let (state, why) = match (job.as_ref().map(|job| job.state), said) {
+        (Some(JobState::Queued), _) => (State::Queued, None),
+        (Some(JobState::Running), _) => (State::Running, None),
+        (Some(JobState::Failed), _) => (State::Failed, job.as_ref().and_then(|job| job.error.clone())),
+        (Some(JobState::Cancelled), _) | (None, None) => (State::Cancelled, None),
+        (_, Some((true, why))) => (State::Stopped, why),
+        (Some(JobState::Succeeded) | None, _) => (State::Finished, None),
+    };
+    let working = matches!(state, State::Queued | State::Running);
+    let progress = job.filter(|_| working).map(|job| (job.progress.done, job.progress.total));
+    Standing { state, job: Some(id), progress, why }
+}

@@ -1,0 +1,401 @@
+//! The lake's table of items: one row for each answer of a cell to an item, durable before it counts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
+use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
+use qd_lake::{Lake, Param, QueryLimits, TableSpec};
+
+use crate::call::Outcome;
+use crate::definition::MOST_CALLS;
+use crate::{Error, Result};
+
+/// The table's name in SQL.
+pub const ITEMS: &str = "experiment_items";
+/// Keys that are looked up in one statement.
+const KEYS: usize = 200;
+/// How often rows that the lake has no room for are offered again, and how long is waited before.
+const OFFERS: u32 = 60;
+const OFFER_EVERY: Duration = Duration::from_millis(500);
+
+/// One answer of a cell to an item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemRow {
+    /// The project.
+    pub project: ProjectName,
+    /// When it was answered.
+    pub time: Timestamp,
+    /// The version of the experiment.
+    pub experiment: VersionId,
+    /// The cell.
+    pub cell: String,
+    /// The row's place in the dataset.
+    pub item: u64,
+    /// The row's identifier.
+    pub row_id: String,
+    /// The how-many-th answer, from 0.
+    pub repeat: u32,
+    /// What makes it the same call as another.
+    pub key: Sha256Hex,
+    /// The model asked for.
+    pub model: String,
+    /// The prompt.
+    pub prompt: String,
+    /// Its version.
+    pub prompt_version: u32,
+    /// Scores by name; none where there is none.
+    pub scores: BTreeMap<String, Option<f64>>,
+    /// What came back.
+    pub outcome: Outcome,
+}
+
+/// The same as statistics need it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The cell.
+    pub cell: String,
+    /// The row's place in the dataset.
+    pub item: u64,
+    /// The how-many-th answer.
+    pub repeat: u32,
+    /// Scores by name.
+    pub scores: BTreeMap<String, Option<f64>>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whether it was taken from an earlier experiment.
+    pub cached: bool,
+    /// What such a call costs.
+    pub cost: Option<Picodollars>,
+    /// How long it took.
+    pub latency_ms: Option<f64>,
+    /// Its tokens.
+    pub usage: Option<Usage>,
+}
+
+impl Scored {
+    /// What it cost this experiment.
+    pub fn spent(&self) -> Picodollars {
+        self.cost.filter(|_| !self.cached).unwrap_or_default()
+    }
+}
+
+impl From<&ItemRow> for Scored {
+    fn from(row: &ItemRow) -> Self {
+        Self {
+            cell: row.cell.clone(),
+            item: row.item,
+            repeat: row.repeat,
+            scores: row.scores.clone(),
+            error: row.outcome.error.clone(),
+            cached: row.outcome.cached,
+            cost: row.outcome.cost,
+            latency_ms: row.outcome.latency_ms,
+            usage: row.outcome.usage,
+        }
+    }
+}
+
+/// The table of items, for who opens the lake.
+pub fn table() -> TableSpec {
+    TableSpec {
+        name: ITEMS.parse().expect("the constant is a valid table name"),
+        schema: schema(),
+        sort: vec!["project", "experiment", "time"],
+        time_column: "time",
+        bloom: vec!["experiment", "key"],
+        subject_column: None,
+        // An item that is asked again takes the place of what was there.
+        identity: vec!["experiment", "place"],
+        project_column: Some("project"),
+        group_column: None,
+        summaries: Vec::new(),
+    }
+}
+
+fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let word = |name| Field::new(name, DataType::Utf8, false);
+        let text = |name| Field::new(name, DataType::Utf8, true);
+        let whole = |name| Field::new(name, DataType::Int64, true);
+        Arc::new(Schema::new(vec![
+            word("project"),
+            Field::new("time", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
+            word("experiment"),
+            word("place"),
+            word("cell"),
+            Field::new("item", DataType::Int64, false),
+            word("row_id"),
+            Field::new("repeat", DataType::Int64, false),
+            word("key"),
+            word("model"),
+            word("prompt_name"),
+            Field::new("prompt_version", DataType::Int64, false),
+            word("scores"),
+            text("output"),
+            text("error"),
+            text("finish_reason"),
+            whole("cost_picodollars"),
+            whole("original_cost_picodollars"),
+            Field::new("cached", DataType::Boolean, false),
+            Field::new("latency_ms", DataType::Float64, true),
+            whole("input_tokens"),
+            whole("output_tokens"),
+            text("trace_id"),
+            text("span_id"),
+        ]))
+    });
+    Arc::clone(&SCHEMA)
+}
+
+/// Keeps rows. They are on disk when this returns.
+///
+/// # Errors
+/// [`Error::Lake`] when the lake does not take them, after it was full for half a minute.
+pub async fn keep(lake: &Lake, rows: &[ItemRow]) -> Result<()> {
+    let batch = batch(rows)?;
+    for _ in 1..OFFERS {
+        match lake.append(ITEMS, batch.clone()).await {
+            Err(qd_lake::Error::Full { .. }) => tokio::time::sleep(OFFER_EVERY).await,
+            kept => return Ok(kept.map(drop)?),
+        }
+    }
+    Ok(lake.append(ITEMS, batch).await.map(drop)?)
+}
+
+fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
+    let word = |of: &dyn Fn(&ItemRow) -> String| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
+    };
+    let text = |of: &dyn Fn(&ItemRow) -> Option<String>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<StringArray>())
+    };
+    let whole =
+        |of: &dyn Fn(&ItemRow) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(of).collect::<Int64Array>()) };
+    let cost = |row: &ItemRow| row.outcome.cost.map(Picodollars::get);
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let time =
+        TimestampNanosecondArray::from_iter_values(rows.iter().map(|row| row.time.as_nanos())).with_timezone("UTC");
+    let columns = vec![
+        word(&|row| row.project.to_string()),
+        Arc::new(time),
+        word(&|row| row.experiment.to_string()),
+        word(&|row| format!("{}/{}/{}", row.cell, row.item, row.repeat)),
+        word(&|row| row.cell.clone()),
+        whole(&|row| Some(count(row.item))),
+        word(&|row| row.row_id.clone()),
+        whole(&|row| Some(row.repeat.into())),
+        word(&|row| row.key.to_string()),
+        word(&|row| row.model.clone()),
+        word(&|row| row.prompt.clone()),
+        whole(&|row| Some(row.prompt_version.into())),
+        word(&|row| serde_json::json!(row.scores).to_string()),
+        text(&|row| row.outcome.output.clone()),
+        text(&|row| row.outcome.error.clone()),
+        text(&|row| row.outcome.finish_reason.clone()),
+        whole(&|row| if row.outcome.cached { Some(0) } else { cost(row) }),
+        whole(&cost),
+        Arc::new(rows.iter().map(|row| Some(row.outcome.cached)).collect::<BooleanArray>()),
+        Arc::new(rows.iter().map(|row| row.outcome.latency_ms).collect::<Float64Array>()),
+        whole(&|row| row.outcome.usage.map(|usage| count(usage.input_tokens))),
+        whole(&|row| row.outcome.usage.map(|usage| count(usage.output_tokens))),
+        text(&|row| row.outcome.trace.map(|trace| trace.to_string())),
+        text(&|row| row.outcome.span.map(|span| span.to_string())),
+    ];
+    Ok(RecordBatch::try_new(schema(), columns)?)
+}
+
+/// Everything that was scored in an experiment, without the texts.
+///
+/// # Errors
+/// [`Error::Lake`] when the lake does not answer, [`Error::Row`] for a row that cannot be read.
+pub async fn scored(lake: &Lake, experiment: VersionId) -> Result<Vec<Scored>> {
+    let sql = "SELECT cell, item, repeat, scores, error, cached, original_cost_picodollars, latency_ms, input_tokens, \
+               output_tokens FROM experiment_items WHERE experiment = $1 ORDER BY time";
+    let output = lake.query(sql, vec![experiment.to_string().into()], limits()).await?;
+    let mut found: HashMap<(String, u64, u32), Scored> = HashMap::new();
+    for batch in &output.batches {
+        for row in read_scored(batch)? {
+            // Of answers to the same question the last counts, also when the lake has forgotten that they are the same.
+            found.insert((row.cell.clone(), row.item, row.repeat), row);
+        }
+    }
+    let mut rows: Vec<Scored> = found.into_values().collect();
+    rows.sort_unstable_by(|a, b| (&a.cell, a.item, a.repeat).cmp(&(&b.cell, b.item, b.repeat)));
+    Ok(rows)
+}
+
+fn limits() -> QueryLimits {
+    QueryLimits { max_rows: MOST_CALLS * 4, timeout: Duration::from_secs(60), ..QueryLimits::default() }
+}
+
+fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
+    let columns = Columns(batch);
+    let (cell, item, repeat) = (columns.text("cell")?, columns.whole("item")?, columns.whole("repeat")?);
+    let (scores, rest) = (columns.text("scores")?, Told::of(&columns)?);
+    let read = |row: usize| {
+        let outcome = rest.outcome(row)?;
+        Ok(Scored {
+            cell: cell.value(row).to_owned(),
+            item: item.value(row).unsigned_abs(),
+            repeat: u32::try_from(repeat.value(row)).unwrap_or(u32::MAX),
+            scores: parsed_json("scores", scores.value(row))?,
+            error: outcome.error,
+            cached: rest.cached.value(row),
+            cost: outcome.cost,
+            latency_ms: outcome.latency_ms,
+            usage: outcome.usage,
+        })
+    };
+    (0..batch.num_rows()).map(read).collect()
+}
+
+/// What the experiments of a project were answered to these calls before.
+///
+/// # Errors
+/// As [`scored`].
+pub async fn known(lake: &Lake, project: &ProjectName, keys: &[Sha256Hex]) -> Result<HashMap<Sha256Hex, Outcome>> {
+    let mut found = HashMap::new();
+    for keys in keys.chunks(KEYS) {
+        let places: Vec<String> = (2..keys.len() + 2).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT key, output, error, finish_reason, cached, original_cost_picodollars, latency_ms, input_tokens, output_tokens, \
+             trace_id, span_id FROM experiment_items WHERE project = $1 AND error IS NULL AND key IN ({}) ORDER BY time",
+            places.join(", ")
+        );
+        let mut params: Vec<Param> = vec![project.as_str().into()];
+        params.extend(keys.iter().map(|key| key.to_string().into()));
+        for batch in &lake.query(&sql, params, limits()).await?.batches {
+            let columns = Columns(batch);
+            let (key, told) = (columns.text("key")?, Told::of(&columns)?);
+            for row in 0..batch.num_rows() {
+                let key = parsed("key", key.value(row))?;
+                found.insert(key, Outcome { cached: true, ..told.whole(&columns, row)? });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of some items of an experiment, with their texts.
+///
+/// # Errors
+/// As [`scored`].
+pub async fn answers(
+    lake: &Lake,
+    experiment: VersionId,
+    items: &[u64],
+    cells: &[String],
+) -> Result<Vec<(Scored, Outcome)>> {
+    let numbers: Vec<String> = items.iter().map(u64::to_string).collect();
+    if numbers.is_empty() || cells.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<String> = (2..cells.len() + 2).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT * FROM experiment_items WHERE experiment = $1 AND item IN ({}) AND cell IN ({}) ORDER BY time",
+        numbers.join(", "),
+        places.join(", ")
+    );
+    let mut params: Vec<Param> = vec![experiment.to_string().into()];
+    params.extend(cells.iter().map(|cell| cell.clone().into()));
+    let mut found = Vec::new();
+    for batch in &lake.query(&sql, params, limits()).await?.batches {
+        let columns = Columns(batch);
+        let told = Told::of(&columns)?;
+        for (row, scored) in read_scored(batch)?.into_iter().enumerate() {
+            let outcome = Outcome { cached: scored.cached, ..told.whole(&columns, row)? };
+            found.push((scored, outcome));
+        }
+    }
+    Ok(found)
+}
+
+/// The columns of an outcome.
+struct Told {
+    error: StringArray,
+    cached: BooleanArray,
+    cost: Int64Array,
+    latency: Float64Array,
+    input: Int64Array,
+    output: Int64Array,
+}
+
+impl Told {
+    fn of(columns: &Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            error: columns.text("error")?,
+            cached: columns.typed("cached", &DataType::Boolean)?.as_boolean().clone(),
+            cost: columns.whole("original_cost_picodollars")?,
+            latency: columns.typed("latency_ms", &DataType::Float64)?.as_primitive::<Float64Type>().clone(),
+            input: columns.whole("input_tokens")?,
+            output: columns.whole("output_tokens")?,
+        })
+    }
+
+    fn outcome(&self, row: usize) -> Result<Outcome> {
+        let whole = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+        let tokens = |column: &Int64Array| whole(column).map(i64::unsigned_abs);
+        let usage = tokens(&self.input).zip(tokens(&self.output)).map(|(input_tokens, output_tokens)| Usage {
+            input_tokens,
+            output_tokens,
+            ..Usage::default()
+        });
+        Ok(Outcome {
+            error: text_at(&self.error, row),
+            cost: whole(&self.cost).map(Picodollars::new),
+            latency_ms: self.latency.is_valid(row).then(|| self.latency.value(row)),
+            usage,
+            ..Outcome::default()
+        })
+    }
+
+    fn whole(&self, columns: &Columns<'_>, row: usize) -> Result<Outcome> {
+        let text = |name| Ok::<_, Error>(text_at(&columns.text(name)?, row));
+        Ok(Outcome {
+            output: text("output")?,
+            finish_reason: text("finish_reason")?,
+            trace: text("trace_id")?.map(|text| parsed("trace_id", &text)).transpose()?,
+            span: text("span_id")?.map(|text| parsed("span_id", &text)).transpose()?,
+            ..self.outcome(row)?
+        })
+    }
+}
+
+struct Columns<'a>(&'a RecordBatch);
+
+impl Columns<'_> {
+    fn typed(&self, name: &'static str, kind: &DataType) -> Result<ArrayRef> {
+        let column =
+            self.0.column_by_name(name).ok_or_else(|| Error::Row { column: name, why: "it is missing".into() })?;
+        Ok(cast(column, kind)?)
+    }
+
+    fn text(&self, name: &'static str) -> Result<StringArray> {
+        Ok(self.typed(name, &DataType::Utf8)?.as_string().clone())
+    }
+
+    fn whole(&self, name: &'static str) -> Result<Int64Array> {
+        Ok(self.typed(name, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+    }
+}
+
+fn text_at(column: &StringArray, row: usize) -> Option<String> {
+    column.is_valid(row).then(|| column.value(row).to_owned())
+}
+
+fn parsed<T: FromStr<Err: Display>>(column: &'static str, text: &str) -> Result<T> {
+    text.parse().map_err(|cause: T::Err| Error::Row { column, why: cause.to_string() })
+}
+
+fn parsed_json<T: serde::de::DeserializeOwned>(column: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|cause| Error::Row { column, why: cause.to_string() })
+}
