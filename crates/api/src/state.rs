@@ -1,10 +1,12 @@
 //! What the surface itself keeps beside the rooms: whether it is stopping, how much it is answering, who tried to sign in.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use qd_prompt::Prompts;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -23,6 +25,8 @@ pub(crate) struct Surface {
     pub attempts: Attempts,
     /// Which version of a prompt is meant, from memory.
     pub prompts: Prompts,
+    /// Prompts that are rendered at once: each may hold some tens of megabytes while it is.
+    pub rendering: Semaphore,
     /// Few-shot examples and their vectors.
     pub examples: Kept,
     /// The name of the cookie of browsers that are signed in here.
@@ -45,6 +49,7 @@ impl Surface {
         Arc::new(Self {
             cookie: authentication::cookie_name(&app.catalog),
             prompts: Prompts::new(app.catalog.clone()),
+            rendering: Semaphore::new(std::thread::available_parallelism().map_or(2, NonZeroUsize::get).max(2)),
             examples: Kept::default(),
             app,
             lifecycle: Lifecycle::default(),

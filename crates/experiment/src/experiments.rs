@@ -189,7 +189,7 @@ impl Experiments {
     /// [`Error::Catalog`] when they cannot be read.
     pub async fn list(&self, project: ProjectId) -> Result<Vec<Experiment>> {
         let mut known = self.catalog.artifacts(project, ArtifactKind::Experiment).await?;
-        known.sort_by(|a, b| b.updated.cmp(&a.updated));
+        known.sort_by_key(|artifact| std::cmp::Reverse(artifact.updated));
         let mut found = Vec::new();
         for artifact in known.into_iter().take(MOST_LISTED) {
             found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);

@@ -113,7 +113,7 @@ impl Sources {
         }
         let mut bases = Vec::new();
         for prompt in prompts {
-            let mapping = Mapping::new(&prompt.prompt, &prompt.info.name.to_string(), &dataset, &definition.variables)?;
+            let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &definition.variables)?;
             let examples = self.examples(project, &definition, &prompt, &dataset, &items).await?;
             bases.push((prompt, mapping, examples));
         }
@@ -212,7 +212,7 @@ async fn drawn(
     items: &[Arc<Item>],
     count: usize,
 ) -> Result<Vec<Example>> {
-    let mapping = Mapping::new(&prompt.prompt, &prompt.info.name.to_string(), dataset, &definition.variables)?;
+    let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), dataset, &definition.variables)?;
     let asked: HashSet<&str> = items.iter().map(|item| item.row.id.as_str()).collect();
     let length = usize::try_from(dataset.len()).unwrap_or(usize::MAX);
     let order = shuffled(length, definition.examples.seed, (asked.len() + count * 2).min(MOST_POOL));

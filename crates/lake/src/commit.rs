@@ -14,14 +14,20 @@ use qd_catalog::{Catalog, NewStaged};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use crate::Error;
 use crate::codec;
+use crate::core::Core;
+use crate::engine::Engine;
 use crate::health::Health;
 use crate::queue::{Ack, Pending};
 use crate::tables::Tables;
-use crate::{Error, LakeConfig};
 
 /// Groups smaller than this are encoded where they are collected: handing them to another thread takes longer.
 const ENCODE_INLINE_BYTES: usize = 32 << 10;
+
+/// Groups of at least this much are bulk: exports and imports whose senders wait for an answer, and not a person for a page. They
+/// are encoded behind who answers requests.
+const BULK_BYTES: usize = 512 << 10;
 
 /// Rows that are committed together.
 struct Group {
@@ -47,6 +53,7 @@ struct Waiting {
 pub(crate) struct Collector {
     pub batches: mpsc::UnboundedReceiver<Pending>,
     pub tables: Arc<Tables>,
+    pub engine: Arc<Engine>,
     pub interval: Duration,
     pub group_bytes: usize,
 }
@@ -62,22 +69,20 @@ pub(crate) struct Committer {
 
 /// Starts the pipeline; it ends when the queue is closed and all that was queued is committed.
 pub(crate) fn start(
-    config: &LakeConfig,
+    core: &Core,
     batches: mpsc::UnboundedReceiver<Pending>,
     catalog: Catalog,
-    tables: &Arc<Tables>,
-    health: &Arc<Health>,
-    committed: &Arc<Notify>,
 ) -> [tokio::task::JoinHandle<()>; 2] {
     let (sender, groups) = mpsc::channel(1);
-    let interval = Duration::from_millis(config.commit_interval_ms);
-    let collector = Collector { batches, tables: Arc::clone(tables), interval, group_bytes: config.commit_bytes };
+    let (tables, engine) = (Arc::clone(&core.tables), Arc::clone(&core.engine));
+    let interval = Duration::from_millis(core.config.commit_interval_ms);
+    let collector = Collector { batches, tables, engine, interval, group_bytes: core.config.commit_bytes };
     let committer = Committer {
         groups,
         catalog,
-        tables: Arc::clone(tables),
-        health: Arc::clone(health),
-        committed: Arc::clone(committed),
+        tables: Arc::clone(&core.tables),
+        health: Arc::clone(&core.health),
+        committed: Arc::clone(&core.committed),
     };
     [tokio::spawn(collector.run(sender)), tokio::spawn(committer.run())]
 }
@@ -88,7 +93,7 @@ impl Collector {
         let mut next = Instant::now();
         while let Some(pending) = self.next(next).await {
             next = Instant::now() + self.interval;
-            if let Some(group) = encode(pending, &self.tables).await
+            if let Some(group) = encode(pending, &self.tables, &self.engine).await
                 && groups.send(group).await.is_err()
             {
                 return;
@@ -117,14 +122,16 @@ impl Collector {
 }
 
 /// Makes a group of what was waiting; rows that cannot be encoded are refused here.
-async fn encode(pending: Vec<Pending>, tables: &Arc<Tables>) -> Option<Group> {
+async fn encode(pending: Vec<Pending>, tables: &Arc<Tables>, engine: &Engine) -> Option<Group> {
     let bytes: usize = pending.iter().map(|pending| pending.bytes).sum();
     if bytes < ENCODE_INLINE_BYTES {
         return encode_now(pending, tables);
     }
     let tables = Arc::clone(tables);
+    let work = move || encode_now(pending, &tables);
+    let encoding = if bytes < BULK_BYTES { tokio::task::spawn_blocking(work) } else { engine.spawn_blocking(work) };
     // A panic in there drops the waiting senders, which those who wait see as an error.
-    tokio::task::spawn_blocking(move || encode_now(pending, &tables)).await.ok().flatten()
+    encoding.await.ok().flatten()
 }
 
 fn encode_now(pending: Vec<Pending>, tables: &Tables) -> Option<Group> {

@@ -29,7 +29,7 @@ pub(crate) struct Core {
     pub folders: Folders,
     pub tables: Arc<Tables>,
     pub health: Arc<Health>,
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub queries: Queries,
     /// Held by whoever turns staged rows into a segment. Taken before `rewriting`, when both are needed.
     pub sealing: tokio::sync::Mutex<()>,
@@ -125,7 +125,7 @@ impl Core {
             folders,
             tables: Arc::new(Tables::new(tables)),
             health: Arc::default(),
-            engine,
+            engine: Arc::new(engine),
             sealing: tokio::sync::Mutex::default(),
             rewriting: tokio::sync::Mutex::default(),
             doubtful: Mutex::default(),

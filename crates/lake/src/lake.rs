@@ -82,8 +82,7 @@ impl Lake {
         let core = Arc::new(Core::open(config, catalog.clone(), tables, disk).await?);
         let (queue, batches) = Queue::new(core.config.queue_bytes);
         let (stop, stopped) = watch::channel(());
-        let mut tasks =
-            Vec::from(commit::start(&core.config, batches, catalog, &core.tables, &core.health, &core.committed));
+        let mut tasks = Vec::from(commit::start(&core, batches, catalog));
         let (sealer, stop_sealer) = (Arc::clone(&core), stopped.clone());
         tasks.push(tokio::spawn(async move { sealer.keep_sealing(stop_sealer).await }));
         let compactor = Arc::clone(&core);

@@ -13,7 +13,7 @@
 //! they are (`tables` → `segment` → [`file`](mod@file)); how they move (`seal` → `compact` → [`horizon`] → `subject` → `identity` →
 //! [`purge`] → [`summary`] → [`words`]);
 //! how they
-//! are read (`guard` → `bounded` → [`query`] → `scan` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
+//! are read (`guard` → `bounded` → [`query`] → `scan` → `staged` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
 //! beside it, what is opaque: [`blob`], rows that never change: [`row_file`], and rows for others: [`portable`].
 
 pub mod config;
@@ -41,6 +41,7 @@ mod engine;
 mod guard;
 pub mod query;
 mod scan;
+mod staged;
 mod stop;
 
 mod core;

@@ -14,7 +14,6 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
@@ -39,6 +38,7 @@ use crate::TableSpec;
 use crate::horizon::Horizons;
 use crate::identity::{Identity, Superseded};
 use crate::segment::Segment;
+use crate::staged;
 use crate::subject::{all, pending, visible};
 use crate::tables::TableSnapshot;
 use crate::words::Sought;
@@ -96,7 +96,7 @@ impl TableProvider for TableScan {
             parts.push(self.scan_files(state, files, &hidden, projection, limit)?);
         }
         if self.snapshot.staged.iter().any(|batch| batch.num_rows() > 0) {
-            parts.push(self.scan_staged(projection)?);
+            parts.push(self.scan_staged(state, filters, projection)?);
         }
         match parts.len() {
             0 => Ok(Arc::new(EmptyExec::new(projected(&self.snapshot.scan_schema, projection)?))),
@@ -166,22 +166,24 @@ impl TableScan {
         self.without(hidden, projection, |columns| parquet_scan(state, schema, files, Some(columns), None))
     }
 
-    fn scan_staged(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+    fn scan_staged(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (spec, schema) = (&self.snapshot.spec, &self.snapshot.scan_schema);
+        let filter = staged::Filter::of(state, filters, schema)?;
+        let scan = |projection: Option<&Vec<usize>>| {
+            let partitions = state.config().target_partitions();
+            staged::scan(spec, &self.snapshot.staged, &projected(schema, projection)?, filter, partitions)
+        };
         // Tombstones have been applied to them already.
         let hidden = Hidden { horizons: Arc::clone(&self.snapshot.horizons), ..Hidden::default() };
         if hidden.horizons.latest().is_none() {
-            return self.scan_memory(projection);
+            return scan(projection);
         }
-        self.without(&hidden, projection, |columns| self.scan_memory(Some(columns)))
-    }
-
-    fn scan_memory(&self, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = projected(&self.snapshot.scan_schema, projection)?;
-        let staged = self.snapshot.staged.iter().filter(|batch| batch.num_rows() > 0);
-        let batches =
-            staged.map(|batch| self.snapshot.spec.conform(batch, &schema)).collect::<std::result::Result<Vec<_>, _>>();
-        let batches = batches.map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
-        Ok(MemorySourceConfig::try_new_exec(&[batches], schema, None)?)
+        self.without(&hidden, projection, |columns| scan(Some(columns)))
     }
 
     /// The wanted columns of the rows that are not hidden. `scan` reads columns, in the order of the table: those that are

@@ -18,6 +18,9 @@ use crate::{Cursor, Filter, Page, Result, SpanSummary, Traces};
 const TRACE_LASTS: Duration = Duration::from_secs(24 * 3600);
 /// Rounds of the walk for one page at most; what they leave is added up in one statement.
 const ROUNDS: usize = 6;
+/// Spans that the first round reads for each trace of a page. A round costs two statements whatever it reads, and a chain that
+/// calls a model has some four spans.
+const FIRST_SPANS_EACH: usize = 5;
 /// How many times as many spans a round reads as the one before, when that did not fill the page.
 const GROWTH: usize = 4;
 /// Spans that one round reads at most.
@@ -221,10 +224,12 @@ impl Walk {
 
     /// Spans that the next round asks for: as many as the missing traces have, if they are like those found.
     fn wanted(&self) -> usize {
+        if self.last_wanted == 0 {
+            return self.limit.saturating_mul(FIRST_SPANS_EACH).min(MOST_READ);
+        }
         let spans_each = self.read.div_ceil(self.found.len().max(1)).max(1);
         let missing = self.limit - self.found.len();
-        let most = if self.last_wanted == 0 { self.limit } else { GROWTH * self.last_wanted };
-        missing.saturating_mul(spans_each).clamp(self.limit, most).min(MOST_READ)
+        missing.saturating_mul(spans_each).clamp(self.limit, GROWTH * self.last_wanted).min(MOST_READ)
     }
 
     /// Which heads the walk has come by.

@@ -57,6 +57,8 @@ pub(crate) async fn render(
 ) -> Result<Rendered> {
     let examples = examples::of(surface, context, prompt, &values).await?;
     let prompt = prompt.clone();
+    // It is never closed, so there always comes a place.
+    let _place = surface.rendering.acquire().await;
     // Within its limits a template may still take a while, which must not hold up other calls.
     let rendered = tokio::task::spawn_blocking(move || prompt.render(&values, &examples)).await;
     let rendered = rendered.map_err(|cause| Error::Panic { message: cause.to_string() })?;

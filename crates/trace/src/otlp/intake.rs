@@ -146,13 +146,14 @@ impl Intake {
     /// An intake whose rows go where those of `recorder` go.
     pub fn new(recorder: Recorder, prices: Arc<PriceTable>, config: IntakeConfig) -> Self {
         let units = (config.queue_bytes / UNIT_BYTES).clamp(1, u32::MAX as usize);
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        // One processor is left to those who ask meanwhile.
+        let readers = std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
         Self(Arc::new(Inner {
             recorder,
             prices: RwLock::new(prices),
             config,
             room: Arc::new(Semaphore::new(units)),
-            turns: Semaphore::new(threads),
+            turns: Semaphore::new(readers),
             accepted: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             refused: AtomicU64::new(0),
