@@ -5,6 +5,8 @@
 //!
 //! <https://huggingface.co/docs/hub/datasets-data-files-configuration>
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,6 +16,11 @@ use crate::{Error, Result};
 pub const MAX_FILES: usize = 2000;
 /// The longest README whose front matter is read.
 pub const MAX_README_BYTES: usize = 256 << 10;
+
+/// The longest path of a file, and the longest pattern for some.
+pub const MAX_PATH_BYTES: usize = 1 << 10;
+/// Steps of comparing paths with patterns: bytes of all paths times bytes of all patterns.
+const MAX_STEPS: usize = 1 << 31;
 
 /// Endings of files that hold rows, before `.gz` or `.zst`.
 const ENDINGS: &[&str] = &[".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"];
@@ -69,6 +76,7 @@ pub fn may_hold_rows(path: &str) -> bool {
 /// # Errors
 /// [`Error::Invalid`] when the README cannot be read, or there is no such configuration or split.
 pub fn choose(paths: &[&str], wanted: &Wanted<'_>) -> Result<Vec<Chosen>> {
+    check_lengths(paths.iter().copied())?;
     if let ([_], None) = (paths, wanted.split) {
         return Ok(vec![Chosen { file: 0, split: None }]);
     }
@@ -146,15 +154,17 @@ fn config(configs: Vec<Config>, wanted: Option<&str>) -> Result<Option<Config>> 
 fn by_config(paths: &[&str], data: &[usize], config: &Config) -> Result<Vec<Chosen>> {
     let folder = config.data_dir.as_deref().map(|dir| format!("{}/", dir.trim_matches('/'))).unwrap_or_default();
     let within: Vec<_> = data.iter().copied().filter(|at| paths[*at].starts_with(&folder)).collect();
-    let mut chosen = Vec::new();
-    for (split, patterns) in patterns(&config.data_files) {
+    let patterns = patterns(&config.data_files);
+    check_lengths(patterns.iter().flat_map(|(_, patterns)| patterns).map(String::as_str).chain([folder.as_str()]))?;
+    check_steps(paths, &folder, &patterns)?;
+    let (mut chosen, mut known) = (Vec::new(), HashSet::new());
+    for (split, patterns) in patterns {
         for pattern in patterns {
             let pattern = format!("{folder}{}", pattern.trim_start_matches("./"));
-            let matching = within.iter().filter(|at| matches(pattern.as_bytes(), paths[**at].as_bytes()));
-            for &file in matching {
-                let known = chosen.iter().any(|other: &Chosen| other.file == file && other.split == split);
-                if !known {
-                    chosen.push(Chosen { file, split: split.clone().or_else(|| split_of(paths[file])) });
+            for &file in within.iter().filter(|at| matches(pattern.as_bytes(), paths[**at].as_bytes())) {
+                let split = split.clone().or_else(|| split_of(paths[file]));
+                if known.insert((file, split.clone())) {
+                    chosen.push(Chosen { file, split });
                 }
             }
         }
@@ -168,8 +178,28 @@ fn by_config(paths: &[&str], data: &[usize], config: &Config) -> Result<Vec<Chos
     }
 }
 
+fn check_lengths<'a>(mut texts: impl Iterator<Item = &'a str>) -> Result<()> {
+    match texts.find(|text| text.len() > MAX_PATH_BYTES) {
+        Some(_) => Err(Error::TooLarge { what: "path of a file", limit: format!("{MAX_PATH_BYTES} bytes") }),
+        None => Ok(()),
+    }
+}
+
+fn check_steps(paths: &[&str], folder: &str, patterns: &[Patterns]) -> Result<()> {
+    let of_paths: usize = paths.iter().map(|path| path.len() + 1).sum();
+    let all = patterns.iter().flat_map(|(_, patterns)| patterns);
+    let of_patterns: usize = all.map(|pattern| folder.len() + pattern.len() + 1).sum();
+    match of_paths.saturating_mul(of_patterns) > MAX_STEPS {
+        true => Err(Error::invalid("config", "it has too many patterns for so many files; name the files of one split")),
+        false => Ok(()),
+    }
+}
+
+/// Patterns, and the split that they are for.
+type Patterns = (Option<String>, Vec<String>);
+
 /// What `data_files` says: one pattern, several, a list of splits with theirs, or an object of them.
-fn patterns(data_files: &Value) -> Vec<(Option<String>, Vec<String>)> {
+fn patterns(data_files: &Value) -> Vec<Patterns> {
     let texts = |value: &Value| -> Vec<String> {
         let one = value.as_str().map(str::to_owned);
         let many = value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
@@ -216,22 +246,42 @@ fn split_of(path: &str) -> Option<String> {
 }
 
 /// Whether a path is what a pattern with `*`, `?` and `**` means. Like the hub's, `*` stays within one folder.
-fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    match (pattern, path) {
-        ([], []) => true,
-        ([b'*', b'*', b'/', rest @ ..], _) => {
-            matches(rest, path)
-                || path.iter().position(|byte| *byte == b'/').is_some_and(|at| matches(pattern, &path[at + 1..]))
-        }
-        ([b'*', b'*', rest @ ..], _) => (0..=path.len()).any(|at| matches(rest, &path[at..])),
-        ([b'*', rest @ ..], _) => {
-            let end = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
-            (0..=end).any(|at| matches(rest, &path[at..]))
-        }
-        ([b'?', pattern @ ..], [byte, path @ ..]) if *byte != b'/' => matches(pattern, path),
-        ([wanted, pattern @ ..], [byte, path @ ..]) if wanted == byte => matches(pattern, path),
-        _ => false,
+///
+/// `ends[n]` says whether what of the pattern was looked at means the first `n` bytes of the path: each piece of the pattern
+/// costs one look at the path, however many stars there are.
+fn matches(mut pattern: &[u8], path: &[u8]) -> bool {
+    let mut ends = vec![false; path.len() + 1];
+    ends[0] = true;
+    while !pattern.is_empty() {
+        let rest = match pattern {
+            [b'*', b'*', b'/', rest @ ..] => {
+                let mut any = false;
+                for at in 0..=path.len() {
+                    let after_folder = any && path[at - 1] == b'/';
+                    any |= ends[at];
+                    ends[at] |= after_folder;
+                }
+                rest
+            }
+            [b'*', b'*', rest @ ..] => {
+                (1..=path.len()).for_each(|at| ends[at] |= ends[at - 1]);
+                rest
+            }
+            [b'*', rest @ ..] => {
+                (1..=path.len()).for_each(|at| ends[at] |= ends[at - 1] && path[at - 1] != b'/');
+                rest
+            }
+            [wanted, rest @ ..] => {
+                let is = |byte: u8| if *wanted == b'?' { byte != b'/' } else { byte == *wanted };
+                (1..=path.len()).rev().for_each(|at| ends[at] = ends[at - 1] && is(path[at - 1]));
+                ends[0] = false;
+                rest
+            }
+            [] => break,
+        };
+        pattern = rest;
     }
+    ends[path.len()]
 }
 
 #[cfg(test)]
@@ -312,5 +362,27 @@ mod tests {
         ] {
             check(paths, &Wanted { readme: Some(&with(data_files)), ..Wanted::default() }, &expected);
         }
+    }
+
+    #[test]
+    fn patterns_cost_what_they_are_long() {
+        for (pattern, path, expected) in [
+            ("data/*.csv", "data/a.csv", true),
+            ("data/*.csv", "data/b/a.csv", false),
+            ("**/a.csv", "a.csv", true),
+            ("**/a.csv", "x/y/a.csv", true),
+            ("**/a.csv", "x/ya.csv", false),
+            ("x/**", "x/y/a.csv", true),
+            ("?.csv", "a.csv", true),
+            ("?.csv", "/.csv", false),
+            ("a*", "b", false),
+            ("", "", true),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), path.as_bytes()), expected, "{pattern} {path}");
+        }
+        // Trying each star's length by itself would take longer than the world is old.
+        assert!(!matches(format!("{}b", "a*".repeat(400)).as_bytes(), "a".repeat(1000).as_bytes()));
+        let long = "a".repeat(MAX_PATH_BYTES + 1);
+        assert!(matches!(choose(&[&long], &Wanted::default()), Err(Error::TooLarge { .. })));
     }
 }

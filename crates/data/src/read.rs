@@ -2,6 +2,7 @@
 //!
 //! Each comes with its place, so that what is wrong with it can be found. A file is never held as a whole.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,12 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::column::MAX_COLUMNS;
 use crate::{Error, Result};
 
 /// A larger row is refused: a page of rows could not carry it.
 pub const MAX_ROW_BYTES: usize = 16 << 20;
 /// What a compressed file holds at most.
 const MAX_EXPANDED_BYTES: u64 = 256 << 30;
+/// JSON is read in such pieces, by which more than a row may be read before it ends.
+const SHORT_BYTES: usize = 64 << 10;
 /// So much of a file is looked at to tell what it is.
 const HEAD_BYTES: usize = 256 << 10;
 
@@ -97,7 +101,7 @@ impl Input<'_> {
             }
             _ => return Ok(Box::new(counted)),
         };
-        Ok(Box::new(BufReader::with_capacity(1 << 20, expanded.take(MAX_EXPANDED_BYTES))))
+        Ok(Box::new(BufReader::with_capacity(1 << 20, Bounded { source: expanded, left: MAX_EXPANDED_BYTES })))
     }
 
     fn lines(&self, take: Take<'_>) -> Result<()> {
@@ -110,7 +114,10 @@ impl Input<'_> {
                 break;
             }
             if line.len() > MAX_ROW_BYTES {
-                source.skip_until(b'\n').map_err(|cause| self.failed(cause))?;
+                // One that is too large by its newline alone has ended.
+                if !line.ends_with(b"\n") {
+                    source.skip_until(b'\n').map_err(|cause| self.failed(cause))?;
+                }
                 take(place, Err(too_long()))?;
                 continue;
             }
@@ -123,10 +130,11 @@ impl Input<'_> {
     }
 
     fn document(&self, take: Take<'_>) -> Result<()> {
-        let source = self.open()?;
-        let mut reader = serde_json::Deserializer::from_reader(source);
-        let mut elements = Elements { take, place: 0, field: self.field, ended: None };
-        let read = Document(&mut elements).deserialize(&mut reader);
+        let since = Arc::new(AtomicU64::new(0));
+        let source = Short { source: self.open()?, since: Arc::clone(&since), hint: "" };
+        let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(SHORT_BYTES, source));
+        let mut elements = Elements { take, place: 0, field: self.field, ended: None, since, is_lone: false };
+        let read = Document(&mut elements).deserialize(&mut reader).and_then(|()| elements.rest(&mut reader));
         match (elements.ended, read) {
             (Some(error), _) => Err(error),
             (None, Err(cause)) => Err(self.failed(format!("it is not JSON: {cause}"))),
@@ -137,12 +145,17 @@ impl Input<'_> {
     fn csv(&self, take: Take<'_>) -> Result<()> {
         let tabs = self.name.trim_end_matches(".gz").trim_end_matches(".zst").to_lowercase().ends_with(".tsv");
         let since = Arc::new(AtomicU64::new(0));
-        let source = Short { source: self.open()?, since: Arc::clone(&since) };
+        let hint = "; is a quotation mark left open?";
+        let source = Short { source: self.open()?, since: Arc::clone(&since), hint };
         let mut reader = csv::ReaderBuilder::new().delimiter(if tabs { b'\t' } else { b',' }).from_reader(source);
         let header = reader.headers().map_err(|cause| self.failed(cause))?.clone();
+        if header.len() > MAX_COLUMNS {
+            return Err(self.failed(format!("its header has {} columns; {MAX_COLUMNS} at most", header.len())));
+        }
         let names: Vec<_> = header.iter().enumerate().map(|(at, name)| named(at, name)).collect();
-        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return Err(self.failed(format!("its header has the column {:?} twice", twice.1)));
+        let mut known = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !known.insert(name.as_str())) {
+            return Err(self.failed(format!("its header has the column {twice:?} twice")));
         }
         let mut record = csv::ByteRecord::new();
         for place in 1.. {
@@ -262,6 +275,8 @@ impl Read for Counted {
 struct Short {
     source: Box<dyn BufRead>,
     since: Arc<AtomicU64>,
+    /// What may be the reason.
+    hint: &'static str,
 }
 
 impl Read for Short {
@@ -269,11 +284,25 @@ impl Read for Short {
         let read = self.source.read(into)?;
         let since = self.since.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
         if since > MAX_ROW_BYTES as u64 {
-            return Err(io::Error::other(format!(
-                "a row is larger than {} MiB; is a quotation mark left open?",
-                MAX_ROW_BYTES >> 20
-            )));
+            let (limit, hint) = (MAX_ROW_BYTES >> 20, self.hint);
+            return Err(io::Error::other(format!("a row is larger than {limit} MiB{hint}")));
         }
+        Ok(read)
+    }
+}
+
+/// Fails where too much comes out of a compressed file: its end would be taken for the end of the rows.
+struct Bounded {
+    source: Box<dyn Read>,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(into)?;
+        let left = self.left.checked_sub(read as u64);
+        let too_much = || io::Error::other(format!("it holds more than {} GiB", MAX_EXPANDED_BYTES >> 30));
+        self.left = left.ok_or_else(too_much)?;
         Ok(read)
     }
 }
@@ -285,6 +314,10 @@ struct Elements<'a> {
     field: Option<&'a str>,
     /// What ended the reading before the end.
     ended: Option<Error>,
+    /// Bytes since the last row.
+    since: Arc<AtomicU64>,
+    /// Whether the document was one row by itself, which others may follow.
+    is_lone: bool,
 }
 
 struct Document<'b, 'a>(&'b mut Elements<'a>);
@@ -313,18 +346,22 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
         while let Some(name) = fields.next_key::<String>()? {
             match self.0.field {
                 Some(wanted) if wanted == name => fields.next_value_seed(Rows(self.0))?,
-                Some(_) => drop(fields.next_value::<IgnoredAny>()?),
+                Some(_) => fields.next_value_seed(Skipped(self.0))?,
                 None if self.0.place == 0 => match fields.next_value_seed(FirstRows(self.0))? {
                     Some(other) => drop(alone.insert(name, other)),
                     None => others.push(name),
                 },
-                None => drop(fields.next_value::<IgnoredAny>()?),
+                None => fields.next_value_seed(Skipped(self.0))?,
             }
         }
         match (self.0.place, self.0.field) {
             (0, Some(field)) => Err(A::Error::custom(format!("it has no rows in the field {field}"))),
-            (0, None) if alone.is_empty() => Ok(()),
-            (0, None) => self.0.one(Value::Object(alone)),
+            // An array of rows of which there are none.
+            (0, None) if alone.values().all(|value| value.as_array().is_some_and(Vec::is_empty)) => Ok(()),
+            (0, None) => {
+                self.0.is_lone = true;
+                self.0.one(Value::Object(alone))
+            }
             _ => Ok(()),
         }
     }
@@ -338,8 +375,24 @@ impl Elements<'_> {
         Ok(())
     }
 
+    /// What comes after the document: nothing, or after an object that is a row, more of them.
+    fn rest<R: Read>(
+        &mut self,
+        reader: &mut serde_json::Deserializer<serde_json::de::IoRead<R>>,
+    ) -> serde_json::Result<()> {
+        while let Err(cause) = reader.end() {
+            if !self.is_lone {
+                return Err(cause);
+            }
+            let item = <Value as serde::Deserialize>::deserialize(&mut *reader)?;
+            self.one::<serde_json::Error>(item)?;
+        }
+        Ok(())
+    }
+
     fn one<E: serde::de::Error>(&mut self, item: Value) -> Result<(), E> {
         self.place += 1;
+        self.since.store(0, Ordering::Relaxed);
         (self.take)(self.place, row(item)).map_err(|error| {
             self.ended = Some(error);
             E::custom("ended")
@@ -367,6 +420,63 @@ impl<'de> Visitor<'de> for Rows<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
         self.0.take_all(items)
+    }
+}
+
+/// A field without rows: read one element after the other, so that it may be of any length.
+struct Skipped<'b, 'a>(&'b mut Elements<'a>);
+
+impl<'de> DeserializeSeed<'de> for Skipped<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skipped<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            self.0.since.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            self.0.since.store(0, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -475,6 +585,12 @@ mod tests {
             b"{\n\"canary\": \"x\", \"tags\": [\"b\"],\n\"examples\": [{\"a\": 1}, {\"a\": 2}], \"n\": [{\"z\": 1}]}";
         check("x.json", text, &[(1, Ok(json!({"a": 1}))), (2, Ok(json!({"a": 2})))]);
         check("x.json", b"{\"a\": 1}", &[(1, Ok(json!({"a": 1})))]);
+        check("x.json", b"{\"data\": []}", &[]);
+        check("x.json", b"{\n\"a\": 1}\n{\n\"a\": 2}\n", &[(1, Ok(json!({"a": 1}))), (2, Ok(json!({"a": 2})))]);
+        let failed = failure("x.json", b"[{\"a\": 1}]\n[{\"a\": 2}]", Format::Json);
+        assert!(failed.contains("trailing characters"), "{failed}");
+        let huge = format!("[{{\"a\": 1}}, {{\"a\": \"{}\"}}]", "x".repeat(MAX_ROW_BYTES + (2 << 20)));
+        assert!(failure("x.json", huge.as_bytes(), Format::Json).contains("a row is larger than 16 MiB"));
         check("x.json", b"{\"a\": 1}\n{\"a\": 2}\n", &[(1, Ok(json!({"a": 1}))), (2, Ok(json!({"a": 2})))]);
     }
 
@@ -502,14 +618,33 @@ mod tests {
         check("x.csv.zst", &zstd::encode_all(&b"a\n1\n"[..], 1).unwrap(), &[(1, Ok(json!({"a": "1"})))]);
     }
 
-    #[test]
-    fn a_quotation_mark_that_is_left_open_ends_the_reading() {
+    /// Why a text cannot be read to its end.
+    fn failure(name: &str, text: &[u8], format: Format) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
-        let text = format!("a,b\n1,\"{}", "x".repeat(MAX_ROW_BYTES + (2 << 20)));
         std::fs::write(&file, text).unwrap();
-        let input = Input { file: &file, name: "x.csv", format: None, field: None, done: Arc::default() };
-        let error = input.read(Format::Csv, &mut |_, _| Ok(())).unwrap_err().to_string();
+        let input = Input { file: &file, name, format: None, field: None, done: Arc::default() };
+        input.read(format, &mut |_, _| Ok(())).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_line_that_is_too_large_by_its_newline_leaves_the_next() {
+        let long = format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_ROW_BYTES - 9));
+        assert_eq!(long.len(), MAX_ROW_BYTES);
+        let text = format!("{long}\n{{\"a\": 2}}\n");
+        check("x.jsonl", text.as_bytes(), &[(1, Err("it is larger than 16 MiB")), (2, Ok(json!({"a": 2})))]);
+    }
+
+    #[test]
+    fn a_header_has_no_more_columns_than_a_dataset() {
+        let failed = failure("x.csv", ",".repeat(MAX_COLUMNS).as_bytes(), Format::Csv);
+        assert!(failed.contains("its header has 1001 columns; 1000 at most"), "{failed}");
+    }
+
+    #[test]
+    fn a_quotation_mark_that_is_left_open_ends_the_reading() {
+        let text = format!("a,b\n1,\"{}", "x".repeat(MAX_ROW_BYTES + (2 << 20)));
+        let error = failure("x.csv", text.as_bytes(), Format::Csv);
         assert!(error.contains("is a quotation mark left open?"), "{error}");
     }
 }

@@ -9,18 +9,23 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::Error;
+use crate::row_file::batch_rows;
 
 /// A row group is closed when it has so many rows, or takes so much memory.
 const GROUP_ROWS: usize = 16_384;
 const GROUP_BYTES: usize = 16 << 20;
-/// Rows that are read at a time.
+/// Rows that are read at a time at most, and what they take by the size of the row groups, or of the first row: one value of a
+/// dictionary may stand in each row.
 const READ_ROWS: usize = 512;
+const READ_BYTES: u64 = 16 << 20;
+/// Columns of a file from elsewhere, those within others included.
+const MAX_COLUMNS: usize = 10_000;
 
 /// A Parquet file whose bytes are handed on as they are made, so that it is never held as a whole.
 #[derive(Debug)]
@@ -94,10 +99,19 @@ impl ParquetPieces {
 /// # Errors
 /// [`Error::Disk`] when it cannot be opened, [`Error::Parquet`] when it is none, or for rows that are damaged.
 pub fn read_parquet(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + use<>, Error> {
-    let file = File::open(path).map_err(Error::disk("opening", path))?;
-    let rows =
-        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|found| found.with_batch_size(READ_ROWS).build());
-    let rows = rows.map_err(Error::parquet("reading"))?;
+    let open = || File::open(path).map_err(Error::disk("opening", path));
+    let metadata = ArrowReaderMetadata::load(&open()?, ArrowReaderOptions::new()).map_err(Error::parquet("reading"))?;
+    let columns = metadata.metadata().file_metadata().schema_descr().num_columns();
+    if columns > MAX_COLUMNS {
+        let why = format!("it has {columns} columns; {MAX_COLUMNS} at most");
+        return Err(Error::parquet("reading")(ParquetError::General(why)));
+    }
+    let reader = |file| ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+    let first = reader(open()?).with_batch_size(1).with_limit(1).build().map_err(Error::parquet("reading"))?;
+    let first = first.map(|row| row.map_or(0, |row| row.get_array_memory_size() as u64)).sum::<u64>();
+    let by_first = usize::try_from(4 * READ_BYTES / first.max(1)).unwrap_or(READ_ROWS);
+    let size = batch_rows(metadata.metadata().row_groups(), READ_ROWS, READ_BYTES).min(by_first.max(1));
+    let rows = reader(open()?).with_batch_size(size).build().map_err(Error::parquet("reading"))?;
     Ok(rows.map(|batch| batch.map_err(|cause| Error::parquet("reading")(ParquetError::from(cause)))))
 }
 

@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use qd_base::Sha256Hex;
@@ -33,8 +33,11 @@ const GROUP_ROWS: usize = 16_384;
 const GROUP_BYTES: usize = 16 << 20;
 /// Rows of a page at most: what a look at a few rows decodes of each column.
 const PAGE_ROWS: usize = 1024;
-/// Rows that are read at a time.
+/// Rows that are read at a time at most, and about how many bytes: more than 2 GiB of one column could not be read at all.
 const READ_ROWS: usize = 1024;
+const READ_BYTES: u64 = 16 << 20;
+/// A longer dictionary is given up: a long value that every row repeats would hardly count as bytes of its group.
+const DICTIONARY_BYTES: usize = 128 << 10;
 /// Pages come in pieces of some 100 KB; this spares system calls.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -79,6 +82,7 @@ impl RowFiles {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_write_batch_size(PAGE_ROWS)
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
             .set_created_by("quarterdeck".to_owned());
         for column in unique {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(*column), false);
@@ -204,8 +208,10 @@ impl RowFile {
     ) -> Result<impl Iterator<Item = Result<RecordBatch, Error>> + Send + use<I, S>, Error> {
         let file = File::open(&self.path).map_err(Error::disk("opening", &self.path))?;
         let (groups, ranges) = self.select(ranges);
+        let of_groups = groups.0.iter().map(|group| self.metadata.metadata().row_group(*group));
+        let size = batch_rows(of_groups, READ_ROWS, READ_BYTES);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_batch_size(READ_ROWS)
+            .with_batch_size(size)
             .with_row_groups(groups.0)
             .with_row_selection(RowSelection::from_consecutive_ranges(ranges.into_iter(), groups.1));
         if let Some(columns) = columns {
@@ -242,6 +248,20 @@ impl RowFile {
         }
         ((groups, place(taken)), selected)
     }
+}
+
+/// How many rows are read at a time, so that they take about `bytes` also in the row group whose rows are the largest.
+pub(crate) fn batch_rows<'a>(
+    groups: impl IntoIterator<Item = &'a RowGroupMetaData>,
+    rows: usize,
+    bytes: u64,
+) -> usize {
+    let of_group = |group: &RowGroupMetaData| {
+        let positive = |number: i64| u64::try_from(number).unwrap_or(0).max(1);
+        bytes.saturating_mul(positive(group.num_rows())) / positive(group.total_byte_size())
+    };
+    let fewest = groups.into_iter().map(of_group).min().unwrap_or(u64::MAX);
+    usize::try_from(fewest).unwrap_or(rows).clamp(1, rows)
 }
 
 fn place(row: u64) -> usize {
