@@ -57,7 +57,7 @@ impl Datasets {
         if spans.is_empty() {
             return Err(Error::Missing { what: "call", name: "that the filter wants".to_owned() });
         }
-        let _only = self.changing.lock().await;
+        let _only = self.alone(project.0, name).await;
         let latest = self.latest(project.0, name).await?;
         let form = Form::of(latest.as_ref());
         let edit =

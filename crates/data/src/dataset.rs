@@ -1,9 +1,9 @@
 //! Datasets and the rows of their versions, read in part.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::column::{Column, ROW_HASH, ROW_ID, Role};
 use crate::diff::Kept;
 use crate::encode::{Row, decode, ids};
-use crate::upload::Uploads;
+use crate::upload::{UploadId, Uploads};
 use crate::version::{Content, MAX_FILES, Origin, Part};
 use crate::{Error, Result};
 
@@ -25,6 +25,8 @@ use crate::{Error, Result};
 pub(crate) const KIND: ArtifactKind = ArtifactKind::Dataset;
 /// Rows that are given at once at most.
 pub const MAX_PAGE: u64 = 10_000;
+/// What the rows of a page are together at most, unless the first is larger by itself.
+const PAGE_BYTES: usize = 64 << 20;
 
 /// All datasets. Cheap to clone.
 #[derive(Clone)]
@@ -35,9 +37,9 @@ pub struct Datasets {
     pub(crate) files: RowFiles,
     /// Files on their way in.
     pub uploads: Uploads,
-    /// Held by who makes a version out of the latest, so that two at once do not lose one's rows.
-    pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
+    changing: Arc<Mutex<HashMap<(ProjectId, ArtifactName), Weak<tokio::sync::Mutex<()>>>>>,
     pub(crate) diffs: Arc<Mutex<Kept>>,
+    pub(crate) comparing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Datasets {
@@ -48,7 +50,24 @@ impl Datasets {
     pub fn new(dir: &Path, catalog: Catalog, lake: Lake, traces: Traces) -> Result<Self> {
         let files = RowFiles::open(&dir.join("datasets")).map_err(Error::lake("opening the files of datasets"))?;
         let uploads = Uploads::open(&dir.join("uploads"))?;
-        Ok(Self { catalog, lake, traces, files, uploads, changing: Arc::default(), diffs: Arc::default() })
+        let (changing, diffs, comparing) = Default::default();
+        Ok(Self { catalog, lake, traces, files, uploads, changing, diffs, comparing })
+    }
+
+    /// Waits until nobody else changes this dataset. Held by who makes a version out of the latest, so that two at once do not
+    /// lose one's rows, and by all others who add or remove versions, so that the latest stays what it is meanwhile.
+    pub(crate) async fn alone(&self, project: ProjectId, name: &ArtifactName) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.changing.lock();
+            locks.retain(|_, lock| lock.strong_count() > 0);
+            let key = (project, name.clone());
+            locks.get(&key).and_then(Weak::upgrade).unwrap_or_else(|| {
+                let lock = Arc::default();
+                locks.insert(key, Arc::downgrade(&lock));
+                lock
+            })
+        };
+        lock.lock_owned().await
     }
 
     /// The same, changing the catalog in somebody's name.
@@ -105,7 +124,7 @@ impl Datasets {
         Ok(Dataset { info: version.info, content: Arc::new(content), files: opened.into() })
     }
 
-    /// Keeps a version. `writing` is what its files were written under.
+    /// Keeps a version. The caller is [alone](Self::alone) with the dataset. `writing` is what its files were written under.
     pub(crate) async fn put(
         &self,
         project: ProjectId,
@@ -116,7 +135,8 @@ impl Datasets {
         writing: Writing,
     ) -> Result<VersionInfo> {
         let bytes = serde_json::to_vec(content).map_err(|cause| Error::invalid("columns", cause.to_string()))?;
-        let metadata = serde_json::to_value(origin).map_err(|cause| Error::invalid("origin", cause.to_string()))?;
+        let metadata =
+            serde_json::to_value(origin.fitting()).map_err(|cause| Error::invalid("origin", cause.to_string()))?;
         let put = self.catalog.put_version(project, KIND, name, &bytes, metadata, parents).await;
         // Only now are its files named by somebody.
         drop(writing);
@@ -128,7 +148,21 @@ impl Datasets {
     /// # Errors
     /// [`Error::Catalog`] when there is none.
     pub async fn remove(&self, project: ProjectId, name: &ArtifactName) -> Result<()> {
+        let _only = self.alone(project, name).await;
         self.catalog.remove_artifact(project, KIND, name).await.map_err(Error::catalog("removing a dataset"))
+    }
+
+    /// Whether an upload may be changed.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] while an import reads it or waits to, [`Error::Catalog`].
+    pub async fn check_unused(&self, id: UploadId) -> Result<()> {
+        match crate::import::uploads_in_use(&self.catalog).await?.contains(&id) {
+            true => Err(Error::Conflict {
+                message: format!("an import reads the upload {id}; wait for its end or cancel it"),
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Removes files that no version names, and uploads that nobody imported.
@@ -283,6 +317,31 @@ impl Dataset {
         blocking("reading rows", move || dataset.read(vec![from..to.max(from)])).await
     }
 
+    /// The rows from a place on, as [`Dataset::rows`], but fewer of them when they are large; the first is always among them.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn page(&self, range: Range<u64>) -> Result<Found> {
+        let (from, to) = (range.start, range.end.min(self.len()).min(range.start.saturating_add(MAX_PAGE)));
+        let dataset = self.clone();
+        let read = move || {
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            for batch in dataset.batches(vec![from..to.max(from)], None) {
+                let batch = batch?;
+                let begin = from + rows.len() as u64;
+                for row in decode(dataset.columns(), &batch, begin..begin + batch.num_rows() as u64)? {
+                    bytes += row.size_bytes();
+                    if bytes > PAGE_BYTES && !rows.is_empty() {
+                        return Ok(Found { next: Some(row.index), rows });
+                    }
+                    rows.push(row);
+                }
+            }
+            Ok(Found { rows, next: Some(to).filter(|to| *to < dataset.len()) })
+        };
+        blocking("reading rows", read).await
+    }
+
     /// The rows at these places, which are in order and differ.
     pub(crate) async fn rows_at(&self, places: &[u64]) -> Result<Vec<Row>> {
         let (dataset, ranges) = (self.clone(), places.iter().map(|place| *place..place + 1).collect());
@@ -408,15 +467,17 @@ impl Dataset {
 
     fn search_now(&self, search: &Search, from: u64, limit: usize) -> Result<Found> {
         let text = search.text.as_ref().map(|text| text.to_lowercase());
-        let (end, mut at, mut rows) = (from.saturating_add(SEARCH_ROWS).min(self.len()), from, Vec::new());
+        let (end, mut at) = (from.saturating_add(SEARCH_ROWS).min(self.len()), from);
+        let (mut rows, mut bytes): (Vec<Row>, _) = (Vec::new(), 0);
         for batch in self.batches(vec![from..end.max(from)], None) {
             let batch = batch?;
             let count = batch.num_rows() as u64;
             for row in decode(self.columns(), &batch, at..at + count)? {
                 if search.is_met(text.as_deref(), &row.values) {
+                    bytes += row.size_bytes();
                     rows.push(row);
                 }
-                if let Some(last) = rows.last().filter(|_| rows.len() >= limit) {
+                if let Some(last) = rows.last().filter(|_| rows.len() >= limit || bytes > PAGE_BYTES) {
                     let next = Some(last.index + 1).filter(|next| *next < self.len());
                     return Ok(Found { rows, next });
                 }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use qd_base::Sha256Hex;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::Result;
 use crate::column::Column;
 use crate::dataset::{Dataset, Datasets, OWN, blocking};
 use crate::encode::{Row, hashes, ids};
+use crate::value::key_of;
 use crate::version::id_column;
 
 /// Rows of one pass.
@@ -79,6 +81,22 @@ pub struct Difference {
 #[derive(Debug, Default)]
 pub struct Kept(VecDeque<((Sha256Hex, Sha256Hex), Arc<Diff>)>);
 
+impl Kept {
+    fn find(&self, key: &(Sha256Hex, Sha256Hex)) -> Option<Arc<Diff>> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, diff)| Arc::clone(diff))
+    }
+
+    fn keep(&mut self, key: (Sha256Hex, Sha256Hex), diff: Arc<Diff>) {
+        let kept = &mut self.0;
+        kept.push_front((key, diff));
+        while kept.len() > KEPT
+            || (kept.len() > 1 && kept.iter().map(|(_, diff)| diff.bytes()).sum::<usize>() > KEPT_BYTES)
+        {
+            kept.pop_back();
+        }
+    }
+}
+
 impl Diff {
     fn bytes(&self) -> usize {
         4 * (self.added.len() + self.removed.len()) + 8 * self.changed.len()
@@ -101,20 +119,19 @@ impl Datasets {
     /// [`Error::Lake`] or [`Error::Arrow`] when a file is damaged.
     pub async fn diff(&self, before: &Dataset, after: &Dataset) -> Result<Arc<Diff>> {
         let key = (before.info().hash, after.info().hash);
-        let found = self.diffs.lock().0.iter().find(|(known, _)| *known == key).map(|(_, diff)| Arc::clone(diff));
-        if let Some(diff) = found {
-            return Ok(diff);
-        }
-        let (before, after) = (before.clone(), after.clone());
-        let diff = Arc::new(blocking("comparing versions", move || compare(&before, &after)).await?);
-        let kept = &mut self.diffs.lock().0;
-        kept.push_front((key, Arc::clone(&diff)));
-        while kept.len() > KEPT
-            || (kept.len() > 1 && kept.iter().map(|(_, diff)| diff.bytes()).sum::<usize>() > KEPT_BYTES)
-        {
-            kept.pop_back();
-        }
-        Ok(diff)
+        // One at a time, and kept also when nobody waits for it any more: who asks again begins no other.
+        let only = Arc::clone(&self.comparing).lock_owned().await;
+        let (before, after, kept) = (before.clone(), after.clone(), Arc::clone(&self.diffs));
+        let work = move || {
+            let _only = only;
+            if let Some(diff) = kept.lock().find(&key) {
+                return Ok(diff);
+            }
+            let diff = Arc::new(compare(&before, &after)?);
+            kept.lock().keep(key, Arc::clone(&diff));
+            Ok(diff)
+        };
+        blocking("comparing versions", work).await
     }
 
     /// Some of the rows in which two versions differ, with their values: first those that were added, then those that were
@@ -170,11 +187,19 @@ async fn changed(before: &Dataset, after: &Dataset, places: &[(u32, u32)]) -> Re
         let old = olds.get(&u64::from(*old)).cloned();
         let names = before.columns().iter().chain(after.columns()).map(|column| &column.name).collect::<BTreeSet<_>>();
         let value = |row: &Row, name: &String| row.values.get(name).filter(|value| !value.is_null()).cloned();
-        let differs = |name: &&String| old.as_ref().and_then(|old| value(old, name)) != value(&new, name);
+        let differs = |name: &&String| !is_same(old.as_ref().and_then(|old| value(old, name)), value(&new, name));
         let columns = names.into_iter().filter(differs).cloned().collect();
         Difference { change: Change::Changed, before: old, after: Some(new), columns }
     });
     Ok(pairs.collect())
+}
+
+/// Whether two values are the same, as the digests of their rows have it: a number is the same in whatever column it lies.
+fn is_same(old: Option<Value>, new: Option<Value>) -> bool {
+    match (old, new) {
+        (Some(old @ Value::Number(_)), Some(new @ Value::Number(_))) => key_of(&old) == key_of(&new),
+        (old, new) => old == new,
+    }
 }
 
 fn compare(before: &Dataset, after: &Dataset) -> Result<Diff> {

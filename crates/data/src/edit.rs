@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
 use qd_base::{ArtifactName, ProjectId, VersionId};
 use qd_catalog::VersionInfo;
 use qd_lake::Writing;
@@ -15,9 +17,9 @@ use crate::column::{Column, ColumnType, ROW_ID, Role, check_roles, guess};
 use crate::dataset::{Dataset, Datasets};
 use crate::encode::ids;
 use crate::profile::Profile;
-use crate::value::{fit, text_of};
+use crate::value::{EXACT_IN_DOUBLE, fit, key_of};
 use crate::version::{Content, Origin, Part, id_column};
-use crate::write::{Ids, Repeats, Writer, keys};
+use crate::write::{Ids, Repeats, Writer};
 use crate::{Error, Result};
 
 /// Rows that one edit adds or replaces at most.
@@ -68,7 +70,7 @@ impl Datasets {
             removed: edit.remove.len() as u64,
         };
         check_size(&edit)?;
-        let _only = self.changing.lock().await;
+        let _only = self.alone(project, name).await;
         let latest = self.latest(project, name).await?;
         check_base(name, latest.as_ref(), edit.base)?;
         if latest.is_none() && edit.add.is_empty() {
@@ -77,7 +79,7 @@ impl Datasets {
         self.change(project, name, latest, edit.clone(), Known::Refused, origin).await
     }
 
-    /// Makes a version of the latest one and an edit. The caller holds `changing`.
+    /// Makes a version of the latest one and an edit. The caller is alone with the dataset.
     pub(crate) async fn change(
         &self,
         project: ProjectId,
@@ -157,7 +159,10 @@ struct Changed {
 impl<'a> Change<'a> {
     fn new(datasets: &'a Datasets, base: Option<&'a Dataset>, edit: Edit, known: Known) -> Result<Self> {
         let before = base.map_or(&[][..], Dataset::columns);
-        let columns = columns(before, &edit)?;
+        let mut columns = columns(before, &edit)?;
+        if let Some(base) = base {
+            keep_wide(base, &mut columns)?;
+        }
         let same = before.iter().all(|old| columns.iter().any(|new| new.name == old.name && new.kind == old.kind));
         let keeps_files = same
             && id_column(before) == id_column(&columns)
@@ -168,27 +173,27 @@ impl<'a> Change<'a> {
     }
 
     fn run(mut self, writing: &Writing) -> Result<Changed> {
-        let (mut repeats, known) = self.known_rows()?;
-        self.check_ids(&known)?;
+        let (mut repeats, mut known_ids) = self.known_rows()?;
+        self.check_ids(&known_ids)?;
         let before = self.edit.add.len();
         if self.known == Known::Kept {
-            self.leave_out(&known)?;
+            self.leave_out(&known_ids);
         }
         let (added, known) = (self.edit.add.len() as u64, (before - self.edit.add.len()) as u64);
         let mut files: Vec<Part> = Vec::new();
         if let Some(base) = self.base.filter(|_| self.keeps_files) {
             files.extend(&base.content().files);
         } else {
-            repeats = Repeats::default();
+            (repeats, known_ids) = (Repeats::default(), Ids::default());
         }
         let adds = !self.edit.add.is_empty() || !self.keeps_files;
         if adds {
-            let mut writer = Writer::new(&self.datasets.files, &self.columns, repeats)?;
+            let mut writer = Writer::new(&self.datasets.files, &self.columns, repeats, known_ids)?;
             if !self.keeps_files {
                 self.rewrite(&mut writer)?;
             }
             for (number, row) in (1..).zip(&self.edit.add) {
-                writer.push(&fitted(&self.columns, row).map_err(|why| bad(number, &why))?)?;
+                writer.push(&fitted(&self.columns, row).map_err(|why| bad(number, &why))?, FILE, number)?;
             }
             files.push(writer.finish(writing)?);
         }
@@ -201,8 +206,8 @@ impl<'a> Change<'a> {
     }
 
     /// The identifiers of the rows that are there, by how they can be looked up.
-    fn known_rows(&self) -> Result<(Repeats, HashSet<[u8; 12]>)> {
-        let (mut repeats, mut known) = (Repeats::default(), HashSet::new());
+    fn known_rows(&self) -> Result<(Repeats, Ids)> {
+        let (mut repeats, mut known) = (Repeats::default(), Ids::default());
         let Some(base) = self.base else { return Ok((repeats, known)) };
         let own = id_column(base.columns()).is_some();
         let mut missing: HashSet<&str> =
@@ -212,8 +217,8 @@ impl<'a> Change<'a> {
                 if !own {
                     repeats.note(id);
                 }
-                if own && !self.edit.remove.contains(id) {
-                    known.extend(keys([id]));
+                if self.keeps_id() && !self.edit.remove.contains(id) {
+                    known.note(id);
                 }
                 missing.remove(id);
             }
@@ -224,46 +229,49 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Whether rows are identified by the column that identified them before.
+    fn keeps_id(&self) -> bool {
+        let before = self.base.and_then(|base| id_column(base.columns()));
+        before.is_some() && before == id_column(&self.columns)
+    }
+
+    /// The identifier that a row has in the version that is made.
+    fn id_of(&self, row: &Map<String, Value>) -> Option<String> {
+        let column = self.columns.iter().find(|column| column.role == Role::Id)?;
+        fit(row.get(&column.name), column.kind, false).ok().flatten().as_ref().map(key_of)
+    }
+
     /// Rows that are added or replaced have identifiers, where the dataset has them, that no other row has.
-    fn check_ids(&self, known: &HashSet<[u8; 12]>) -> Result<()> {
+    fn check_ids(&self, known: &Ids) -> Result<()> {
         let Some(column) = id_column(&self.columns) else { return Ok(()) };
         let (mut seen, mut bad) = (Ids::default(), BadRows { of: self.edit.add.len() as u64, ..BadRows::default() });
         for (number, row) in (1..).zip(&self.edit.add) {
-            let id = row.get(column);
-            let again = || {
-                let id = id.map(text_of).unwrap_or_default();
-                let there = self.known == Known::Refused && !known.is_disjoint(&keys([id.as_str()]));
-                if there { Err(format!("its id {id:?} is that of a row that is there")) } else { Ok(()) }
+            let again = || match self.id_of(row).filter(|id| self.known == Known::Refused && known.has(id)) {
+                Some(id) => Err(format!("its id {id:?} is that of a row that is there")),
+                None => Ok(()),
             };
-            if let Err(why) = seen.see(id, number).and_then(|()| again()) {
+            if let Err(why) = seen.see(row.get(column), number).and_then(|()| again()) {
                 bad.add(FILE, number, &why);
             }
         }
         for (id, row) in &self.edit.replace {
-            let keeps = row.get(column).map(text_of).as_deref() == Some(id.as_str());
-            if !keeps && id_column(self.base.map_or(&[][..], Dataset::columns)).is_some() {
+            if self.keeps_id() && self.id_of(row).as_ref() != Some(id) {
                 bad.add(FILE, 0, &format!("what replaces the row {id:?} has another {column}"));
             }
         }
         if bad.count == 0 { Ok(()) } else { Err(Error::Rows(bad)) }
     }
 
-    fn leave_out(&mut self, known: &HashSet<[u8; 12]>) -> Result<()> {
-        if let Some(column) = id_column(&self.columns) {
-            let is_new = |row: &Map<String, Value>| {
-                row.get(column).map(text_of).is_none_or(|id| known.is_disjoint(&keys([id.as_str()])))
-            };
-            self.edit.add.retain(is_new);
-        }
-        Ok(())
+    fn leave_out(&mut self, known: &Ids) {
+        let mut add = std::mem::take(&mut self.edit.add);
+        add.retain(|row| self.id_of(row).is_none_or(|id| !known.has(&id)));
+        self.edit.add = add;
     }
 
     /// Writes the rows that are there with what the edit does to them.
     fn rewrite(&self, writer: &mut Writer<'_>) -> Result<()> {
         let Some(base) = self.base else { return Ok(()) };
-        // A column that comes to identify rows must do so for those that are there.
-        let new_id = id_column(&self.columns).filter(|column| id_column(base.columns()) != Some(*column));
-        let (mut at, mut seen) = (0, Ids::default());
+        let mut at = 0;
         for batch in base.batches(vec![0..u64::MAX], None) {
             let batch = batch?;
             let count = batch.num_rows() as u64;
@@ -272,10 +280,8 @@ impl<'a> Change<'a> {
                     continue;
                 }
                 let values = self.edit.replace.get(&row.id).unwrap_or(&row.values);
-                if let Some(column) = new_id {
-                    seen.see(values.get(column), row.index + 1).map_err(|why| bad(row.index + 1, &why))?;
-                }
-                writer.push(&fitted(&self.columns, values).map_err(|why| bad(row.index + 1, &why))?)?;
+                let fitted = fitted(&self.columns, values).map_err(|why| bad(row.index + 1, &why))?;
+                writer.push(&fitted, FILE, row.index + 1)?;
             }
             at += count;
         }
@@ -317,7 +323,10 @@ fn columns(before: &[Column], edit: &Edit) -> Result<Vec<Column>> {
     let seen = profile.columns();
     for column in &mut columns {
         let found = seen.iter().find(|(name, seen)| *name == column.name && !seen.is_empty());
-        column.kind = found.map_or(column.kind, |(_, seen)| wider(column.kind, seen.kind(false)));
+        column.kind = found.map_or(column.kind, |(_, seen)| match wider(column.kind, seen.kind(false)) {
+            ColumnType::Number if seen.has_wide() => ColumnType::Json,
+            kind => kind,
+        });
     }
     let new: Vec<_> = seen.iter().filter(|(name, _)| before.iter().all(|column| column.name != *name)).collect();
     let names: Vec<_> = new.iter().map(|(name, _)| name.as_str()).collect();
@@ -345,6 +354,28 @@ fn columns(before: &[Column], edit: &Edit) -> Result<Vec<Column>> {
     }
     check_roles(&columns)?;
     Ok(columns)
+}
+
+/// Whole numbers that double precision would change keep a column from becoming one of fractions: it holds JSON then.
+fn keep_wide(base: &Dataset, columns: &mut [Column]) -> Result<()> {
+    for column in columns.iter_mut().filter(|column| column.kind == ColumnType::Number) {
+        let was_whole = base.columns().iter().any(|old| old.name == column.name && old.kind == ColumnType::Integer);
+        if was_whole && has_wide(base, &column.name)? {
+            column.kind = ColumnType::Json;
+        }
+    }
+    Ok(())
+}
+
+fn has_wide(base: &Dataset, column: &str) -> Result<bool> {
+    for batch in base.batches(vec![0..u64::MAX], Some(&[column])) {
+        let batch = batch?;
+        let numbers = batch.column_by_name(column).and_then(|array| array.as_primitive_opt::<Int64Type>());
+        if numbers.is_some_and(|all| all.iter().flatten().any(|n| n.unsigned_abs() > EXACT_IN_DOUBLE)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The type that holds values of both.

@@ -11,7 +11,7 @@ use qd_base::Sha256Hex;
 use serde_json::{Map, Value};
 
 use crate::column::{Column, ColumnType, ROW_HASH, ROW_ID};
-use crate::value::{digest, number, text_of};
+use crate::value::{digest, key_of, number};
 use crate::{Error, Result};
 
 /// Under this key the schema of a file tells a column's type, since texts and JSON are both texts to Arrow.
@@ -44,6 +44,25 @@ pub struct Row {
     pub id: String,
     /// Its values; what a row has none of is null.
     pub values: Map<String, Value>,
+}
+
+impl Row {
+    /// About what it takes, by its texts.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.id.len() + self.values.iter().map(|(name, value)| name.len() + size_bytes(value)).sum::<usize>()
+    }
+}
+
+fn size_bytes(value: &Value) -> usize {
+    const SCALAR: usize = 16;
+    match value {
+        Value::String(text) => SCALAR + text.len(),
+        Value::Array(items) => SCALAR + items.iter().map(size_bytes).sum::<usize>(),
+        Value::Object(fields) => {
+            SCALAR + fields.iter().map(|(name, field)| name.len() + size_bytes(field)).sum::<usize>()
+        }
+        _ => SCALAR,
+    }
 }
 
 /// Makes batches of rows whose values fit their columns.
@@ -89,7 +108,7 @@ impl Encoder {
     /// Adds a row; `distinct` makes of the digest of its values the identifier of a row that has none of its own.
     pub fn push(&mut self, row: &Map<String, Value>, distinct: impl FnOnce(&Sha256Hex) -> String) {
         let hash = digest(self.sorted.iter().map(String::as_str), row);
-        let own = self.id.as_ref().and_then(|name| row.get(name)).map(text_of);
+        let own = self.id.as_ref().and_then(|name| row.get(name)).map(key_of);
         let id = own.unwrap_or_else(|| distinct(&hash));
         self.bytes += id.len();
         self.ids.append_value(id);

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt as _};
 use qd_base::{ArtifactName, JobId, ProjectId};
 use qd_catalog::{Catalog, Handler, JobContext, JobError, JobFilter, JobKind, JobState, Page};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::check::{BadRow, BadRows, MAX_BAD};
 use crate::column::{Column, ColumnType, Role, check_roles, guess};
-use crate::dataset::Datasets;
+use crate::dataset::{Datasets, blocking};
 use crate::layout::{self, Wanted, choose};
 use crate::profile::{Profile, is_message};
 use crate::read::{Format, Input};
@@ -33,6 +33,8 @@ use crate::{Error, Result};
 /// The kind of these jobs.
 pub const KIND: &str = "dataset.import";
 
+/// After so many bytes without news there are some.
+const TELL_BYTES: u64 = 4 << 20;
 /// The column that tells the split of a row, when files of several are imported.
 const SPLIT: &str = "split";
 
@@ -126,7 +128,13 @@ impl Datasets {
                 _ => file.bytes = Some(found),
             }
         }
-        chosen(&request)?;
+        let (uploads, asked) = (self.uploads.clone(), request.clone());
+        let check = move || {
+            chosen(&asked)?;
+            // Nobody sends again what is acknowledged here.
+            asked.files.iter().try_for_each(|file| uploads.sync(project, file.upload))
+        };
+        blocking("checking an import", check).await?;
         let given: Vec<_> = request.roles.iter().map(|(name, role)| column(name, ColumnType::Text, *role)).collect();
         check_roles(&given)?;
         let kind: JobKind = KIND.parse().map_err(Error::catalog("naming the job"))?;
@@ -153,6 +161,7 @@ impl Datasets {
         };
         let (read, writing) = self.behind("importing rows", read).await?;
         let Read { content, origin, skipped, bad, notes } = read;
+        let _only = self.alone(project, &request.dataset).await;
         let version = self.put(project, &request.dataset, &content, &origin, &[], writing).await?;
         let Content { rows, columns, .. } = content;
         Ok(Imported { dataset: request.dataset, version: version.number, rows, columns, skipped, bad, notes })
@@ -190,6 +199,20 @@ struct Place<'a> {
     format: Format,
 }
 
+impl Place<'_> {
+    /// A file that is shorter than when it was asked for was lost in part, and one that is longer is still being sent.
+    fn check_length(&self) -> Result<()> {
+        let found = std::fs::metadata(&self.path).map_err(Error::disk("reading", &self.path))?.len();
+        match self.file.bytes {
+            Some(expected) if expected != found => {
+                let why = format!("it has {found} bytes, not the {expected} that were to be imported; upload it again");
+                Err(Error::File { file: self.file.path.clone(), why })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An import under way.
 struct Work<'a> {
     datasets: &'a Datasets,
@@ -212,8 +235,8 @@ struct Looked {
     /// Why they are none.
     note: Option<String>,
     bad: BadRows,
-    /// Places of bad rows: the number of the file, and the row.
-    left_out: HashSet<(usize, u64)>,
+    /// Bad rows, by their numbers among all rows of all files.
+    left_out: HashSet<u64>,
 }
 
 impl<'a> Work<'a> {
@@ -268,14 +291,16 @@ impl<'a> Work<'a> {
         Ok(Read { content, origin, skipped: looked.bad.count, bad: looked.bad.told, notes })
     }
 
-    /// Reads all rows of all files, each with the number of its file and its place.
+    /// Reads all rows of all files, each with its file and its place there.
     fn each(
         &self,
         doing: &str,
-        take: &mut dyn FnMut(usize, u64, Result<Map<String, Value>, String>) -> Result<()>,
+        take: &mut dyn FnMut(&str, u64, Result<Map<String, Value>, String>) -> Result<()>,
     ) -> Result<()> {
         let (mut rows, before) = (0_u64, self.done.load(Ordering::Relaxed));
-        for (number, place) in self.places.iter().enumerate() {
+        let mut told = before;
+        for place in &self.places {
+            place.check_length()?;
             let input = Input {
                 file: &place.path,
                 name: &place.file.path,
@@ -285,15 +310,18 @@ impl<'a> Work<'a> {
             };
             let read = input.read(place.format, &mut |at, row| {
                 rows += 1;
-                if rows.is_multiple_of(512) {
+                let done = self.done.load(Ordering::Relaxed);
+                if rows.is_multiple_of(512) || done.saturating_sub(told) >= TELL_BYTES {
+                    told = done;
                     if self.stop.is_cancelled() {
                         return Err(Error::Cancelled);
                     }
-                    (self.report)(self.done.load(Ordering::Relaxed), self.total, format!("{doing}, {rows} rows"));
+                    (self.report)(done, self.total, format!("{doing}, {rows} rows"));
                 }
-                take(number, at, row.map(|row| self.with_split(row, place)))
+                take(&place.file.path, at, row.map(|row| self.with_split(row, place)))
             });
             read?;
+            place.check_length()?;
         }
         // Parquet files are not read from end to end.
         self.done.store(before + self.total / 2, Ordering::Relaxed);
@@ -313,19 +341,21 @@ impl<'a> Work<'a> {
         let mut profile = Profile::new(self.textual);
         let (mut bad, mut left_out) = (BadRows::default(), HashSet::new());
         let mut watch = IdWatch::new(self.request);
-        self.each("checking", &mut |number, at, row| {
+        self.each("checking", &mut |file, at, row| {
             bad.of += 1;
             if bad.of > MAX_ROWS {
                 return Err(Error::TooLarge { what: "rows", limit: MAX_ROWS.to_string() });
             }
             let checked = row.and_then(|row| {
+                // Nothing is noted of a row that is bad after all.
                 self.check(&row)?;
+                profile.check(&row)?;
                 watch.see(&row, at, self.textual)?;
                 profile.see(&row)
             });
             if let Err(why) = checked {
-                bad.add(&self.places[number].file.path, at, &why);
-                left_out.insert((number, at));
+                bad.add(file, at, &why);
+                left_out.insert(bad.of);
             }
             if bad.count > MAX_BAD { Err(Error::Rows(std::mem::take(&mut bad))) } else { Ok(()) }
         })?;
@@ -400,12 +430,14 @@ impl<'a> Work<'a> {
 
     /// The second reading.
     fn write(&self, columns: &[Column], looked: &Looked, writing: &qd_lake::Writing) -> Result<crate::version::Part> {
-        let mut writer = Writer::new(&self.datasets.files, columns, Repeats::default())?;
-        self.each("writing", &mut |number, at, row| {
-            if looked.left_out.contains(&(number, at)) {
+        let mut writer = Writer::new(&self.datasets.files, columns, Repeats::default(), Ids::default())?;
+        let mut number = 0;
+        self.each("writing", &mut |file, at, row| {
+            number += 1;
+            if looked.left_out.contains(&number) {
                 return Ok(());
             }
-            let changed = |why: String| Error::File { file: self.places[number].file.path.clone(), why };
+            let changed = |why: String| Error::File { file: file.to_owned(), why };
             let row = row.map_err(changed)?;
             let mut fitted = Map::new();
             for column in columns {
@@ -414,7 +446,7 @@ impl<'a> Work<'a> {
                     fitted.insert(column.name.clone(), value);
                 }
             }
-            writer.push(&fitted)
+            writer.push(&fitted, file, at)
         })?;
         writer.finish(writing)
     }
@@ -432,6 +464,8 @@ impl<'a> Work<'a> {
 /// Watches the column that identifies rows, or is called as if it did.
 struct IdWatch {
     column: Option<String>,
+    /// What columns were said to hold.
+    types: BTreeMap<String, ColumnType>,
     /// Whether somebody said so: then a value that is none is an error, else the column is one of many.
     said: bool,
     is_one: bool,
@@ -444,7 +478,8 @@ struct IdWatch {
 impl IdWatch {
     fn new(request: &ImportRequest) -> Self {
         let said = request.roles.iter().find(|(_, role)| **role == Role::Id).map(|(name, _)| name.clone());
-        Self { said: said.is_some(), column: said, is_one: true, begun: false, ids: Ids::default(), note: None }
+        let types = request.types.clone();
+        Self { said: said.is_some(), column: said, types, is_one: true, begun: false, ids: Ids::default(), note: None }
     }
 
     fn see(&mut self, row: &Map<String, Value>, at: u64, textual: bool) -> Result<(), String> {
@@ -455,8 +490,12 @@ impl IdWatch {
         }
         self.begun = true;
         let Some(column) = self.column.as_ref().filter(|_| self.is_one) else { return Ok(()) };
-        let value = row.get(column).filter(|value| !(textual && **value == ""));
-        match self.ids.see(value, at) {
+        // Two texts may be the same number.
+        let value = match self.types.get(column) {
+            Some(kind) => fit(row.get(column), *kind, textual)?,
+            None => row.get(column).filter(|value| !(textual && **value == "")).cloned(),
+        };
+        match self.ids.see(value.as_ref(), at) {
             Err(why) if self.said => Err(why),
             Err(why) => {
                 self.note = Some(format!("column {column} is not the id: of row {at}, {why}"));
@@ -517,20 +556,23 @@ impl ImportHandler {
             Err(Error::Cancelled) => Err(JobError::Cancelled),
             Err(error) => Err(JobError::failed(&error)),
         };
-        // A job that ends because the process does goes on in the next, with the files that it has.
-        let ended = !matches!(done, Err(JobError::Cancelled)) || self.is_cancelled(&context).await;
-        if ended {
-            for file in files {
-                if let Err(error) = self.datasets.uploads.remove(project, file) {
-                    tracing::warn!(%error, "an uploaded file could not be removed");
-                }
-            }
-        }
+        tokio::spawn(self.forget(context.job().id, project, files));
         done
     }
 
-    async fn is_cancelled(&self, context: &JobContext) -> bool {
-        self.datasets.catalog.job(context.job().id).await.is_ok_and(|job| job.cancel_requested)
+    /// Removes uploads when it is recorded that their job has ended: as long as it is not, it may begin again.
+    async fn forget(self, job: JobId, project: ProjectId, files: Vec<UploadId>) {
+        let mut events = self.datasets.catalog.watch(job, 0);
+        while let Some(Ok(_)) = events.next().await {}
+        let found = self.datasets.catalog.job(job).await;
+        if !found.is_ok_and(|job| !matches!(job.state, JobState::Queued | JobState::Running)) {
+            return;
+        }
+        for file in files {
+            if let Err(error) = self.datasets.uploads.remove(project, file) {
+                tracing::warn!(%error, "an uploaded file could not be removed");
+            }
+        }
     }
 }
 

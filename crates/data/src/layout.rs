@@ -190,7 +190,9 @@ fn check_steps(paths: &[&str], folder: &str, patterns: &[Patterns]) -> Result<()
     let all = patterns.iter().flat_map(|(_, patterns)| patterns);
     let of_patterns: usize = all.map(|pattern| folder.len() + pattern.len() + 1).sum();
     match of_paths.saturating_mul(of_patterns) > MAX_STEPS {
-        true => Err(Error::invalid("config", "it has too many patterns for so many files; name the files of one split")),
+        true => {
+            Err(Error::invalid("config", "it has too many patterns for so many files; name the files of one split"))
+        }
         false => Ok(()),
     }
 }

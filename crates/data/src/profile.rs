@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::column::{ColumnType, MAX_COLUMNS, check_name};
-use crate::value::{EXACT_IN_DOUBLE, boolean};
+use crate::value::{EXACT_IN_DOUBLE, boolean, is_number};
 
 /// What is known of all columns.
 #[derive(Debug, Default)]
@@ -46,30 +46,40 @@ impl Profile {
         Self { textual, ..Self::default() }
     }
 
+    /// Whether a row can be part of a dataset; nothing of it is noted.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self, row: &Map<String, Value>) -> Result<(), String> {
+        let new: Vec<_> = row.keys().filter(|name| !self.places.contains_key(*name)).collect();
+        new.iter().try_for_each(|name| check_name(name))?;
+        match new.get(MAX_COLUMNS - self.columns.len()) {
+            Some(name) => Err(format!("with the column {name} there are more than {MAX_COLUMNS}")),
+            None => Ok(()),
+        }
+    }
+
     /// Looks at a row.
     ///
     /// # Errors
     /// Why the row cannot be part of a dataset.
     pub fn see(&mut self, row: &Map<String, Value>) -> Result<(), String> {
+        self.check(row)?;
         for (name, value) in row {
             let textual = self.textual;
-            let at = self.place(name)?;
+            let at = self.place(name);
             self.columns[at].1.see(value, textual);
         }
         Ok(())
     }
 
-    fn place(&mut self, name: &str) -> Result<usize, String> {
+    fn place(&mut self, name: &str) -> usize {
         if let Some(at) = self.places.get(name) {
-            return Ok(*at);
-        }
-        check_name(name)?;
-        if self.columns.len() == MAX_COLUMNS {
-            return Err(format!("with the column {name} there are more than {MAX_COLUMNS}"));
+            return *at;
         }
         self.places.insert(name.to_owned(), self.columns.len());
         self.columns.push((name.to_owned(), Seen::default()));
-        Ok(self.columns.len() - 1)
+        self.columns.len() - 1
     }
 
     /// The columns in the order in which they were first seen.
@@ -112,11 +122,6 @@ impl Seen {
         self.boolean_texts += u64::from(self.boolean_texts == before && boolean(text).is_some());
         let is_integer = self.integer_texts == before && text.parse::<i64>().is_ok_and(|n| n.to_string() == text);
         self.integer_texts += u64::from(is_integer);
-        let is_number = |text: &str| {
-            text.len() <= 40
-                && text.parse::<f64>().is_ok_and(f64::is_finite)
-                && serde_json::from_str::<f64>(text).is_ok()
-        };
         self.number_texts += u64::from(self.number_texts == before && is_number(text));
         let nested = || text.starts_with(['{', '[']) && serde_json::from_str::<Value>(text).is_ok();
         self.json_texts += u64::from(self.json_texts == before && nested());
@@ -148,6 +153,11 @@ impl Seen {
             all if self.json_texts == all => ColumnType::Json,
             _ => ColumnType::Text,
         }
+    }
+
+    /// Whether there are whole numbers that double precision does not hold exactly.
+    pub fn has_wide(&self) -> bool {
+        self.wide > 0
     }
 
     /// Whether no row has a value.
@@ -216,7 +226,11 @@ mod tests {
         let check =
             |texts: &[&str], expected| check(&texts.iter().map(|text| json!(text)).collect::<Vec<_>>(), true, expected);
         check(&["1", "", "-5"], Integer);
-        check(&["1", "2.50"], Number);
+        check(&["1", "2.5", "1.0", "-0.25", "1e-05", "2.5E10"], Number);
+        // A version, a number of 20 digits, and one that double precision does not hold.
+        check(&["1", "2.50"], Text);
+        check(&["12345678901234567890"], Text);
+        check(&["9007199254740993", "0.5"], Text);
         check(&["007", "1"], Text);
         check(&["1", "a"], Text);
         check(&["True", "False"], Boolean);

@@ -158,13 +158,16 @@ impl Input<'_> {
             return Err(self.failed(format!("its header has the column {twice:?} twice")));
         }
         let mut record = csv::ByteRecord::new();
-        for place in 1.. {
+        loop {
             match reader.read_byte_record(&mut record) {
                 Ok(false) => break,
-                Ok(true) => take(place, fields(&names, &record))?,
+                Ok(true) => take(line_of(record.position()), fields(&names, &record))?,
                 Err(cause) => match cause.kind() {
-                    csv::ErrorKind::UnequalLengths { len, expected_len, .. } => {
-                        take(place, Err(format!("it has {len} fields, the header has {expected_len}")))?;
+                    csv::ErrorKind::UnequalLengths { pos, len, expected_len } => {
+                        take(
+                            line_of(pos.as_ref()),
+                            Err(format!("it has {len} fields, the header has {expected_len}")),
+                        )?;
                     }
                     _ => return Err(self.failed(cause)),
                 },
@@ -179,7 +182,7 @@ impl Input<'_> {
         let mut place = 0;
         for batch in batches {
             let batch = batch.map_err(|cause| self.failed(cause.chain()))?;
-            let lines = qd_lake::portable::json_lines(&batch).map_err(|cause| self.failed(cause.chain()))?;
+            let lines = qd_lake::portable::whole_json_lines(&batch).map_err(|cause| self.failed(cause.chain()))?;
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 place += 1;
                 take(place, if line.len() > MAX_ROW_BYTES { Err(too_long()) } else { object(line) })?;
@@ -216,6 +219,11 @@ fn guess(head: &[u8], name: &str) -> Format {
     }
 }
 
+/// The line that a record of CSV begins in.
+fn line_of(position: Option<&csv::Position>) -> u64 {
+    position.map_or(0, csv::Position::line)
+}
+
 /// The name of a column of CSV. One without is called as pandas calls it, who writes the numbers of rows under none.
 fn named(at: usize, name: &str) -> String {
     match name.trim_start_matches('\u{feff}') {
@@ -229,10 +237,41 @@ fn too_long() -> String {
 }
 
 fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
+    if let Some(number) = beyond_64_bits(text) {
+        return Err(format!("the whole number {number} has more than 64 bits; write it as a text"));
+    }
     match serde_json::from_slice(text) {
         Ok(value) => row(value),
         Err(cause) => Err(format!("it is not JSON: {}", without_line(&cause))),
     }
+}
+
+/// A whole number in JSON that would be read as a double, which is another number.
+fn beyond_64_bits(text: &[u8]) -> Option<&str> {
+    const DIGITS: usize = 19;
+    let (mut in_text, mut at) = (false, 0);
+    while at < text.len() {
+        match text[at] {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => at += 1,
+            b'0'..=b'9' if !in_text => {
+                let begin = at;
+                at += text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                if at - begin >= DIGITS && !matches!(text.get(at), Some(b'.' | b'e' | b'E')) {
+                    let negative = begin > 0 && text[begin - 1] == b'-';
+                    let number = std::str::from_utf8(&text[begin - usize::from(negative)..at]).ok()?;
+                    let after_point = begin > 0 && text[begin - 1] == b'.';
+                    if !after_point && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                        return Some(number).filter(|number| number.len() <= 400);
+                    }
+                }
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 /// A record has no lines of its own.
@@ -601,13 +640,13 @@ mod tests {
             "x.csv",
             text,
             &[
-                (1, Ok(json!({"a": "1", "b": "x \"y\", z"}))),
-                (2, Ok(json!({"a": "two\nlines", "b": "2"}))),
-                (3, Err("it has 1 fields, the header has 2")),
+                (2, Ok(json!({"a": "1", "b": "x \"y\", z"}))),
+                (3, Ok(json!({"a": "two\nlines", "b": "2"}))),
+                (5, Err("it has 1 fields, the header has 2")),
             ],
         );
-        check("x.csv", b",a\n0,b\n", &[(1, Ok(json!({"Unnamed: 0": "0", "a": "b"})))]);
-        check("x.tsv", b"a\tb\n1\t2,3\n", &[(1, Ok(json!({"a": "1", "b": "2,3"})))]);
+        check("x.csv", b",a\n0,b\n", &[(2, Ok(json!({"Unnamed: 0": "0", "a": "b"})))]);
+        check("x.tsv", b"a\tb\n1\t2,3\n", &[(2, Ok(json!({"a": "1", "b": "2,3"})))]);
     }
 
     #[test]
@@ -615,7 +654,7 @@ mod tests {
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gz, b"{\"a\": 1}\n").unwrap();
         check("x.jsonl.gz", &gz.finish().unwrap(), &[(1, Ok(json!({"a": 1})))]);
-        check("x.csv.zst", &zstd::encode_all(&b"a\n1\n"[..], 1).unwrap(), &[(1, Ok(json!({"a": "1"})))]);
+        check("x.csv.zst", &zstd::encode_all(&b"a\n1\n"[..], 1).unwrap(), &[(2, Ok(json!({"a": "1"})))]);
     }
 
     /// Why a text cannot be read to its end.
@@ -633,6 +672,23 @@ mod tests {
         assert_eq!(long.len(), MAX_ROW_BYTES);
         let text = format!("{long}\n{{\"a\": 2}}\n");
         check("x.jsonl", text.as_bytes(), &[(1, Err("it is larger than 16 MiB")), (2, Ok(json!({"a": 2})))]);
+    }
+
+    #[test]
+    fn whole_numbers_that_a_double_would_change_are_bad() {
+        // 2^64 is the first one beyond; -2^63 still fits.
+        let text = b"{\"a\": [18446744073709551616]}\n{\"a\": 18446744073709551615, \"b\": \"\\\"18446744073709551616\"}\n{\"a\": -9223372036854775808, \"b\": 0.12345678901234567890, \"c\": 18446744073709551616.5}\n{\"a\": -9223372036854775809}";
+        let bad = |number: &str| format!("the whole number {number} has more than 64 bits; write it as a text");
+        check(
+            "x.jsonl",
+            text,
+            &[
+                (1, Err(&bad("18446744073709551616"))),
+                (2, Ok(json!({"a": u64::MAX, "b": "\"18446744073709551616"}))),
+                (3, Ok(json!({"a": i64::MIN, "b": 0.12345678901234568, "c": 18446744073709552000.0}))),
+                (4, Err(&bad("-9223372036854775809"))),
+            ],
+        );
     }
 
     #[test]

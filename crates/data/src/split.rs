@@ -20,7 +20,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 
 use crate::dataset::{Dataset, Datasets};
 use crate::encode::{hashes, ids, value};
-use crate::value::text_of;
+use crate::value::key_of;
 use crate::version::{Content, Origin, Part as File, id_column};
 use crate::write;
 use crate::{Error, Result};
@@ -179,6 +179,7 @@ impl Datasets {
                 Content { columns: dataset.columns().to_vec(), rows: file.rows, bytes: file.bytes, files: vec![file] };
             // Held until the last part has its version too.
             let held = self.files.writing();
+            let _only = self.alone(project, &name).await;
             let info = self.put(project, &name, &content, &origin, &[dataset.info().id], held).await?;
             made.push(Made { part: part.name.clone(), dataset: name, version: info.number, rows: file.rows });
         }
@@ -221,12 +222,23 @@ fn cut(
 
 /// The places of the rows of a batch.
 fn places(source: &Dataset, request: &SplitRequest, batch: &RecordBatch) -> Result<Vec<f64>> {
+    let mut alone = places_alone(source, request, batch)?;
     if let Some(group) = &request.group {
         let column = source.require(group)?;
-        let array = batch.column_by_name(group);
-        let key = |at| array.map_or(Ok(Value::Null), |array| value(column, array, at)).map(|value| text_of(&value));
-        return (0..batch.num_rows()).map(|at| Ok(place(request.seed, &key(at)?))).collect();
+        for (at, alone) in alone.iter_mut().enumerate() {
+            let array = batch.column_by_name(group);
+            match array.map_or(Ok(Value::Null), |array| value(column, array, at))? {
+                // Rows of no group are not one.
+                Value::Null => {}
+                group => *alone = place(request.seed, &key_of(&group)),
+            }
+        }
     }
+    Ok(alone)
+}
+
+/// The places of rows that belong to no group.
+fn places_alone(source: &Dataset, request: &SplitRequest, batch: &RecordBatch) -> Result<Vec<f64>> {
     match id_column(source.columns()) {
         Some(_) => Ok(ids(batch)?.iter().map(|id| place(request.seed, id.unwrap_or_default())).collect()),
         // By its values, so that a row that stands there twice is not on both sides.

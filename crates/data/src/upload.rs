@@ -21,8 +21,11 @@ use crate::{Error, Result};
 
 /// The largest file.
 pub const MAX_BYTES: u64 = 64 << 30;
-/// Files that wait at one time.
+/// Files that wait at one time, and those of one project: twice what one import takes.
 pub const MAX_FILES: usize = 10_000;
+const PROJECT_FILES: usize = 4000;
+/// What the files of one project are together.
+const PROJECT_BYTES: u64 = 256 << 30;
 /// A file that nobody imports is removed after so long without another piece.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Whoever sends nothing for so long is gone.
@@ -80,8 +83,11 @@ impl Uploads {
     /// # Errors
     /// [`Error::TooLarge`] when too many wait, [`Error::Disk`].
     pub async fn begin(&self, project: ProjectId) -> Result<UploadId> {
-        if self.list()?.len() >= MAX_FILES {
-            return Err(Error::TooLarge { what: "uploads that wait for an import", limit: MAX_FILES.to_string() });
+        let waiting = self.list()?;
+        let of_project = waiting.iter().filter(|(other, _)| *other == project).count();
+        if waiting.len() >= MAX_FILES || of_project >= PROJECT_FILES {
+            let limit = format!("{PROJECT_FILES} of a project and {MAX_FILES} of all");
+            return Err(Error::TooLarge { what: "uploads that wait for an import", limit });
         }
         let id = UploadId(Uuid::now_v7());
         let path = self.path(project, id);
@@ -111,6 +117,7 @@ impl Uploads {
                 message: format!("the upload has {length} bytes, not {offset}; go on from there"),
             });
         }
+        let others = self.project_bytes(project)?.saturating_sub(length);
         let broken = |why: String| Error::invalid("upload", why);
         while let Some(bytes) = tokio::time::timeout(STALL, piece.next())
             .await
@@ -121,11 +128,31 @@ impl Uploads {
             if length > MAX_BYTES {
                 return Err(Error::TooLarge { what: "upload", limit: format!("{MAX_BYTES} bytes") });
             }
+            if others + length > PROJECT_BYTES {
+                let limit = format!("{} GiB", PROJECT_BYTES >> 30);
+                return Err(Error::TooLarge { what: "uploads of a project that wait for an import", limit });
+            }
             file.write_all(&bytes).await.map_err(Error::disk("writing", &path))?;
         }
-        // Not synced: after a crash of the machine the import finds it shorter than announced, and is sent it again.
+        // Synced when an import names it.
         file.flush().await.map_err(Error::disk("writing", &path))?;
         Ok(length)
+    }
+
+    /// Sees to it that a file is on disk as it is.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Disk`].
+    pub(crate) fn sync(&self, project: ProjectId, id: UploadId) -> Result<()> {
+        let path = self.path(project, id);
+        let file = std::fs::File::open(&path).map_err(|cause| missing(id, &path, cause))?;
+        file.sync_all().map_err(Error::disk("writing", &path))
+    }
+
+    /// What the files of a project are together.
+    fn project_bytes(&self, project: ProjectId) -> Result<u64> {
+        let mine = self.list()?.into_iter().filter(|(other, _)| *other == project);
+        Ok(mine.filter_map(|(_, id)| self.bytes(project, id).ok()).sum())
     }
 
     /// How large a file is.

@@ -28,7 +28,7 @@ fn from_text(text: &str, kind: ColumnType) -> Result<Value, ()> {
     match kind {
         ColumnType::Text => Ok(Value::String(text.to_owned())),
         ColumnType::Integer => text.trim().parse::<i64>().map(Value::from).map_err(drop),
-        ColumnType::Number => text.trim().parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::from).ok_or(()),
+        ColumnType::Number => number_in(text.trim()).map(Value::from).ok_or(()),
         ColumnType::Boolean => boolean(text).map(Value::Bool).ok_or(()),
         ColumnType::Json => serde_json::from_str(text).map_err(drop),
     }
@@ -43,6 +43,27 @@ fn from_json(value: &Value, kind: ColumnType) -> Result<Value, ()> {
         _ => false,
     };
     fits.then(|| value.clone()).ok_or(())
+}
+
+/// The number that a text is, unless it is a whole one that would become another.
+fn number_in(text: &str) -> Option<f64> {
+    let is_whole = text.trim_start_matches(['-', '+']).bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|n: &f64| n.is_finite() && !(is_whole && n.abs() > EXACT_IN_DOUBLE as f64))
+}
+
+/// Whether a text is a number that is written out again as the same text: not `1.10`, which may be a version, and no whole
+/// number that double precision would change.
+pub(crate) fn is_number(text: &str) -> bool {
+    let is_json = || text.len() <= 40 && serde_json::from_str::<f64>(text).is_ok();
+    let Some(number) = number_in(text).filter(|_| is_json()) else { return false };
+    match text.split_once(['e', 'E']) {
+        None => text == number.to_string() || text == format!("{number:?}"),
+        Some((mantissa, exponent)) => {
+            let written = format!("{number:e}");
+            let (of_number, expected) = written.split_once('e').unwrap_or((&written, "0"));
+            mantissa.strip_suffix(".0").unwrap_or(mantissa) == of_number && exponent.parse::<i32>() == expected.parse()
+        }
+    }
 }
 
 /// A number in double precision, unless it is a whole one that would become another.
@@ -101,6 +122,15 @@ fn plain(number: &serde_json::Number) -> String {
     }
 }
 
+/// The text by which a value is told apart: as [`text_of`], but a number has the same whether its column holds whole ones or
+/// fractions.
+pub(crate) fn key_of(value: &Value) -> String {
+    match value {
+        Value::Number(number) => plain(number),
+        other => text_of(other),
+    }
+}
+
 /// The text of a value as an identifier: a text as it is, anything else as JSON.
 pub fn text_of(value: &Value) -> String {
     match value {
@@ -144,6 +174,8 @@ mod tests {
         check(json!(""), Text, false, Ok(Some(json!(""))));
         check(json!("True"), Boolean, true, Ok(Some(json!(true))));
         check(json!("[1,"), Json, true, Err("\"[1,\" is no json"));
+        check(json!("12345678901234567890"), Number, true, Err("\"12345678901234567890\" is no number"));
+        check(json!("2.50"), Number, true, Ok(Some(json!(2.5))));
         check(json!("nan"), Number, true, Err("\"nan\" is no number"));
         check(json!(["a"]), Text, false, Err("[\"a\"] is no text"));
         check(json!(null), Integer, false, Ok(None));

@@ -101,6 +101,27 @@ pub enum Origin {
     },
 }
 
+/// What an origin takes at most, as JSON: the catalog keeps 64 KiB.
+const ORIGIN_BYTES: usize = 60 << 10;
+
+impl Origin {
+    /// The same with less of its lists when they are too long for the catalog: first fewer bad rows, then notes, then files.
+    pub(crate) fn fitting(&self) -> Self {
+        let mut origin = self.clone();
+        let is_long = |origin: &Self| serde_json::to_string(origin).is_ok_and(|text| text.len() > ORIGIN_BYTES);
+        while is_long(&origin) {
+            match &mut origin {
+                Self::Import { bad, .. } if !bad.is_empty() => bad.truncate(bad.len() / 2),
+                Self::Import { notes, .. } if !notes.is_empty() => notes.truncate(notes.len() / 2),
+                Self::Import { files, .. } if !files.is_empty() => files.truncate(files.len() / 2),
+                Self::Traces { wanted, .. } if !wanted.is_null() => *wanted = Value::Null,
+                _ => break,
+            }
+        }
+        origin
+    }
+}
+
 /// A file from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -117,4 +138,19 @@ pub struct Source {
 /// The column whose values identify the rows.
 pub(crate) fn id_column(columns: &[Column]) -> Option<&str> {
     columns.iter().find(|column| column.role == Role::Id).map(|column| column.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_fits_into_the_catalog() {
+        let row = |row| BadRow { file: "x".repeat(1000), row, why: "ä".repeat(300) };
+        let (bad, notes) = ((0..100).map(row).collect(), vec!["n".repeat(300); 100]);
+        let origin = Origin::Import { files: Vec::new(), file_count: 7, skipped: 100, bad, notes };
+        let Origin::Import { bad, notes, skipped: 100, .. } = origin.fitting() else { panic!() };
+        // 100 notes of 303 bytes are 30 KB, so there is room for 12 rows of 1.7 KB and not for 25.
+        assert_eq!((bad.len(), notes.len()), (12, 100));
+    }
 }

@@ -1,15 +1,17 @@
 //! Writing the rows of a version as one file, each with an identifier that no other has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use qd_base::Sha256Hex;
 use qd_lake::{NewRowFile, RowFiles, Writing};
 use serde_json::{Map, Value};
 
+use crate::check::BadRows;
 use crate::column::{Column, ROW_HASH, ROW_ID};
 use crate::encode::{Encoder, MAX_ID_BYTES, schema};
-use crate::value::{short, text_of};
-use crate::version::{MAX_ROWS, Part};
+use crate::value::{key_of, short};
+use crate::version::{MAX_ROWS, Part, id_column};
 use crate::{Error, Result};
 
 /// Columns whose values do not repeat.
@@ -20,18 +22,30 @@ pub(crate) struct Writer<'a> {
     encoder: Encoder,
     file: NewRowFile<'a>,
     repeats: Repeats,
+    /// The column that identifies rows, and the identifiers of those that are written.
+    id: Option<String>,
+    ids: Ids,
     rows: u64,
 }
 
 impl<'a> Writer<'a> {
-    /// Begins a file of rows with these columns; `known` are identifiers that rows in other files of the version have.
-    pub fn new(files: &'a RowFiles, columns: &[Column], known: Repeats) -> Result<Self> {
+    /// Begins a file of rows with these columns; `known` and `ids` are of rows in other files of the version.
+    pub fn new(files: &'a RowFiles, columns: &[Column], known: Repeats, ids: Ids) -> Result<Self> {
         let file = files.create(&schema(columns), UNIQUE).map_err(Error::lake("beginning a file of rows"))?;
-        Ok(Self { encoder: Encoder::new(columns), file, repeats: known, rows: 0 })
+        let id = id_column(columns).map(str::to_owned);
+        Ok(Self { encoder: Encoder::new(columns), file, repeats: known, id, ids, rows: 0 })
     }
 
-    /// Adds a row whose values fit the columns, and whose identifier, if it has one, is no other row's.
-    pub fn push(&mut self, row: &Map<String, Value>) -> Result<()> {
+    /// Adds a row whose values fit the columns. `file` and `at` are where it comes from.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] when its identifier, as it fits the column, is that of another row, too.
+    pub fn push(&mut self, row: &Map<String, Value>, file: &str, at: u64) -> Result<()> {
+        if let Some(Err(why)) = self.id.as_ref().map(|id| self.ids.see(row.get(id), at)) {
+            let mut bad = BadRows { of: self.rows + 1, ..BadRows::default() };
+            bad.add(file, at, &why);
+            return Err(Error::Rows(bad));
+        }
         let repeats = &mut self.repeats;
         self.encoder.push(row, |digest| repeats.distinct(digest));
         self.rows += 1;
@@ -99,7 +113,17 @@ impl Repeats {
 pub(crate) struct Ids(HashMap<[u8; 12], u32>);
 
 impl Ids {
-    /// Notes the identifier of a row.
+    /// Notes the identifier of a row that is there already.
+    pub fn note(&mut self, id: &str) {
+        self.0.insert(key(id), 0);
+    }
+
+    /// Whether a row has it.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.contains_key(&key(id))
+    }
+
+    /// Notes the identifier of a row, whose number is at least 1.
     ///
     /// # Errors
     /// Why the value is none, for a person.
@@ -107,14 +131,20 @@ impl Ids {
         let text = match value {
             None | Some(Value::Null) => return Err("it has no id".to_owned()),
             Some(Value::Array(_) | Value::Object(_)) => return Err("its id is neither a text nor a number".to_owned()),
-            Some(value) => text_of(value),
+            Some(value) => key_of(value),
         };
         if text.is_empty() || text.len() > MAX_ID_BYTES {
             return Err(format!("its id has {} bytes; between 1 and {MAX_ID_BYTES} are allowed", text.len()));
         }
-        match self.0.insert(key(&text), u32::try_from(row).unwrap_or(u32::MAX)) {
-            None => Ok(()),
-            Some(first) => Err(format!("its id {text:?} is that of row {first} too")),
+        match self.0.entry(key(&text)) {
+            Entry::Vacant(free) => {
+                free.insert(u32::try_from(row).unwrap_or(u32::MAX));
+                Ok(())
+            }
+            Entry::Occupied(taken) if *taken.get() == 0 => {
+                Err(format!("its id {text:?} is that of a row that is there"))
+            }
+            Entry::Occupied(taken) => Err(format!("its id {text:?} is that of row {} too", taken.get())),
         }
     }
 }
@@ -122,9 +152,4 @@ impl Ids {
 fn key(text: &str) -> [u8; 12] {
     let digest = Sha256Hex::of(text.as_bytes());
     std::array::from_fn(|at| digest.as_bytes()[at])
-}
-
-/// A set of identifiers, by the same.
-pub(crate) fn keys<'a>(ids: impl IntoIterator<Item = &'a str>) -> HashSet<[u8; 12]> {
-    ids.into_iter().map(key).collect()
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::json::WriterBuilder;
+use arrow::json::writer::LineDelimited;
 use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -126,8 +128,30 @@ pub fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>, Error> {
     Ok(writer.into_inner())
 }
 
+/// The same with what is null, so that a column of nothing else is there, and with decimals as texts: a double does not hold
+/// what they hold.
+///
+/// # Errors
+/// As there.
+pub fn whole_json_lines(rows: &RecordBatch) -> Result<Vec<u8>, Error> {
+    let failed = |cause| Error::parquet("reading the rows of")(ParquetError::from(cause));
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let kind = if field.data_type().is_decimal() { &DataType::Utf8 } else { field.data_type() };
+        fields.push(field.as_ref().clone().with_data_type(kind.clone()));
+        columns.push(arrow::compute::cast(column, kind).map_err(failed)?);
+    }
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(failed)?;
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, LineDelimited>(Vec::new());
+    writer.write(&rows).and_then(|()| writer.finish()).map_err(failed)?;
+    Ok(writer.into_inner())
+}
+
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Decimal128Array, Int64Array};
+
     use super::*;
     use crate::tests::{events, events_table};
 
@@ -148,5 +172,16 @@ mod tests {
         assert_eq!(whole, events(0..40_000));
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         assert!(matches!(read_parquet(&path).err(), Some(Error::Parquet { .. })));
+    }
+
+    #[test]
+    fn nothing_of_a_row_is_lost() {
+        let decimals = Decimal128Array::from(vec![12_345_678_901_234_567_890_i128]).with_precision_and_scale(38, 2);
+        let batch = RecordBatch::try_from_iter([
+            ("price", Arc::new(decimals.unwrap()) as _),
+            ("none", Arc::new(Int64Array::from(vec![None])) as _),
+        ]);
+        let lines = whole_json_lines(&batch.unwrap()).unwrap();
+        assert_eq!(String::from_utf8(lines).unwrap(), "{\"price\":\"123456789012345678.90\",\"none\":null}\n");
     }
 }

@@ -251,11 +251,7 @@ impl RowFile {
 }
 
 /// How many rows are read at a time, so that they take about `bytes` also in the row group whose rows are the largest.
-pub(crate) fn batch_rows<'a>(
-    groups: impl IntoIterator<Item = &'a RowGroupMetaData>,
-    rows: usize,
-    bytes: u64,
-) -> usize {
+pub(crate) fn batch_rows<'a>(groups: impl IntoIterator<Item = &'a RowGroupMetaData>, rows: usize, bytes: u64) -> usize {
     let of_group = |group: &RowGroupMetaData| {
         let positive = |number: i64| u64::try_from(number).unwrap_or(0).max(1);
         bytes.saturating_mul(positive(group.num_rows())) / positive(group.total_byte_size())

@@ -241,9 +241,15 @@ fn read_rows(file: &Path) -> Result<Vec<Value>, Error> {
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(std::fs::File::open(file).map_err(|cause| Error::doing(reading(), cause))?),
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut bytes) = (Vec::new(), 0);
     for (number, line) in (1..).zip(BufReader::new(source.take(ADD_BYTES + 1)).lines()) {
         let line = line.map_err(|cause| Error::doing(reading(), cause))?;
+        bytes += line.len() as u64 + 1;
+        if bytes > ADD_BYTES {
+            let mib = ADD_BYTES >> 20;
+            let why = format!("it has more than {mib} MiB; `quarterdeck dataset import` takes files of any size");
+            return Err(Error::doing(reading(), why));
+        }
         if line.trim().is_empty() {
             continue;
         }

@@ -75,8 +75,8 @@ async fn list(
             Ok(Json(list(found.rows, found.next)))
         }
         None => {
-            let to = from.saturating_add(limit);
-            Ok(Json(list(dataset.rows(from..to).await?, Some(to).filter(|to| *to < total))))
+            let found = dataset.page(from..from.saturating_add(limit)).await?;
+            Ok(Json(list(found.rows, found.next)))
         }
     }
 }

@@ -79,6 +79,7 @@ async fn proceed(
     Bytes(body): Bytes,
 ) -> Result<Json<UploadBody>> {
     let id: UploadId = id.parse()?;
+    surface.app.datasets.check_unused(id).await?;
     let uploads = &surface.app.datasets.uploads;
     let bytes = uploads.append(caller.project(), id, query.offset, body.into_data_stream()).await?;
     Ok(Json(UploadBody { id, bytes }))
@@ -90,7 +91,9 @@ async fn show(State(surface): State<Shared>, caller: Caller, Path(id): Path<Stri
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode> {
-    surface.app.datasets.uploads.remove(caller.project(), id.parse()?)?;
+    let id: UploadId = id.parse()?;
+    surface.app.datasets.check_unused(id).await?;
+    surface.app.datasets.uploads.remove(caller.project(), id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
