@@ -36,8 +36,8 @@ function between(removed: readonly string[], added: readonly string[]): DiffRow[
   });
 }
 
-/** The places of a longest common subsequence of lines. */
-function common(a: readonly string[], b: readonly string[]): (readonly [number, number])[] {
+/** The places of a longest common subsequence of lines, or of any other pieces. */
+export function common(a: readonly string[], b: readonly string[]): (readonly [number, number])[] {
   let start = 0;
   while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
   let end = 0;

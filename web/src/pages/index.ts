@@ -61,6 +61,7 @@ export const PAGES: readonly Page[] = [
   { path: "/playground", title: "Playground", group: "Try", key: "p", scope: "infer", code: code(() => import("./playground")) },
   { path: "/prompts", also: ["/prompts/:id"], title: "Prompts", group: "Try", key: "r", scope: "read", code: code(() => import("./prompts")) },
   { path: "/datasets", also: ["/datasets/:id"], title: "Datasets", group: "Try", key: "d", scope: "read", code: code(() => import("./datasets")), ahead: (queries, address) => (idIn(address) ? queries.prefetchQuery(datasetQuery(idIn(address))) : queries.prefetchQuery(datasetsQuery)) },
+  { path: "/experiments", also: ["/experiments/:id"], title: "Experiments", group: "Try", key: "c", scope: "read", code: code(() => import("./experiments")) },
   { path: "/models", title: "Models", group: "Try", key: "m", scope: "read", code: code(() => import("./models")) },
   { path: "/providers", title: "Providers", group: "Operate", key: "v", scope: "read", code: code(() => import("./providers")) },
   { path: "/keys", title: "Keys", group: "Operate", key: "k", scope: "admin", code: code(() => import("./keys")) },
