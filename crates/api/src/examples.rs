@@ -12,7 +12,7 @@ use qd_catalog::VersionRef;
 use qd_data::{Dataset, Role};
 use qd_gateway::{Answer, CallContext, Endpoint};
 use qd_prompt::example::MAX_POOL;
-use qd_prompt::{Example, Prompt, Reference, Slot, Strategy};
+use qd_prompt::{Example, Prompt, Reference, Slot, Strategy, VariableKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -31,6 +31,8 @@ const MAX_COMPARED: usize = 1000;
 /// Versions of datasets whose rows are kept in memory as examples, and how large such a pool may be.
 const MAX_POOLS: usize = 8;
 const MAX_POOL_BYTES: usize = 16 << 20;
+/// Rows that are read at once until a pool is full.
+const PAGE: usize = 100;
 
 /// What was fetched and made for examples before.
 #[derive(Default)]
@@ -43,20 +45,25 @@ pub(crate) struct Kept {
 
 type Key = (ProjectId, String, Sha256Hex);
 
-/// The examples that a prompt shows with these values.
+/// The examples that a prompt shows with these values, which are its own: checked and completed.
 pub(crate) async fn of(
     surface: &Surface,
     context: &CallContext,
     prompt: &Prompt,
-    values: &Map<String, Value>,
+    mut values: Map<String, Value>,
 ) -> Result<Vec<Example>> {
     let Some(slot) = prompt.needs_examples() else { return Ok(prompt.own_examples()) };
+    // Examples have no conversations and leave out what is none.
+    values.retain(|_, value| !value.is_null());
+    for variable in prompt.variables.iter().filter(|variable| variable.kind == VariableKind::Messages) {
+        values.shift_remove(&variable.name);
+    }
     let pool = match &slot.dataset {
         Some(dataset) => rows(surface, context.project, &dataset.parse()?).await?,
         None => slot.items.clone().into(),
     };
     match slot.strategy {
-        Strategy::Similar => similar(surface, context, slot, &pool[..pool.len().min(MAX_COMPARED)], values).await,
+        Strategy::Similar => similar(surface, context, slot, &pool[..pool.len().min(MAX_COMPARED)], &values).await,
         Strategy::Fixed | Strategy::Random => Ok(slot.pick(&pool)),
     }
 }
@@ -91,14 +98,21 @@ async fn rows(surface: &Surface, project: ProjectId, reference: &Reference) -> R
     let identifier = dataset.column(Role::Id).map(|column| &column.name);
     let mut size_bytes = 0;
     let mut pool = Vec::new();
-    for mut row in dataset.rows(0..MAX_POOL as u64).await? {
-        size_bytes += row.values.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
-        if size_bytes > MAX_POOL_BYTES {
+    'pages: for first in (0..MAX_POOL as u64).step_by(PAGE) {
+        let page = dataset.rows(first..(first + PAGE as u64).min(MAX_POOL as u64)).await?;
+        let full = page.len() == PAGE;
+        for mut row in page {
+            size_bytes += row.values.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+            if size_bytes > MAX_POOL_BYTES {
+                break 'pages;
+            }
+            let output = row.values.remove(answer).unwrap_or_default();
+            row.values.retain(|name, value| Some(name) != identifier && !value.is_null());
+            pool.push(Example { variables: row.values, output });
+        }
+        if !full {
             break;
         }
-        let output = row.values.remove(answer).unwrap_or_default();
-        row.values.retain(|name, value| Some(name) != identifier && !value.is_null());
-        pool.push(Example { variables: row.values, output });
     }
     let pool: Arc<[Example]> = pool.into();
     let mut pools = surface.examples.pools.lock();
@@ -165,12 +179,14 @@ async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[S
     Ok(keys.iter().map(|key| known.get(key).map(|vector| vector.to_vec()).unwrap_or_default()).collect())
 }
 
-/// One call for embeddings, as a caller of ours would make it: routed, priced and traced in the call's own trace.
+/// One call for embeddings, as a caller of ours would make it: routed, priced and traced, in the caller's trace if it sent
+/// one. It says no words of the prompt, so its row names none.
 async fn call(surface: &Surface, context: &CallContext, model: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     // A text without characters is refused by most models.
     let input: Vec<&str> = texts.iter().map(|text| if text.is_empty() { " " } else { text }).collect();
     let body = Bytes::from(json!({ "model": model, "input": input, "encoding_format": "float" }).to_string());
-    let Answer::Whole(reply) = surface.app.gateway.call(context.clone(), Endpoint::Embeddings, body).await? else {
+    let context = CallContext { prompt: None, ..context.clone() };
+    let Answer::Whole(reply) = surface.app.gateway.call(context, Endpoint::Embeddings, body).await? else {
         return Err(unusable("it streamed"));
     };
     let list: Vectors = serde_json::from_slice(&reply.body).map_err(|cause| unusable(&cause.to_string()))?;

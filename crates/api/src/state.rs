@@ -26,7 +26,7 @@ pub(crate) struct Surface {
     /// Which version of a prompt is meant, from memory.
     pub prompts: Prompts,
     /// Prompts that are rendered at once: each may hold some tens of megabytes while it is.
-    pub rendering: Semaphore,
+    pub rendering: Arc<Semaphore>,
     /// Few-shot examples and their vectors.
     pub examples: Kept,
     /// The name of the cookie of browsers that are signed in here.
@@ -49,7 +49,9 @@ impl Surface {
         Arc::new(Self {
             cookie: authentication::cookie_name(&app.catalog),
             prompts: Prompts::new(app.catalog.clone()),
-            rendering: Semaphore::new(std::thread::available_parallelism().map_or(2, NonZeroUsize::get).max(2)),
+            rendering: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(2, NonZeroUsize::get).max(2),
+            )),
             examples: Kept::default(),
             app,
             lifecycle: Lifecycle::default(),

@@ -244,8 +244,7 @@ impl Catalog {
         insert(&mut tx, &info, content).await?;
         lineage::insert(&mut tx, info.id, parents).await?;
         self.note_artifact(&mut tx, "create", &info, json!({ "number": info.number, "hash": hash })).await?;
-        commit(tx, OPERATION).await?;
-        self.artifacts_changed();
+        self.commit_artifact(tx, OPERATION).await?;
         Ok(Version { info, content: content.to_vec() })
     }
 
@@ -365,8 +364,7 @@ impl Catalog {
         forget_content(&mut tx, &last).await?;
         crate::comment::remove_all(&mut tx, project, kind, name).await?;
         self.note_artifact(&mut tx, "remove", &last, json!({ "latest": last.number })).await?;
-        commit(tx, OPERATION).await?;
-        self.artifacts_changed();
+        self.commit_artifact(tx, OPERATION).await?;
         Ok(())
     }
 
@@ -376,8 +374,17 @@ impl Catalog {
         self.inner().artifacts_changed.subscribe()
     }
 
-    pub(crate) fn artifacts_changed(&self) {
-        self.inner().artifacts_changed.send_modify(|changes| *changes += 1);
+    /// Commits a change to artifacts or labels and counts it. It goes on when the caller goes away, because SQLite commits
+    /// all the same, and what others hold in memory would stay stale.
+    pub(crate) async fn commit_artifact(&self, tx: Tx, operation: &'static str) -> Result<()> {
+        let catalog = self.clone();
+        let committed = tokio::spawn(async move {
+            let committed = commit(tx, operation).await;
+            // Also of one that failed: it may still be in the file.
+            catalog.inner().artifacts_changed.send_modify(|changes| *changes += 1);
+            committed
+        });
+        committed.await.unwrap_or_else(|_| Err(Error::database(operation)(sqlx::Error::WorkerCrashed)))
     }
 
     pub(crate) async fn note_artifact(

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::artifact::{VersionInfo, read_info, select};
 use crate::column::{self, Columns};
-use crate::database::{Tx, commit};
+use crate::database::Tx;
 use crate::{ArtifactKind, Catalog, Error, Result, limit};
 
 /// One artifact has at most this many labels.
@@ -53,8 +53,7 @@ impl Catalog {
         point(&mut tx, &target, label).await?;
         let detail = json!({ "label": label, "from": expected, "to": to });
         self.note_artifact(&mut tx, "label", &target, detail).await?;
-        commit(tx, OPERATION).await?;
-        self.artifacts_changed();
+        self.commit_artifact(tx, OPERATION).await?;
         Ok(())
     }
 
@@ -81,8 +80,7 @@ impl Catalog {
         delete(&mut tx, &target, label).await?;
         let detail = json!({ "label": label, "from": expected, "to": null });
         self.note_artifact(&mut tx, "label", &target, detail).await?;
-        commit(tx, OPERATION).await?;
-        self.artifacts_changed();
+        self.commit_artifact(tx, OPERATION).await?;
         Ok(())
     }
 

@@ -138,6 +138,7 @@ impl Prompt {
         variable::check(&self.variables)?;
         if let Some(slot) = &self.examples {
             slot.check()?;
+            slot.check_by(&self.variables)?;
         }
         let (read, placeholders) = self.check_said()?;
         self.check_placeholders(&placeholders)?;

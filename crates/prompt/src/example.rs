@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::{MessageTemplate, check_messages};
 use crate::reference::Reference;
+use crate::variable::Variable;
 use crate::{Error, Result, template};
 
 /// The most examples in one prompt.
@@ -112,6 +113,19 @@ impl Slot {
             None => {
                 values.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect::<Vec<_>>().join("\n")
             }
+        }
+    }
+
+    /// That the variable compared by is one of the prompt, and that the version's own examples have it.
+    pub(crate) fn check_by(&self, variables: &[Variable]) -> Result<()> {
+        let Some(by) = &self.by else { return Ok(()) };
+        let wrong = |reason: String| Err(Error::definition("examples.by", reason));
+        if variables.iter().all(|variable| variable.name != *by) {
+            return wrong(format!("'{by}' is not declared in 'variables'"));
+        }
+        match self.items.iter().position(|item| !item.variables.contains_key(by)) {
+            Some(place) => wrong(format!("items[{place}] has no '{by}'")),
+            None => Ok(()),
         }
     }
 
@@ -240,5 +254,12 @@ mod tests {
         fails(json!({"dataset": "d"}), "say how many");
         fails(json!({"dataset": "d@", "count": 1}), "names no prompt");
         fails(json!({"template": "{{ x"}), "examples.template, line 1");
+        let by = |items: Value| slot(json!({"by": "q", "items": items}));
+        let declared = [Variable::new("q", crate::VariableKind::String)];
+        let compared = |slot: Slot, declared: &[Variable]| slot.check_by(declared).map_err(|error| error.to_string());
+        assert_eq!(compared(by(json!([])), &[]).unwrap_err(), "examples.by: 'q' is not declared in 'variables'");
+        let lacking = by(json!([{"variables": {"q": "a"}, "output": 1}, {"output": 2}]));
+        assert_eq!(compared(lacking, &declared).unwrap_err(), "examples.by: items[1] has no 'q'");
+        assert_eq!(compared(by(json!([])), &declared), Ok(()));
     }
 }

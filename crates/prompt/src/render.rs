@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::{EXAMPLES, Kind, MessageTemplate, Prompt};
 use crate::example::{Example, ExampleTemplate, MAX_COUNT, Slot, Strategy};
-use crate::template::{self, Meter};
+use crate::template::{self, Given, Meter, Ready};
 use crate::variable;
 use crate::{Error, Result};
 
@@ -76,10 +76,20 @@ impl Prompt {
         match self.kind {
             Kind::Text => {
                 let text = self.text.as_deref().unwrap_or_default();
-                template::render(text, "text", &values, &meter).map(Rendered::Text)
+                let ready = template::ready(text, "text")?;
+                ready.render("text", &Given::new(&values, &meter)).map(Rendered::Text)
             }
             Kind::Chat => self.conversation(&values, shown, &meter).map(Rendered::Chat),
         }
+    }
+
+    /// The values that this prompt would be rendered with: those given, checked, and the defaults, in the order of its
+    /// declarations.
+    ///
+    /// # Errors
+    /// As the variables are checked.
+    pub fn resolve(&self, given: &Map<String, Value>) -> Result<Map<String, Value>> {
+        variable::resolve(&self.variables, given)
     }
 
     /// The examples of the version itself, as far as no similarity has to be measured for them.
@@ -102,25 +112,27 @@ impl Prompt {
     ) -> Result<Vec<Message>> {
         let mut said = Vec::with_capacity(self.messages.len() + shown.len());
         let mut shown = Some(shown);
+        let given = Given::new(values, meter);
         for (place, message) in self.messages.iter().enumerate() {
             match &message.placeholder {
                 Some(name) if name == EXAMPLES => said.extend(shown.take().unwrap_or_default()),
                 Some(name) => said.extend(messages_of(values, name)?),
-                None => said.push(render_message(message, &format!("messages[{place}].content"), values, meter)?),
+                None => {
+                    let place = format!("messages[{place}].content");
+                    said.push(write(message, &read(message, &place)?, &place, &given)?);
+                }
             }
         }
         Ok(said)
     }
 }
 
-fn render_message(
-    message: &MessageTemplate,
-    place: &str,
-    values: &Map<String, Value>,
-    meter: &Arc<Meter>,
-) -> Result<Message> {
-    let content = message.content.as_deref().unwrap_or_default();
-    let text = template::render(content, place, values, meter)?;
+fn read<'m>(message: &'m MessageTemplate, place: &str) -> Result<Ready<'m>> {
+    template::ready(message.content.as_deref().unwrap_or_default(), place)
+}
+
+fn write(message: &MessageTemplate, ready: &Ready<'_>, place: &str, given: &Given) -> Result<Message> {
+    let text = ready.render(place, given)?;
     Ok(Message::text(message.role.clone().unwrap_or(Role::User), text))
 }
 
@@ -138,19 +150,24 @@ fn messages_of(values: &Map<String, Value>, name: &str) -> Result<Vec<Message>> 
 }
 
 fn as_messages(templates: &[MessageTemplate], examples: &[Example], meter: &Arc<Meter>) -> Result<Vec<Message>> {
+    let place = |at: usize| format!("examples.template[{at}]");
+    let read = templates.iter().enumerate().map(|(at, message)| Ok((message, read(message, &place(at))?)));
+    let read: Vec<_> = read.collect::<Result<_>>()?;
     let mut said = Vec::new();
-    for (place, example) in bounded(examples)?.iter().enumerate() {
-        let values = values_of(example, place)?;
-        for (at, message) in templates.iter().enumerate() {
-            said.push(render_message(message, &format!("examples.template[{at}] of example {place}"), &values, meter)?);
+    for (number, example) in bounded(examples)?.iter().enumerate() {
+        let given = Given::new(&values_of(example, number)?, meter);
+        for (at, (message, ready)) in read.iter().enumerate() {
+            said.push(write(message, ready, &format!("{} of example {number}", place(at)), &given)?);
         }
     }
     Ok(said)
 }
 
 fn as_text(slot: &Slot, text: &str, examples: &[Example], meter: &Arc<Meter>) -> Result<String> {
-    let written = bounded(examples)?.iter().enumerate().map(|(place, example)| {
-        template::render(text, &format!("examples.template of example {place}"), &values_of(example, place)?, meter)
+    const PLACE: &str = "examples.template";
+    let ready = template::ready(text, PLACE)?;
+    let written = bounded(examples)?.iter().enumerate().map(|(number, example)| {
+        ready.render(&format!("{PLACE} of example {number}"), &Given::new(&values_of(example, number)?, meter))
     });
     let written: Vec<String> = written.collect::<Result<_>>()?;
     Ok(written.join(slot.separator.as_deref().unwrap_or(USUAL_SEPARATOR)))

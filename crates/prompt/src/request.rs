@@ -141,10 +141,13 @@ impl<'a> Asked<'a> {
             .filter(|(name, _)| !(self.says(name) || limited && TOKEN_LIMITS.contains(&name.as_str())))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        if !prompt.tools.is_empty() && !self.says("tools") {
+        let own_tools = self.says("tools");
+        if !prompt.tools.is_empty() && !own_tools {
             left.push(("tools".to_owned(), prompt.tools.clone().into()));
         }
-        let others = [("tool_choice", &prompt.tool_choice), ("response_format", &prompt.response_format)];
+        // The choice is one among the version's tools.
+        let tool_choice = if own_tools { &None } else { &prompt.tool_choice };
+        let others = [("tool_choice", tool_choice), ("response_format", &prompt.response_format)];
         left.extend(others.into_iter().filter_map(|(name, value)| {
             let value = value.as_ref().filter(|_| !self.says(name))?;
             Some((name.to_owned(), value.clone()))

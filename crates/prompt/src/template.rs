@@ -5,10 +5,10 @@
 //! text; so `rewrite` puts a metered operation in the place of every operator, and leaves out what cannot be metered:
 //! macros, blocks, includes, imports, captures. There is no access to files, to the environment or to the clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use minijinja::machinery::{CodeGenerator, Vm, make_string_output};
+use minijinja::machinery::{CodeGenerator, Instructions, Vm, make_string_output};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde_json::Map;
 
@@ -47,31 +47,58 @@ pub(crate) fn check(source: &str, place: &str) -> Result<BTreeSet<String>> {
     rewrite::read(source, place).map(|read| read.variables)
 }
 
-/// The text of `source` with these values; what it costs is taken from `meter`.
+/// A template that has been read, to be written with any values.
+pub(crate) struct Ready<'s> {
+    source: &'s str,
+    instructions: Instructions<'s>,
+    blocks: BTreeMap<&'s str, Instructions<'s>>,
+}
+
+/// Values as templates read them, with the meter that all of their costs are taken from.
+pub(crate) struct Given {
+    root: Value,
+    meter: Arc<Meter>,
+}
+
+impl Given {
+    /// These values.
+    pub fn new(values: &Map<String, serde_json::Value>, meter: &Arc<Meter>) -> Self {
+        let named = values.iter().map(|(name, value)| (name.clone(), Value::from_serialize(value)));
+        let root = named.chain([(meter::NAME.to_owned(), Value::from_dyn_object(meter.clone()))]).collect();
+        Self { root, meter: meter.clone() }
+    }
+}
+
+/// Reads a template; `place` names it in errors.
 ///
 /// # Errors
-/// [`Error::Template`] when it is no template, [`Error::Render`] when it fails on the values, [`Error::Exhausted`].
-pub(crate) fn render(
-    source: &str,
-    place: &str,
-    values: &Map<String, serde_json::Value>,
-    meter: &Arc<Meter>,
-) -> Result<String> {
+/// [`Error::Template`] when it is none.
+pub(crate) fn ready<'s>(source: &'s str, place: &str) -> Result<Ready<'s>> {
     let read = rewrite::read(source, place)?;
     let mut code = CodeGenerator::new("template", source);
     code.compile_stmt(&read.statement);
     let (instructions, blocks) = code.finish();
-    let named = values.iter().map(|(name, value)| (name.clone(), Value::from_serialize(value)));
-    let root: Value = named.chain([(meter::NAME.to_owned(), Value::from_dyn_object(meter.clone()))]).collect();
-    let mut text = String::new();
-    let outcome = {
-        let mut out = make_string_output(&mut text);
-        let evaluated = Vm::new(&ENVIRONMENT).eval(&instructions, root, &blocks, &mut out, AutoEscape::None);
-        evaluated.map(|(_, state)| state.fuel_levels().map_or(0, |(consumed, _)| consumed))
-    };
-    match outcome.and_then(|steps| meter.step(steps)) {
-        Ok(()) => Ok(text),
-        Err(error) => Err(failure(&error, source, place)),
+    Ok(Ready { source, instructions, blocks })
+}
+
+impl Ready<'_> {
+    /// Its text with these values.
+    ///
+    /// # Errors
+    /// [`Error::Render`] when it fails on the values, [`Error::Exhausted`].
+    pub fn render(&self, place: &str, given: &Given) -> Result<String> {
+        let mut text = String::new();
+        let outcome = {
+            let mut out = make_string_output(&mut text);
+            let machine = Vm::new(&ENVIRONMENT);
+            let root = given.root.clone();
+            let evaluated = machine.eval(&self.instructions, root, &self.blocks, &mut out, AutoEscape::None);
+            evaluated.map(|(_, state)| state.fuel_levels().map_or(0, |(consumed, _)| consumed))
+        };
+        match outcome.and_then(|steps| given.meter.step(steps)) {
+            Ok(()) => Ok(text),
+            Err(error) => Err(failure(&error, self.source, place)),
+        }
     }
 }
 

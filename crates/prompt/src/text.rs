@@ -1,6 +1,7 @@
 //! A prompt as text that people read and compare.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::Value;
 use similar::TextDiff;
@@ -11,6 +12,8 @@ use crate::variable::Variable;
 
 /// Lines of text around a change.
 const CONTEXT_LINES: usize = 3;
+/// After so long the shortest way from one text to the other is no longer looked for, and a longer one is told.
+const MAX_SEARCH: Duration = Duration::from_secs(1);
 
 impl Prompt {
     /// The prompt as text: line breaks of templates are line breaks, so that versions compare line by line.
@@ -82,8 +85,11 @@ fn pretty(value: &Value) -> String {
 }
 
 /// How `new` differs from `old`, as `diff -u` writes it; empty when it does not.
+///
+/// It may take a second, so it does not belong on a thread that serves others.
 pub fn unified_diff(old: &str, new: &str, old_name: &str, new_name: &str) -> String {
-    TextDiff::from_lines(old, new).unified_diff().context_radius(CONTEXT_LINES).header(old_name, new_name).to_string()
+    let compared = TextDiff::configure().timeout(MAX_SEARCH).diff_lines(old, new);
+    compared.unified_diff().context_radius(CONTEXT_LINES).header(old_name, new_name).to_string()
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use crate::{Error, Result};
 pub const MAX_VARIABLES: usize = 100;
 /// The values of all variables of one rendering, as JSON.
 pub const MAX_VALUES_BYTES: usize = 1 << 20;
+/// The values of all variables that are messages, which may hold pictures.
+const MAX_MESSAGES_BYTES: usize = 32 << 20;
 /// The longest name of a variable.
 const MAX_NAME_BYTES: usize = 64;
 /// The longest description of a variable.
@@ -197,7 +199,10 @@ pub(crate) fn check(variables: &[Variable]) -> Result<()> {
 /// # Errors
 /// [`Error::UnknownVariable`], [`Error::MissingVariable`], [`Error::WrongType`] and [`Error::TooLarge`].
 pub(crate) fn resolve(variables: &[Variable], given: &Map<String, Value>) -> Result<Map<String, Value>> {
-    check_values(given)?;
+    let are_messages =
+        |name: &str| variables.iter().any(|variable| variable.name == name && variable.kind == VariableKind::Messages);
+    check_size(given.iter().filter(|(name, _)| !are_messages(name)), MAX_VALUES_BYTES)?;
+    check_size(given.iter().filter(|(name, _)| are_messages(name)), MAX_MESSAGES_BYTES)?;
     if let Some(unknown) = given.keys().find(|name| variables.iter().all(|variable| variable.name != **name)) {
         let known = variables.iter().map(|variable| variable.name.clone()).collect();
         return Err(Error::UnknownVariable { name: unknown.chars().take(MAX_NAME_BYTES).collect(), known });
@@ -207,15 +212,16 @@ pub(crate) fn resolve(variables: &[Variable], given: &Map<String, Value>) -> Res
 
 /// That values are not too large together, and that none nests deeper than templates follow.
 pub(crate) fn check_values(values: &Map<String, Value>) -> Result<()> {
-    let size_bytes = size(values)?;
-    match size_bytes > MAX_VALUES_BYTES {
-        true => Err(Error::TooLarge { size_bytes, limit_bytes: MAX_VALUES_BYTES }),
-        false => Ok(()),
-    }
+    check_size(values.iter(), MAX_VALUES_BYTES)
 }
 
-fn size(values: &Map<String, Value>) -> Result<usize> {
-    values.iter().map(|(name, value)| Ok(name.len() + weight(value, name, MAX_NESTING - 1)?)).sum()
+fn check_size<'v>(values: impl Iterator<Item = (&'v String, &'v Value)>, limit_bytes: usize) -> Result<()> {
+    let sizes = values.map(|(name, value)| Ok(name.len() + weight(value, name, MAX_NESTING - 1)?));
+    let size_bytes = sizes.sum::<Result<usize>>()?;
+    match size_bytes > limit_bytes {
+        true => Err(Error::TooLarge { size_bytes, limit_bytes }),
+        false => Ok(()),
+    }
 }
 
 fn weight(value: &Value, name: &str, levels: usize) -> Result<usize> {
@@ -321,6 +327,8 @@ mod tests {
     fn values_are_bounded() {
         let large = "x".repeat(MAX_VALUES_BYTES);
         assert!(matches!(resolved(json!([{"name": "a"}]), json!({"a": large})), Err(Error::TooLarge { .. })));
+        let picture = json!({"a": [{"role": "user", "content": large}]});
+        assert!(resolved(json!([{"name": "a", "type": "messages"}]), picture).is_ok());
         let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
         assert!(matches!(
             resolved(json!([{"name": "a", "type": "json"}]), json!({"a": deep})),

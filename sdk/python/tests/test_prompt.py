@@ -60,13 +60,13 @@ def test_a_version_is_fetched_and_kept(server):
     prompt = ask(server, label="production")
     assert (prompt.version, prompt.model, prompt.parameters) == (1, "m", {"temperature": 0.2})
     assert prompt.headers == {"x-quarterdeck-prompt": "team/greeting@1"}
-    assert ask(server, label="production") is prompt
+    assert ask(server, label="production") == prompt
     assert server.asked == [("/api/v1/prompts/team%2Fgreeting?label=production", "Bearer qd-k", None)]
 
 
 def test_an_old_answer_is_asked_about_by_its_tag(server):
     first = ask(server, fresh_s=0)
-    assert ask(server, fresh_s=0) is first
+    assert ask(server, fresh_s=0) == first
     server.version = 2
     assert ask(server, fresh_s=0).version == 2
     assert [tag for _, _, tag in server.asked] == [None, '"v1"', '"v1"']
@@ -75,9 +75,31 @@ def test_an_old_answer_is_asked_about_by_its_tag(server):
 def test_what_is_known_is_used_while_the_server_is_away(server):
     first = ask(server, fresh_s=0)
     server.status = 503
-    assert ask(server, fresh_s=0) is first
+    assert ask(server, fresh_s=0) == first
     server.close()
-    assert ask(server, fresh_s=0) is first
+    assert ask(server, fresh_s=0) == first
+
+
+def test_a_failure_holds_as_long_as_an_answer(server):
+    first = ask(server, fresh_s=0)
+    for status in (429, 408, 503):
+        server.status = status
+        assert ask(server, fresh_s=0) == first
+        asked = len(server.asked)
+        assert ask(server) == first
+        assert len(server.asked) == asked
+
+
+def test_a_prompt_is_its_users_own(server):
+    ask(server).content["parameters"]["temperature"] = 9
+    assert ask(server).parameters == {"temperature": 0.2}
+
+
+def test_an_answer_that_is_none_is_told(monkeypatch):
+    _prompt._kept.clear()
+    monkeypatch.setattr(_prompt, "_fetch", lambda *_: ("", ["no version"]))
+    with pytest.raises(quarterdeck.PromptError, match="no version of a prompt"):
+        quarterdeck.get_prompt("a")
 
 
 def test_refusals_are_told(server):

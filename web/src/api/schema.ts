@@ -1093,7 +1093,7 @@ export interface paths {
         put?: never;
         /**
          * What a prompt says with these values
-         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity.
+         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity; that needs the scope to infer as well.
          */
         post: operations["renderPrompt"];
         delete?: never;

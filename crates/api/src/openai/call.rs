@@ -58,7 +58,7 @@ impl FromRequestParts<Shared> for Calling {
 }
 
 /// The context of a call; a header that is too long or not text is ignored, as `traceparent` must be.
-fn context(caller: &Caller, request: RequestId, headers: &HeaderMap) -> CallContext {
+pub(crate) fn context(caller: &Caller, request: RequestId, headers: &HeaderMap) -> CallContext {
     CallContext {
         project: caller.project(),
         project_name: caller.project_name().clone(),

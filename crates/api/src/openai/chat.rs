@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use qd_catalog::Scope;
 use qd_gateway::Endpoint;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::extract::JsonBytes;
 use crate::json;
 use crate::openai::call::{self, Calling};
+use crate::openai::prompted;
 use crate::openai::range;
 use crate::openai::shape::{AnyObject, OneOrMany, Part, Parts, Text, Texts};
 use crate::permission::Permission;
@@ -110,6 +112,9 @@ pub struct ChatRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
     pub user: Option<Text<'a>>,
+    /// Values of a prompt's variables, with the header `x-quarterdeck-prompt`; never sent on.
+    #[schema(ignore)]
+    pub prompt_variables: Option<IgnoredAny>,
 }
 
 /// One message of a conversation.
@@ -252,6 +257,7 @@ impl ChatRequest<'_> {
     /// # Errors
     /// [`Error::Parameter`] with the field's path.
     pub fn check(&self) -> Result<()> {
+        prompted::refuse_variables(self.prompt_variables.is_some())?;
         range::model(&self.model.0)?;
         range::items("messages", self.messages.len(), usize::MAX)?;
         self.messages.iter().enumerate().try_for_each(|(place, message)| message.check(place))?;

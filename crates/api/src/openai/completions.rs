@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use qd_catalog::Scope;
 use qd_gateway::Endpoint;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,7 @@ use crate::extract::JsonBytes;
 use crate::json;
 use crate::openai::call::{self, Calling};
 use crate::openai::chat::{StreamOptions, UsageBody, check_bias, check_stop};
+use crate::openai::prompted;
 use crate::openai::range;
 use crate::openai::shape::{Input, OneOrMany, Text, Texts};
 use crate::permission::Permission;
@@ -102,6 +104,9 @@ pub struct CompletionRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
     pub user: Option<Text<'a>>,
+    /// Values of a prompt's variables, with the header `x-quarterdeck-prompt`; never sent on.
+    #[schema(ignore)]
+    pub prompt_variables: Option<IgnoredAny>,
 }
 
 impl CompletionRequest<'_> {
@@ -110,6 +115,7 @@ impl CompletionRequest<'_> {
     /// # Errors
     /// [`Error::Parameter`] with the field's path.
     pub fn check(&self) -> Result<()> {
+        prompted::refuse_variables(self.prompt_variables.is_some())?;
         range::model(&self.model.0)?;
         if let Some(Input::Items(items)) = &self.prompt {
             range::items("prompt", items.len(), most_items(items))?;

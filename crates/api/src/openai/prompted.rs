@@ -14,7 +14,7 @@ use crate::examples;
 use crate::json;
 use crate::openai::chat::ChatRequest;
 use crate::openai::completions::CompletionRequest;
-use crate::state::Shared;
+use crate::state::{Shared, Surface};
 
 /// Names a prompt and a version: `greeting`, `greeting@staging`, `greeting@3`.
 pub(crate) const PROMPT: &str = "x-quarterdeck-prompt";
@@ -55,14 +55,26 @@ pub(crate) async fn render(
     values: Map<String, Value>,
     field: &'static str,
 ) -> Result<Rendered> {
-    let examples = examples::of(surface, context, prompt, &values).await?;
+    // Before examples are compared: what is refused for its values costs nothing.
+    let resolved = prompt.resolve(&values).map_err(|error| about_values(error, field))?;
+    let examples = examples::of(surface, context, prompt, resolved).await?;
     let prompt = prompt.clone();
-    // It is never closed, so there always comes a place.
-    let _place = surface.rendering.acquire().await;
-    // Within its limits a template may still take a while, which must not hold up other calls.
-    let rendered = tokio::task::spawn_blocking(move || prompt.render(&values, &examples)).await;
-    let rendered = rendered.map_err(|cause| Error::Panic { message: cause.to_string() })?;
+    let rendered = aside(surface, move || prompt.render(&values, &examples)).await?;
     rendered.map_err(|error| about_values(error, field))
+}
+
+/// Does what takes a while on a thread of its own, so that it holds up no other calls, and few such things at once.
+pub(crate) async fn aside<T: Send + 'static>(
+    surface: &Surface,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    // It is never closed, so there always comes a place. The work holds it, since it goes on when its caller goes away.
+    let place = surface.rendering.clone().acquire_owned().await;
+    let done = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work()
+    });
+    done.await.map_err(|cause| Error::Panic { message: cause.to_string() })
 }
 
 /// An error about a variable names the field of the request in which it belongs.
@@ -77,6 +89,15 @@ fn about_values(error: qd_prompt::Error, field: &str) -> Error {
     };
     let param = error.variable().map_or_else(|| field.to_owned(), |name| format!("{field}.{name}"));
     Error::parameter(param, code, error.to_string())
+}
+
+/// Refuses values that no prompt has taken: there is none that they could be of.
+pub(crate) fn refuse_variables(there: bool) -> Result<()> {
+    let message = "Invalid 'prompt_variables': name the prompt that they are of in the header 'x-quarterdeck-prompt'.";
+    match there {
+        true => Err(Error::parameter(VARIABLES_FIELD, "invalid_value", message)),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a version with parameters or tools that no call could be made with.

@@ -4,8 +4,8 @@ use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value, filters, tests};
 use std::sync::LazyLock;
 
-use crate::template::meter::Meter;
-use crate::template::operation::{as_json, as_text};
+use crate::template::meter::{Meter, VALUE_BYTES};
+use crate::template::operation::{as_json, as_text, borrowed_text};
 
 /// Filters of the engine that make no more than they are given.
 const BUILT_IN: &[&str] = &[
@@ -36,12 +36,11 @@ const BUILT_IN: &[&str] = &[
     "split",
     "sum",
     "title",
-    "trim",
     "unique",
     "upper",
 ];
 /// Our own.
-const OWN: &[&str] = &["indent", "join", "replace", "string", "tojson"];
+const OWN: &[&str] = &["indent", "join", "replace", "string", "tojson", "trim"];
 /// The tests.
 pub(super) const TESTS: &[&str] = &[
     "boolean",
@@ -63,6 +62,8 @@ pub(super) const TESTS: &[&str] = &[
 ];
 /// Going over a list so often is at most what sorting a long one costs.
 const SORTING: u32 = 8;
+/// The longest separator, attribute or other text that says what a filter is to do.
+const MAX_ARGUMENT_BYTES: usize = 256;
 
 /// The filters that there are.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -86,6 +87,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("join", join);
     environment.add_filter("replace", replace);
     environment.add_filter("indent", indent);
+    environment.add_filter("trim", trim);
     environment.add_filter("string", |state: &State, value: Value| as_text(&*Meter::of(state)?, &value));
 }
 
@@ -141,12 +143,16 @@ fn add_tests(environment: &mut Environment<'static>) {
     environment.add_test("undefined", tests::is_undefined);
 }
 
-/// One of the engine's filters, with what goes in and what comes out counted.
+/// One of the engine's filters, with what goes in and what comes out counted, as far as it is known before it is made.
 fn apply(state: &State, name: &str, args: &[Value]) -> Result<Value, Error> {
     let meter = Meter::of(state)?;
-    let passes = if matches!(name, "sort" | "dictsort" | "unique") { SORTING } else { 1 };
-    for _ in 0..passes {
-        args.iter().try_for_each(|arg| meter.read(arg))?;
+    if let [of, rest @ ..] = args {
+        let mut weight = 0;
+        for _ in 0..if matches!(name, "sort" | "dictsort" | "unique") { SORTING } else { 1 } {
+            weight = meter.weigh(of)?;
+            rest.iter().try_for_each(|arg| meter.read(arg))?;
+        }
+        prepay(&meter, name, of, weight, rest)?;
     }
     let made = ENGINE.empty_state().apply_filter(name, args)?;
     meter.read(&made)?;
@@ -155,6 +161,97 @@ fn apply(state: &State, name: &str, args: &[Value]) -> Result<Value, Error> {
         ValueKind::Iterable => Ok(made.try_iter()?.collect::<Vec<_>>().into()),
         _ => Ok(made),
     }
+}
+
+/// Takes what the arguments cost once for each item, and the values that a text falls into.
+fn prepay(meter: &Meter, name: &str, of: &Value, weight: u64, rest: &[Value]) -> Result<(), Error> {
+    if takes_items(name) {
+        let items = of.as_str().map(str::len).or(of.len()).unwrap_or(0) as u64;
+        let times = match name {
+            // A path is followed for both sides of each comparison.
+            "sort" => items.saturating_mul(4 * u64::from(SORTING)),
+            // The filter of each item has arguments of its own.
+            _ if rest.len() > 1 => weight,
+            _ => items,
+        };
+        meter.work(said(rest)?.saturating_mul(times))?;
+    } else if name != "default" {
+        said(rest)?;
+    }
+    if let Some(text) = of.as_str() {
+        return meter.work(VALUE_BYTES.saturating_mul(pieces(name, text, rest)));
+    }
+    match rest.iter().any(|arg| arg.as_str().is_some_and(splits)) {
+        true => meter.work(VALUE_BYTES.saturating_mul(weight)),
+        false => Ok(()),
+    }
+}
+
+/// Filters that use their arguments for each item, or make a value of each.
+fn takes_items(name: &str) -> bool {
+    matches!(
+        name,
+        "list" | "map" | "max" | "min" | "reject" | "rejectattr" | "select" | "selectattr" | "sort" | "unique"
+    )
+}
+
+/// Filters that make many values of one text.
+fn splits(name: &str) -> bool {
+    takes_items(name) || matches!(name, "lines" | "split")
+}
+
+/// How many values a filter makes of a text, at most.
+fn pieces(name: &str, text: &str, rest: &[Value]) -> u64 {
+    let pieces = match (name, rest.first().and_then(Value::as_str)) {
+        ("split", Some(between)) => text.matches(between).count() + 2,
+        ("split", None) => text.split_whitespace().count() + 1,
+        ("lines", _) => text.matches('\n').count() + 1,
+        (name, _) if takes_items(name) => text.len(),
+        _ => 0,
+    };
+    pieces as u64
+}
+
+/// The bytes of the texts among a filter's arguments, none of which is long.
+fn said(rest: &[Value]) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for arg in rest {
+        bytes += match (arg.as_str(), arg.kind()) {
+            (Some(text), _) => short(text)?,
+            (None, ValueKind::Map) => named(arg)?,
+            _ => 0,
+        };
+    }
+    Ok(bytes)
+}
+
+/// The same of the arguments that have names; a default is written and not looked at.
+fn named(args: &Value) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for name in args.try_iter()?.filter(|name| name.as_str() != Some("default")) {
+        bytes += args.get_item(&name)?.as_str().map_or(Ok(0), short)?;
+    }
+    Ok(bytes)
+}
+
+fn short(text: &str) -> Result<u64, Error> {
+    match text.len() > MAX_ARGUMENT_BYTES {
+        true => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a text that tells a filter what to do has at most {MAX_ARGUMENT_BYTES} bytes"),
+        )),
+        false => Ok(text.len() as u64),
+    }
+}
+
+/// `trim`, or `trim("-+")` of these characters.
+fn trim(state: &State, value: Value, chars: Option<Value>) -> Result<String, Error> {
+    let meter = Meter::of(state)?;
+    let text = borrowed_text(&meter, &value)?;
+    let Some(chars) = chars else { return Ok(text.trim().to_owned()) };
+    let chars: Vec<char> = borrowed_text(&meter, &chars)?.chars().collect();
+    meter.work((text.len() as u64).saturating_mul(chars.len() as u64))?;
+    Ok(text.trim_matches(&chars[..]).to_owned())
 }
 
 /// `tojson`, or `tojson(indent=2)` over several lines.
@@ -168,11 +265,12 @@ fn to_json(state: &State, value: Value, options: Kwargs) -> Result<String, Error
     Ok(text)
 }
 
-fn join(state: &State, list: Value, between: Option<String>) -> Result<String, Error> {
-    let (meter, between) = (Meter::of(state)?, between.unwrap_or_default());
+fn join(state: &State, list: Value, between: Option<Value>) -> Result<String, Error> {
+    let meter = Meter::of(state)?;
+    let between = between.as_ref().map(|between| borrowed_text(&meter, between)).transpose()?.unwrap_or_default();
     let mut joined = String::new();
     for (place, item) in list.try_iter()?.enumerate() {
-        let text = as_text(&meter, &item)?;
+        let text = borrowed_text(&meter, &item)?;
         meter.work((text.len() + between.len()) as u64)?;
         if place > 0 {
             joined.push_str(&between);
@@ -182,20 +280,23 @@ fn join(state: &State, list: Value, between: Option<String>) -> Result<String, E
     Ok(joined)
 }
 
-fn replace(state: &State, text: String, from: String, to: String) -> Result<String, Error> {
+fn replace(state: &State, text: Value, from: Value, to: Value) -> Result<String, Error> {
     let meter = Meter::of(state)?;
-    meter.work(text.len() as u64)?;
+    let (text, from) = (borrowed_text(&meter, &text)?, borrowed_text(&meter, &from)?);
+    let to = borrowed_text(&meter, &to)?;
     if from.is_empty() {
         return Err(Error::new(ErrorKind::InvalidOperation, "what is to be replaced is empty"));
     }
     let found = text.matches(&*from).count() as u64;
-    meter.work(text.len() as u64 + found.saturating_mul(to.len() as u64))?;
+    meter.work((text.len() as u64).saturating_add(found.saturating_mul(to.len() as u64)))?;
     Ok(text.replace(&*from, &to))
 }
 
 /// `indent(4)`: every line but the first begins with so many spaces.
-fn indent(state: &State, text: String, width: usize) -> Result<String, Error> {
+fn indent(state: &State, text: Value, width: usize) -> Result<String, Error> {
+    let meter = Meter::of(state)?;
+    let text = borrowed_text(&meter, &text)?;
     let lines = text.matches('\n').count() as u64;
-    Meter::of(state)?.work((text.len() as u64).saturating_add(lines.saturating_mul(width as u64)))?;
+    meter.work((text.len() as u64).saturating_add(lines.saturating_mul(width as u64)))?;
     Ok(text.replace('\n', &format!("\n{}", " ".repeat(if lines == 0 { 0 } else { width }))))
 }

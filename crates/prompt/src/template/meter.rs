@@ -16,7 +16,7 @@ const MAX_WORK_BYTES: u64 = 64 << 20;
 /// Steps of all templates of one prompt.
 const MAX_STEPS: u64 = 400_000;
 /// What a value weighs that is no text.
-const VALUE_BYTES: u64 = 32;
+pub(super) const VALUE_BYTES: u64 = 32;
 /// Lists within lists.
 pub(crate) const MAX_NESTING: usize = 64;
 
@@ -67,25 +67,37 @@ impl Meter {
 
     /// Takes what it costs to read all of `value`.
     pub fn read(&self, value: &Value) -> Result<(), Error> {
-        self.read_within(value, MAX_NESTING)
+        self.weigh(value).map(drop)
     }
 
-    fn read_within(&self, value: &Value, levels: usize) -> Result<(), Error> {
+    /// The same, and tells how much it was.
+    pub fn weigh(&self, value: &Value) -> Result<u64, Error> {
+        self.weigh_within(value, MAX_NESTING)
+    }
+
+    fn weigh_within(&self, value: &Value, levels: usize) -> Result<u64, Error> {
         let Some(levels) = levels.checked_sub(1) else { return Err(exceeds("values nested deeper than 64 levels")) };
-        self.work(match value.kind() {
+        let own = match value.kind() {
             ValueKind::String => VALUE_BYTES + value.as_str().map_or(0, str::len) as u64,
             _ => VALUE_BYTES,
-        })?;
+        };
+        self.work(own)?;
+        let mut weight = own;
         match value.kind() {
             ValueKind::Seq | ValueKind::Iterable => {
-                value.try_iter()?.try_for_each(|item| self.read_within(&item, levels))
+                for item in value.try_iter()? {
+                    weight += self.weigh_within(&item, levels)?;
+                }
             }
-            ValueKind::Map => value.try_iter()?.try_for_each(|key| {
-                self.read_within(&key, levels)?;
-                self.read_within(&value.get_item(&key)?, levels)
-            }),
-            _ => Ok(()),
+            ValueKind::Map => {
+                for key in value.try_iter()? {
+                    weight += self.weigh_within(&key, levels)?;
+                    weight += self.weigh_within(&value.get_item(&key)?, levels)?;
+                }
+            }
+            _ => {}
         }
+        Ok(weight)
     }
 
     /// Takes what it costs to go once over the items of `value`.

@@ -1,5 +1,7 @@
 //! The metered operations that `rewrite` puts in the place of operators, and how a value is written.
 
+use std::borrow::Cow;
+
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
 
@@ -25,6 +27,14 @@ pub(super) fn as_text(meter: &Meter, value: &Value) -> Result<String, Error> {
         ValueKind::Bool => Ok(value.is_true().to_string()),
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => as_json(value, false),
         _ => Ok(value.to_string()),
+    }
+}
+
+/// The text of a value, borrowed where it is one.
+pub(super) fn borrowed_text<'v>(meter: &Meter, value: &'v Value) -> Result<Cow<'v, str>, Error> {
+    match value.as_str() {
+        Some(text) => meter.read(value).map(|()| text.into()),
+        None => as_text(meter, value).map(Cow::Owned),
     }
 }
 
@@ -166,7 +176,12 @@ fn item(state: &State, whole: Value, key: Value) -> Result<Value, Error> {
     if whole.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
     }
-    Meter::of(state)?.read(&key)?;
+    let meter = Meter::of(state)?;
+    meter.read(&key)?;
+    // Their items are found by going through them.
+    if matches!(whole.kind(), ValueKind::String | ValueKind::Iterable) {
+        meter.read(&whole)?;
+    }
     whole.get_item(&key)
 }
 

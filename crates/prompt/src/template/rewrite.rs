@@ -52,9 +52,9 @@ pub(super) fn read<'s>(source: &'s str, place: &str) -> Result<Read<'s>> {
         Uncounted::TooMany(line, what) => refuse(Some(line), what),
     })?;
     let parsed = parse(source, "template", SyntaxConfig, WHITESPACE).map_err(syntax)?;
-    let mut rewriter = Rewriter::default();
+    let mut rewriter = Rewriter { read: BTreeSet::new(), scopes: vec![BTreeSet::new()] };
     let statement = rewriter.statement(&parsed).map_err(|refused| refuse(Some(refused.line), refused.reason))?;
-    let variables = rewriter.read.into_iter().filter(|name| !rewriter.set.contains(name)).map(str::to_owned).collect();
+    let variables = rewriter.read.into_iter().map(str::to_owned).collect();
     Ok(Read { statement, variables })
 }
 
@@ -94,13 +94,40 @@ fn refuse<T>(span: Span, reason: impl Into<String>) -> Outcome<T> {
     Err(Refused { line: span.start_line.into(), reason: reason.into() })
 }
 
-#[derive(Default)]
 struct Rewriter<'s> {
+    /// Names that are read where nothing has set them.
     read: BTreeSet<&'s str>,
-    set: BTreeSet<&'s str>,
+    /// Names that are set here: those of the template, and of each loop and `with` around the place.
+    scopes: Vec<BTreeSet<&'s str>>,
 }
 
 impl<'s> Rewriter<'s> {
+    /// Goes through what lies within a loop or `with`: what is set there is not set after it.
+    fn within<T>(&mut self, go: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        self.scopes.push(BTreeSet::new());
+        let outcome = go(self);
+        self.scopes.pop();
+        outcome
+    }
+
+    /// The two sides of an `if`: neither sees what the other sets, and what either sets may be set after it.
+    fn sides(&mut self, cond: &IfCond<'s>) -> Outcome<(Vec<Stmt<'s>>, Vec<Stmt<'s>>)> {
+        let before = self.scopes.clone();
+        let true_body = self.statements(&cond.true_body)?;
+        let after_true = std::mem::replace(&mut self.scopes, before);
+        let false_body = self.statements(&cond.false_body)?;
+        for (scope, other) in self.scopes.iter_mut().zip(after_true) {
+            scope.extend(other);
+        }
+        Ok((true_body, false_body))
+    }
+
+    fn set(&mut self, name: &'s str) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name);
+        }
+    }
+
     fn statements(&mut self, statements: &[Stmt<'s>]) -> Outcome<Vec<Stmt<'s>>> {
         statements.iter().map(|statement| self.statement(statement)).collect()
     }
@@ -126,12 +153,13 @@ impl<'s> Rewriter<'s> {
             Stmt::ForLoop(each) => self.for_loop(each),
             Stmt::IfCond(cond) => {
                 let expr = self.expr(&cond.expr)?;
-                let (true_body, false_body) = (self.statements(&cond.true_body)?, self.statements(&cond.false_body)?);
+                let (true_body, false_body) = self.sides(cond)?;
                 Ok(Stmt::IfCond(Spanned::new(IfCond { expr, true_body, false_body }, cond.span())))
             }
             Stmt::WithBlock(block) => self.with_block(block),
             Stmt::Set(set) => {
-                let (target, expr) = (self.target(&set.target)?, self.expr(&set.expr)?);
+                let expr = self.expr(&set.expr)?;
+                let target = self.target(&set.target)?;
                 Ok(Stmt::Set(Spanned::new(Set { target, expr }, set.span())))
             }
             Stmt::Continue(it) => Ok(Stmt::Continue(Spanned::new(minijinja::machinery::ast::Continue, it.span()))),
@@ -156,21 +184,26 @@ impl<'s> Rewriter<'s> {
         }
         let whole = self.expr(&each.iter)?;
         let iter = operation("~each", vec![whole], each.iter.span());
-        let target = self.target(&each.target)?;
-        self.set.insert("loop");
-        let filter_expr = each.filter_expr.as_ref().map(|expr| self.expr(expr)).transpose()?;
-        let (body, else_body) = (self.statements(&each.body)?, self.statements(&each.else_body)?);
+        let (target, filter_expr, body) = self.within(|within| {
+            let target = within.target(&each.target)?;
+            let filter_expr = each.filter_expr.as_ref().map(|expr| within.expr(expr)).transpose()?;
+            within.set("loop");
+            Ok((target, filter_expr, within.statements(&each.body)?))
+        })?;
+        let else_body = self.statements(&each.else_body)?;
         let each_of = ForLoop { target, iter, filter_expr, recursive: false, body, else_body };
         Ok(Stmt::ForLoop(Spanned::new(each_of, each.span())))
     }
 
     fn with_block(&mut self, block: &Spanned<WithBlock<'s>>) -> Outcome<Stmt<'s>> {
-        let mut assignments = Vec::with_capacity(block.assignments.len());
-        for (target, expr) in &block.assignments {
-            let expr = self.expr(expr)?;
-            assignments.push((self.target(target)?, expr));
-        }
-        let body = self.statements(&block.body)?;
+        let (assignments, body) = self.within(|within| {
+            let mut assignments = Vec::with_capacity(block.assignments.len());
+            for (target, expr) in &block.assignments {
+                let expr = within.expr(expr)?;
+                assignments.push((within.target(target)?, expr));
+            }
+            Ok((assignments, within.statements(&block.body)?))
+        })?;
         Ok(Stmt::WithBlock(Spanned::new(WithBlock { assignments, body }, block.span())))
     }
 
@@ -178,7 +211,7 @@ impl<'s> Rewriter<'s> {
     fn target(&mut self, target: &Expr<'s>) -> Outcome<Expr<'s>> {
         match target {
             Expr::Var(var) => {
-                self.set.insert(var.id);
+                self.set(var.id);
                 Ok(Expr::Var(Spanned::new(Var { id: var.id }, var.span())))
             }
             Expr::List(list) => {
@@ -199,7 +232,9 @@ impl<'s> Rewriter<'s> {
     fn expr(&mut self, expr: &Expr<'s>) -> Outcome<Expr<'s>> {
         Ok(match expr {
             Expr::Var(var) => {
-                self.read.insert(var.id);
+                if !self.scopes.iter().any(|scope| scope.contains(var.id)) {
+                    self.read.insert(var.id);
+                }
                 Expr::Var(Spanned::new(Var { id: var.id }, var.span()))
             }
             Expr::Const(it) => Expr::Const(Spanned::new(Const { value: it.value.clone() }, it.span())),
@@ -325,6 +360,9 @@ impl<'s> Rewriter<'s> {
         let callee = match &it.expr {
             Expr::Var(var) if var.id == "range" => Expr::Var(Spanned::new(Var { id: "range" }, var.span())),
             Expr::GetAttr(attr) if attr.name == "cycle" && matches!(&attr.expr, Expr::Var(var) if var.id == "loop") => {
+                if args.is_empty() {
+                    return refuse(it.span(), "loop.cycle(…) needs something to go through");
+                }
                 let expr = self.expr(&attr.expr)?;
                 Expr::GetAttr(Spanned::new(GetAttr { expr, name: "cycle" }, attr.span()))
             }

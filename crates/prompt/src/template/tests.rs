@@ -12,7 +12,7 @@ fn values(value: Value) -> Map<String, Value> {
 }
 
 fn render_with(source: &str, variables: Value) -> Result<String> {
-    render(source, "text", &values(variables), &Meter::full())
+    ready(source, "text")?.render("text", &Given::new(&values(variables), &Meter::full()))
 }
 
 #[track_caller]
@@ -69,6 +69,14 @@ fn the_language_is_jinja() {
         "01242",
     );
     says("{{ x if x else 'none' }} {{ y is none }}", json!({"x": "", "y": null}), "none true");
+    says("{{ '--a-' | trim('-') }}{{ ' b ' | trim }}{{ 5 | replace('5', 'c') }}", json!({}), "abc");
+    says("{{ s[-1] }}{{ 'a,b' | split(',') | join('+') }}", json!({"s": "xyz"}), "za+b");
+    says("{% for x in [1, 2] %}{{ loop.cycle('a', 'b') }}{% endfor %}", json!({}), "ab");
+    says(
+        "{{ users | sort(attribute='name') | map(attribute='name') | map('trim', 'x') | list }}",
+        json!({"users": [{"name": "xb"}, {"name": "xa"}]}),
+        "[\"a\",\"b\"]",
+    );
     says("{{ text | indent(2) }}", json!({"text": "a\nb"}), "a\n  b");
     says("{% raw %}{{ kept }}{% endraw %}{# gone #}", json!({}), "{{ kept }}");
     says("<b>{{ x }}</b>", json!({"x": "<&>"}), "<b><&></b>");
@@ -87,6 +95,15 @@ fn what_is_read_is_known() {
         ["a", "least", "xs"]
     );
     assert_eq!(read("{% set y = z %}{{ y }}{{ range(3) }}"), ["z"]);
+    // What a loop or a 'with' sets is not set after it, and what one side of an 'if' sets is not set on the other.
+    assert_eq!(
+        read("{% for x in [1] %}{% set y = x %}{% else %}{{ y }}{% endfor %}{{ x }}{{ loop }}"),
+        ["loop", "x", "y"]
+    );
+    assert_eq!(read("{% with a = b, c = a %}{{ c }}{% endwith %}{{ a }}"), ["a", "b"]);
+    assert_eq!(read("{% if p %}{% set y = 1 %}{% else %}{{ y }}{% endif %}{{ y }}"), ["p", "y"]);
+    assert_eq!(read("{% if p %}{% set y = 1 %}{% endif %}{{ y }}"), ["p"]);
+    assert_eq!(read("{% set y = y %}{{ z }}{% set z = 1 %}"), ["y", "z"]);
 }
 
 #[test]
@@ -103,6 +120,7 @@ fn what_is_no_template_is_told_by_its_line() {
     refused("{% filter upper %}a{% endfilter %}", 1, "'filter'");
     refused("{{ lipsum() }}", 1, "only range(…)");
     refused("{{ x.__class__() }}", 1, "only range(…)");
+    refused("{% for x in xs %}{{ loop.cycle() }}{% endfor %}", 1, "loop.cycle(…) needs");
     refused("{{ loop(xs) }}", 1, "only range(…)");
     refused("{% for x in xs recursive %}{% endfor %}", 1, "not recursive");
     refused("{{ x | pprint }}", 1, "there is no filter 'pprint'; there are abs, ");
@@ -145,6 +163,24 @@ fn what_has_no_end_is_stopped() {
         ("{{ s | replace('x', s) }}", json!({"s": "x".repeat(1 << 16)})),
         ("{{ range(10000) | join(s) }}", json!({"s": "x".repeat(1 << 16)})),
         ("{{ s | indent(99999999999) }}", json!({"s": "a\nb"})),
+        ("{% for i in range(9999) %}{{ s[-1] }}{% endfor %}", json!({"s": "x".repeat(1 << 20)})),
+        ("{{ s | trim(s) }}", json!({"s": "xy".repeat(1 << 18)})),
+        (
+            "{% for i in range(999) %}{% set y = [s] | map('trim', t) %}{% endfor %}",
+            json!({"s": "x".repeat(1 << 20), "t": "y".repeat(99)}),
+        ),
+        ("{% set a = s ~ s ~ s ~ s %}{{ a | list }}", json!({"s": "x".repeat(1 << 20)})),
+        ("{% set a = s ~ s ~ s ~ s %}{{ a | split(',') | length }}", json!({"s": ",".repeat(1 << 20)})),
+        ("{% set a = s ~ s ~ s ~ s %}{{ a | lines | length }}", json!({"s": "\n".repeat(1 << 20)})),
+        ("{% set a = s ~ s ~ s ~ s %}{{ [a] | map('list') | length }}", json!({"s": "x".repeat(1 << 20)})),
+        (
+            "{% for i in range(9999) %}{% set y = 'a' | replace(s, 'b') %}{% endfor %}",
+            json!({"s": "x".repeat(1 << 20)}),
+        ),
+        (
+            "{% for i in range(9999) %}{% set y = xs | sort(attribute=p) %}{% endfor %}",
+            json!({"xs": vec![json!({"a": 1}); 999], "p": "a.a.a.a.a.a"}),
+        ),
         (lists.as_str(), json!({})),
         (objects.as_str(), json!({})),
         (doubling.as_str(), json!({})),
@@ -154,6 +190,15 @@ fn what_has_no_end_is_stopped() {
         let error = render_with(source, variables).expect_err(source);
         assert!(matches!(error, Error::Exhausted { .. }), "{source}: {error}");
         assert!(began.elapsed() < Duration::from_secs(5), "{source} took {:?}", began.elapsed());
+    }
+    // What says how is never long.
+    for source in [
+        "{{ xs | map(attribute=s) }}",
+        "{{ t | split(s) }}",
+        "{{ xs | map('split', s) }}",
+        "{{ xs | sort(attribute=s) }}",
+    ] {
+        fails(source, json!({"s": "0.".repeat(200), "xs": ["a"], "t": "a"}), "at most 256 bytes");
     }
     // Numbers do not repeat texts or lists, so these are wrong before they are large.
     fails("{{ 'x' * 99999999999 }}", json!({}), "'*' is for numbers");

@@ -1,5 +1,7 @@
 """Prompts: the version that a name and a label mean now, kept in memory until it changes."""
 
+import copy
+import http.client
 import json
 import os
 import threading
@@ -100,20 +102,34 @@ def get_prompt(
     with _lock:
         known = _kept.get(place)
     if known is not None and time.monotonic() - known.asked < fresh_s:
-        return known.prompt
+        return _copy(known.prompt)
     try:
         tag, body = _fetch(address, secret, known.tag if known else None, timeout_s)
+        prompt = known.prompt if body is None and known is not None else _read(body)
     except PromptError as failed:
-        if known is None or (failed.status is not None and failed.status < 500):
+        if known is None or not _passes(failed.status):
             raise
-        return known.prompt
-    if body is None and known is not None:
-        prompt = known.prompt
-    else:
-        body = body or {}
-        prompt = Prompt(body["name"], body["version"], body["content"])
+        # Asked again no sooner than after an answer, so that a server that is away holds up one call and not each.
+        tag, prompt = known.tag, known.prompt
     _keep(place, _Kept(tag, prompt, time.monotonic()))
-    return prompt
+    return _copy(prompt)
+
+
+def _passes(status: int | None) -> bool:
+    """Whether a failure says nothing about the prompt: no answer, too many requests, or the server's own trouble."""
+    return status is None or status >= 500 or status in (408, 429)
+
+
+def _read(body: Any) -> Prompt:
+    try:
+        return Prompt(str(body["name"]), int(body["version"]), dict(body["content"]))
+    except (KeyError, TypeError, ValueError) as odd:
+        raise PromptError(f"the server's answer is no version of a prompt: {odd!r}") from odd
+
+
+def _copy(prompt: Prompt) -> Prompt:
+    """A prompt that its user may change without changing what others get."""
+    return Prompt(prompt.name, prompt.version, copy.deepcopy(prompt.content))
 
 
 def _keep(place: tuple[str, str, str], kept: _Kept) -> None:
@@ -137,13 +153,15 @@ def _fetch(address: str, secret: str, tag: str | None, timeout_s: float) -> tupl
         if refused.code == 304 and tag:
             return tag, None
         raise PromptError(_said(refused), refused.code) from None
-    except OSError as unreachable:
+    except (OSError, http.client.HTTPException) as unreachable:
         raise PromptError(f"the server cannot be reached: {unreachable}") from unreachable
+    except ValueError as odd:
+        raise PromptError(f"the server's answer is not JSON: {odd}") from odd
 
 
 def _said(refused: urllib.error.HTTPError) -> str:
     """The server's own sentence."""
     try:
         return str(json.loads(refused.read(10_000))["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return f"the server answered {refused.code}"

@@ -15,6 +15,9 @@ use crate::reply::Json;
 use crate::route::Route;
 use crate::state::{Shared, Surface};
 
+/// How often a label is moved from where it is, when others move it in between.
+const MAX_ATTEMPTS: u32 = 16;
+
 pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
     let all =
@@ -47,13 +50,24 @@ async fn set(
     Path((name, label)): Path<(ArtifactName, Label)>,
     JsonBody(wanted): JsonBody<PromptLabelMove>,
 ) -> Result<Json<PromptLabelList>> {
-    let expected = match wanted.expected {
-        Change::Absent => place(&surface, &caller, &name, &label).await?,
-        Change::Null => None,
-        Change::Value(version) => Some(version),
-    };
     let catalog = surface.app.catalog.acting(&caller.actor())?;
-    catalog.set_label(caller.project(), ArtifactKind::Prompt, &name, &label, expected, wanted.version).await?;
+    for attempt in 1.. {
+        let expected = match wanted.expected {
+            Change::Absent => place(&surface, &caller, &name, &label).await?,
+            Change::Null => None,
+            Change::Value(version) => Some(version),
+        };
+        let kind = ArtifactKind::Prompt;
+        match catalog.set_label(caller.project(), kind, &name, &label, expected, wanted.version).await {
+            // Who does not say from where it moves does not mind that somebody else has just moved it.
+            Err(qd_catalog::Error::Conflict { .. })
+                if matches!(wanted.expected, Change::Absent) && attempt < MAX_ATTEMPTS => {}
+            moved => {
+                moved?;
+                break;
+            }
+        }
+    }
     labels(&surface, &caller, &name).await
 }
 

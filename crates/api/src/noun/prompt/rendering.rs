@@ -1,20 +1,20 @@
 //! What a prompt says with these values: for programs that call a model elsewhere, and to see it before it is kept.
 
 use axum::extract::State;
+use http::HeaderMap;
 use qd_base::name::ArtifactName;
 use qd_catalog::Scope;
-use qd_gateway::CallContext;
-use qd_prompt::{Kind, Prompt, Reference, Rendered};
+use qd_prompt::{Kind, Prompt, Reference, Rendered, Strategy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::doc::Doc;
 use crate::error::{Error, Result};
-use crate::extract::{Json as JsonBody, Path};
+use crate::extract::{Json as JsonBody, Path, ThisRequest};
 use crate::noun::prompt::content::PromptContent;
 use crate::noun::prompt::version::which_of;
-use crate::openai::prompted;
+use crate::openai::{call, prompted};
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
 use crate::route::Route;
@@ -22,7 +22,7 @@ use crate::state::Shared;
 
 pub(crate) fn routes() -> Vec<Route> {
     let doc = Doc::new("Prompts", "renderPrompt", "What a prompt says with these values")
-        .text("Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity.")
+        .text("Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity; that needs the scope to infer as well.")
         .takes::<RenderRequest>()
         .gives::<RenderedBody>(200, "What is said, and what a call of a model would say besides");
     vec![Route::post("/api/v1/prompts/{name}/render", Permission::Scope(Scope::Read), doc, render).of_inference()]
@@ -32,6 +32,8 @@ async fn render(
     State(surface): State<Shared>,
     caller: Caller,
     Path(name): Path<ArtifactName>,
+    ThisRequest(request): ThisRequest,
+    headers: HeaderMap,
     JsonBody(wanted): JsonBody<RenderRequest>,
 ) -> Result<Json<RenderedBody>> {
     let (version, prompt) = match (wanted.content, wanted.version) {
@@ -50,7 +52,11 @@ async fn render(
             (Some(found.info.number), found.prompt.clone())
         }
     };
-    let context = CallContext::of(caller.project(), caller.project_name().clone());
+    // Comparing calls the model of embeddings, which costs what a call costs.
+    if prompt.needs_examples().is_some_and(|slot| slot.strategy == Strategy::Similar) && !caller.may(Scope::Infer) {
+        return Err(Error::MissingScope { needed: Scope::Infer });
+    }
+    let context = call::context(&caller, request, &headers);
     let rendered = prompted::render(&surface, &context, &prompt, wanted.variables, "variables").await?;
     Ok(Json(RenderedBody::of(name, version, prompt, rendered)))
 }

@@ -154,9 +154,12 @@ async fn compare(
     let from = surface.prompts.get(caller.project(), &from).await?;
     let to = surface.prompts.get(caller.project(), &to).await?;
     let named = |stored: &Stored| format!("{}@{}", stored.info.name, stored.info.number);
-    let (from_text, to_text) = (from.prompt.to_text(), to.prompt.to_text());
-    let unified = text::unified_diff(&from_text, &to_text, &named(&from), &named(&to));
-    Ok(Json(PromptDiff { from: from.info.number, to: to.info.number, from_text, to_text, unified }))
+    let differ = move || {
+        let (from_text, to_text) = (from.prompt.to_text(), to.prompt.to_text());
+        let unified = text::unified_diff(&from_text, &to_text, &named(&from), &named(&to));
+        PromptDiff { from: from.info.number, to: to.info.number, from_text, to_text, unified }
+    };
+    Ok(Json(prompted::aside(&surface, differ).await?))
 }
 
 /// A strong tag: the version's identifier, since a version never changes.
