@@ -231,6 +231,7 @@ impl From<Compared> for ComparisonBody {
         let (test, exact_p) = match comparison.test {
             Test::Mcnemar { exact_p, .. } => ("mcnemar", Some(exact_p)),
             Test::SignFlip { .. } => ("sign_flip", None),
+            Test::StudentT { .. } => ("student_t", None),
         };
         Self {
             scorer,
