@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn a_winner_among_many_cells_whose_scores_are_no_yes_or_no() {
         for n in [33, 200] {
-            let score = |cell: u64, item: u64| ((item * 7 + cell * 3) % 11) as f64 / 20.0 + if cell == 5 { 0.4 } else { 0.0 };
+            let score =
+                |cell: u64, item: u64| ((item * 7 + cell * 3) % 11) as f64 / 20.0 + if cell == 5 { 0.4 } else { 0.0 };
             let cells: Vec<Column> = (0..n)
                 .map(|cell| {
                     let mut column = Column::new(Unit::Share, Direction::Higher);

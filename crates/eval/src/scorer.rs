@@ -265,7 +265,8 @@ impl Scorer {
             Look::Contains(normalise, extract) => {
                 let said = extract.apply(said?);
                 // Nothing stands in every answer, and so says nothing of any.
-                let references = answer.references.iter().filter(|reference| !Normalise::default().is_nothing(reference));
+                let references =
+                    answer.references.iter().filter(|reference| !Normalise::default().is_nothing(reference));
                 let stands = |reference: &String| {
                     let normalise = fitting(*normalise, reference);
                     share(normalise.apply(said).contains(normalise.apply(reference).as_str()))

@@ -172,7 +172,8 @@ impl Definition {
     pub fn check(&self) -> Result<Scorers> {
         let scorers = Scorers::new(&self.scorers)?;
         if let Some(scorer) = scorers.iter().find(|scorer| qd_eval::gate::MEASURES.contains(&scorer.name())) {
-            let why = format!("{:?} is what gates call a measure of calls; give the scorer another name", scorer.name());
+            let why =
+                format!("{:?} is what gates call a measure of calls; give the scorer another name", scorer.name());
             return Err(Error::definition("scorers", why));
         }
         if let Some(metric) = &self.metric

@@ -86,7 +86,7 @@ fn column_of(variable: &str, dataset: &Dataset, named: &BTreeMap<String, String>
 }
 
 /// The column of what should be answered: the reference, or the label of a dataset that has none.
-fn answer(dataset: &Dataset) -> Option<&Column> {
+pub(crate) fn answer(dataset: &Dataset) -> Option<&Column> {
     dataset.column(Role::Reference).or_else(|| dataset.column(Role::Label))
 }
 

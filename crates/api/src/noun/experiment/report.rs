@@ -143,7 +143,7 @@ pub struct ComparisonBody {
     pub low: Option<f64>,
     /// The upper end.
     pub high: Option<f64>,
-    /// `mcnemar` or `sign_flip`.
+    /// `mcnemar`, `sign_flip` or `student_t`.
     pub test: String,
     /// Its p value: mid-p of McNemar's.
     pub p: f64,
