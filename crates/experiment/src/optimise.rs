@@ -417,7 +417,8 @@ impl Base<'_> {
         let teacher = self.wanted.teacher.as_deref().unwrap_or(self.model());
         let candidate = self.candidate("teacher".to_owned(), self.prompt.clone(), self.own.clone(), teacher, true);
         let asks = train.iter().map(|item| Ask { candidate: candidate.clone(), item: item.clone(), repeat: 0 });
-        let stopped = session.ask_all(asks.collect()).await?;
+        // A row that the teacher was not reached with is one that nothing is learned from.
+        let stopped = session.ask_all(asks.collect()).await?.filter(|_| session.is_over());
         let scorer = self.wanted.scorer.name.as_deref().unwrap_or(self.wanted.scorer.kind.word());
         let right: HashSet<u64> = session
             .rows()
@@ -502,7 +503,7 @@ impl Base<'_> {
         Ok(trials)
     }
 
-    /// Scores each trial on the rows that choose. One that a budget cut short has no score.
+    /// Scores each trial on the rows that choose. One that lacks an answer has no score, as when a budget cut it short.
     async fn choose(
         &self,
         session: &Session,
@@ -515,8 +516,10 @@ impl Base<'_> {
             let asks =
                 rows.iter().map(|item| Ask { candidate: trial.candidate.clone(), item: item.clone(), repeat: 0 });
             stopped = session.ask_all(asks.collect()).await?;
-            if stopped.is_some() {
-                break;
+            match stopped {
+                Some(_) if session.is_over() => break,
+                Some(_) => continue,
+                None => {}
             }
             let (scored, scorers) = (session.rows(), definition.check()?);
             let cells = [trial.candidate.cell.clone()];

@@ -242,6 +242,11 @@ impl Session {
         Ok(self.given_up().or_else(|| Some(format!("{} calls did not reach their model: {last}", unreached.len()))))
     }
 
+    /// Whether no further calls would be made, not even others.
+    pub fn is_over(&self) -> bool {
+        self.stopped.lock().is_some() || self.given_up().is_some()
+    }
+
     /// The models that are not asked any more, and why.
     fn given_up(&self) -> Option<String> {
         let models = self.models.lock();
