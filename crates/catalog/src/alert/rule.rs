@@ -439,7 +439,7 @@ pub(crate) mod tests {
         catalog.close().await;
 
         let catalog = reopen(dir.path()).await;
-        assert_eq!(catalog.alerts(project).await.unwrap(), [changed.clone()]);
+        assert_eq!(catalog.alerts(project).await.unwrap(), std::slice::from_ref(&changed));
         assert_eq!(catalog.alert(project, &louder.name).await.unwrap(), changed);
         catalog.remove_alert(project, &louder.name).await.unwrap();
         assert!(matches!(catalog.remove_alert(project, &louder.name).await, Err(Error::NotFound { .. })));

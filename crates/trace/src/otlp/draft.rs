@@ -229,7 +229,11 @@ impl Draft {
             Field::OutputTokens => fill(&mut self.tokens.output, count(value)),
             Field::TotalTokens => fill(&mut self.tokens.total, count(value)),
             Field::CacheRead => fill(&mut self.tokens.cache_read, count(value)),
-            Field::CacheWrite => fill(&mut self.tokens.cache_write, count(value)) && false,
+            Field::CacheWrite => {
+                // No column has it, so it stays an attribute too.
+                fill(&mut self.tokens.cache_write, count(value));
+                false
+            }
             Field::Reasoning => fill(&mut self.tokens.reasoning, count(value)),
             Field::Usage => self.take_usage(value, Tokens::of_object),
             Field::DisjointUsage => self.take_usage(value, Tokens::of_disjoint),
