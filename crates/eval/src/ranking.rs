@@ -195,7 +195,7 @@ mod tests {
             let cells: Vec<Column> = (0..n)
                 .map(|cell| {
                     let mut column = Column::new(Unit::Share, Direction::Higher);
-                    (0..120).for_each(|item| column.push(item, score(cell, item)));
+                    (0..40).for_each(|item| column.push(item, score(cell, item)));
                     column
                 })
                 .collect();
