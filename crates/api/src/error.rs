@@ -308,10 +308,9 @@ impl From<qd_experiment::Error> for Error {
             Experiment::Data(cause) => cause.into(),
             Experiment::Lake(cause) => cause.into(),
             Experiment::Catalog(cause) => cause.into(),
-            Experiment::AllFailed { .. }
-            | Experiment::Row { .. }
-            | Experiment::Arrow(_)
-            | Experiment::Broken { .. } => Self::encode(error),
+            Experiment::Replaced { .. } | Experiment::Row { .. } | Experiment::Arrow(_) | Experiment::Broken { .. } => {
+                Self::encode(error)
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Experiments: which job runs a version of one, and how it ended. What an experiment is, is the content of the version.
 
-use qd_base::{JobId, Timestamp, VersionId};
+use qd_base::{JobId, ProjectId, Timestamp, VersionId};
 use serde_json::Value;
 
 use crate::column::Columns;
 use crate::database::commit;
-use crate::{Catalog, Error, Result, limit};
+use crate::job::Signal;
+use crate::{Catalog, Error, JobKind, Result, limit, queue};
 
 /// The largest ending.
 pub const MAX_ENDING_BYTES: usize = 64 << 10;
@@ -22,24 +23,39 @@ pub struct ExperimentRecord {
 }
 
 impl Catalog {
-    /// Notes which job runs a version of an experiment, and forgets how the one before ended.
+    /// Queues a job that runs a version of an experiment in the place of `before`, and forgets how that ended. None, and
+    /// nothing is queued, when another job has taken that place.
     ///
     /// # Errors
-    /// [`Error::Database`] when that fails, as for a version that there is not.
-    pub async fn put_experiment_job(&self, version: VersionId, job: JobId) -> Result<()> {
-        const OPERATION: &str = "noting the job of an experiment";
+    /// As [`Catalog::enqueue`], and [`Error::Database`] for a version that there is not.
+    pub async fn begin_experiment(
+        &self,
+        version: VersionId,
+        before: Option<JobId>,
+        (kind, payload): (&JobKind, Value),
+        project: ProjectId,
+    ) -> Result<Option<JobId>> {
+        const OPERATION: &str = "beginning an experiment";
         let mut tx = self.db().begin(OPERATION).await?;
-        sqlx::query(
+        let job = queue::put(&mut tx, kind, &payload, project).await?;
+        let taken = sqlx::query(
             "INSERT INTO experiment (version_id, job_id, ending, updated_ns) VALUES ($1, $2, NULL, $3) \
-             ON CONFLICT (version_id) DO UPDATE SET job_id = excluded.job_id, ending = NULL, updated_ns = excluded.updated_ns",
+             ON CONFLICT (version_id) DO UPDATE SET job_id = excluded.job_id, ending = NULL, updated_ns = excluded.updated_ns \
+             WHERE experiment.job_id = $4",
         )
         .bind(version.to_string())
         .bind(job.to_string())
         .bind(Timestamp::now().as_nanos())
+        .bind(before.map(|job| job.to_string()).unwrap_or_default())
         .execute(&mut *tx)
         .await
         .map_err(Error::database(OPERATION))?;
-        commit(tx, OPERATION).await
+        if taken.rows_affected() == 0 {
+            return Ok(None);
+        }
+        commit(tx, OPERATION).await?;
+        self.signal(Signal::Queued);
+        Ok(Some(job))
     }
 
     /// Notes how a job of an experiment ended. Of an experiment that another job runs by now nothing is noted.
@@ -93,18 +109,24 @@ mod tests {
         let project = catalog.default_project().id;
         let name = "sweep".parse().unwrap();
         let put = catalog.put_version(project, ArtifactKind::Experiment, &name, b"{}", json!({}), &[]).await.unwrap();
-        let (version, first, second) = (put.info.id, JobId::new(), JobId::new());
+        let version = put.info.id;
+        let kind: JobKind = "experiment.run".parse().unwrap();
+        let begin = async |catalog: &Catalog, version, before| {
+            catalog.begin_experiment(version, before, (&kind, json!({})), project).await
+        };
         assert_eq!(catalog.experiment(version).await.unwrap(), None);
-        catalog.put_experiment_job(version, first).await.unwrap();
+        let first = begin(&catalog, version, None).await.unwrap().unwrap();
+        assert_eq!(begin(&catalog, version, None).await.unwrap(), None, "another was first");
         catalog.end_experiment(version, first, &json!({"state": "stopped"})).await.unwrap();
         catalog.close().await;
         let catalog = reopen(dir.path()).await;
         let found = catalog.experiment(version).await.unwrap().unwrap();
         assert_eq!((found.job, found.ending), (first, Some(json!({"state": "stopped"}))));
-        catalog.put_experiment_job(version, second).await.unwrap();
+        let second = begin(&catalog, version, Some(first)).await.unwrap().unwrap();
+        assert_eq!(begin(&catalog, version, Some(first)).await.unwrap(), None);
         catalog.end_experiment(version, first, &json!({"state": "late"})).await.unwrap();
         let found = catalog.experiment(version).await.unwrap().unwrap();
         assert_eq!((found.job, found.ending), (second, None), "a job that was replaced says nothing any more");
-        assert!(catalog.put_experiment_job(VersionId::new(), first).await.is_err());
+        assert!(begin(&catalog, VersionId::new(), None).await.is_err());
     }
 }

@@ -62,14 +62,8 @@ impl Catalog {
     /// [`Error::TooLarge`] beyond [`MAX_PAYLOAD_BYTES`] or [`MAX_QUEUED`], [`Error::NotFound`] without the project.
     pub async fn enqueue(&self, kind: &JobKind, payload: Value, project: ProjectId) -> Result<JobId> {
         const OPERATION: &str = "queueing a job";
-        let payload = payload.to_string();
-        limit::bytes("payload", payload.len(), MAX_PAYLOAD_BYTES)?;
         let mut tx = self.db().begin(OPERATION).await?;
-        project::require(&mut tx, project).await?;
-        limit::count("number of waiting jobs", count_queued(&mut tx).await? + 1, MAX_QUEUED)?;
-        let id = JobId::new();
-        insert(&mut tx, id, kind, &payload, project).await?;
-        add_state(&mut tx, id, JobState::Queued, "").await?;
+        let id = put(&mut tx, kind, &payload, project).await?;
         commit(tx, OPERATION).await?;
         self.signal(Signal::Queued);
         Ok(id)
@@ -375,7 +369,7 @@ impl Catalog {
         self.reclaim(Timestamp::MAX).await
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // Nobody listening is fine: listeners read the catalog when they begin.
         let _ = self.inner().signals.send(signal);
     }
@@ -395,6 +389,18 @@ impl Facts {
     fn read(row: Columns<'_>) -> Result<Self> {
         Ok(Self { cancel_requested: row.flag("cancel_requested")?, stalls: row.number("stalls")? })
     }
+}
+
+/// Queues a job as part of something else. Whoever commits that wakes a runner.
+pub(crate) async fn put(tx: &mut Tx, kind: &JobKind, payload: &Value, project: ProjectId) -> Result<JobId> {
+    let payload = payload.to_string();
+    limit::bytes("payload", payload.len(), MAX_PAYLOAD_BYTES)?;
+    project::require(tx, project).await?;
+    limit::count("number of waiting jobs", count_queued(tx).await? + 1, MAX_QUEUED)?;
+    let id = JobId::new();
+    insert(tx, id, kind, &payload, project).await?;
+    add_state(tx, id, JobState::Queued, "").await?;
+    Ok(id)
 }
 
 async fn insert(tx: &mut Tx, id: JobId, kind: &JobKind, payload: &str, project: ProjectId) -> Result<()> {

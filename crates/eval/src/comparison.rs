@@ -55,12 +55,7 @@ impl Comparison {
         let (first, second): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
         let differences: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
         let better = |sign: f64| differences.iter().filter(|&&d| a.direction.oriented(d) * sign > 0.0).count();
-        let test = if a.is_binary() && b.is_binary() {
-            let only = |of: f64| differences.iter().filter(|&&difference| difference == of).count() as u64;
-            paired::mcnemar(only(-1.0), only(1.0))
-        } else {
-            paired::sign_flip(&differences, sampling)
-        };
+        let test = tested(a, b, &differences, sampling);
         Some(Self {
             items: pairs.len(),
             left_out: a.len() + b.len() - 2 * pairs.len(),
@@ -119,6 +114,20 @@ impl Comparison {
     fn ends(&self, interval: Interval) -> String {
         format!(" [{}, {}]", self.unit.digits(interval.low), self.unit.digits(interval.high))
     }
+}
+
+/// The test alone, without an interval. None when no item has a score in both.
+pub(crate) fn test(a: &Column, b: &Column, sampling: Sampling) -> Option<Test> {
+    let differences: Vec<f64> = a.pairs(b).iter().map(|(a, b)| b - a).collect();
+    (!differences.is_empty()).then(|| tested(a, b, &differences, sampling))
+}
+
+fn tested(a: &Column, b: &Column, differences: &[f64], sampling: Sampling) -> Test {
+    if a.is_binary() && b.is_binary() {
+        let only = |of: f64| differences.iter().filter(|&&difference| difference == of).count() as u64;
+        return paired::mcnemar(only(-1.0), only(1.0));
+    }
+    paired::sign_flip(differences, sampling)
 }
 
 /// A p value for people.

@@ -11,6 +11,10 @@ use crate::{Error, Result};
 const MOST_CONDITIONS: usize = 16;
 const LONGEST_GATE_CHARS: usize = 1_000;
 
+/// What a gate can ask for beside scores. No scorer may have such a name: one would stand for the other.
+pub const MEASURES: [&str; 6] =
+    ["cost_usd", "latency_p50_ms", "latency_p95_ms", "input_tokens", "output_tokens", "failed"];
+
 /// One or more conditions that must all hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate(Vec<GateCondition>);

@@ -45,7 +45,7 @@ pub struct Sampling {
     pub seed: u64,
     /// Resamples of the bootstrap.
     pub resamples: usize,
-    /// Assignments of signs that are tried when there are too many for all.
+    /// Assignments of signs that are tried when there are too many for all; with 0 Student's test stands in.
     pub flips: usize,
 }
 

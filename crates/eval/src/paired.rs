@@ -1,7 +1,7 @@
 //! Could a difference over the same items be chance?
 
 use serde::Serialize;
-use statrs::distribution::{Binomial, Discrete, DiscreteCDF};
+use statrs::distribution::{Binomial, ContinuousCDF, Discrete, DiscreteCDF, StudentsT};
 
 use crate::interval::Sampling;
 use crate::random::Random;
@@ -31,13 +31,18 @@ pub enum Test {
         /// Whether all assignments of signs were tried.
         exact: bool,
     },
+    /// Other scores where flips enough for a correction over many pairs would take too long: Student's paired t test.
+    StudentT {
+        /// The p value.
+        p: f64,
+    },
 }
 
 impl Test {
     /// The p value by which is decided.
     pub fn p(&self) -> f64 {
         match self {
-            Self::Mcnemar { p, .. } | Self::SignFlip { p, .. } => *p,
+            Self::Mcnemar { p, .. } | Self::SignFlip { p, .. } | Self::StudentT { p } => *p,
         }
     }
 }
@@ -66,6 +71,9 @@ pub fn mcnemar(only_a: u64, only_b: u64) -> Test {
 /// All assignments of signs are tried for up to 16 differences that are not 0; of more, a number of random ones `m`, of
 /// which `b` reach the observed sum: `p = (b + 1)/(m + 1)`, which is never 0.
 ///
+/// Random ones cannot give a p below `1/(m + 1)`. Where no flips are allowed for (`sampling.flips` is 0), Student's paired t
+/// test stands in, which the sign-flip test comes to with many items.
+///
 /// Fisher, The Design of Experiments (1935), section 21; Phipson, Smyth, "Permutation P-values Should Never Be Zero",
 /// Statistical Applications in Genetics and Molecular Biology 9 (2010).
 pub fn sign_flip(differences: &[f64], sampling: Sampling) -> Test {
@@ -78,10 +86,25 @@ pub fn sign_flip(differences: &[f64], sampling: Sampling) -> Test {
         let count = (0..all).filter(|signs| flipped(&moved, *signs as u64, total).abs() >= reached).count();
         return Test::SignFlip { p: count as f64 / all as f64, exact: true };
     }
+    if sampling.flips == 0 {
+        return Test::StudentT { p: student(differences, moved.len()) };
+    }
     let mut random = Random::new(sampling.seed);
     let mut draw = || moved.chunks(64).map(|part| flipped(part, random.bits(), part.iter().sum())).sum::<f64>();
     let count = (0..sampling.flips).filter(|_| draw().abs() >= reached).count();
     Test::SignFlip { p: (count + 1) as f64 / (sampling.flips + 1) as f64, exact: false }
+}
+
+/// Student's paired t test, both sides. Never below what the sign-flip test could give for so many that moved, `2/2^moved`:
+/// differences that are all the same have no spread.
+fn student(differences: &[f64], moved: usize) -> f64 {
+    let n = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / n;
+    let variance = differences.iter().map(|difference| (difference - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let t = mean.abs() / (variance / n).sqrt();
+    let least = 0.5_f64.powf(moved as f64 - 1.0);
+    let p = StudentsT::new(0.0, 1.0, n - 1.0).map_or(1.0, |student| 2.0 * student.sf(t));
+    if p.is_nan() { 1.0 } else { p.clamp(least, 1.0) }
 }
 
 /// The sum with the signs of those flipped whose bit is set.
@@ -129,6 +152,17 @@ mod tests {
             let allowed = if exact { 1e-12 } else { 4.0 * spread + 1e-5 };
             assert!((p - expected).abs() <= allowed, "{}: {p} instead of {expected}", case["name"]);
         }
+    }
+
+    /// scipy.stats.ttest_1samp of 0 … 39 less 15, and of the same less 19.5: t = 4.5/1.8484 = 2.4344, and 0.
+    #[test]
+    fn without_flips_students_test_stands_in() {
+        let none = Sampling { flips: 0, ..Sampling::default() };
+        let values = |less: f64| (0..40).map(|n| f64::from(n) - less).collect::<Vec<_>>();
+        let found = sign_flip(&values(15.0), none);
+        assert!(matches!(found, Test::StudentT { .. }) && (found.p() - 0.0196).abs() < 5e-4, "{found:?}");
+        assert!((sign_flip(&values(19.5), none).p() - 1.0).abs() < 1e-9);
+        assert_eq!(sign_flip(&[1.0; 30], none).p(), 0.5_f64.powi(29), "as if all signs were tried");
     }
 
     #[test]

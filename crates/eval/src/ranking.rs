@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::column::Column;
-use crate::comparison::{Comparison, Verdict};
+use crate::comparison::{self, Comparison, Verdict};
 use crate::holm;
 use crate::interval::Sampling;
 
@@ -11,6 +11,11 @@ use crate::interval::Sampling;
 const ALL_PAIRS_CELLS: usize = 24;
 /// Signs that are flipped in one ranking at most: about a second of work.
 const MOST_FLIPS: usize = 1_000_000_000;
+/// Flips for each pair of the family: the smallest p value that they can give, once corrected, is a tenth of the 5 %.
+const FLIPS_A_PAIR: usize = 200;
+/// Resamples of the intervals in a ranking, of which only the side of 0 counts.
+const RESAMPLES: usize = 2_000;
+const LEAST_RESAMPLES: usize = 500;
 
 /// Cells in order, as far as there is one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,6 +30,12 @@ pub struct Ranking {
     pub shared_items: usize,
     /// Each cell held against the best one: the p value after correction; none for the best and those without scores.
     pub adjusted_p: Vec<Option<f64>>,
+    /// Every pair that was tested, by place, with its p value after correction.
+    #[serde(skip)]
+    pairs: Vec<(usize, usize, f64)>,
+    /// Pairs of cells that the correction is for.
+    #[serde(skip)]
+    family: usize,
 }
 
 impl Ranking {
@@ -36,42 +47,74 @@ impl Ranking {
         let shared = shared_items(cells);
         let Some(best) = best_of(cells, &shared) else {
             let none = vec![None; cells.len()];
-            return Self { best: None, winner: None, not_told_apart: Vec::new(), shared_items: 0, adjusted_p: none };
+            return Self {
+                best: None,
+                winner: None,
+                not_told_apart: Vec::new(),
+                shared_items: 0,
+                adjusted_p: none,
+                pairs: Vec::new(),
+                family: 0,
+            };
         };
-        let pairs = pairs_to_test(cells, best);
-        let family = cells.iter().filter(|cell| !cell.is_empty()).count();
-        let sampling = bounded(sampling, pairs.len(), cells[best].len());
-        let mut compared: Vec<(usize, usize, Comparison)> = pairs
+        let wanted = pairs_to_test(cells, best);
+        let scored = cells.iter().filter(|cell| !cell.is_empty()).count();
+        let family = scored * (scored - 1) / 2;
+        let sampling = bounded(sampling, wanted.len(), family, cells[best].len());
+        let (places, p): (Vec<_>, Vec<f64>) = wanted
             .into_iter()
-            .filter_map(|(a, b)| Some((a, b, Comparison::new(cells[a], cells[b], sampling)?)))
-            .collect();
-        let p: Vec<f64> = compared.iter().map(|(_, _, comparison)| comparison.test.p()).collect();
-        for ((_, _, comparison), adjusted) in compared.iter_mut().zip(holm::adjusted(&p, family * (family - 1) / 2)) {
-            comparison.adjusted_p = adjusted;
-        }
-        Self::told(best, cells.len(), shared.len(), &compared)
+            .filter_map(|(a, b)| Some(((a, b), comparison::test(cells[a], cells[b], sampling)?.p())))
+            .unzip();
+        let adjusted = holm::adjusted(&p, family);
+        let pairs = places.into_iter().zip(adjusted).map(|((a, b), p)| (a, b, p)).collect();
+        let found = Self {
+            best: Some(best),
+            winner: None,
+            not_told_apart: vec![best],
+            shared_items: shared.len(),
+            adjusted_p: vec![None; cells.len()],
+            pairs,
+            family,
+        };
+        found.told(best, cells, sampling)
     }
 
-    fn told(best: usize, cells: usize, shared_items: usize, compared: &[(usize, usize, Comparison)]) -> Self {
-        let mut adjusted_p = vec![None; cells];
-        let mut not_told_apart = vec![best];
-        for (a, b, comparison) in compared.iter().filter(|(a, b, _)| *a == best || *b == best) {
-            let other = if *a == best { *b } else { *a };
-            adjusted_p[other] = Some(comparison.adjusted_p);
-            let beaten = if *a == best { Verdict::ABetter } else { Verdict::BBetter };
-            if comparison.verdict() != beaten {
-                not_told_apart.push(other);
+    /// Who is told apart from the best. Intervals are made of these pairs only: of others nothing is said.
+    fn told(mut self, best: usize, cells: &[&Column], sampling: Sampling) -> Self {
+        for &(a, b, p) in self.pairs.iter().filter(|(a, b, _)| *a == best || *b == best) {
+            let other = if a == best { b } else { a };
+            self.adjusted_p[other] = Some(p);
+            // The test was made; without flips it is not made once more.
+            let compared = Comparison::new(cells[a], cells[b], Sampling { flips: 0, ..sampling });
+            let beaten = if a == best { Verdict::ABetter } else { Verdict::BBetter };
+            if compared.is_none_or(|compared| Comparison { adjusted_p: p, ..compared }.verdict() != beaten) {
+                self.not_told_apart.push(other);
             }
         }
-        let winner = (not_told_apart.len() == 1 && adjusted_p.iter().flatten().next().is_some()).then_some(best);
-        Self { best: Some(best), winner, not_told_apart, shared_items, adjusted_p }
+        let alone = self.not_told_apart.len() == 1 && self.adjusted_p.iter().any(Option::is_some);
+        self.winner = alone.then_some(best);
+        self
+    }
+
+    /// A p value after correction for all pairs: of two cells by place the one that the ranking goes by; else, of a pair that was
+    /// not tested or of another score, `p` times all pairs (Bonferroni).
+    pub fn corrected(&self, cells: Option<(usize, usize)>, p: f64) -> f64 {
+        let cells = cells.map(|(a, b)| (a.min(b), a.max(b)));
+        let tested = self.pairs.iter().find(|(a, b, _)| cells == Some((*a, *b)));
+        tested.map_or((p * self.family.max(1) as f64).min(1.0), |(_, _, adjusted)| *adjusted)
     }
 
     /// The same in a sentence.
     pub fn sentence(&self, names: &[String]) -> String {
         let name = |&place: &usize| names.get(place).map_or("?", String::as_str);
         match (self.winner, self.not_told_apart.as_slice()) {
-            (Some(winner), _) => format!("{} beats every other cell", name(&winner)),
+            (Some(winner), _) => {
+                let beaten = self.adjusted_p.iter().flatten().count();
+                match beaten + 1 < names.len() {
+                    true => format!("{} beats the other {beaten} of the cells that were left", name(&winner)),
+                    false => format!("{} beats every other cell", name(&winner)),
+                }
+            }
             (None, []) => "there are no scores yet".to_owned(),
             (None, [_]) => "there is one cell, and nothing to compare it with".to_owned(),
             (None, tied) => {
@@ -108,12 +151,14 @@ fn pairs_to_test(cells: &[&Column], best: usize) -> Vec<(usize, usize)> {
     pairs.filter(|&(a, b)| all || a == best || b == best).collect()
 }
 
-/// As many flips as a correction over this many pairs asks for, as far as the time allows; and few resamples, since of
-/// these intervals only the side of 0 counts.
-fn bounded(sampling: Sampling, pairs: usize, items: usize) -> Sampling {
-    let wanted = sampling.flips.max(pairs * 200);
+/// As many flips as a correction over a family of pairs asks for, or none where they would take too long: with fewer, no
+/// p value could stay small after the correction, whatever the difference.
+fn bounded(sampling: Sampling, pairs: usize, family: usize, items: usize) -> Sampling {
+    let wanted = sampling.flips.max(family * FLIPS_A_PAIR);
     let afforded = MOST_FLIPS / (pairs.max(1) * items.max(1));
-    Sampling { flips: wanted.min(afforded.max(999)), resamples: sampling.resamples.min(2_000), ..sampling }
+    let flips = if wanted <= afforded { wanted } else { 0 };
+    let resamples = sampling.resamples.min(RESAMPLES).min(afforded.max(LEAST_RESAMPLES));
+    Sampling { flips, resamples, ..sampling }
 }
 
 #[cfg(test)]
@@ -139,6 +184,34 @@ mod tests {
         let found = Ranking::new(&[&a, &b, &c], Sampling::default());
         assert_eq!((found.best, found.winner, found.shared_items), (Some(1), Some(1), 200));
         assert_eq!(found.sentence(&names(3)), "cell 1 beats every other cell");
+    }
+
+    /// Scores between 0 and 1: flips are few for many cells, and a difference that is in every item is told all the same.
+    #[test]
+    fn a_winner_among_many_cells_whose_scores_are_no_yes_or_no() {
+        for n in [33, 200] {
+            let score =
+                |cell: u64, item: u64| ((item * 7 + cell * 3) % 11) as f64 / 20.0 + if cell == 5 { 0.4 } else { 0.0 };
+            let cells: Vec<Column> = (0..n)
+                .map(|cell| {
+                    let mut column = Column::new(Unit::Share, Direction::Higher);
+                    (0..40).for_each(|item| column.push(item, score(cell, item)));
+                    column
+                })
+                .collect();
+            let found = Ranking::new(&cells.iter().collect::<Vec<_>>(), Sampling::default());
+            assert_eq!(found.winner, Some(5), "{n} cells");
+        }
+    }
+
+    #[test]
+    fn cells_that_were_left_are_not_said_to_be_beaten_and_pairs_are_corrected_as_in_the_ranking() {
+        let (a, b, none) = (yes(200, |item| item < 60), yes(200, |item| item < 150), yes(0, |_| true));
+        let found = Ranking::new(&[&a, &b, &none], Sampling::default());
+        assert_eq!(found.sentence(&names(3)), "cell 1 beats the other 1 of the cells that were left");
+        assert_eq!(found.adjusted_p[0], Some(found.corrected(Some((1, 0)), 0.9)));
+        let many = Ranking::new(&[&a, &b, &a], Sampling::default());
+        assert_eq!(many.corrected(None, 0.2), 0.2 * 3.0, "three pairs, of which this is none");
     }
 
     #[test]

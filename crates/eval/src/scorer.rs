@@ -256,12 +256,22 @@ impl Scorer {
         let said = answer.text.ok_or(NoScore::NoAnswer);
         match &self.look {
             Look::Exact(normalise, extract) => {
-                let said = normalise.apply(extract.apply(said?));
-                yes(answer, |reference| normalise.apply(reference) == said)
+                let said = extract.apply(said?);
+                yes(answer, |reference| {
+                    let normalise = fitting(*normalise, reference);
+                    normalise.apply(reference) == normalise.apply(said)
+                })
             }
             Look::Contains(normalise, extract) => {
-                let said = normalise.apply(extract.apply(said?));
-                yes(answer, |reference| said.contains(normalise.apply(reference).as_str()))
+                let said = extract.apply(said?);
+                // Nothing stands in every answer, and so says nothing of any.
+                let references =
+                    answer.references.iter().filter(|reference| !Normalise::default().is_nothing(reference));
+                let stands = |reference: &String| {
+                    let normalise = fitting(*normalise, reference);
+                    share(normalise.apply(said).contains(normalise.apply(reference).as_str()))
+                };
+                references.map(stands).reduce(f64::max).ok_or(NoScore::NoReference)
             }
             Look::TokenF1(extract) => {
                 let said = extract.apply(said?);
@@ -293,6 +303,11 @@ fn best(answer: &Answer<'_>, of: impl Fn(&str) -> f64) -> std::result::Result<f6
 
 fn yes(answer: &Answer<'_>, of: impl Fn(&str) -> bool) -> std::result::Result<f64, NoScore> {
     best(answer, |reference| share(of(reference)))
+}
+
+/// How a reference is made equal: as it is, when normalising would leave nothing of it, as of `?` without punctuation.
+fn fitting(normalise: Normalise, reference: &str) -> Normalise {
+    if normalise.is_nothing(reference) { Normalise::default() } else { normalise }
 }
 
 fn numbers(answer: &Answer<'_>, tolerance: Tolerance, said: &str) -> std::result::Result<f64, NoScore> {

@@ -27,6 +27,11 @@ impl Normalise {
     pub const ALL: Self =
         Self { ignore_case: true, ignore_punctuation: true, ignore_articles: true, ignore_white_space: true };
 
+    /// Whether nothing is left of a text.
+    pub fn is_nothing(self, text: &str) -> bool {
+        self.apply(text).is_empty()
+    }
+
     /// The text, normalised.
     pub fn apply(self, text: &str) -> String {
         let mut text = if self.ignore_case { text.to_lowercase() } else { text.to_owned() };

@@ -55,11 +55,17 @@ pub struct Outcome {
     pub span: Option<SpanId>,
     /// Whether it was taken from an earlier experiment, and so cost nothing now.
     pub cached: bool,
+    /// Whether it failed since the model was not reached, which says nothing of what it would have answered.
+    pub unreached: bool,
 }
 
 impl Outcome {
     pub(crate) fn failed(why: impl std::fmt::Display) -> Self {
         Self { error: Some(cut(&why.to_string(), LONGEST_ERROR_CHARS)), ..Self::default() }
+    }
+
+    fn unreached(why: impl std::fmt::Display) -> Self {
+        Self { unreached: true, ..Self::failed(why) }
     }
 }
 
@@ -117,12 +123,13 @@ pub async fn ask(gateway: &Gateway, context: &CallContext, request: &Request, to
             Ok(Answer::Events(_)) => return Outcome::failed("a stream came where a whole answer was asked for"),
             Err(error) => match busy_ms(&error).filter(|_| begun.elapsed() < PATIENCE && !token.is_cancelled()) {
                 Some(wait) => wait,
-                None => return Outcome::failed(chain(&error)),
+                None if is_answer(&error) => return Outcome::failed(chain(&error)),
+                None => return Outcome::unreached(chain(&error)),
             },
         };
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(wait.clamp(WAITS_MS.0, WAITS_MS.1))) => {}
-            () = token.cancelled() => return Outcome::failed("it was waiting for a busy model as the experiment was cancelled"),
+            () = token.cancelled() => return Outcome::unreached("it was waiting for a busy model as the experiment was cancelled"),
         }
     }
 }
@@ -133,6 +140,18 @@ fn busy_ms(error: &qd_gateway::Error) -> Option<u64> {
         qd_gateway::Error::Busy { retry_after_ms } => Some(*retry_after_ms),
         qd_gateway::Error::Upstream { status: 429, retry_after_ms, .. } => Some(retry_after_ms.unwrap_or(1_000)),
         _ => None,
+    }
+}
+
+/// Whether an error is what the model has to say to this request. All others (nobody there, no credentials, no money, too
+/// busy, out of order) are about the way to it.
+fn is_answer(error: &qd_gateway::Error) -> bool {
+    match error {
+        qd_gateway::Error::Invalid { .. } => true,
+        qd_gateway::Error::Upstream { status, .. } => {
+            (400..500).contains(status) && !matches!(status, 402 | 404 | 408 | 409 | 425 | 429)
+        }
+        _ => false,
     }
 }
 
@@ -151,7 +170,7 @@ fn chain(error: &qd_gateway::Error) -> String {
 fn read(endpoint: Endpoint, body: &[u8]) -> Outcome {
     let answer: Value = match serde_json::from_slice(body) {
         Ok(answer) => answer,
-        Err(cause) => return Outcome::failed(format!("the answer is no JSON: {cause}")),
+        Err(cause) => return Outcome::unreached(format!("the answer is no JSON: {cause}")),
     };
     let choice = &answer["choices"][0];
     let text = match endpoint {
@@ -205,6 +224,20 @@ mod tests {
         assert_eq!(chat(json!({"content": null})).error.as_deref(), Some("the answer has no text"));
         let text = read(Endpoint::Completions, br#"{"choices": [{"text": " 7"}]}"#);
         assert_eq!(text.output.as_deref(), Some(" 7"));
-        assert!(read(Endpoint::Chat, b"<html>").error.is_some());
+        assert!(read(Endpoint::Chat, b"<html>").unreached);
+    }
+
+    #[test]
+    fn only_what_a_model_says_to_a_request_is_its_failure() {
+        let refused = |status| qd_gateway::Error::Upstream {
+            provider: "p".parse().unwrap(),
+            status,
+            body: "{}".into(),
+            retry_after_ms: None,
+        };
+        assert!([400, 413, 422].into_iter().all(|status| is_answer(&refused(status))));
+        assert!(![402, 404, 408, 429, 500, 503].into_iter().any(|status| is_answer(&refused(status))));
+        assert!(!is_answer(&qd_gateway::Error::Credentials { provider: "p".parse().unwrap(), status: 401 }));
+        assert!(!is_answer(&qd_gateway::Error::UnknownModel { model: "m".into() }));
     }
 }

@@ -171,6 +171,11 @@ impl Definition {
     /// [`Error::Definition`] naming what is wrong, [`Error::Eval`] for a scorer.
     pub fn check(&self) -> Result<Scorers> {
         let scorers = Scorers::new(&self.scorers)?;
+        if let Some(scorer) = scorers.iter().find(|scorer| qd_eval::gate::MEASURES.contains(&scorer.name())) {
+            let why =
+                format!("{:?} is what gates call a measure of calls; give the scorer another name", scorer.name());
+            return Err(Error::definition("scorers", why));
+        }
         if let Some(metric) = &self.metric
             && scorers.find(metric).is_none()
         {
@@ -273,6 +278,7 @@ pub(crate) mod tests {
         assert!(why(json!({"budget": {"usd": 0.0}})).contains("budget.usd"));
         assert!(why(json!({"search": {"kind": "halving", "first_items": 1}})).contains("search.first_items"));
         assert!(why(json!({"shots": [51]})).contains("over 50"));
+        assert!(why(json!({"scorers": [{"kind": "exact_match", "name": "failed"}]})).contains("another name"));
     }
 
     #[test]

@@ -27,13 +27,11 @@ pub enum Error {
         /// Its job.
         job: qd_base::JobId,
     },
-    /// Nothing that was asked was answered.
-    #[error("the first {calls} calls all failed; the last one: {last}")]
-    AllFailed {
-        /// How many.
-        calls: usize,
-        /// What the last one said.
-        last: String,
+    /// A job that was queued for it and has been replaced.
+    #[error("the experiment is run by job {job}, so this one does nothing")]
+    Replaced {
+        /// The job that runs it.
+        job: qd_base::JobId,
     },
     /// The job was told to end.
     #[error("cancelled")]

@@ -1,5 +1,7 @@
 //! All experiments: making, running, reading.
 
+use std::collections::BTreeMap;
+
 use qd_base::{ArtifactName, JobId, ProjectId};
 use qd_catalog::{ArtifactKind, Catalog, Job, JobKind, JobState, Page, VersionInfo, VersionRef};
 use qd_eval::Scorers;
@@ -38,6 +40,9 @@ pub struct Content {
     pub cells: Vec<Cell>,
     /// The items' places in the dataset, in the order in which they are asked.
     pub order: Vec<u64>,
+    /// For each prompt that takes its examples from a dataset, the version of that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub examples: BTreeMap<String, String>,
 }
 
 /// A version of an experiment.
@@ -106,8 +111,8 @@ impl Experiments {
         let put = catalog.put_version(project, ArtifactKind::Experiment, name, &bytes, json!({}), &parents).await?;
         let made = self.read(put).await?;
         match made.standing.state {
-            _ if made.standing.job.is_none() => self.begin(&made, false, None).await,
-            State::Cancelled | State::Failed => self.begin(&made, false, None).await,
+            _ if made.standing.job.is_none() => Ok(self.begin(&made, false, None).await?.0),
+            State::Cancelled | State::Failed => Ok(self.begin(&made, false, None).await?.0),
             _ => Ok(made),
         }
     }
@@ -138,10 +143,13 @@ impl Experiments {
         definition.check()?;
         // All of it is looked up now, so that what cannot be run is refused here and not by a job.
         let info = VersionInfo { name: name.clone(), ..dataset.info().clone() };
-        let plan = self.sources.plan(info, self.catalog.project_by_id(project).await?.name, definition).await?;
+        let plan = self
+            .sources
+            .plan(info, self.catalog.project_by_id(project).await?.name, definition, &BTreeMap::new())
+            .await?;
         let cells = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
         let order = plan.items.iter().map(|item| item.row.index).collect();
-        Ok((Content { definition: plan.definition, cells, order }, parents))
+        Ok((Content { definition: plan.definition, cells, order, examples: plan.examples }, parents))
     }
 
     /// Goes on with an experiment that has stopped, was cancelled, failed, or has calls that failed.
@@ -158,16 +166,28 @@ impl Experiments {
             (State::Queued | State::Running, Some(job)) => {
                 Err(Error::Running { name: experiment.info.name.to_string(), job })
             }
-            _ => self.begin(experiment, retry_failed, budget).await,
+            _ => match self.begin(experiment, retry_failed, budget).await? {
+                (Experiment { standing: Standing { job: Some(job), .. }, .. }, false) => {
+                    Err(Error::Running { name: experiment.info.name.to_string(), job })
+                }
+                (begun, _) => Ok(begun),
+            },
         }
     }
 
-    async fn begin(&self, experiment: &Experiment, retry_failed: bool, budget: Option<Budget>) -> Result<Experiment> {
+    /// Queues a job, unless somebody else did since the experiment was read. Says whether it did.
+    async fn begin(
+        &self,
+        experiment: &Experiment,
+        retry_failed: bool,
+        budget: Option<Budget>,
+    ) -> Result<(Experiment, bool)> {
         let kind: JobKind = KIND.parse().expect("the word is a kind of job");
         let request = RunRequest { experiment: experiment.info.id, retry_failed, budget };
-        let job = self.catalog.enqueue(&kind, json!(request), experiment.info.project).await?;
-        self.catalog.put_experiment_job(experiment.info.id, job).await?;
-        Ok(Experiment { standing: self.standing(&experiment.info).await?, ..experiment.clone() })
+        let (version, project, before) = (experiment.info.id, experiment.info.project, experiment.standing.job);
+        let begun = self.catalog.begin_experiment(version, before, (&kind, json!(request)), project).await?;
+        let standing = self.standing(&experiment.info).await?;
+        Ok((Experiment { standing, ..experiment.clone() }, begun.is_some()))
     }
 
     /// A version of an experiment.

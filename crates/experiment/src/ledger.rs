@@ -9,6 +9,9 @@ use crate::call::Outcome;
 use crate::definition::Budget;
 use crate::table::Scored;
 
+/// Calls after which it is clear that upstreams tell no usage.
+const MOST_BLIND_CALLS: u64 = 8;
+
 /// Counts what answers cost against a budget.
 #[derive(Debug)]
 pub struct Ledger {
@@ -28,6 +31,8 @@ pub struct Spent {
     pub tokens: u64,
     /// Answers that were paid for.
     pub calls: u64,
+    /// Calls that were answered and whose price is not known: a budget of dollars does not see them.
+    pub unpriced: u64,
     /// Calls under way.
     under_way: u64,
 }
@@ -60,6 +65,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether there is a budget, and not one answer yet to tell what calls take: then they are made one after the other.
+    pub fn is_blind(&self) -> bool {
+        let spent = self.spent.lock();
+        (self.budget.usd.is_some() || self.budget.tokens.is_some())
+            && spent.tokens == 0
+            && spent.calls < MOST_BLIND_CALLS
+    }
+
+    /// Counts what an earlier attempt of the job paid beside its rows.
+    pub fn add_before(&self, cost: Picodollars, usage: Option<Usage>) {
+        self.spent.lock().pay(cost, usage);
+    }
+
     /// Counts a call that was under way.
     pub fn end(&self, row: &Scored) {
         let mut spent = self.spent.lock();
@@ -90,6 +108,7 @@ impl Spent {
         if row.cached {
             return;
         }
+        self.unpriced += u64::from(row.cost.is_none() && row.error.is_none());
         self.pay(row.spent(), row.usage);
     }
 
@@ -117,7 +136,19 @@ mod tests {
             cost: Some(Picodollars::new(Picodollars::PER_DOLLAR / 10)),
             latency_ms: None,
             usage: Some(Usage { input_tokens: 90, output_tokens: 10, ..Usage::default() }),
+            key: qd_base::Sha256Hex::of(b""),
         }
+    }
+
+    #[test]
+    fn with_a_budget_the_first_call_is_waited_for() {
+        let budget = Budget { usd: Some(0.5), ..Budget::default() };
+        let ledger = Ledger::new(budget, Duration::ZERO, [].iter());
+        assert!(ledger.is_blind());
+        ledger.begin().unwrap();
+        ledger.end(&row(false));
+        assert!(!ledger.is_blind());
+        assert!(!Ledger::new(Budget::default(), Duration::ZERO, [].iter()).is_blind());
     }
 
     #[test]

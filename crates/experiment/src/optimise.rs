@@ -25,9 +25,9 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Outcome, Request};
 use crate::cell::{Cell, shuffled};
-use crate::definition::{Budget, Definition, Examples, Items, Search};
+use crate::definition::{Budget, Definition, Examples, Items, MOST_CALLS, Search};
 use crate::experiments::Experiments;
-use crate::plan::{Candidate, Item};
+use crate::plan::{Asked, Candidate, Item, pool};
 use crate::report::Results;
 use crate::run::{Ask, RunRequest, Session};
 use crate::variables::Mapping;
@@ -130,7 +130,7 @@ struct OptimiseRequest {
 struct Parts {
     train: Vec<Arc<Item>>,
     choose: Vec<Arc<Item>>,
-    held_out: usize,
+    held_out: Vec<Arc<Item>>,
 }
 
 /// A combination that is tried.
@@ -221,7 +221,13 @@ impl Experiments {
         })?);
         with_slot(&prompt.prompt)?;
         Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &wanted.variables)?;
-        self.part(&dataset, &wanted).await?;
+        wanted.definition(vec![wanted.prompt.clone()], wanted.items, wanted.budget).check()?;
+        let parts = self.part(&dataset, &wanted).await?;
+        let calls = parts.train.len() + parts.choose.len() * (wanted.trials + 1) + 2 * parts.held_out.len();
+        if calls > MOST_CALLS {
+            let why = format!("the search makes {calls} calls, {MOST_CALLS} at most; say a limit, or fewer trials");
+            return Err(Error::definition("items", why));
+        }
         let kind: JobKind = KIND.parse().expect("the word is a kind of job");
         let request = OptimiseRequest { name, actor: actor.to_owned(), wanted };
         Ok(self.catalog.enqueue(&kind, json!(request), project).await?)
@@ -230,12 +236,12 @@ impl Experiments {
     /// Draws the rows and parts them: those held out come last, where the final experiment begins.
     async fn part(&self, dataset: &Dataset, wanted: &Optimisation) -> Result<Parts> {
         let definition = wanted.definition(Vec::new(), wanted.items, Budget::default());
-        let drawn = self.sources.items(dataset, &definition).await?;
-        let held_out = (drawn.len() as f64 * wanted.held_out).round() as usize;
-        let mut train = drawn[..drawn.len() - held_out].to_vec();
+        let mut train = self.sources.items(dataset, &definition).await?;
+        let rows = train.len();
+        let held_out = train.split_off(rows - (rows as f64 * wanted.held_out).round() as usize);
         let choose = train.split_off((train.len() as f64 * TRAIN_SHARE).round() as usize);
-        if held_out.min(train.len()).min(choose.len()) < LEAST_ROWS {
-            let why = format!("{} rows are too few to be parted in three of {LEAST_ROWS} at least", drawn.len());
+        if held_out.len().min(train.len()).min(choose.len()) < LEAST_ROWS {
+            let why = format!("{rows} rows are too few to be parted in three of {LEAST_ROWS} at least");
             return Err(Error::definition("items", why));
         }
         Ok(Parts { train, choose, held_out })
@@ -253,14 +259,23 @@ impl Experiments {
         let project_name = self.catalog.project_by_id(project).await?.name;
         let run = RunRequest { experiment: info.id, retry_failed: false, budget: None };
         let session = Session::open(self, context, &run, (info, project_name, &definition)).await?;
+        let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &wanted.variables)?;
         let base = Base {
             wanted: &wanted,
-            mapping: Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &wanted.variables)?,
+            own: self.own_examples(project, &prompt).await?,
+            held_out: Asked::new(&mapping, &parts.held_out),
+            mapping,
             prompt,
         };
         session.expect(parts.train.len() + parts.choose.len() * (wanted.trials + 1));
-        let demonstrations = base.bootstrap(&session, &parts.train).await?;
-        let instructions = base.propose(&session, &parts.train).await?;
+        let (demonstrations, stopped) = base.bootstrap(&session, &parts.train).await?;
+        if let Some(why) = stopped {
+            return Ok(stopped_early(&why, told(&[], demonstrations.len(), 0, Some(why.clone()))));
+        }
+        let instructions = match base.propose(&session, &parts.train).await? {
+            Ok(instructions) => instructions,
+            Err(why) => return Ok(stopped_early(&why, told(&[], demonstrations.len(), 0, Some(why.clone())))),
+        };
         let trials = base.trials(&demonstrations, &instructions)?;
         let (trials, stopped) = base.choose(&session, trials, &parts.choose, &definition).await?;
         let told = told(&trials, demonstrations.len(), instructions.len(), stopped);
@@ -272,7 +287,7 @@ impl Experiments {
         let kept = self.keep(project, &base, best, &actor).await?;
         let rest = Items {
             skip: wanted.items.skip + parts.train.len() + parts.choose.len(),
-            limit: Some(parts.held_out),
+            limit: Some(parts.held_out.len()),
             ..wanted.items
         };
         let prompts = vec![wanted.prompt.clone(), format!("{}@{}", kept.name, kept.number)];
@@ -284,6 +299,15 @@ impl Experiments {
             "words": "the experiment compares c1, the prompt as it is, with c2, the best combination, on rows that were held out",
             "search": told,
         }))
+    }
+
+    /// The examples that every call with the prompt shows.
+    async fn own_examples(&self, project: ProjectId, prompt: &Stored) -> Result<Vec<Example>> {
+        let slot = prompt.prompt.examples.as_ref();
+        match (slot, self.sources.source(project, prompt, &BTreeMap::new()).await?) {
+            (Some(slot), Some(source)) => Ok(slot.pick(&pool(&source).await?)),
+            _ => Ok(prompt.prompt.own_examples()),
+        }
     }
 
     /// The best combination as a version of a prompt, made from the one it is to replace.
@@ -304,6 +328,11 @@ impl Experiments {
             catalog.put_version(project, ArtifactKind::Prompt, &name, &prompt.to_content(), metadata, &parents).await?;
         Ok(kept.info)
     }
+}
+
+/// What a search says that ended before anything was tried.
+fn stopped_early(why: &str, told: Value) -> Value {
+    json!({"found": null, "words": format!("the search stopped before anything was tried: {why}"), "search": told})
 }
 
 /// What is left of a budget for the comparison in the end.
@@ -348,6 +377,10 @@ struct Base<'a> {
     wanted: &'a Optimisation,
     prompt: Arc<Stored>,
     mapping: Mapping,
+    /// The examples that the prompt itself shows.
+    own: Vec<Example>,
+    /// The rows held out, none of which is ever shown.
+    held_out: Asked,
 }
 
 impl Base<'_> {
@@ -377,15 +410,15 @@ impl Base<'_> {
     }
 
     /// Right answers of the teacher to training rows.
-    async fn bootstrap(&self, session: &Session, train: &[Arc<Item>]) -> Result<Vec<Example>> {
+    async fn bootstrap(&self, session: &Session, train: &[Arc<Item>]) -> Result<(Vec<Example>, Option<String>)> {
         if self.wanted.demonstrations == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let teacher = self.wanted.teacher.as_deref().unwrap_or(self.model());
-        let own = self.prompt.prompt.own_examples();
-        let candidate = self.candidate("teacher".to_owned(), self.prompt.clone(), own, teacher, true);
+        let candidate = self.candidate("teacher".to_owned(), self.prompt.clone(), self.own.clone(), teacher, true);
         let asks = train.iter().map(|item| Ask { candidate: candidate.clone(), item: item.clone(), repeat: 0 });
-        session.ask_all(asks.collect()).await?;
+        // A row that the teacher was not reached with is one that nothing is learned from.
+        let stopped = session.ask_all(asks.collect()).await?.filter(|_| session.is_over());
         let scorer = self.wanted.scorer.name.as_deref().unwrap_or(self.wanted.scorer.kind.word());
         let right: HashSet<u64> = session
             .rows()
@@ -399,13 +432,18 @@ impl Base<'_> {
         let demonstration = |item: &Arc<Item>| {
             let output = said.get(&item.row.index).filter(|_| right.contains(&item.row.index))?;
             Some(Example { variables: self.mapping.values(&item.row), output: Value::String(output.clone()) })
+                .filter(|example| !self.held_out.has(&example.variables))
         };
-        Ok(train.iter().filter_map(demonstration).collect())
+        Ok((train.iter().filter_map(demonstration).collect(), stopped))
     }
 
-    /// Instructions that the proposer thinks of, having seen the prompt and some training rows.
-    async fn propose(&self, session: &Session, train: &[Arc<Item>]) -> Result<Vec<String>> {
-        let Some(proposer) = &self.wanted.proposer else { return Ok(Vec::new()) };
+    /// Instructions that the proposer thinks of, having seen the prompt and some training rows; or why a budget does not allow for it.
+    async fn propose(
+        &self,
+        session: &Session,
+        train: &[Arc<Item>],
+    ) -> Result<std::result::Result<Vec<String>, String>> {
+        let Some(proposer) = &self.wanted.proposer else { return Ok(Ok(Vec::new())) };
         let shown: Vec<Value> = train
             .iter()
             .take(SHOWN_ROWS)
@@ -427,9 +465,12 @@ impl Base<'_> {
         ]);
         let key = qd_base::Sha256Hex::of(json!(body).to_string().as_bytes());
         let request = Request { endpoint: Endpoint::Chat, body, key };
-        let Outcome { output, error, .. } = session.ask_once(&request).await?;
+        let Outcome { output, error, .. } = match session.ask_once(&request).await? {
+            Ok(outcome) => outcome,
+            Err(why) => return Ok(Err(why)),
+        };
         match output {
-            Some(text) => Ok(lines(&text, self.wanted.instructions)),
+            Some(text) => Ok(Ok(lines(&text, self.wanted.instructions))),
             None => {
                 Err(Error::definition("proposer", format!("it gave no instructions: {}", error.unwrap_or_default())))
             }
@@ -438,19 +479,18 @@ impl Base<'_> {
 
     /// The prompt as it is, and combinations drawn at random, each once.
     fn trials(&self, demonstrations: &[Example], instructions: &[String]) -> Result<Vec<Trial>> {
-        let own = self.prompt.prompt.own_examples();
-        let first = self.candidate("as-it-is".to_owned(), self.prompt.clone(), own, self.model(), true);
+        let first = self.candidate("as-it-is".to_owned(), self.prompt.clone(), self.own.clone(), self.model(), true);
         let mut trials = vec![Trial { candidate: first, instruction: None, score: None }];
         let mut seen = HashSet::new();
         for trial in 0..self.wanted.trials {
-            // Two draws from two seeds: which words, and how many examples of which.
+            // Three draws from three seeds: which words, how many examples, and which.
             let seed = self.wanted.seed.wrapping_add(1 + trial as u64);
             let which = shuffled(instructions.len() + 1, seed, 1)[0];
             let instruction = which.checked_sub(1).map(|place| instructions[place].clone());
             let most = self.wanted.demonstrations.min(demonstrations.len());
             let least = usize::from(instruction.is_none()).min(most);
             let count = least + shuffled(most - least + 1, seed ^ 0x9e37_79b9, 1)[0];
-            let places = shuffled(demonstrations.len(), seed, count);
+            let places = shuffled(demonstrations.len(), seed ^ 0x85eb_ca6b_0000, count);
             if !seen.insert((which, places.clone())) || (instruction.is_none() && count == 0) {
                 continue;
             }
@@ -463,7 +503,7 @@ impl Base<'_> {
         Ok(trials)
     }
 
-    /// Scores each trial on the rows that choose. One that a budget cut short has no score.
+    /// Scores each trial on the rows that choose. One that lacks an answer has no score, as when a budget cut it short.
     async fn choose(
         &self,
         session: &Session,
@@ -476,8 +516,10 @@ impl Base<'_> {
             let asks =
                 rows.iter().map(|item| Ask { candidate: trial.candidate.clone(), item: item.clone(), repeat: 0 });
             stopped = session.ask_all(asks.collect()).await?;
-            if stopped.is_some() {
-                break;
+            match stopped {
+                Some(_) if session.is_over() => break,
+                Some(_) => continue,
+                None => {}
             }
             let (scored, scorers) = (session.rows(), definition.check()?);
             let cells = [trial.candidate.cell.clone()];

@@ -1,13 +1,14 @@
 //! Everything that a definition names, looked up: the rows, the prompts, the examples.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use qd_base::{ArtifactName, ProjectId, ProjectName};
 use qd_catalog::{VersionInfo, VersionRef};
-use qd_data::{Dataset, Datasets, Row};
+use qd_data::{Dataset, Datasets, Role, Row};
 use qd_eval::Scorers;
 use qd_prompt::{Example, Prompts, Reference, Slot, Stored, Strategy, Which};
+use serde_json::{Map, Value, json};
 
 use crate::cell::{self, Cell, shuffled};
 use crate::definition::{Definition, Items, MOST_CALLS, MOST_ITEMS};
@@ -44,6 +45,8 @@ pub struct Plan {
     pub items: Vec<Arc<Item>>,
     /// The ways to ask.
     pub candidates: Vec<Arc<Candidate>>,
+    /// For each prompt that takes its examples from a dataset, the version of that.
+    pub examples: BTreeMap<String, String>,
 }
 
 /// A row that is asked about.
@@ -87,11 +90,31 @@ impl Sources {
         Ok(self.prompts.get(project, &reference.parse()?).await?)
     }
 
-    /// Looks up everything that a pinned definition names.
+    /// The version of a dataset that a prompt takes its examples from, as whoever calls with that prompt gets it: the usual label
+    /// comes first.
+    async fn usual(&self, project: ProjectId, reference: &str) -> Result<Dataset> {
+        let read: Reference = reference.parse()?;
+        let (meant, otherwise) = read.meant();
+        match (self.datasets.open(project, &read.name, &meant).await, otherwise) {
+            (Err(qd_data::Error::Catalog { cause: qd_catalog::Error::NotFound { .. }, .. }), Some(other)) => {
+                Ok(self.datasets.open(project, &read.name, &other).await?)
+            }
+            (found, _) => Ok(found?),
+        }
+    }
+
+    /// Looks up everything that a pinned definition names. `pinned` says from which versions prompts take their examples, as
+    /// far as that was found before.
     ///
     /// # Errors
     /// [`Error::Definition`] when parts of it do not fit each other, and what reading fails with.
-    pub async fn plan(&self, info: VersionInfo, project_name: ProjectName, definition: Definition) -> Result<Plan> {
+    pub async fn plan(
+        &self,
+        info: VersionInfo,
+        project_name: ProjectName,
+        definition: Definition,
+        pinned: &BTreeMap<String, String>,
+    ) -> Result<Plan> {
         let scorers = definition.check()?;
         let project = info.project;
         let dataset = self.dataset(project, &definition.dataset, "dataset").await?;
@@ -101,20 +124,16 @@ impl Sources {
         }
         let cells = cell::cells(&definition, &prompts)?;
         let items = self.items(&dataset, &definition).await?;
-        let calls = cells.len() * items.len() * definition.repeats as usize;
-        if items.is_empty() || calls > MOST_CALLS {
-            let why = format!(
-                "{} cells × {} items × {} times are {calls} calls, between 1 and {MOST_CALLS} can be made",
-                cells.len(),
-                items.len(),
-                definition.repeats
-            );
-            return Err(Error::definition("items", why));
-        }
-        let mut bases = Vec::new();
+        check_calls(cells.len(), items.len(), definition.repeats)?;
+        let (mut bases, mut sources) = (Vec::new(), BTreeMap::new());
         for prompt in prompts {
             let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &definition.variables)?;
-            let examples = self.examples(project, &definition, &prompt, &dataset, &items).await?;
+            let source = self.source(project, &prompt, pinned).await?;
+            if let Some(source) = &source {
+                sources.insert(reference(&prompt.info), reference(source.info()));
+            }
+            let asked = Asked::new(&mapping, &items);
+            let examples = self.examples(&definition, &prompt, (source.as_ref(), &dataset), &asked).await?;
             bases.push((prompt, mapping, examples));
         }
         let candidates = cells.into_iter().map(|cell| {
@@ -123,7 +142,8 @@ impl Sources {
             let examples = examples[..count.min(examples.len())].to_vec();
             Arc::new(Candidate { cell, prompt: prompt.clone(), mapping: mapping.clone(), examples, as_stored: true })
         });
-        Ok(Plan { project_name, candidates: candidates.collect(), scorers, items, dataset, definition, info })
+        let candidates = candidates.collect();
+        Ok(Plan { project_name, candidates, scorers, items, dataset, definition, info, examples: sources })
     }
 
     /// The rows that are items: drawn at random and in that order, so that the first ones of them are a random part too.
@@ -144,14 +164,27 @@ impl Sources {
             .collect())
     }
 
-    /// The examples of a prompt, as many as any cell shows: its own, or drawn from rows that are no items.
-    async fn examples(
+    /// The dataset that a prompt takes its examples from, if it names one.
+    pub(crate) async fn source(
         &self,
         project: ProjectId,
+        prompt: &Stored,
+        pinned: &BTreeMap<String, String>,
+    ) -> Result<Option<Dataset>> {
+        let slot = prompt.prompt.examples.as_ref();
+        let Some(named) = slot.and_then(|slot| slot.dataset.as_ref()) else { return Ok(None) };
+        let named = pinned.get(&reference(&prompt.info)).unwrap_or(named);
+        Ok(Some(self.usual(project, named).await?))
+    }
+
+    /// The examples of a prompt, as many as any cell shows: its own, those that it takes from a dataset, or drawn from rows that
+    /// are no items. Without `shots` they are those that every call with the prompt shows.
+    async fn examples(
+        &self,
         definition: &Definition,
         prompt: &Stored,
-        dataset: &Dataset,
-        items: &[Arc<Item>],
+        (source, dataset): (Option<&Dataset>, &Dataset),
+        asked: &Asked,
     ) -> Result<Vec<Example>> {
         let Some(slot) = &prompt.prompt.examples else {
             return match definition.shots.iter().any(|&shots| shots > 0) {
@@ -170,17 +203,25 @@ impl Sources {
             );
             return Err(Error::definition("prompts", why));
         }
-        let examples = if slot.items.is_empty() {
-            let source = slot.dataset.as_ref().or(definition.examples.dataset.as_ref());
-            let of = match source {
-                Some(reference) => self.dataset(project, reference, "examples.dataset").await?,
-                None => dataset.clone(),
-            };
-            drawn(&of, prompt, definition, items, count).await?
-        } else {
-            own(slot, count)
+        let as_it_says = definition.shots.is_empty();
+        let wanted = Slot { count: Some(count), ..slot.clone() };
+        let examples = match source {
+            Some(source) if as_it_says => asked.refuse(wanted.pick(&pool(source).await?), &prompt.info)?,
+            Some(source) => {
+                let mut pool = pool(source).await?;
+                pool.retain(|example| !asked.has(&example.variables));
+                wanted.pick(&pool)
+            }
+            None if slot.items.is_empty() => {
+                let of = match &definition.examples.dataset {
+                    Some(reference) => self.dataset(prompt.info.project, reference, "examples.dataset").await?,
+                    None => dataset.clone(),
+                };
+                drawn(&of, prompt, definition, asked, count).await?
+            }
+            None => wanted.pick(&slot.items),
         };
-        if examples.len() < count {
+        if examples.len() < count && !(as_it_says && source.is_some()) {
             let why =
                 format!("{count} examples are asked for, and the prompt {} has {}", prompt.info.name, examples.len());
             return Err(Error::definition("shots", why));
@@ -195,13 +236,72 @@ fn no_slot(prompt: &Stored) -> Error {
     Error::definition("shots", why)
 }
 
-/// The examples of the version itself.
-fn own(slot: &Slot, count: usize) -> Vec<Example> {
-    let order = match slot.strategy {
-        Strategy::Random => shuffled(slot.items.len(), slot.seed.unwrap_or(0), count),
-        Strategy::Fixed | Strategy::Similar => (0..slot.items.len().min(count)).collect(),
+fn check_calls(cells: usize, items: usize, repeats: u32) -> Result<()> {
+    let calls = cells * items * repeats as usize;
+    if items > 0 && calls <= MOST_CALLS {
+        return Ok(());
+    }
+    let why = format!(
+        "{cells} cells × {items} items × {repeats} times are {calls} calls, between 1 and {MOST_CALLS} can be made"
+    );
+    Err(Error::definition("items", why))
+}
+
+fn reference(info: &VersionInfo) -> String {
+    format!("{}@{}", info.name, info.number)
+}
+
+/// What is asked about: a row may stand in another dataset, under another identifier and with other columns beside.
+pub(crate) struct Asked {
+    ids: HashSet<String>,
+    values: HashSet<String>,
+}
+
+impl Asked {
+    /// What a prompt shows of these items.
+    pub(crate) fn new(mapping: &Mapping, items: &[Arc<Item>]) -> Self {
+        Self {
+            ids: items.iter().map(|item| item.row.id.clone()).collect(),
+            values: items.iter().map(|item| values_text(&mapping.values(&item.row))).collect(),
+        }
+    }
+
+    /// Whether an example asks the same as an item.
+    pub(crate) fn has(&self, values: &Map<String, Value>) -> bool {
+        self.values.contains(&values_text(values))
+    }
+
+    /// Examples that a prompt always shows, unless one is asked about: it would give the answer away.
+    fn refuse(&self, examples: Vec<Example>, prompt: &VersionInfo) -> Result<Vec<Example>> {
+        if examples.iter().any(|example| self.has(&example.variables)) {
+            let why = format!(
+                "the prompt {} shows rows that are asked about; say `shots`, which leaves those out, or other items",
+                prompt.name
+            );
+            return Err(Error::definition("prompts", why));
+        }
+        Ok(examples)
+    }
+}
+
+/// Values in one order of names.
+fn values_text(values: &Map<String, Value>) -> String {
+    json!(values.iter().collect::<BTreeMap<_, _>>()).to_string()
+}
+
+/// The rows of a dataset as calls with a prompt get them: every column but the answer and the identifier is a variable.
+pub(crate) async fn pool(dataset: &Dataset) -> Result<Vec<Example>> {
+    let Some(answer) = variables::answer(dataset).map(|column| &column.name) else {
+        let why = format!("the dataset {} has no reference and no label to show as an answer", dataset.info().name);
+        return Err(Error::definition("prompts", why));
     };
-    order.into_iter().map(|place| slot.items[place].clone()).collect()
+    let identifier = dataset.column(Role::Id).map(|column| &column.name);
+    let example = |mut row: Row| {
+        let output = row.values.remove(answer).unwrap_or_default();
+        row.values.retain(|name, value| Some(name) != identifier && !value.is_null());
+        Example { variables: row.values, output }
+    };
+    Ok(dataset.rows(0..MOST_POOL as u64).await?.into_iter().map(example).collect())
 }
 
 /// Rows of a dataset as examples: drawn at random, and never a row that is asked about.
@@ -209,21 +309,15 @@ async fn drawn(
     dataset: &Dataset,
     prompt: &Stored,
     definition: &Definition,
-    items: &[Arc<Item>],
+    asked: &Asked,
     count: usize,
 ) -> Result<Vec<Example>> {
     let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), dataset, &definition.variables)?;
-    let asked: HashSet<&str> = items.iter().map(|item| item.row.id.as_str()).collect();
     let length = usize::try_from(dataset.len()).unwrap_or(usize::MAX);
-    let order = shuffled(length, definition.examples.seed, (asked.len() + count * 2).min(MOST_POOL));
+    let order = shuffled(length, definition.examples.seed, (asked.ids.len() + count * 2).min(MOST_POOL));
     let rows = read_places(dataset, &order).await?;
-    let free = rows.iter().filter(|row| !asked.contains(row.id.as_str()) && !is_asked(row, items));
+    let free = rows.iter().filter(|row| !asked.ids.contains(&row.id) && !asked.has(&mapping.values(row)));
     Ok(free.filter_map(|row| mapping.example(dataset, row)).take(count).collect())
-}
-
-/// Whether an item has the same values: a row may stand in another dataset under another identifier.
-fn is_asked(row: &Row, items: &[Arc<Item>]) -> bool {
-    items.iter().any(|item| item.row.values == row.values)
 }
 
 /// Rows by their places, in the order of these.

@@ -157,11 +157,13 @@ impl<'a> Results<'a> {
         column
     }
 
-    /// A failure is a score of 0 where it says that nothing was right, if the definition wants it so.
+    /// A failure is a score of 0 where it says that nothing was right, if the definition wants it so, and if an answer could
+    /// have had a score: a failed call does not name one that no answer to the item could have.
     fn score(&self, row: &Scored, scorer: &Scorer) -> Option<f64> {
         let quality = scorer.unit() == Unit::Share && scorer.direction() == Direction::Higher;
-        let zero = row.error.is_some() && quality && self.definition.count_failures_as_zero;
-        row.scores.get(scorer.name()).copied().flatten().or_else(|| zero.then_some(0.0))
+        let told = row.scores.get(scorer.name());
+        let zero = row.error.is_some() && quality && told.is_some() && self.definition.count_failures_as_zero;
+        told.copied().flatten().or_else(|| zero.then_some(0.0))
     }
 
     fn metric(&self) -> &Scorer {
@@ -212,20 +214,29 @@ impl<'a> Results<'a> {
         let rungs = self.rungs();
         let left_after = |cell: usize| rungs.iter().position(|alive| !alive.contains(&cell));
         let mut cells: Vec<CellReport> = Vec::new();
-        let mut ranked = Vec::new();
         for (place, cell) in self.cells.iter().enumerate() {
             let left = left_after(place);
             cells.push(self.cell(cell, left, if left.is_some() { &all } else { &fresh }));
-            // A cell that was left is out of the race: it was asked about fewer items.
-            let none = HashSet::new();
-            ranked.push(self.column(cell, self.metric(), if left.is_some() { &none } else { &fresh }));
         }
-        let ranking = Ranking::new(&ranked.iter().collect::<Vec<_>>(), sampling());
+        let ranking = self.ranking(&fresh);
         self.put_front(&mut cells);
         for (cell, &p) in cells.iter_mut().zip(&ranking.adjusted_p) {
             cell.adjusted_p = p;
         }
         self.told(cells, &ranking, chosen_on)
+    }
+
+    /// The cells by the metric. One that was left is out of the race: it was asked about fewer items.
+    fn ranking(&self, fresh: &HashSet<u64>) -> Ranking {
+        let (rungs, none) = (self.rungs(), HashSet::new());
+        let racing = |place: usize| rungs.last().is_none_or(|alive| alive.contains(&place));
+        let columns: Vec<Column> = self
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(place, cell)| self.column(cell, self.metric(), if racing(place) { fresh } else { &none }))
+            .collect();
+        Ranking::new(&columns.iter().collect::<Vec<_>>(), sampling())
     }
 
     fn told(&self, cells: Vec<CellReport>, ranking: &Ranking, chosen_on: Option<usize>) -> Report {
@@ -329,21 +340,26 @@ impl<'a> Results<'a> {
 
     /// Holds a cell against another by every score, over the items that both answered and by which neither was chosen.
     ///
-    /// Whoever picks two cells out of a sweep has looked at all pairs: p values are corrected for as many as there are
-    /// (Bonferroni), unless `planned` says that these two were to be compared before anything was seen.
+    /// Whoever picks two cells out of a sweep has looked at all pairs of those that are in the race: p values are corrected for as
+    /// many as there are, by the metric as the ranking does and by other scores by Bonferroni, unless `planned` says that these two
+    /// were to be compared before anything was seen.
     ///
     /// # Errors
     /// [`Error::NoCell`] for a cell that there is not.
     pub fn compare(&self, a: &str, b: &str, planned: bool) -> Result<Vec<Compared>> {
         let (a, b) = (self.find(a)?, self.find(b)?);
         let (fresh, _) = self.fresh();
-        let pairs = if planned { 1 } else { self.cells.len() * (self.cells.len() - 1) / 2 };
+        let places = (self.place(a), self.place(b));
+        let ranking = (!planned).then(|| self.ranking(&fresh));
         let costs = |cell: &Cell| self.cell(cell, None, &fresh).cost_per_call;
         let costs = costs(a).zip(costs(b));
         let compare = |scorer: &Scorer| {
             let (first, second) = (self.column(a, scorer, &fresh), self.column(b, scorer, &fresh));
             let mut comparison = Comparison::new(&first, &second, Sampling { seed: SEED, ..Sampling::default() })?;
-            comparison.adjusted_p = (comparison.test.p() * pairs as f64).min(1.0);
+            if let Some(ranking) = &ranking {
+                let by_metric = scorer.name() == self.metric().name();
+                comparison.adjusted_p = ranking.corrected(by_metric.then_some(places), comparison.test.p());
+            }
             let costs = costs.filter(|_| scorer.unit() != Unit::Dollars);
             Some(Compared {
                 scorer: scorer.name().to_owned(),
@@ -353,6 +369,10 @@ impl<'a> Results<'a> {
             })
         };
         Ok(self.scorers.iter().filter_map(compare).collect())
+    }
+
+    fn place(&self, cell: &Cell) -> usize {
+        self.cells.iter().position(|known| known.id == cell.id).unwrap_or(self.cells.len())
     }
 
     /// The cell of this identifier or label.

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use qd_base::{ProjectName, Sha256Hex, Timestamp, VersionId};
+use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
 use qd_catalog::{Catalog, Handler, JobContext, JobError, JobKind, VersionInfo};
-use qd_eval::{Answer, Scorers};
+use qd_eval::{Answer, Scorer, Scorers};
 use qd_gateway::{CallContext, Gateway, PromptVersion};
 use qd_lake::Lake;
 use serde::{Deserialize, Serialize};
@@ -31,10 +31,15 @@ use crate::{Error, Result};
 pub const KIND: &str = "experiment.run";
 /// Items that all cells are asked about before the next ones come: if an experiment stops, its cells have the same items.
 const ITEMS_TOGETHER: usize = 8;
-/// Calls that are rendered and looked up at once.
-const CALLS_TOGETHER: usize = 256;
-/// After so many calls of which none was answered it makes no sense to go on.
+/// Calls that are rendered and looked up at once, and about how many bytes of them.
+const CALLS_TOGETHER: usize = 64;
+const BYTES_TOGETHER: usize = 16 << 20;
+/// After so many calls of which none was answered a model is not asked any more.
 const HOPELESS_CALLS: usize = 20;
+/// The same of calls in a row that did not reach it.
+const UNREACHED_CALLS: usize = 10;
+/// How often calls that did not reach a model are made again before the job ends without them.
+const ROUNDS: usize = 3;
 /// How much of its time budget a job may forget in a crash.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
 
@@ -56,6 +61,29 @@ pub struct RunRequest {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Checkpoint {
     worked_ms: u64,
+    /// The call about no item, which is in no row.
+    #[serde(default)]
+    once: Option<Once>,
+}
+
+/// A call about no item that was answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Once {
+    key: String,
+    output: String,
+    picodollars: i64,
+    usage: Option<Usage>,
+}
+
+/// How a model has done in this job.
+#[derive(Debug, Default)]
+struct Health {
+    answered: bool,
+    /// Calls that failed, or did not reach it, since the last answer.
+    in_a_row: usize,
+    unreached_in_a_row: usize,
+    /// Why it is not asked any more.
+    given_up: Option<String>,
 }
 
 /// What is to be asked.
@@ -89,9 +117,10 @@ pub(crate) struct Session {
     ledger: Ledger,
     rows: Mutex<HashMap<Place, Scored>>,
     total: AtomicUsize,
-    /// Calls that failed before any was answered.
-    hopeless: AtomicUsize,
-    answered: AtomicBool,
+    models: Mutex<HashMap<String, Health>>,
+    /// Calls that did not reach their model, with why: they have no rows, and are made again.
+    unreached: Mutex<HashMap<Place, String>>,
+    once: Mutex<Option<Once>>,
     /// Why no further calls are begun.
     stopped: Mutex<Option<String>>,
     saved: Mutex<std::time::Instant>,
@@ -102,6 +131,7 @@ struct Prepared {
     ask: Ask,
     /// What is asked, or why that cannot be said.
     request: std::result::Result<Request, String>,
+    key: Sha256Hex,
 }
 
 impl Session {
@@ -113,8 +143,12 @@ impl Session {
     ) -> Result<Self> {
         let scorers = definition.check()?;
         let there = table::scored(&experiments.lake, info.id).await?;
-        let worked = Duration::from_millis(context.checkpoint::<Checkpoint>().unwrap_or_default().worked_ms);
+        let checkpoint = context.checkpoint::<Checkpoint>().unwrap_or_default();
+        let worked = Duration::from_millis(checkpoint.worked_ms);
         let ledger = Ledger::new(request.budget.unwrap_or(definition.budget), worked, there.iter());
+        if let Some(once) = &checkpoint.once {
+            ledger.add_before(Picodollars::new(once.picodollars), once.usage);
+        }
         let kept = there.into_iter().filter(|row| row.error.is_none() || !request.retry_failed);
         let rows = kept.map(|row| ((row.cell.clone(), row.item, row.repeat), row)).collect();
         Ok(Self {
@@ -129,8 +163,9 @@ impl Session {
             ledger,
             rows: Mutex::new(rows),
             total: AtomicUsize::new(0),
-            hopeless: AtomicUsize::new(0),
-            answered: AtomicBool::new(false),
+            models: Mutex::default(),
+            unreached: Mutex::default(),
+            once: Mutex::new(checkpoint.once),
             stopped: Mutex::new(None),
             saved: Mutex::new(std::time::Instant::now()),
             context,
@@ -155,16 +190,26 @@ impl Session {
         Ok(found.into_iter().filter_map(|(row, outcome)| Some((row.item, outcome.output?))).collect())
     }
 
-    /// A call that is about no item. It is made again when the job is.
-    pub async fn ask_once(&self, request: &Request) -> Result<Outcome> {
+    /// A call that is about no item. Its answer is kept with the job: it is paid for once, and says the same when the job goes on.
+    /// Says why it is not made when a budget is used up.
+    pub async fn ask_once(&self, request: &Request) -> Result<std::result::Result<Outcome, String>> {
+        let key = request.key.to_string();
+        if let Some(once) = self.once.lock().as_ref().filter(|once| once.key == key) {
+            return Ok(Ok(Outcome { output: Some(once.output.clone()), usage: once.usage, ..Outcome::default() }));
+        }
         if let Err(why) = self.ledger.begin() {
-            return Ok(Outcome::failed(why));
+            return Ok(Err(why));
         }
         let mut context = CallContext::of(self.info.project, self.project_name.clone());
         context.tags = vec!["experiment:optimise".to_owned()];
         let outcome = call::ask(&self.gateway, &context, request, self.context.token()).await;
         self.ledger.end_of(&outcome);
-        if self.context.cancelled() { Err(Error::Cancelled) } else { Ok(outcome) }
+        if let Some(output) = outcome.output.clone() {
+            let picodollars = outcome.cost.map_or(0, Picodollars::get);
+            *self.once.lock() = Some(Once { key, output, picodollars, usage: outcome.usage });
+            self.save_now().await?;
+        }
+        if self.context.cancelled() { Err(Error::Cancelled) } else { Ok(Ok(outcome)) }
     }
 
     /// Everything that is there.
@@ -172,23 +217,51 @@ impl Session {
         self.rows.lock().values().cloned().collect()
     }
 
-    /// Asks what was not answered before. Says why it stopped early, if it did: since a budget is used up.
-    pub async fn ask_all(&self, asks: Vec<Ask>) -> Result<Option<String>> {
-        let missing: Vec<Ask> = {
-            let rows = self.rows.lock();
-            asks.into_iter().filter(|ask| !rows.contains_key(&ask.place())).collect()
-        };
-        for some in missing.chunks(CALLS_TOGETHER) {
-            self.ask_some(some).await?;
-            if let Some(why) = self.stopped.lock().clone() {
-                return Ok(Some(why));
+    /// Asks what was not answered before. Says why it stopped early, if it did: since a budget is used up, or a model is not
+    /// reached.
+    pub async fn ask_all(&self, mut asks: Vec<Ask>) -> Result<Option<String>> {
+        for _ in 0..ROUNDS {
+            self.unreached.lock().clear();
+            let mut rest = asks.clone();
+            while !rest.is_empty() {
+                let (prepared, later) = prepared(rest).await?;
+                rest = later;
+                self.ask_some(prepared).await?;
+                if let Some(why) = self.stopped.lock().clone() {
+                    return Ok(Some(why));
+                }
+            }
+            let unreached = self.unreached.lock();
+            asks.retain(|ask| unreached.contains_key(&ask.place()));
+            if asks.is_empty() {
+                return Ok(self.given_up());
             }
         }
-        Ok(None)
+        let unreached = self.unreached.lock();
+        let last = unreached.values().next().map_or("", String::as_str);
+        Ok(self.given_up().or_else(|| Some(format!("{} calls did not reach their model: {last}", unreached.len()))))
     }
 
-    async fn ask_some(&self, asks: &[Ask]) -> Result<()> {
-        let prepared: Vec<Prepared> = asks.iter().map(prepare).collect();
+    /// Whether no further calls would be made, not even others.
+    pub fn is_over(&self) -> bool {
+        self.stopped.lock().is_some() || self.given_up().is_some()
+    }
+
+    /// The models that are not asked any more, and why.
+    fn given_up(&self) -> Option<String> {
+        let models = self.models.lock();
+        let mut given_up: Vec<&str> = models.values().filter_map(|health| health.given_up.as_deref()).collect();
+        given_up.sort_unstable();
+        (!given_up.is_empty()).then(|| given_up.join("; "))
+    }
+
+    /// Whether there is an answer to the very same call. One to other words does not count, as after a draw that came out another way.
+    fn is_answered(&self, call: &Prepared) -> bool {
+        self.rows.lock().get(&call.ask.place()).is_some_and(|row| row.key == call.key)
+    }
+
+    async fn ask_some(&self, mut prepared: Vec<Prepared>) -> Result<()> {
+        prepared.retain(|call| !self.is_answered(call));
         let keys: Vec<Sha256Hex> = prepared.iter().filter_map(|call| Some(call.request.as_ref().ok()?.key)).collect();
         let known =
             if self.cache { table::known(&self.lake, &self.project_name, &keys).await? } else { HashMap::new() };
@@ -206,17 +279,34 @@ impl Session {
         self.wave(again, &known).await
     }
 
+    /// Makes calls, several at once. After an error none is begun, and those under way are waited for: they are paid.
     async fn wave(&self, calls: Vec<Prepared>, known: &HashMap<Sha256Hex, Outcome>) -> Result<()> {
-        futures::stream::iter(calls.into_iter().map(|call| self.one(call, known)))
-            .buffer_unordered(self.concurrency)
-            .try_collect::<()>()
-            .await?;
-        if self.context.cancelled() { Err(Error::Cancelled) } else { self.save().await }
+        let mut calls = calls.into_iter();
+        while self.ledger.is_blind() {
+            let Some(call) = calls.next() else { break };
+            self.one(call, known).await?;
+        }
+        let mut failed = None;
+        let running = futures::stream::iter(calls.map(|call| self.one(call, known))).buffer_unordered(self.concurrency);
+        let mut running = std::pin::pin!(running);
+        while let Some(done) = running.next().await {
+            if let Err(error) = done {
+                self.stopped.lock().get_or_insert_with(|| error.to_string());
+                failed.get_or_insert(error);
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None if self.context.cancelled() => Err(Error::Cancelled),
+            None => Ok(()),
+        }
     }
 
     /// One answer, from the cache or the model. Nothing is begun after a stop; what was begun is waited for and kept.
     async fn one(&self, call: Prepared, known: &HashMap<Sha256Hex, Outcome>) -> Result<()> {
-        if self.context.cancelled() || self.stopped.lock().is_some() {
+        let model = call.ask.candidate.cell.model.clone();
+        let given_up = || self.models.lock().get(&model).is_some_and(|health| health.given_up.is_some());
+        if self.context.cancelled() || self.stopped.lock().is_some() || given_up() {
             return Ok(());
         }
         let cached = call.request.as_ref().ok().and_then(|request| known.get(&request.key)).cloned();
@@ -227,8 +317,7 @@ impl Session {
             self.stopped.lock().get_or_insert(why);
             return Ok(());
         }
-        let (paid, key) = (cached.is_none() && call.request.is_ok(), call.request.as_ref().map(|request| request.key));
-        let key = key.unwrap_or_else(|why| Sha256Hex::of(why.as_bytes()));
+        let paid = cached.is_none() && call.request.is_ok();
         let outcome = match (cached, &call.request) {
             (Some(outcome), _) => outcome,
             (None, Ok(request)) => {
@@ -240,7 +329,12 @@ impl Session {
         if self.context.cancelled() && outcome.error.is_some() {
             return Ok(());
         }
-        let row = self.scored(&call.ask, key, outcome);
+        if outcome.unreached {
+            self.ledger.end_of(&outcome);
+            self.miss(&call.ask, outcome.error.unwrap_or_default());
+            return Ok(());
+        }
+        let row = self.scored(&call.ask, call.key, outcome);
         table::keep(&self.lake, std::slice::from_ref(&row)).await?;
         let scored = Scored::from(&row);
         if paid {
@@ -249,7 +343,8 @@ impl Session {
         let error = scored.error.clone();
         self.rows.lock().insert(call.ask.place(), scored);
         self.tell();
-        self.despair(error)
+        self.judge(&model, error);
+        self.save().await
     }
 
     /// How the calls of a cell are traced.
@@ -267,11 +362,16 @@ impl Session {
         let answer = Answer {
             text: outcome.output.as_deref(),
             references: &ask.item.references,
-            latency_ms: outcome.latency_ms,
+            // Of an answer from an earlier experiment it tells how busy the model was then, which is no pair to one of now.
+            latency_ms: outcome.latency_ms.filter(|_| !outcome.cached),
             cost: outcome.cost,
             output_tokens: outcome.usage.map(|usage| usage.output_tokens),
         };
-        let scores = self.scorers.iter().map(|scorer| (scorer.name().to_owned(), scorer.score(&answer).ok())).collect();
+        // Of a call that failed a score is told as missing only where an answer, if only of no words, would have one.
+        let empty = Answer { text: Some(""), ..answer };
+        let tells = |scorer: &Scorer| answer.text.is_some() || scorer.score(&empty).is_ok();
+        let scorers = self.scorers.iter().filter(|scorer| tells(scorer));
+        let scores = scorers.map(|scorer| (scorer.name().to_owned(), scorer.score(&answer).ok())).collect();
         let Cell { id, prompt, version, model, .. } = &ask.candidate.cell;
         ItemRow {
             project: self.project_name.clone(),
@@ -290,23 +390,44 @@ impl Session {
         }
     }
 
-    /// Ends a job whose every call fails.
-    fn despair(&self, error: Option<String>) -> Result<()> {
+    /// Notes that a call was answered or failed. A model that fails from the first call on is given up; others go on.
+    fn judge(&self, model: &str, error: Option<String>) {
+        let mut models = self.models.lock();
+        let health = models.entry(model.to_owned()).or_default();
+        health.unreached_in_a_row = 0;
         let Some(last) = error else {
-            self.answered.store(true, Ordering::Relaxed);
-            return Ok(());
+            (health.answered, health.in_a_row) = (true, 0);
+            return;
         };
-        let calls = self.hopeless.fetch_add(1, Ordering::Relaxed) + 1;
-        match calls >= HOPELESS_CALLS && !self.answered.load(Ordering::Relaxed) {
-            true => Err(Error::AllFailed { calls, last }),
-            false => Ok(()),
+        health.in_a_row += 1;
+        if !health.answered && health.in_a_row >= HOPELESS_CALLS {
+            let why = format!("the first {} calls of {model} all failed; the last one: {last}", health.in_a_row);
+            health.given_up.get_or_insert(why);
         }
+    }
+
+    /// Notes that a call did not reach its model. After several in a row that is not asked any more.
+    fn miss(&self, ask: &Ask, why: String) {
+        let model = &ask.candidate.cell.model;
+        let mut models = self.models.lock();
+        let health = models.entry(model.clone()).or_default();
+        health.unreached_in_a_row += 1;
+        if health.unreached_in_a_row >= UNREACHED_CALLS {
+            let calls = health.unreached_in_a_row;
+            let told = format!("{calls} calls in a row did not reach {model}; the last one: {why}");
+            health.given_up.get_or_insert(told);
+        }
+        self.unreached.lock().insert(ask.place(), why);
     }
 
     fn tell(&self) {
         let (done, spent) = (self.rows.lock().len(), self.ledger.spent());
         let total = self.total.load(Ordering::Relaxed).max(done);
-        let message = format!("{done} of {total} answers, {} spent", spent.cost);
+        let unpriced = match spent.unpriced {
+            0 => String::new(),
+            calls => format!(" and {calls} calls whose price is not known"),
+        };
+        let message = format!("{done} of {total} answers, {} spent{unpriced}", spent.cost);
         self.context.progress(done as u64, Some(total as u64), message);
     }
 
@@ -320,11 +441,13 @@ impl Session {
             }
             due
         };
-        if due {
-            let worked_ms = u64::try_from(self.ledger.worked().as_millis()).unwrap_or(u64::MAX);
-            self.context.save_checkpoint(&json!(Checkpoint { worked_ms })).await?;
-        }
-        Ok(())
+        if due { self.save_now().await } else { Ok(()) }
+    }
+
+    async fn save_now(&self) -> Result<()> {
+        let worked_ms = u64::try_from(self.ledger.worked().as_millis()).unwrap_or(u64::MAX);
+        let once = self.once.lock().clone();
+        Ok(self.context.save_checkpoint(&json!(Checkpoint { worked_ms, once })).await?)
     }
 
     /// What the job ends with, which is noted with the experiment too: a job is forgotten some day.
@@ -334,14 +457,32 @@ impl Session {
         ending["failed"] = json!(rows.iter().filter(|row| row.error.is_some()).count());
         ending["spent"] = json!(spent.cost);
         ending["tokens"] = json!(spent.tokens);
+        ending["unpriced"] = json!(spent.unpriced);
         self.catalog.end_experiment(self.info.id, self.context.job().id, &ending).await?;
         Ok(ending)
     }
 }
 
-fn prepare(ask: &Ask) -> Prepared {
+/// The first of these calls, as many as may be in memory at once, and the rest. Prompts are rendered beside the threads that answer.
+async fn prepared(asks: Vec<Ask>) -> Result<(Vec<Prepared>, Vec<Ask>)> {
+    let work = move || {
+        let (mut size_bytes, mut ready) = (0, Vec::new());
+        let mut asks = asks.into_iter();
+        while ready.len() < CALLS_TOGETHER && size_bytes < BYTES_TOGETHER {
+            let Some(ask) = asks.next() else { break };
+            let call = prepare(ask);
+            size_bytes += call.request.as_ref().map_or(0, |request| json!(request.body).to_string().len());
+            ready.push(call);
+        }
+        (ready, asks.collect())
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing: "rendering prompts" })
+}
+
+fn prepare(ask: Ask) -> Prepared {
     let request = ask.candidate.request(&ask.item, ask.repeat).map_err(|error| error.to_string());
-    Prepared { ask: ask.clone(), request }
+    let key = request.as_ref().map_or_else(|why| Sha256Hex::of(why.as_bytes()), |request| request.key);
+    Prepared { ask, request, key }
 }
 
 /// Runs `experiment.run` jobs; their result says how the experiment ended.
@@ -379,13 +520,17 @@ impl Handler for RunHandler {
 impl Experiments {
     /// Does what is missing of an experiment.
     async fn run(&self, context: JobContext, request: &RunRequest) -> Result<Value> {
+        let record = self.catalog.experiment(request.experiment).await?;
+        if let Some(record) = record.filter(|record| record.job != context.job().id) {
+            return Err(Error::Replaced { job: record.job });
+        }
         let version = self.catalog.version_by_id(request.experiment).await?;
         let content: Content = version.read_content()?;
         let project = self.catalog.project_by_id(version.info.project).await?.name;
         let definition = content.definition;
         let session =
             Session::open(self, context, request, (version.info.clone(), project.clone(), &definition)).await?;
-        let plan = self.sources.plan(version.info, project, definition).await?;
+        let plan = self.sources.plan(version.info, project, definition, &content.examples).await?;
         let stopped = sweep(&session, &plan).await?;
         let state = if stopped.is_some() { "stopped" } else { "finished" };
         session.end(json!({"state": state, "why": stopped})).await

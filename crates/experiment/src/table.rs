@@ -79,6 +79,8 @@ pub struct Scored {
     pub latency_ms: Option<f64>,
     /// Its tokens.
     pub usage: Option<Usage>,
+    /// What makes it the same call as another.
+    pub key: Sha256Hex,
 }
 
 impl Scored {
@@ -100,6 +102,7 @@ impl From<&ItemRow> for Scored {
             cost: row.outcome.cost,
             latency_ms: row.outcome.latency_ms,
             usage: row.outcome.usage,
+            key: row.key,
         }
     }
 }
@@ -218,8 +221,8 @@ fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
 /// # Errors
 /// [`Error::Lake`] when the lake does not answer, [`Error::Row`] for a row that cannot be read.
 pub async fn scored(lake: &Lake, experiment: VersionId) -> Result<Vec<Scored>> {
-    let sql = "SELECT cell, item, repeat, scores, error, cached, original_cost_picodollars, latency_ms, input_tokens, \
-               output_tokens FROM experiment_items WHERE experiment = $1 ORDER BY time";
+    let sql = "SELECT cell, item, repeat, key, scores, error, cached, original_cost_picodollars, latency_ms, \
+               input_tokens, output_tokens FROM experiment_items WHERE experiment = $1 ORDER BY time";
     let output = lake.query(sql, vec![experiment.to_string().into()], limits()).await?;
     let mut found: HashMap<(String, u64, u32), Scored> = HashMap::new();
     for batch in &output.batches {
@@ -240,7 +243,7 @@ fn limits() -> QueryLimits {
 fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
     let columns = Columns(batch);
     let (cell, item, repeat) = (columns.text("cell")?, columns.whole("item")?, columns.whole("repeat")?);
-    let (scores, rest) = (columns.text("scores")?, Told::of(&columns)?);
+    let (key, scores, rest) = (columns.text("key")?, columns.text("scores")?, Told::of(&columns)?);
     let read = |row: usize| {
         let outcome = rest.outcome(row)?;
         Ok(Scored {
@@ -253,6 +256,7 @@ fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
             cost: outcome.cost,
             latency_ms: outcome.latency_ms,
             usage: outcome.usage,
+            key: parsed("key", key.value(row))?,
         })
     };
     (0..batch.num_rows()).map(read).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qd_data::{Dataset, Role, Row, text_of};
+use qd_data::{Column, Dataset, Role, Row, text_of};
 use qd_prompt::{Example, Prompt, VariableKind};
 use serde_json::{Map, Value};
 
@@ -17,7 +17,7 @@ impl Mapping {
     /// it is called by (`input`, `context`, `messages`). A prompt with one variable that has none gets the input.
     ///
     /// # Errors
-    /// [`Error::Definition`] when a required variable has no column, or one would show the reference.
+    /// [`Error::Definition`] when a required variable has no column, or one would show what should be answered.
     pub fn new(prompt: &Prompt, name: &str, dataset: &Dataset, named: &BTreeMap<String, String>) -> Result<Self> {
         let mut found = Vec::new();
         let mut missing = Vec::new();
@@ -76,7 +76,7 @@ fn column_of(variable: &str, dataset: &Dataset, named: &BTreeMap<String, String>
         }),
     };
     match found {
-        Some(column) if column.role == Role::Reference => {
+        Some(column) if Some(&column.name) == answer(dataset).map(|answer| &answer.name) => {
             let why =
                 format!("the column {:?} is the reference: a prompt that shows it gives the answer away", column.name);
             Err(Error::definition(format!("variables.{variable}"), why))
@@ -85,10 +85,15 @@ fn column_of(variable: &str, dataset: &Dataset, named: &BTreeMap<String, String>
     }
 }
 
-/// What a row should be answered: its reference, any of several when that is a list; its label when it has no reference.
+/// The column of what should be answered: the reference, or the label of a dataset that has none.
+pub(crate) fn answer(dataset: &Dataset) -> Option<&Column> {
+    dataset.column(Role::Reference).or_else(|| dataset.column(Role::Label))
+}
+
+/// What a row should be answered, any of several when that is a list.
 pub fn references(dataset: &Dataset, row: &Row) -> Vec<String> {
-    match dataset.value(row, Role::Reference).or_else(|| dataset.value(row, Role::Label)) {
-        None => Vec::new(),
+    match answer(dataset).and_then(|column| row.values.get(&column.name)) {
+        None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(several)) => several.iter().filter(|value| !value.is_null()).map(text_of).collect(),
         Some(one) => vec![text_of(one)],
     }

@@ -1149,7 +1149,7 @@ export interface paths {
         put?: never;
         /**
          * Make a version of an experiment and run it
-         * @description References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         * @description Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
          */
         post: operations["createExperiment"];
         delete?: never;
@@ -1204,7 +1204,7 @@ export interface paths {
         };
         /**
          * Two cells held against each other by every score
-         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells, unless `planned` says that these two were to be compared before anything was seen.
+         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells that are in the race, unless `planned` says that these two were to be compared before anything was seen.
          */
         get: operations["compareCells"];
         put?: never;
@@ -1243,7 +1243,7 @@ export interface paths {
         put?: never;
         /**
          * Go on with an experiment that has ended
-         * @description What was answered is not asked again. Cancelling is done with the experiment's job.
+         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the experiment's job.
          */
         post: operations["resumeExperiment"];
         delete?: never;
@@ -1263,7 +1263,7 @@ export interface paths {
         put?: never;
         /**
          * Look for better words and examples of a prompt
-         * @description A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
+         * @description Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
          */
         post: operations["optimisePrompt"];
         delete?: never;
@@ -2888,7 +2888,7 @@ export interface components {
              * @description The upper end.
              */
             high?: number | null;
-            /** @description `mcnemar` or `sign_flip`. */
+            /** @description `mcnemar`, `sign_flip` or `student_t`. */
             test: string;
             /**
              * Format: double
@@ -3585,7 +3585,7 @@ export interface components {
              * @description When it was made.
              */
             created: string;
-            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled` or `failed`. */
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget or since a model was not reached, `cancelled` or `failed`. */
             state: string;
             /** @description Why it stopped or failed. */
             why?: string | null;

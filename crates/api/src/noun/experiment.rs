@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let all = Doc::new("Experiments", "listExperiments", "The latest version of each experiment, newest first")
         .gives::<ExperimentList>(200, "At most 200 of the project's");
     let new = Doc::new("Experiments", "createExperiment", "Make a version of an experiment and run it")
-        .text("References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.")
+        .text("Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.")
         .takes::<NewExperiment>()
         .gives::<ExperimentBody>(201, "The version, with the job that runs it");
     let one = Doc::new("Experiments", "getExperiment", "An experiment with what came of it so far")
@@ -44,18 +44,18 @@ pub(crate) fn routes() -> Vec<Route> {
     let versions = Doc::new("Experiments", "listExperimentVersions", "The versions of an experiment, newest first")
         .gives::<ExperimentVersionList>(200, "At most 100");
     let compare = Doc::new("Experiments", "compareCells", "Two cells held against each other by every score")
-        .text("Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells, unless `planned` says that these two were to be compared before anything was seen.")
+        .text("Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells that are in the race, unless `planned` says that these two were to be compared before anything was seen.")
         .query::<CompareQuery>()
         .gives::<ComparisonList>(200, "One comparison a score");
     let items = Doc::new("Experiments", "listExperimentItems", "Items with the answers of cells side by side")
         .query::<ItemsQuery>()
         .gives::<ItemPage>(200, "One page of them, in the order in which they are asked");
     let resume = Doc::new("Experiments", "resumeExperiment", "Go on with an experiment that has ended")
-        .text("What was answered is not asked again. Cancelling is done with the experiment's job.")
+        .text("Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the experiment's job.")
         .takes::<Resume>()
         .gives::<ExperimentBody>(202, "The version, with its new job");
     let improve = Doc::new("Experiments", "optimisePrompt", "Look for better words and examples of a prompt")
-        .text("A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.")
+        .text("Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.")
         .takes::<PromptOptimisation>()
         .gives::<Optimising>(202, "The job");
     vec![
@@ -80,6 +80,7 @@ async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewExperiment>,
 ) -> Result<Created<ExperimentBody>> {
+    may_ask(&caller)?;
     let experiments = &surface.app.experiments;
     let made = experiments.create(caller.project(), &new.name, new.definition, &caller.actor()).await?;
     Ok(Created(ExperimentBody::of(&made)))
@@ -145,6 +146,7 @@ async fn go_on(
     Path(name): Path<ArtifactName>,
     JsonBody(body): JsonBody<Resume>,
 ) -> Result<Accepted<ExperimentBody>> {
+    may_ask(&caller)?;
     let found = find(&surface, &caller, &name, body.version).await?;
     let going = surface.app.experiments.resume(&found, body.retry_failed.unwrap_or(false), body.budget).await?;
     Ok(Accepted(ExperimentBody::of(&going)))
@@ -156,8 +158,14 @@ async fn optimise(
     Path(name): Path<ArtifactName>,
     JsonBody(wanted): JsonBody<Optimisation>,
 ) -> Result<Accepted<Optimising>> {
+    may_ask(&caller)?;
     let job = surface.app.experiments.optimise(caller.project(), name, wanted, &caller.actor()).await?;
     Ok(Accepted(Optimising { job }))
+}
+
+/// Refuses who may not ask models: an experiment does that in the caller's name.
+fn may_ask(caller: &Caller) -> Result<()> {
+    if caller.may(Scope::Infer) { Ok(()) } else { Err(Error::MissingScope { needed: Scope::Infer }) }
 }
 
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Experiment> {
@@ -238,7 +246,7 @@ pub struct ExperimentBody {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
-    /// `queued`, `running`, `finished`, `stopped` by a budget, `cancelled` or `failed`.
+    /// `queued`, `running`, `finished`, `stopped` by a budget or since a model was not reached, `cancelled` or `failed`.
     #[schema(value_type = String)]
     pub state: Stands,
     /// Why it stopped or failed.

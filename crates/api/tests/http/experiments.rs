@@ -30,7 +30,7 @@ async fn prompt(house: &House, key: &str, name: &str, words: &str) {
 
 async fn open() -> (House, String) {
     let house = House::open().await;
-    let key = house.key(&[Scope::Write]).await;
+    let key = house.key(&[Scope::Write, Scope::Infer]).await;
     (house, key)
 }
 
@@ -222,13 +222,59 @@ async fn a_hopeless_experiment_ends_and_calls_are_traced_with_prompt_and_experim
     prompt(&house, &key, "right", "add").await;
     let definition = |model: &str| json!({"dataset": "sums", "prompts": ["right"], "models": [model], "scorers": [{"kind": "exact_match"}], "items": {"limit": 40}});
     let page = run(&house, &key, "hopeless", definition("no-such-model")).await;
-    assert_eq!(page["state"], "failed");
+    assert_eq!((&page["state"], &page["report"]["answers"]), (&json!("stopped"), &json!(0)), "no answer, and no score");
     assert!(page["why"].as_str().unwrap().contains("no-such-model"), "{page}");
     run(&house, &key, "traced", definition("stub/sums")).await;
     house.settle().await;
     let sql = json!({"sql": "SELECT count(*) AS n FROM spans WHERE prompt_name = 'right' AND prompt_version = 1 AND array_has(tags, 'experiment:traced@1')"});
     let found = house.post(OPERATOR, "/api/v1/sql", sql).await.expect(200);
     assert!(found.to_string().contains("40"), "{found}");
+}
+
+/// A model that is out of order has no scores, and does not keep others from theirs.
+#[tokio::test]
+async fn an_outage_is_no_wrong_answer() {
+    let (house, key) = open().await;
+    sums(&house, &key, 20).await;
+    prompt(&house, &key, "right", "add").await;
+    let definition = json!({"dataset": "sums", "prompts": ["right"], "models": ["stub/locked", "stub/sums"], "scorers": [{"kind": "exact_match"}]});
+    let page = run(&house, &key, "outage", definition).await;
+    assert_eq!(page["state"], "stopped", "{page}");
+    assert!(page["why"].as_str().unwrap().contains("did not reach stub/locked"), "{page}");
+    let cells = &page["report"]["cells"];
+    assert_eq!((&cells[0]["answers"], &cells[0]["scores"]["exact_match"]["mean"]), (&json!(0), &Value::Null));
+    assert_eq!((&cells[1]["answers"], &cells[1]["scores"]["exact_match"]["mean"]), (&json!(20), &json!(1.0)));
+    let writer = house.key(&[Scope::Write]).await;
+    house.post(&writer, &format!("{PATH}/outage/resume"), json!({})).await.refused(403, "missing_scope");
+}
+
+/// With the shots that a prompt says itself, it shows what it shows to everybody: the first rows of its dataset.
+#[tokio::test]
+async fn a_prompt_shows_the_examples_that_it_shows_elsewhere() {
+    let (house, key) = open().await;
+    sums(&house, &key, 20).await;
+    let rows = |from: usize| -> Vec<Value> {
+        (from..from + 5).map(|n| json!({"question": format!("{n} + {n} = ?"), "answer": (2 * n).to_string()})).collect()
+    };
+    for (name, from) in [("shown", 100), ("leak", 0)] {
+        house.post(&key, &format!("/api/v1/datasets/{name}/rows"), json!({"add": rows(from)})).await.expect(200);
+        let content = json!({
+            "messages": [{"role": "system", "content": "add"}, {"placeholder": "examples"}, {"role": "user", "content": "{{ question }}"}],
+            "variables": [{"name": "question"}], "model": "stub/sums",
+            "examples": {"template": [{"role": "user", "content": "{{ question }}"}, {"role": "assistant", "content": "{{ output }}"}], "dataset": name, "count": 2},
+        });
+        house.post(&key, "/api/v1/prompts", json!({"name": name, "content": content})).await.expect(201);
+    }
+    let definition =
+        |prompt: &str| json!({"dataset": "sums", "prompts": [prompt], "scorers": [{"kind": "exact_match"}]});
+    run(&house, &key, "shown", definition("shown")).await;
+    for (_, request) in house.stub.shared.all.lock().unwrap().iter() {
+        assert_eq!(request["messages"][1]["content"], "100 + 100 = ?");
+        assert_eq!(request["messages"][3]["content"], "101 + 101 = ?");
+    }
+    let refused = house.post(&key, PATH, json!({"name": "leak", "definition": definition("leak")})).await;
+    let refused = refused.refused(400, "invalid_value");
+    assert!(refused["message"].as_str().unwrap().contains("shows rows that are asked about"), "{refused}");
 }
 
 #[tokio::test]

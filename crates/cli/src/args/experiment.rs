@@ -86,7 +86,7 @@ pub struct ExperimentRun {
     /// Conditions that must hold, as in 'exact_match >= 0.8'; otherwise the exit code is 100
     #[arg(long, value_name = "CONDITIONS", conflicts_with = "detach")]
     pub gate: Vec<String>,
-    /// The cell that the gate judges
+    /// The cell that the gate judges; it must be named when there are several
     #[arg(long, value_name = "CELL", requires = "gate")]
     pub cell: Option<String>,
     /// Write what came of the gate as JUnit XML, for CI systems

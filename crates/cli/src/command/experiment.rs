@@ -76,6 +76,9 @@ async fn fetch(door: &Door, experiment: &str) -> Result<Value, Error> {
 async fn begin(context: &Context, door: &Door, wanted: ExperimentRun) -> Result<(), Error> {
     let gates = wanted.gate.iter().map(|text| gate::read(text)).collect::<Result<Vec<_>, _>>()?;
     let definition = crate::command::file::read(&wanted.file)?;
+    if !gates.is_empty() {
+        gate::foresee(&gates, &definition, wanted.cell.as_deref())?;
+    }
     let made = door.post("/api/v1/experiments", &json!({"name": wanted.name, "definition": definition})).await?;
     if wanted.detach {
         return context.printer.object(&made);

@@ -143,7 +143,7 @@ pub struct ComparisonBody {
     pub low: Option<f64>,
     /// The upper end.
     pub high: Option<f64>,
-    /// `mcnemar` or `sign_flip`.
+    /// `mcnemar`, `sign_flip` or `student_t`.
     pub test: String,
     /// Its p value: mid-p of McNemar's.
     pub p: f64,
@@ -231,6 +231,7 @@ impl From<Compared> for ComparisonBody {
         let (test, exact_p) = match comparison.test {
             Test::Mcnemar { exact_p, .. } => ("mcnemar", Some(exact_p)),
             Test::SignFlip { .. } => ("sign_flip", None),
+            Test::StudentT { .. } => ("student_t", None),
         };
         Self {
             scorer,
