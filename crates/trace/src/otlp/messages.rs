@@ -356,7 +356,7 @@ fn unfold_metadata(value: Value) -> Value {
 
 fn family_message(mut fields: Map<String, Value>, side: Side) -> Value {
     if let Some(Value::Array(contents)) = fields.remove("contents") {
-        let parts = contents.into_iter().map(|part| content_part(part));
+        let parts = contents.into_iter().map(content_part);
         fields.insert("content".into(), Value::Array(parts.collect()));
     }
     if let Some(Value::String(text)) = fields.get("content")
