@@ -20,7 +20,7 @@ use http_body_util::Full;
 use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
-use qd_catalog::{Catalog, MasterKey, Runner, RunnerConfig, Running};
+use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, ImportHandler, SplitHandler};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
@@ -97,23 +97,13 @@ impl House {
             model_options: model_options(config),
             config: gateway_config(config),
         };
-        let gateway = bookkeeping.host(Gateway::new(parts)).await.map_err(|cause| match cause {
-            qd_gateway::Error::Configuration { message } => Error::Configuration { why: message },
-            cause => Error::doing("opening the gateway", cause),
-        })?;
+        let gateway = bookkeeping.host(Gateway::new(parts)).await.map_err(gateway_failed)?;
         let traces = Traces::new(lake.clone(), payloads);
         let datasets = Datasets::new(dir, catalog.clone(), lake.clone(), traces.clone());
         let datasets = datasets.map_err(failed("opening the datasets"))?;
-        let pulls: Arc<dyn qd_catalog::Handler> = Arc::new(PullHandler::new(models.clone()));
-        let checks = Arc::new(VerifyHandler::new(lake.clone()));
-        let erasures = Arc::new(EraseHandler::new(eraser.clone()));
-        let (imports, splits) =
-            (Arc::new(ImportHandler::new(datasets.clone())), Arc::new(SplitHandler::new(datasets.clone())));
         // Before the first runner, since no runner could tell later which running jobs are another's.
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
-        let jobs = Runner::new(catalog.clone(), [pulls, checks, erasures, imports, splits])
-            .with_config(runner_config(config))
-            .start();
+        let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
         let sweeps = start_experiments(&catalog, &experiments, config);
@@ -153,6 +143,14 @@ impl House {
             },
             keep,
         })
+    }
+}
+
+/// What a person can put right in the configuration is told as such.
+fn gateway_failed(cause: qd_gateway::Error) -> Error {
+    match cause {
+        qd_gateway::Error::Configuration { message } => Error::Configuration { why: message },
+        cause => Error::doing("opening the gateway", cause),
     }
 }
 
@@ -223,9 +221,27 @@ fn failed<E: Into<Cause>>(doing: &'static str) -> impl Fn(E) -> Error {
     move |cause| Error::doing(doing, cause)
 }
 
+fn start_jobs(
+    catalog: &Catalog,
+    models: &Models,
+    lake: &Lake,
+    eraser: &Eraser,
+    datasets: &Datasets,
+    config: &Config,
+) -> Running {
+    let handlers: [Arc<dyn Handler>; 5] = [
+        Arc::new(PullHandler::new(models.clone())),
+        Arc::new(VerifyHandler::new(lake.clone())),
+        Arc::new(EraseHandler::new(eraser.clone())),
+        Arc::new(ImportHandler::new(datasets.clone())),
+        Arc::new(SplitHandler::new(datasets.clone())),
+    ];
+    Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
+}
+
 /// Experiments have a runner of their own: two that take hours would take all places of the other.
 fn start_experiments(catalog: &Catalog, experiments: &Experiments, config: &Config) -> Running {
-    let run: Arc<dyn qd_catalog::Handler> = Arc::new(RunHandler::new(experiments.clone()));
+    let run: Arc<dyn Handler> = Arc::new(RunHandler::new(experiments.clone()));
     let optimise = Arc::new(OptimiseHandler::new(experiments.clone()));
     Runner::new(catalog.clone(), [run, optimise]).with_config(runner_config(config)).start()
 }

@@ -92,7 +92,8 @@ pub fn choose(paths: &[&str], wanted: &Wanted<'_>) -> Result<Vec<Chosen>> {
     };
     if let Some(split) = wanted.split {
         let mut there: Vec<_> = chosen.iter().filter_map(|file| file.split.clone()).collect();
-        (there.sort(), there.dedup()).1;
+        there.sort();
+        there.dedup();
         chosen.retain(|file| file.split.as_deref() == Some(split));
         if chosen.is_empty() {
             return Err(Error::invalid("split", format!("there is no {split:?}; there are: {}", there.join(" "))));
