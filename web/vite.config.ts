@@ -48,9 +48,16 @@ const preloaded: Plugin = {
 };
 
 // One file each for what the first script needs of libraries and for what many pages share: else every component is a file and a request.
+// What is large and not on the first page is a file of its own, made after `shared` has taken what others need too.
+const apart = [
+  { name: "charts", test: /node_modules\/uplot\// },
+  { name: "rows", test: /node_modules\/@tanstack\/(virtual-core|react-virtual)\// },
+  { name: "numbers", test: /node_modules\/react-number-format\/|components\/NumberInput\// },
+];
 const groups = [
-  { name: "queries", test: /openapi-fetch|@tanstack\/(query-core|react-query\/.*[qQ]ueryOptions)/, priority: 1 },
-  { name: "shared", test: /node_modules/, minShareCount: 3 },
+  { name: "queries", test: /openapi-fetch|@tanstack\/(query-core|react-query\/.*[qQ]ueryOptions)/, priority: 2 },
+  { name: "shared", test: (id: string) => id.includes("node_modules") && !apart.some(({ test }) => test.test(id)), minShareCount: 3, priority: 1 },
+  ...apart,
 ];
 
 export default defineConfig({
