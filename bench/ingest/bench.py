@@ -21,6 +21,8 @@ from report import figure, finish, machine, say
 # What OpenTelemetry's batch processor sends at once, unless told otherwise.
 BATCH_SPANS = 512
 CONNECTIONS = 4
+# As many spans a second as we aim to take; queries are asked under this load, and under the highest.
+AIMED_SPANS_S = 40_000
 # So many requests are more than the memory for them holds, so some are refused.
 OVERLOAD_CONNECTIONS = 512
 # Calls through the gateway beside an overload: as many a second as a busy team makes, and what the stub takes for one.
@@ -90,19 +92,36 @@ def ask(server, traces, repeats):
 
 
 def ask_under_load(taker, plan):
-    """The same queries, idle and while exporters send as fast as they are answered."""
+    """The same queries idle, while spans come at the rate that we aim for, and while exporters send as fast as they are
+    answered: for each load the worst ratio to idle."""
     process.wait_until_idle(taker.pid)
     traces = some_traces(taker.server)
     idle = ask(taker.server, traces, plan.queries)
-    load = {"requests": 10**9, "first": 2_000_000_000, "seconds": plan.loaded_seconds, "spans": BATCH_SPANS, "connections": CONNECTIONS}
+    say(f"queries idle: {rounded(idle)}")
+    slowdown, first = {}, 2_000_000_000
+    for name, load in (("aimed", {"rate": AIMED_SPANS_S / BATCH_SPANS}), ("most", {})):
+        loaded, sent = ask_beside(taker, traces, plan, first=first, **load)
+        first += 250_000_000
+        slowdown[name] = max(loaded[query] / idle[query] for query in idle)
+        say(f"queries under {sent['spans_per_s']:.0f} spans/s: {rounded(loaded)}, at the worst {slowdown[name]:.2f} times idle")
+        process.wait_until_idle(taker.pid)
+    return slowdown
+
+
+def ask_beside(taker, traces, plan, **load):
+    """The median time of each query while exporters send, and what they sent."""
+    load |= {"requests": 10**9, "seconds": plan.loaded_seconds, "spans": BATCH_SPANS, "connections": CONNECTIONS}
     sent = {}
     sender = threading.Thread(target=lambda: sent.update(ours.export(taker.url, taker.headers, **load)))
     sender.start()
     time.sleep(2)
     loaded = ask(taker.server, traces, plan.queries)
     sender.join()
-    say(f"queries idle {idle}, under {sent['spans_per_s']:.0f} spans/s {loaded}")
-    return max(loaded[name] / idle[name] for name in idle)
+    return loaded, sent
+
+
+def rounded(times):
+    return {name: round(took, 1) for name, took in times.items()}
 
 
 def overload(taker, highest, plan, folder):
@@ -176,13 +195,14 @@ def figures(results):
     peer = max(("phoenix", "mlflow"), key=lambda name: results[name]["spans_per_s"])
     best, over = results[peer], results["overload"]
     return [
-        figure("durable_spans_s", "spans/s", mine["spans_per_s"], 40_000, "higher"),
+        figure("durable_spans_s", "spans/s", mine["spans_per_s"], AIMED_SPANS_S, "higher"),
         figure("durable_spans_s_vs_best_peer", "spans/s", mine["spans_per_s"], 80, "higher", peer, best["spans_per_s"]),
         figure("phoenix_spans_s", "spans/s", results["phoenix"]["spans_per_s"], None, "higher"),
         figure("mlflow_spans_s", "spans/s", results["mlflow"]["spans_per_s"], None, "higher"),
         figure("cpu_us_per_span", "us", mine["cpu_us_per_span"], None, "lower", peer, best["cpu_us_per_span"]),
         figure("peak_memory", "MiB", mine["peak_mib"], None, "lower", peer, best["peak_mib"]),
-        figure("queries_under_load_over_idle", "ratio", results["slowdown"], 2, "lower"),
+        figure("queries_at_aimed_spans_s_over_idle", "ratio", results["slowdown"]["aimed"], 2, "lower"),
+        figure("queries_at_most_spans_s_over_idle", "ratio", results["slowdown"]["most"], 2, "lower"),
         figure("overload_gateway_p99_over_calm", "ratio", over["p99"], 2, "lower"),
         figure("overload_peak_memory", "MiB", over["peak_mib"], None, "lower"),
         figure("overload_refused_requests", "requests", over["refused"], None, "higher"),
