@@ -307,6 +307,10 @@ async fn a_label_moves_under_twenty_callers() {
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 for number in 0..CALLS {
+                    // However slow the move is, somebody calls after it.
+                    while number == CALLS - 1 && !moved.load(Ordering::SeqCst) {
+                        tokio::task::yield_now().await;
+                    }
                     let after = moved.load(Ordering::SeqCst);
                     let body =
                         json!({"prompt_variables": {"name": format!("{caller}-{number}")}, "stream": number % 2 == 0});
