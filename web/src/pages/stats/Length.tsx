@@ -60,7 +60,7 @@ function Fits({ groups, by }: { groups: readonly LengthFit[]; by: string }) {
           ))}
         </Table.Tbody>
       </Table>
-      <Text size="xs" c="dimmed">latency = base + tokens × per token, by least squares over the calls that ended well; ± are standard errors. “Beyond” is what calls took more than the line says.</Text>
+      <Text size="xs" c="dimmed" mt={8}>latency = base + tokens × per token, by least squares over the calls that ended well; ± are standard errors. “Beyond” is what calls took more than the line says.</Text>
     </Table.ScrollContainer>
   );
 }
