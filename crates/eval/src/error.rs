@@ -1,4 +1,4 @@
-//! Why a scorer or a gate cannot be.
+//! Why a scorer, a gate or a statistic cannot be.
 
 /// What is wrong with what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +35,21 @@ pub enum Error {
         /// What there is.
         there: String,
     },
+    /// Data that no statistic can be made of.
+    #[error("the {what} cannot be used: {why}")]
+    Data {
+        /// What was given.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl Error {
+    pub(crate) fn data(what: &'static str, why: impl Into<String>) -> Self {
+        Self::Data { what, why: why.into() }
+    }
+
     pub(crate) fn scorer(name: &str, why: impl Into<String>) -> Self {
         Self::Scorer { name: name.to_owned(), why: why.into() }
     }

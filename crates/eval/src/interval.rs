@@ -7,8 +7,8 @@
 //! three items differ (98 %) or values have a heavy tail (92 % for lognormal ones).
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
+use crate::bootstrap::{expanded_tail, normal_quantile, student_quantile, unseen};
 use crate::random::Random;
 
 /// How far the truth may lie outside, on both sides together.
@@ -68,7 +68,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// Cai, DasGupta, "Interval Estimation for a Binomial Proportion", Statistical Science 16 (2001).
 pub fn wilson(right: u64, n: u64) -> Interval {
     let (none, all) = (right == 0, right == n);
-    let (n, z) = (n as f64, normal_quantile(1.0 - ALPHA / 2.0));
+    let (n, z) = (n as f64, normal_quantile());
     let p = right as f64 / n;
     let middle = p + z * z / (2.0 * n);
     let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
@@ -94,7 +94,7 @@ pub fn bootstrap_mean(values: &[f64], bounds: Option<(f64, f64)>, sampling: Samp
     let n = values.len();
     let middle = mean(values).filter(|_| n > 1)?;
     if values.iter().all(|&value| value == values[0]) {
-        let unseen = 1.0 - (ALPHA / 2.0).powf(1.0 / n as f64);
+        let unseen = unseen(n);
         let (least, most) = bounds.unwrap_or((values[0], values[0]));
         return Some(Interval {
             low: values[0] - unseen * (values[0] - least),
@@ -118,12 +118,6 @@ fn resample_means(values: &[f64], sampling: Sampling) -> Vec<f64> {
     (0..sampling.resamples).map(draw).collect()
 }
 
-/// α′ of [`bootstrap_mean`] for `n` values.
-fn expanded_tail(n: usize) -> f64 {
-    let n = n as f64;
-    Normal::standard().cdf(-(n / (n - 1.0)).sqrt() * student_quantile(n - 1.0))
-}
-
 /// The quantile of sorted values, of which there is at least one, interpolated between neighbours.
 pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
@@ -132,19 +126,11 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// Student's interval of a mean: `x̄ ± t(1−α/2; n−1)·s/√n`.
-fn student(values: &[f64], middle: f64) -> Interval {
+pub(crate) fn student(values: &[f64], middle: f64) -> Interval {
     let n = values.len() as f64;
     let variance = values.iter().map(|value| (value - middle).powi(2)).sum::<f64>() / (n - 1.0);
     let half = student_quantile(n - 1.0) * (variance / n).sqrt();
     Interval { low: middle - half, high: middle + half }
-}
-
-fn normal_quantile(share: f64) -> f64 {
-    Normal::standard().inverse_cdf(share)
-}
-
-fn student_quantile(freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(1.0 - ALPHA / 2.0))
 }
 
 #[cfg(test)]

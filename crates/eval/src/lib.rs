@@ -5,8 +5,14 @@
 //! difference with its interval, a paired test, and a sentence. Many columns make a [`Ranking`]: a winner only when it
 //! is told apart from all others, and the [`pareto`] front of what can be had for what.
 //!
+//! Whether a judge's scores are worth anything is said by its [`agreement`] with people and its [`bias`]; few of their labels
+//! correct many of its own ([`ppi`]), and labels of several people make one ([`dawid_skene`]). Scores that keep coming are watched
+//! [`anytime`]. Preferences make strengths ([`bradley_terry`], [`elo`]) with [`rank_range`]s, many scenarios a [`leaderboard`].
+//! Each is an [`Estimate`] or, by name, [`Undefined`].
+//!
 //! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`mod@column`] → [`interval`] →
-//! [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`].
+//! [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`]; then [`estimate`] → [`agreement`] → [`bias`] →
+//! [`ppi`] → [`dawid_skene`] → [`anytime`] → [`bradley_terry`] → [`rank_range`] → [`elo`] → [`leaderboard`].
 //!
 //! What is deliberately absent: models, tables and time. Whoever asks brings the answers; the same numbers and the same
 //! seed give the same result.
@@ -24,19 +30,41 @@ pub mod holm;
 pub mod interval;
 pub mod paired;
 
+pub mod agreement;
+pub mod bias;
+pub mod dawid_skene;
+pub mod estimate;
+pub mod ppi;
+
+pub mod anytime;
+
+pub mod bradley_terry;
+pub mod elo;
+pub mod leaderboard;
+pub mod rank_range;
+
 pub mod comparison;
 pub mod gate;
 pub mod pareto;
 pub mod ranking;
 
+mod bootstrap;
 mod error;
+mod logistic;
 mod random;
+mod symmetric;
+
+#[cfg(test)]
+mod judge_simulation;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod simulation;
 
 pub use column::Column;
 pub use comparison::{Comparison, Verdict};
 pub use error::Error;
+pub use estimate::{Estimate, Estimated, Undefined};
 pub use gate::Gate;
 pub use interval::Interval;
 pub use ranking::Ranking;

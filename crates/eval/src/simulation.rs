@@ -23,7 +23,7 @@ const fn cells(items: u64, a: f64, b: f64, together: f64) -> Cells {
 }
 
 impl Random {
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
