@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn orders_that_are_drawn() {
-        let preferred = |n: usize| if n % 4 == 0 { Preference::Second } else { Preference::First };
+        let preferred = |n: usize| if n.is_multiple_of(4) { Preference::Second } else { Preference::First };
         let matches: Vec<Match> = (0..400).map(|n| Match { first: 0, second: 1, preferred: preferred(n) }).collect();
         let sampling = Sampling { resamples: 400, ..Sampling::default() };
         let found = shuffled(3, &matches, STEP, sampling).unwrap();
