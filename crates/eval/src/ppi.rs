@@ -14,8 +14,8 @@ use crate::estimate::{Estimate, Undefined};
 use crate::interval::{self, Interval};
 use crate::{Error, Result};
 
-/// Fewer labels than this and intervals held the truth in 87 to 98 of 100 simulated samples instead of 93 to 97.
-pub const FEW_LABELS: usize = 50;
+/// With fewer labels intervals held the truth in 87 to 99 of 100 simulated samples, from 50 on in 91 to 97, instead of 93 to 97.
+pub const FEW_LABELS: usize = 100;
 /// Items at most, labelled or not.
 const MOST_ITEMS: usize = 10_000_000;
 /// Strata at most.
@@ -333,6 +333,7 @@ mod tests {
             // For some hundred labels that are no yes or no all the difference to ppi-python's own interval is small.
             if of.labelled.len() >= 200 && case["binary"] == false {
                 near((interval.high - interval.low) / number(&case["their_width"]), 1.0, 0.03, &what);
+                assert!(!found.few_labels);
                 many += 1;
             }
         }
@@ -343,7 +344,7 @@ mod tests {
     fn a_judge_that_always_says_the_same_is_left_aside() {
         let human: Vec<f64> = (0..60).map(|item| f64::from(u8::from(item % 3 > 0))).collect();
         let found = told(&sample(&human, &[1.0; 60], &[1.0; 500]));
-        assert_eq!((found.lambda, found.judge, found.few_labels), (0.0, 1.0, false));
+        assert_eq!((found.lambda, found.judge, found.few_labels), (0.0, 1.0, true));
         assert_eq!(found.estimate.interval, Some(interval::wilson(40, 60)).map(|wilson| rounded(&found, wilson)));
         assert_eq!(found.estimate, found.humans);
         near(found.labels_saved(), 0.0, 1e-9, "saved");

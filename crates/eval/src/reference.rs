@@ -1,15 +1,15 @@
-//! Values of `parity/judging.json`, as tests read them.
+//! Values of `parity/estimates.json`, as tests read them.
 
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-static JUDGING: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../../parity/judging.json")).unwrap());
+static ESTIMATES: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../../parity/estimates.json")).unwrap());
 
 /// The cases of one part.
 pub fn cases(part: &str) -> &'static [Value] {
-    let cases = JUDGING[part].as_array().unwrap();
+    let cases = ESTIMATES[part].as_array().unwrap();
     assert!(!cases.is_empty(), "{part} has no cases");
     cases
 }

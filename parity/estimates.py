@@ -1,4 +1,4 @@
-"""Reference values for agreement, judge biases, PPI, annotators, confidence sequences and strengths: python judging.py CONFSEQ_SRC > judging.json
+"""Reference values for agreement, judge biases, PPI, annotators, confidence sequences and strengths: python estimates.py CONFSEQ_SRC > estimates.json
 
 Kappa is scikit-learn's, alpha krippendorff's, Spearman's and Kendall's correlations scipy's; their intervals scipy.stats.bootstrap's at
 the level that makes its percentiles the expanded ones (Hesterberg 2015), a resampling of items for alpha, and a jackknife for Kendall's.
