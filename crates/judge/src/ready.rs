@@ -103,8 +103,10 @@ mod tests {
             () if asked.contains("\"claims\"") => json("claims", json!(["one", "two"])),
             () if asked.contains("\"questions\"") => json("questions", json!(["one?", "two?"])),
             () if asked.contains("\"reference:\"") => stub::says("Short.\nreference: the answer"),
-            () if asked.contains("\"reference\":") => json("reference", json!("the answer")),
-            () if text && asked.contains("X alone") => stub::says_tokens(&[(verdict_token(verdict), &[("4", 0.9)])]),
+            () if asked.contains("Its \"reference\" is") => json("reference", json!("the answer")),
+            () if text && asked.contains("and nothing else") => {
+                stub::says_tokens(&[(verdict_token(verdict), &[("4", 0.9)])])
+            }
             () if text => stub::says(&format!("Because.\nVerdict: {verdict}")),
             () if asked.contains("\"reasoning\"") => {
                 stub::says(&json!({"reasoning": "Because.", "verdict": verdict}).to_string())

@@ -156,7 +156,7 @@ fn disagreement(told: &[&Outcome]) -> Disagreement {
     let numbers: Vec<f64> = told.iter().filter_map(|outcome| outcome.value()).collect();
     let (low, high) =
         numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-    Disagreement { pairs: f64::from(differ) / f64::from(pairs), spread: (!numbers.is_empty()).then(|| high - low) }
+    Disagreement { pairs: f64::from(differ) / f64::from(pairs), spread: (!numbers.is_empty()).then_some(high - low) }
 }
 
 #[cfg(test)]
