@@ -596,7 +596,9 @@ fn sort_catalog(error: &qd_catalog::Error) -> Sort {
     match error {
         Catalog::NotFound { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
         Catalog::Exists { .. } => Sort::invalid(StatusCode::CONFLICT, "already_exists"),
-        Catalog::Conflict { .. } | Catalog::JobState { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Catalog::Conflict { .. } | Catalog::Moved { .. } | Catalog::JobState { .. } => {
+            Sort::invalid(StatusCode::CONFLICT, "conflict")
+        }
         Catalog::Invalid { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "invalid_value"),
         Catalog::TooLarge { .. } => Sort::invalid(StatusCode::BAD_REQUEST, "too_large"),
         full if full.is_disk_full() => {

@@ -171,6 +171,36 @@ impl Version {
     }
 }
 
+/// What a version is to hold.
+#[derive(Debug, Clone)]
+pub struct NewVersion<'a> {
+    /// JSON text.
+    pub content: &'a [u8],
+    /// What its author says about it.
+    pub metadata: Value,
+    /// The versions that it was made from.
+    pub parents: &'a [VersionId],
+}
+
+/// Which version has to be the latest when another is added.
+#[derive(Debug, Clone, Copy)]
+enum Base {
+    Any,
+    Latest(Option<u32>),
+}
+
+impl Base {
+    fn check(self, kind: ArtifactKind, name: &ArtifactName, last: Option<&VersionInfo>) -> Result<()> {
+        let found = last.filter(|last| last.removed.is_none()).map(|last| last.number);
+        match self {
+            Self::Latest(expected) if expected != found => {
+                Err(Error::Moved { noun: kind.as_str(), name: name.to_string(), expected, found })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// An artifact in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -217,12 +247,40 @@ impl Catalog {
         metadata: Value,
         parents: &[VersionId],
     ) -> Result<Version> {
+        self.put(project, (kind, name), NewVersion { content, metadata, parents }, Base::Any).await
+    }
+
+    /// The same for a version that was made out of the latest: only if that is still number `base` (`None`: there is no
+    /// version), so that of several who change the same version one succeeds.
+    ///
+    /// # Errors
+    /// As there, and [`Error::Moved`] when the latest version is another.
+    pub async fn put_version_after(
+        &self,
+        project: ProjectId,
+        kind: ArtifactKind,
+        name: &ArtifactName,
+        base: Option<u32>,
+        new: NewVersion<'_>,
+    ) -> Result<Version> {
+        self.put(project, (kind, name), new, Base::Latest(base)).await
+    }
+
+    async fn put(
+        &self,
+        project: ProjectId,
+        (kind, name): (ArtifactKind, &ArtifactName),
+        new: NewVersion<'_>,
+        base: Base,
+    ) -> Result<Version> {
         const OPERATION: &str = "adding a version";
+        let NewVersion { content, metadata, parents } = new;
         check_content(content, &metadata, parents)?;
         let hash = Sha256Hex::of(content);
         let mut tx = self.db().begin(OPERATION).await?;
         project::require(&mut tx, project).await?;
         let last = last_version(&mut tx, project, kind, name).await?;
+        base.check(kind, name, last.as_ref())?;
         if let Some(same) = last.as_ref().filter(|last| last.hash == hash && last.removed.is_none()) {
             return Ok(Version { info: same.clone(), content: content.to_vec() });
         }
@@ -546,6 +604,36 @@ pub(crate) mod tests {
         assert_eq!(put(&catalog, "1", &[]).await, first);
         assert_eq!(put(&catalog, "2", &[]).await.number, 2);
         assert_eq!(put(&catalog, "1", &[]).await.number, 3, "only the latest is compared");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_several_who_change_a_version_one_succeeds() {
+        let (catalog, _dir) = catalog().await;
+        let (project, name) = greeting(&catalog);
+        let put = async |base: Option<u32>, content: String| {
+            let new = NewVersion { content: content.as_bytes(), metadata: json!({}), parents: &[] };
+            catalog.put_version_after(project, ArtifactKind::Prompt, &name, base, new).await
+        };
+        for base in [None, Some(1), Some(2)] {
+            let all = futures::future::join_all((0..8).map(|n| put(base, format!("{{\"{base:?}\": {n}}}")))).await;
+            let made: Vec<_> = all.iter().filter_map(|put| put.as_ref().ok()).collect();
+            assert_eq!(made.len(), 1, "from {base:?}");
+            assert_eq!(made[0].info.number, base.unwrap_or(0) + 1);
+            let found = Some(made[0].info.number);
+            for refused in all.iter().filter_map(|put| put.as_ref().err()) {
+                assert!(
+                    matches!(refused, Error::Moved { expected, found: at, .. } if (*expected, *at) == (base, found))
+                );
+            }
+        }
+        // Whoever saw nothing meets nothing after a removal, and the number is another all the same.
+        catalog.remove_artifact(project, ArtifactKind::Prompt, &name).await.unwrap();
+        let gone = put(Some(3), "1".to_owned()).await.unwrap_err().to_string();
+        assert_eq!(
+            gone,
+            "prompt greeting has no version, but 3 was expected to be its latest; look again before you change it"
+        );
+        assert_eq!(put(None, "1".to_owned()).await.unwrap().info.number, 4);
     }
 
     #[tokio::test]

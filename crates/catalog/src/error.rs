@@ -43,6 +43,9 @@ pub enum Error {
     /// A label is not where the caller believed it to be.
     #[error("label {label} {}, but it was expected {}; look again before you move it", at(.found), expected_at(.expected))]
     Conflict { label: String, expected: Option<u32>, found: Option<u32> },
+    /// Another version of an artifact is the latest than the caller believed.
+    #[error("{noun} {name} {}, but {} expected to be its latest; look again before you change it", latest(.found), expected_latest(.expected))]
+    Moved { noun: &'static str, name: String, expected: Option<u32>, found: Option<u32> },
     /// A value that does not keep its rule.
     #[error("{what} {reason}")]
     Invalid { what: &'static str, reason: String },
@@ -73,6 +76,15 @@ fn at(number: &Option<u32>) -> String {
 
 fn expected_at(number: &Option<u32>) -> String {
     number.map_or_else(|| "not to be set".to_owned(), |number| format!("at version {number}"))
+}
+
+/// Which version is the latest, in words.
+fn latest(number: &Option<u32>) -> String {
+    number.map_or_else(|| "has no version".to_owned(), |number| format!("is at version {number}"))
+}
+
+fn expected_latest(number: &Option<u32>) -> String {
+    number.map_or_else(|| "none was".to_owned(), |number| format!("{number} was"))
 }
 
 /// SQLite's primary result code for a full disk or a database at its size limit (sqlite3.h, `SQLITE_FULL`).

@@ -58,7 +58,7 @@ pub use alert::{
     Alert, AlertChange, AlertEvent, AlertEventFilter, AlertState, AlertStep, Delivery, Ending as DeliveryEnding,
     NewAlert, NewAlertEvent, NewReceiver, NewSilence, Receiver, ReceiverChange, Severity, Silence, Standing,
 };
-pub use artifact::{Artifact, ArtifactKind, Version, VersionInfo, VersionRef};
+pub use artifact::{Artifact, ArtifactKind, NewVersion, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
 pub use budget::{Budget, BudgetBy, BudgetLimit, BudgetScope, StoredBudget};
 pub use comment::Comment;
