@@ -310,6 +310,11 @@ impl BlobStore {
         .await
     }
 
+    /// The folder of the store.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the blob lies, or would lie.
     pub fn path(&self, sha256: Sha256Hex) -> PathBuf {
         let name = sha256.to_string();

@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 use crate::LakeConfig;
 use crate::guard::ABSENT_FUNCTIONS;
-use crate::scan::SEGMENTS_URL;
+use crate::scan::FILES_URL;
 
 /// Planning recurses over the statement; with this stack, the longest statement that is allowed fits.
 const STACK_BYTES: usize = 64 << 20;
@@ -71,7 +71,7 @@ impl Engine {
         let environment = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .with_cache_manager(CacheManagerConfig::default().with_metadata_cache_limit(METADATA_CACHE_BYTES))
-            .with_object_store_registry(Arc::new(OnlySegments(Arc::new(LocalFileSystem::new_with_prefix(segments)?))))
+            .with_object_store_registry(Arc::new(OnlyFolder::new(segments)?))
             .build()?;
         let workers = Workers::start("lake", config.threads, None).map_err(DataFusionError::IoError)?;
         let background =
@@ -86,8 +86,29 @@ impl Engine {
 
     /// Settings and functions, for work that may use this much memory and sees these tables.
     pub fn session(&self, memory_bytes: usize, tables: Vec<(String, Arc<dyn TableProvider>)>) -> Result<SessionState> {
+        self.session_in(self.environment.clone(), memory_bytes, tables)
+    }
+
+    /// The same for work that sees another folder than that of the segments.
+    pub fn session_over(
+        &self,
+        folder: &Path,
+        memory_bytes: usize,
+        tables: Vec<(String, Arc<dyn TableProvider>)>,
+    ) -> Result<SessionState> {
+        let environment =
+            RuntimeEnv { object_store_registry: Arc::new(OnlyFolder::new(folder)?), ..self.environment.clone() };
+        self.session_in(environment, memory_bytes, tables)
+    }
+
+    fn session_in(
+        &self,
+        environment: RuntimeEnv,
+        memory_bytes: usize,
+        tables: Vec<(String, Arc<dyn TableProvider>)>,
+    ) -> Result<SessionState> {
         let pool = QueryPool { pool: FairSpillPool::new(memory_bytes), _running: Running::start(&self.running) };
-        let environment = RuntimeEnv { memory_pool: Arc::new(pool), ..self.environment.clone() };
+        let environment = RuntimeEnv { memory_pool: Arc::new(pool), ..environment };
         let builder =
             SessionStateBuilder::new_from_existing(self.state.clone()).with_runtime_env(Arc::new(environment));
         let mut state = builder.with_catalog_list(catalog(tables)?).build();
@@ -265,17 +286,23 @@ impl MemoryPool for QueryPool {
     }
 }
 
-/// All that the engine can open: the folder of the segments. The default would include the whole file system.
+/// All that a query can open: one folder, mostly that of the segments. The default would include the whole file system.
 #[derive(Debug)]
-struct OnlySegments(Arc<dyn ObjectStore>);
+struct OnlyFolder(Arc<dyn ObjectStore>);
 
-impl ObjectStoreRegistry for OnlySegments {
+impl OnlyFolder {
+    fn new(folder: &Path) -> Result<Self> {
+        Ok(Self(Arc::new(LocalFileSystem::new_with_prefix(folder)?)))
+    }
+}
+
+impl ObjectStoreRegistry for OnlyFolder {
     fn register_store(&self, _: &url::Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
         Some(store)
     }
 
     fn get_store(&self, url: &url::Url) -> Result<Arc<dyn ObjectStore>> {
-        if url.as_str().trim_end_matches('/') == SEGMENTS_URL {
+        if url.as_str().trim_end_matches('/') == FILES_URL {
             Ok(Arc::clone(&self.0))
         } else {
             Err(DataFusionError::Plan(format!("there is no store {url}")))

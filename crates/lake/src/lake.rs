@@ -23,7 +23,7 @@ use crate::queue::Queue;
 use crate::scan::SegmentsRead;
 use crate::table::batch_bytes;
 use crate::tables::{Snapshot, Tables};
-use crate::{Ack, Error, LakeConfig, LakeStats, Param, QueryLimits, QueryOutput, RowStream, TableSpec};
+use crate::{Ack, Error, LakeConfig, LakeStats, Param, QueryLimits, QueryOutput, RowStream, RowTable, TableSpec};
 
 /// Rows that cannot be sealed fast enough, or not at all, keep appends waiting for about this long.
 const STAGED_RETRY_AFTER_MS: u64 = 1000;
@@ -156,6 +156,22 @@ impl Lake {
         limits: QueryLimits,
     ) -> Result<QueryOutput, Error> {
         self.answer(Question { sql, params, limits }, Tables::snapshot_with_old).await
+    }
+
+    /// Answers one statement over rows that belong to no table, which it calls [`rows`](crate::row_scan::TABLE); nothing else is there.
+    /// The guard and the limits are those of [`Lake::query`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn query_over(
+        &self,
+        rows: RowTable,
+        sql: &str,
+        params: Vec<Param>,
+        limits: QueryLimits,
+    ) -> Result<QueryOutput, Error> {
+        let core = &self.open.core;
+        core.queries.answer_over(&core.engine, rows, &Question { sql, params, limits }).await
     }
 
     async fn answer(&self, question: Question<'_>, view: fn(&Tables) -> Snapshot) -> Result<QueryOutput, Error> {

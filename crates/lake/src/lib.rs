@@ -14,7 +14,7 @@
 //! [`purge`] → [`summary`] → [`words`]);
 //! how they
 //! are read (`guard` → `bounded` → [`query`] → `scan` → `staged` → `engine` → `stop`); all of it together (`core` → [`lake`] → [`health`] → [`job`]); and
-//! beside it, what is opaque: [`blob`], rows that never change: [`row_file`], and rows for others: [`portable`].
+//! beside it, what is opaque: [`blob`], rows that never change: [`row_file`] → [`row_scan`], and rows for others: [`portable`].
 
 pub mod config;
 pub mod table;
@@ -52,6 +52,7 @@ pub mod lake;
 pub mod blob;
 pub mod portable;
 pub mod row_file;
+pub mod row_scan;
 
 mod error;
 #[cfg(test)]
@@ -63,12 +64,13 @@ pub use error::Error;
 pub use file::{Disk, DiskFile, LocalDisk};
 pub use health::{Alarm, LakeStats, TableStats};
 pub use horizon::{Horizons, Retained};
-pub use job::VerifyHandler;
+pub use job::{Beside, VerifiedRows, VerifyHandler};
 pub use lake::{Lake, Verified};
 pub use portable::{ParquetPieces, read_parquet};
 pub use purge::Purged;
 pub use query::{Param, QueryOutput, RowStream};
 pub use queue::Ack;
 pub use row_file::{NewRowFile, RowFile, RowFiles, WrittenRows};
+pub use row_scan::RowTable;
 pub use summary::Summary;
 pub use table::TableSpec;

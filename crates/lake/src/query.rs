@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::bounded::bounded;
 use crate::engine::{Engine, Task};
 use crate::guard::{check_plan, parse, syntax};
+use crate::row_scan::{RowTable, TABLE};
 use crate::scan::{SegmentsRead, TableScan};
 use crate::stop::{Signal, Stop, stoppable};
 use crate::tables::{Snapshot, TableSnapshot};
@@ -128,6 +129,7 @@ pub(crate) struct Question<'a> {
 #[derive(Debug)]
 pub(crate) struct Queries {
     permits: Semaphore,
+    of_rows: Semaphore,
     streams: Arc<Semaphore>,
     memory_bytes: usize,
     max_sql_bytes: usize,
@@ -138,6 +140,8 @@ impl Queries {
         let concurrency = config.query_concurrency.max(1);
         Self {
             permits: Semaphore::new(concurrency),
+            // Whoever asks about the lake's tables finds a place, however many ask about other rows.
+            of_rows: Semaphore::new((concurrency / 2).max(1)),
             streams: Arc::new(Semaphore::new(STREAMS)),
             memory_bytes: config.memory_limit_bytes / concurrency,
             max_sql_bytes: config.max_sql_bytes,
@@ -153,17 +157,44 @@ impl Queries {
         question: &Question<'_>,
         read: &SegmentsRead,
     ) -> Result<QueryOutput, Error> {
-        let limits = question.limits;
         let stop = Stop::default();
         let run = async {
             let _permit = self.permits.acquire().await.map_err(|_| Error::Closed)?;
-            let memory_bytes = limits.memory_bytes.min(self.memory_bytes);
-            let work = self.work(engine, snapshot, question, read, &stop, memory_bytes)?;
-            engine.spawn(work.run()).await.map_err(|_| Error::Broken { operation: "running a query" })?
+            let memory_bytes = question.limits.memory_bytes.min(self.memory_bytes);
+            self.work(engine, snapshot, question, read, &stop, memory_bytes)?.run_on(engine).await
         };
-        let limit_ms = u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX);
-        tokio::time::timeout(limits.timeout, run).await.unwrap_or(Err(Error::Timeout { limit_ms }))
+        within(question.limits, run).await
     }
+
+    /// The same over rows that belong to no table, which are then all that there is.
+    pub async fn answer_over(
+        &self,
+        engine: &Engine,
+        rows: RowTable,
+        question: &Question<'_>,
+    ) -> Result<QueryOutput, Error> {
+        let stop = Stop::default();
+        let run = async {
+            let _of_rows = self.of_rows.acquire().await.map_err(|_| Error::Closed)?;
+            let _permit = self.permits.acquire().await.map_err(|_| Error::Closed)?;
+            let memory_bytes = question.limits.memory_bytes.min(self.memory_bytes);
+            let (folder, at_once) = (rows.folder.clone(), rows.rows_at_once);
+            let tables = vec![(TABLE.to_owned(), Arc::new(rows) as Arc<dyn TableProvider>)];
+            let mut state = engine.session_over(&folder, memory_bytes, tables).map_err(syntax)?;
+            *state.config_mut() = state.config().clone().with_batch_size(at_once);
+            self.work_in(state, question, &stop, memory_bytes).run_on(engine).await
+        };
+        within(question.limits, run).await
+    }
+}
+
+/// Waits as long as a statement may take.
+async fn within(
+    limits: QueryLimits,
+    run: impl Future<Output = Result<QueryOutput, Error>>,
+) -> Result<QueryOutput, Error> {
+    let limit_ms = u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX);
+    tokio::time::timeout(limits.timeout, run).await.unwrap_or(Err(Error::Timeout { limit_ms }))
 }
 
 /// Answers that are read as they come: each is held in pieces, however long it is.
@@ -228,12 +259,16 @@ impl Queries {
         stop: &Stop,
         memory_bytes: usize,
     ) -> Result<Work, Error> {
-        let Question { sql, params, limits } = question.clone();
         let scan =
             |table: &TableSnapshot| Arc::new(TableScan::new(table.clone(), read.clone())) as Arc<dyn TableProvider>;
         let tables = snapshot.iter().map(|(name, table)| (name.to_string(), scan(table)));
         let state = engine.session(memory_bytes, tables.collect()).map_err(syntax)?;
-        Ok(Work {
+        Ok(self.work_in(state, question, stop, memory_bytes))
+    }
+
+    fn work_in(&self, state: SessionState, question: &Question<'_>, stop: &Stop, memory_bytes: usize) -> Work {
+        let Question { sql, params, limits } = question.clone();
+        Work {
             state,
             sql: sql.to_owned(),
             params,
@@ -241,7 +276,7 @@ impl Queries {
             max_rows: limits.max_rows,
             max_sql_bytes: self.max_sql_bytes,
             signal: stop.signal(),
-        })
+        }
     }
 }
 
@@ -257,6 +292,10 @@ struct Work {
 }
 
 impl Work {
+    async fn run_on(self, engine: &Engine) -> Result<QueryOutput, Error> {
+        engine.spawn(self.run()).await.map_err(|_| Error::Broken { operation: "running a query" })?
+    }
+
     async fn run(self) -> Result<QueryOutput, Error> {
         let statement = parse(&self.sql, self.max_sql_bytes)?;
         let rows = self.plan(statement).await?;
@@ -317,6 +356,11 @@ impl Work {
             DataFusionError::ResourcesExhausted(message) => {
                 Error::Memory { limit_bytes: self.memory_bytes, message: message.clone() }
             }
+            // A join of two joins that is told to spill reads its left side for a second time, and finds nothing there.
+            DataFusionError::Internal(message) if message.starts_with(NOTHING_TO_SPILL) => {
+                let message = "a join holds more than fits".to_owned();
+                Error::Memory { limit_bytes: self.memory_bytes, message }
+            }
             DataFusionError::ArrowError(root, _) if !is_read_error(root) => syntax(cause),
             DataFusionError::ArrowError(..)
             | DataFusionError::ParquetError(_)
@@ -329,6 +373,9 @@ impl Work {
         }
     }
 }
+
+/// How DataFusion 55 says that a nested-loop join has no memory left and could not go on without.
+const NOTHING_TO_SPILL: &str = "Left side produced no data to spill";
 
 fn is_read_error(error: &ArrowError) -> bool {
     matches!(

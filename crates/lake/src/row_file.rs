@@ -112,6 +112,11 @@ impl RowFiles {
         self.blobs.path(sha256)
     }
 
+    /// The folder that they lie in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.blobs.dir()
+    }
+
     /// Reads a file in full and checks that it is what was written.
     ///
     /// # Errors
@@ -195,6 +200,16 @@ impl RowFile {
     /// How many rows it has.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many of its rows are read at a time, so that they take little memory.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        batch_rows(self.metadata.metadata().row_groups(), READ_ROWS, READ_BYTES)
     }
 
     /// Reads the rows in these ranges, which must not overlap and be in order; of `columns` only those that it has, or all.
@@ -334,6 +349,29 @@ mod tests {
         assert_eq!(files.file(held.sha256).unwrap().rows(), 10);
         drop(writing);
         assert_eq!(files.sweep(none).await.unwrap().blobs, 1);
+    }
+
+    #[test]
+    fn large_rows_are_read_a_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RowFiles::open(folder.path()).unwrap();
+        // 300 rows of 1 MiB, once all the same and once each another: 16 are 16 MiB.
+        for differ in [false, true] {
+            let text = |n: usize| format!("{}{}", if differ { n } else { 0 }, "x".repeat(1 << 20));
+            let batch = |n: usize| {
+                let texts = Arc::new(arrow::array::StringArray::from(vec![text(n)])) as arrow::array::ArrayRef;
+                RecordBatch::try_from_iter([("text", texts)]).unwrap()
+            };
+            let writing = files.writing();
+            let mut file = files.create(&batch(0).schema(), &[]).unwrap();
+            (0..300).for_each(|n| file.push(&batch(n)).unwrap());
+            let written = file.finish(&writing).unwrap();
+            let file = files.file(written.sha256).unwrap();
+            let rows = file.read([0..u64::MAX], None::<&[&str]>).unwrap().map(|batch| batch.unwrap().num_rows());
+            let rows: Vec<_> = rows.collect();
+            assert_eq!(rows.iter().sum::<usize>(), 300);
+            assert!(rows.iter().all(|rows| *rows <= 16), "{differ}: {rows:?}");
+        }
     }
 
     #[test]

@@ -43,8 +43,8 @@ use crate::subject::{all, pending, visible};
 use crate::tables::TableSnapshot;
 use crate::words::Sought;
 
-/// Under this address the query engine finds the folder of the segments, and nothing else.
-pub(crate) const SEGMENTS_URL: &str = "lake://segments";
+/// Under this address a query finds the folder that it may read, that of the segments or [another](crate::row_scan), and nothing else.
+pub(crate) const FILES_URL: &str = "lake://files";
 
 /// The segments that a query reads; when it fails, one of them may be damaged.
 pub(crate) type SegmentsRead = Arc<Mutex<Vec<Arc<Segment>>>>;
@@ -269,7 +269,7 @@ pub(crate) fn by_hidden(segments: Vec<Arc<Segment>>, snapshot: &TableSnapshot) -
     groups
 }
 
-fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
+pub(crate) fn projected(schema: &SchemaRef, projection: Option<&Vec<usize>>) -> Result<SchemaRef> {
     match projection {
         Some(columns) => Ok(Arc::new(schema.project(columns)?)),
         None => Ok(Arc::clone(schema)),
@@ -352,7 +352,7 @@ pub(crate) fn parquet_scan(
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let url = ObjectStoreUrl::parse(SEGMENTS_URL)?;
+    let url = ObjectStoreUrl::parse(FILES_URL)?;
     let environment = state.runtime_env();
     let metadata = environment.cache_manager.get_file_metadata_cache();
     let readers = Arc::new(CachedParquetFileReaderFactory::new(environment.object_store(&url)?, metadata));
