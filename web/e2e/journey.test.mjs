@@ -439,11 +439,9 @@ test("files become a dataset, bad rows are named, and versions are compared", as
   const rows = Array.from({ length: 3000 }, (_, n) => JSON.stringify({ id: `r${n}`, question: `How much is ${n}+1?`, answer: String(n + 1) }));
   const file = { name: "sums.jsonl", mimeType: "application/x-ndjson", buffer: Buffer.from([...rows, "no row"].join("\n")) };
   await page.locator("input[type=file]").setInputFiles(file);
-  await page.getByRole("button", { name: "Import", exact: true }).click();
-  await page.getByRole("alert").getByText("row 3001: it is not JSON").waitFor();
-  await page.getByRole("button", { name: "Change and try again" }).click();
-  await page.getByRole("checkbox", { name: "Leave bad rows out" }).check();
-  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await page.getByRole("button", { name: "Look at the rows" }).click();
+  await page.getByRole("alert").getByText("line 3001: it is not JSON").waitFor();
+  await rolesAreChosen(page);
   await page.getByText("3,000 rows imported, 1 left out").waitFor();
   await page.getByRole("button", { name: "Show the rows" }).click();
   await page.waitForURL(/\/datasets\/sums/);
@@ -453,10 +451,41 @@ test("files become a dataset, bad rows are named, and versions are compared", as
   await page.getByText("0 added · 1 removed · 1 changed · 2,998 the same, by id").waitFor();
   await page.getByRole("table", { name: "Differences" }).getByText("What is 7+1?").waitFor();
   assert.deepEqual(await violations(page), []);
+  await aSplit(page);
   await callsAsRows(page);
   assert.deepEqual(faults, []);
   await page.context().close();
 });
+
+/** Each column has the role that its name suggests until somebody says otherwise, and bad rows are left out when somebody says so. */
+async function rolesAreChosen(page) {
+  const role = (name) => page.getByRole("combobox", { name: `Role of ${name}` });
+  const chosen = async () => Promise.all(["id", "question", "answer"].map(async (name) => (await role(name).inputValue()).split(" ")[0]));
+  assert.deepEqual(await chosen(), ["id", "input", "reference"]);
+  assert.deepEqual(await violations(page), []);
+  await role("answer").click();
+  await page.getByRole("option", { name: /^label/ }).click();
+  assert.deepEqual(await chosen(), ["id", "input", "label"]);
+  const start = page.getByRole("button", { name: "Import 3,000 rows" });
+  assert.equal(await start.isDisabled(), true, "a bad row is enough");
+  await page.getByRole("checkbox", { name: "Leave bad rows out" }).check();
+  await start.click();
+}
+
+/** The parts are datasets, of the sizes that were asked for when rows are shared out. */
+async function aSplit(page) {
+  await house.api("/api/v1/datasets/kinds/rows", { method: "POST", body: { add: Array.from({ length: 50 }, (_, n) => ({ text: `t${n}`, label: n < 40 ? "often" : "seldom" })) } });
+  await page.goto(`${house.url}/datasets/kinds`);
+  await page.getByRole("button", { name: "Split" }).click();
+  await page.getByRole("combobox", { name: "Rows", exact: true }).click();
+  await page.getByRole("option", { name: /its share of every value/ }).click();
+  assert.equal(await page.getByRole("combobox", { name: "Column" }).inputValue(), "label", "the class is the first that one thinks of");
+  assert.deepEqual(await violations(page), []);
+  await page.getByRole("button", { name: "Split", exact: true }).last().click();
+  await page.getByRole("row").filter({ hasText: "kinds-test" }).getByText("10", { exact: true }).waitFor();
+  await page.getByRole("link", { name: "version 1 of kinds-train" }).click();
+  await page.getByText(/^40 rows ·/).waitFor();
+}
 
 /** Only what is in sight is asked for; a text finds a row wherever it is. */
 async function theLastRow(page) {

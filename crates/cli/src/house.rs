@@ -21,7 +21,7 @@ use qd_alert::Alerts;
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
-use qd_data::{Datasets, ImportHandler, SplitHandler};
+use qd_data::{Datasets, EditHandler, ImportHandler, SplitHandler};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
@@ -229,12 +229,13 @@ fn start_jobs(
     datasets: &Datasets,
     config: &Config,
 ) -> Running {
-    let handlers: [Arc<dyn Handler>; 5] = [
+    let handlers: [Arc<dyn Handler>; 6] = [
         Arc::new(PullHandler::new(models.clone())),
-        Arc::new(VerifyHandler::new(lake.clone())),
+        Arc::new(VerifyHandler::new(lake.clone()).and(Arc::new(datasets.clone()))),
         Arc::new(EraseHandler::new(eraser.clone())),
         Arc::new(ImportHandler::new(datasets.clone())),
         Arc::new(SplitHandler::new(datasets.clone())),
+        Arc::new(EditHandler::new(datasets.clone())),
     ];
     Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
 }

@@ -10,9 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::column::Role;
 use crate::dataset::{Dataset, Datasets};
-use crate::edit::{Edit, Edited, Known};
+use crate::edit::{Asked, Edit, Known, Outcome};
 use crate::profile::is_message;
-use crate::version::Origin;
 use crate::{Error, Result};
 
 /// Spans that are added at once at most.
@@ -38,7 +37,7 @@ pub enum Calls {
 
 impl Datasets {
     /// Adds recorded calls to a dataset, or begins one with them. Calls that it has are not added again, as long as it has a
-    /// column of identifiers. `told` is kept as what was wanted.
+    /// column of identifiers. `told` is kept as what was wanted. As with an [edit](Datasets::edit), what takes long is queued as a job.
     ///
     /// # Errors
     /// [`Error::Missing`] when no call is what was wanted, or a named one is not there; [`Error::TooLarge`];
@@ -49,7 +48,7 @@ impl Datasets {
         name: &ArtifactName,
         calls: Calls,
         told: Value,
-    ) -> Result<Edited> {
+    ) -> Result<Outcome> {
         let spans = match calls {
             Calls::Newest { filter, limit } => self.newest(*filter, limit).await?,
             Calls::Spans(places) => self.named(project.1, &places).await?,
@@ -57,13 +56,10 @@ impl Datasets {
         if spans.is_empty() {
             return Err(Error::Missing { what: "call", name: "that the filter wants".to_owned() });
         }
-        let _only = self.alone(project.0, name).await;
-        let latest = self.latest(project.0, name).await?;
-        let form = Form::of(latest.as_ref());
+        let form = Form::of(self.latest(project.0, name).await?.as_ref());
         let edit =
             Edit { add: spans.iter().map(|span| form.row(span)).collect(), roles: form.roles(), ..Edit::default() };
-        let origin = |added, known| Origin::Traces { wanted: told, added, known };
-        self.change(project.0, name, latest, edit, Known::Kept, origin).await
+        self.now_or_later(project.0, name, Asked { edit, known: Known::Kept, wanted: Some(told) }).await
     }
 
     async fn newest(&self, mut filter: Filter, limit: usize) -> Result<Vec<Span>> {

@@ -13,13 +13,58 @@ const WHY_CHARS: usize = 300;
 /// With so many bad rows the file is not what it is taken for, and is not read on.
 pub const MAX_BAD: u64 = 100_000;
 
+qd_base::words!(
+    /// What the number of a place counts.
+    #[derive(Default)]
+    Unit, "unit of a place", {
+        /// Lines of the file, as an editor counts them.
+        Line = "line",
+        /// Elements of an array of JSON.
+        Element = "element",
+        /// Rows.
+        #[default]
+        Row = "row",
+    }
+);
+
+/// Where a row stands in its file: in the line that it begins in, or by its number where there are no lines; from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub unit: Unit,
+    pub number: u64,
+}
+
+impl Place {
+    pub const fn line(number: u64) -> Self {
+        Self { unit: Unit::Line, number }
+    }
+
+    pub const fn element(number: u64) -> Self {
+        Self { unit: Unit::Element, number }
+    }
+
+    pub const fn row(number: u64) -> Self {
+        Self { unit: Unit::Row, number }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.unit, self.number)
+    }
+}
+
 /// A row that cannot be part of the dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRow {
     /// The file that it stands in, as the request names it.
     pub file: String,
+    /// What `number` counts.
+    #[serde(default)]
+    pub unit: Unit,
     /// The line that it begins in, or its number where there are no lines; from 1.
-    pub row: u64,
+    #[serde(alias = "row")]
+    pub number: u64,
     /// Why.
     pub why: String,
 }
@@ -36,10 +81,11 @@ pub struct BadRows {
 }
 
 impl BadRows {
-    pub(crate) fn add(&mut self, file: &str, row: u64, why: &str) {
+    pub(crate) fn add(&mut self, file: &str, place: Place, why: &str) {
         self.count += 1;
         if self.told.len() < MAX_TOLD {
-            self.told.push(BadRow { file: file.to_owned(), row, why: why.chars().take(WHY_CHARS).collect() });
+            let (Place { unit, number }, why) = (place, why.chars().take(WHY_CHARS).collect());
+            self.told.push(BadRow { file: file.to_owned(), unit, number, why });
         }
     }
 }
@@ -52,10 +98,10 @@ impl fmt::Display for BadRows {
             self.count, self.of
         )?;
         let several = self.told.iter().any(|row| row.file != self.told[0].file);
-        for BadRow { file, row, why } in self.told.iter().take(IN_MESSAGE) {
+        for BadRow { file, unit, number, why } in self.told.iter().take(IN_MESSAGE) {
             match several {
-                true => write!(f, "\n  {file}, row {row}: {why}")?,
-                false => write!(f, "\n  row {row}: {why}")?,
+                true => write!(f, "\n  {file}, {unit} {number}: {why}")?,
+                false => write!(f, "\n  {unit} {number}: {why}")?,
             }
         }
         match self.count.saturating_sub(IN_MESSAGE as u64) {

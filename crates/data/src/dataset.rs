@@ -8,9 +8,9 @@ use std::sync::{Arc, Weak};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
-use qd_base::{ArtifactName, ProjectId, Sha256Hex, VersionId};
-use qd_catalog::{Artifact, ArtifactKind, Catalog, Page, Version, VersionInfo, VersionRef};
-use qd_lake::{Lake, RowFile, RowFiles, Swept, Writing};
+use qd_base::{ArtifactName, ProjectId, ProjectName, Sha256Hex, VersionId};
+use qd_catalog::{Artifact, ArtifactKind, Catalog, NewVersion, Page, Version, VersionInfo, VersionRef};
+use qd_lake::{Lake, Param, QueryLimits, QueryOutput, RowFile, RowFiles, RowTable, Swept, Writing};
 use qd_trace::Traces;
 use serde_json::{Map, Value};
 
@@ -54,8 +54,9 @@ impl Datasets {
         Ok(Self { catalog, lake, traces, files, uploads, changing, diffs, comparing })
     }
 
-    /// Waits until nobody else changes this dataset. Held by who makes a version out of the latest, so that two at once do not
-    /// lose one's rows, and by all others who add or remove versions, so that the latest stays what it is meanwhile.
+    /// Waits until nobody else in this process adds versions to this dataset. Held by who makes a version out of the latest, so that
+    /// of two at once one need not begin anew; that none loses the other's rows is seen to where a version
+    /// [follows another](Self::put_after).
     pub(crate) async fn alone(&self, project: ProjectId, name: &ArtifactName) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.changing.lock();
@@ -124,7 +125,7 @@ impl Datasets {
         Ok(Dataset { info: version.info, content: Arc::new(content), files: opened.into() })
     }
 
-    /// Keeps a version. The caller is [alone](Self::alone) with the dataset. `writing` is what its files were written under.
+    /// Keeps a version, whatever is the latest. `writing` is what its files were written under.
     pub(crate) async fn put(
         &self,
         project: ProjectId,
@@ -134,21 +135,39 @@ impl Datasets {
         parents: &[VersionId],
         writing: Writing,
     ) -> Result<VersionInfo> {
-        let bytes = serde_json::to_vec(content).map_err(|cause| Error::invalid("columns", cause.to_string()))?;
-        let metadata =
-            serde_json::to_value(origin.fitting()).map_err(|cause| Error::invalid("origin", cause.to_string()))?;
-        let put = self.catalog.put_version(project, KIND, name, &bytes, metadata, parents).await;
+        let (content, metadata) = written(content, origin)?;
+        let put = self.catalog.put_version(project, KIND, name, &content, metadata, parents).await;
         // Only now are its files named by somebody.
         drop(writing);
         put.map(|version| version.info).map_err(Error::catalog("keeping a version of a dataset"))
     }
 
-    /// Removes a dataset with all its versions. Its files go with the next sweep.
+    /// Keeps a version that was made of another (`None`: there was none), if that is still the latest.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] with [`qd_catalog::Error::Moved`] when it is not.
+    pub(crate) async fn put_after(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        base: Option<&Dataset>,
+        content: &Content,
+        origin: &Origin,
+        writing: Writing,
+    ) -> Result<VersionInfo> {
+        let (content, metadata) = written(content, origin)?;
+        let parents: Vec<VersionId> = base.iter().map(|base| base.info.id).collect();
+        let new = NewVersion { content: &content, metadata, parents: &parents };
+        let put = self.catalog.put_version_after(project, KIND, name, base.map(|base| base.info.number), new).await;
+        drop(writing);
+        put.map(|version| version.info).map_err(Error::catalog("keeping a version of a dataset"))
+    }
+
+    /// Removes a dataset with all its versions. Its files go with the next sweep. A change under way then makes no version.
     ///
     /// # Errors
     /// [`Error::Catalog`] when there is none.
     pub async fn remove(&self, project: ProjectId, name: &ArtifactName) -> Result<()> {
-        let _only = self.alone(project, name).await;
         self.catalog.remove_artifact(project, KIND, name).await.map_err(Error::catalog("removing a dataset"))
     }
 
@@ -157,10 +176,10 @@ impl Datasets {
     /// # Errors
     /// [`Error::Conflict`] while an import reads it or waits to, [`Error::Catalog`].
     pub async fn check_unused(&self, id: UploadId) -> Result<()> {
-        match crate::import::uploads_in_use(&self.catalog).await?.contains(&id) {
-            true => Err(Error::Conflict {
-                message: format!("an import reads the upload {id}; wait for its end or cancel it"),
-            }),
+        match crate::upload::in_use(&self.catalog).await?.contains(&id) {
+            true => {
+                Err(Error::Conflict { message: format!("a job reads the upload {id}; wait for its end or cancel it") })
+            }
             false => Ok(()),
         }
     }
@@ -170,7 +189,7 @@ impl Datasets {
     /// # Errors
     /// [`Error::Catalog`], [`Error::Lake`] or [`Error::Disk`]; what was not removed is left for the next time.
     pub async fn sweep(&self) -> Result<Swept> {
-        let (uploads, needed) = (self.uploads.clone(), crate::import::uploads_in_use(&self.catalog).await?);
+        let (uploads, needed) = (self.uploads.clone(), crate::upload::in_use(&self.catalog).await?);
         blocking("sweeping uploads", move || uploads.sweep(&needed)).await?;
         let failed = Arc::new(Mutex::new(None));
         let (catalog, told) = (self.catalog.clone(), Arc::clone(&failed));
@@ -187,6 +206,23 @@ impl Datasets {
         }
     }
 
+    /// Answers one statement that reads over the rows of a version, which it calls `rows`: its columns, and `__row_id`. Guard and limits
+    /// are those of the lake's own SQL, and nothing else is there.
+    ///
+    /// # Errors
+    /// [`Error::Lake`] for a statement that is refused, not understood or over its limits.
+    pub async fn query(
+        &self,
+        dataset: &Dataset,
+        sql: &str,
+        params: Vec<Param>,
+        limits: QueryLimits,
+    ) -> Result<QueryOutput> {
+        let schema = crate::encode::queried(dataset.columns());
+        let rows = RowTable::new(&self.files, &dataset.files, schema).map_err(Error::lake("opening rows"))?;
+        self.lake.query_over(rows, sql, params, limits).await.map_err(Error::lake("querying rows"))
+    }
+
     /// Does work that takes a processor for a while behind who answers requests.
     pub(crate) async fn behind<T: Send + 'static>(
         &self,
@@ -199,8 +235,13 @@ impl Datasets {
 
 /// The files that some version of some project names.
 async fn files_in_use(catalog: &Catalog) -> Result<HashSet<Sha256Hex>> {
+    Ok(named_files(catalog).await?.into_keys().collect())
+}
+
+/// The same with one of the versions that name each, and its project.
+pub(crate) async fn named_files(catalog: &Catalog) -> Result<HashMap<Sha256Hex, (ProjectName, VersionInfo)>> {
     let failed = |cause| Error::catalog("looking for files in use")(cause);
-    let mut files = HashSet::new();
+    let mut files = HashMap::new();
     for project in catalog.projects().await.map_err(failed)? {
         for artifact in catalog.artifacts(project.id, KIND).await.map_err(failed)? {
             let mut page = Page::default();
@@ -208,7 +249,11 @@ async fn files_in_use(catalog: &Catalog) -> Result<HashSet<Sha256Hex>> {
                 let versions = catalog.versions(project.id, KIND, &artifact.name, page).await.map_err(failed)?;
                 for info in &versions.items {
                     match catalog.version_by_id(info.id).await {
-                        Ok(version) => files.extend(content(&version)?.files.iter().map(|part| part.sha256)),
+                        Ok(version) => {
+                            let parts = content(&version)?.files;
+                            let named = parts.iter().map(|part| (part.sha256, (project.name.clone(), info.clone())));
+                            files.extend(named);
+                        }
                         // It was removed meanwhile.
                         Err(qd_catalog::Error::NotFound { .. }) => {}
                         Err(cause) => return Err(failed(cause)),
@@ -220,6 +265,13 @@ async fn files_in_use(catalog: &Catalog) -> Result<HashSet<Sha256Hex>> {
         }
     }
     Ok(files)
+}
+
+/// A version as the catalog keeps it.
+fn written(content: &Content, origin: &Origin) -> Result<(Vec<u8>, Value)> {
+    let content = serde_json::to_vec(content).map_err(|cause| Error::invalid("columns", cause.to_string()))?;
+    let origin = serde_json::to_value(origin.fitting()).map_err(|cause| Error::invalid("origin", cause.to_string()))?;
+    Ok((content, origin))
 }
 
 fn content(version: &Version) -> Result<Content> {

@@ -1,36 +1,56 @@
 //! Rows added, replaced and removed by hand: a new version out of the latest.
 //!
 //! Rows that only come to others are another file beside those of the latest version, so that ten rows more cost ten rows. Anything else,
-//! and columns whose type has to change, writes all rows anew.
+//! and columns whose type has to change, writes all rows anew: at once when these are few, else as a job, which also whoever finds the
+//! dataset busy waits for. A version is kept only if the one that it was made of is still the latest, so that of two who change
+//! the same version none loses the other's rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
-use qd_base::{ArtifactName, ProjectId, VersionId};
-use qd_catalog::VersionInfo;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use qd_base::{ArtifactName, JobId, ProjectId};
+use qd_catalog::{Handler, JobContext, JobError, JobKind, Page, VersionInfo};
 use qd_lake::Writing;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::check::BadRows;
+use crate::check::{BadRows, Place};
 use crate::column::{Column, ColumnType, ROW_ID, Role, check_roles, guess};
-use crate::dataset::{Dataset, Datasets};
+use crate::dataset::{Dataset, Datasets, blocking};
 use crate::encode::ids;
 use crate::profile::Profile;
+use crate::upload::{UploadId, forget};
 use crate::value::{EXACT_IN_DOUBLE, fit, key_of};
 use crate::version::{Content, Origin, Part, id_column};
 use crate::write::{Ids, Repeats, Writer};
 use crate::{Error, Result};
 
+/// The kind of these jobs.
+pub const KIND: &str = "dataset.edit";
+
 /// Rows that one edit adds or replaces at most.
 pub const MAX_ROWS: usize = 10_000;
 /// Rows that one edit removes at most.
 pub const MAX_REMOVED: usize = 100_000;
+/// As many rows, and as large files, are written anew while somebody waits for the answer; more are a job. 40,000 rows take a second.
+pub const ROWS_AT_ONCE: u64 = 20_000;
+/// See [`ROWS_AT_ONCE`].
+pub const BYTES_AT_ONCE: u64 = 8 << 20;
+/// So long a dataset that somebody else changes is waited for; then the change becomes a job.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So often a change that names no version is made again when another came first.
+const TRIES: usize = 3;
 /// How an edit calls itself where bad rows are told.
 const FILE: &str = "rows";
 
 /// What is to be changed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Edit {
     /// The number of the version that it was thought of; when that is not the latest any more, nothing is changed.
     pub base: Option<u32>,
@@ -57,48 +77,207 @@ pub struct Edited {
     pub known: u64,
 }
 
+impl Edited {
+    /// As a job tells it.
+    pub fn told(&self) -> Value {
+        let Self { version, rows, added, known } = self;
+        json!({ "dataset": version.name, "version": version.number, "rows": rows, "added": added, "known": known })
+    }
+}
+
+/// Whether a change is made.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It is.
+    Edited(Edited),
+    /// A job makes it.
+    Queued(JobId),
+}
+
+/// An edit as it waits for its job: how it was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub edit: Edit,
+    pub known: Known,
+    /// Which recorded calls were wanted, when the rows are such.
+    pub wanted: Option<Value>,
+}
+
+impl Asked {
+    fn origin(&self, changed: &Changed, job: Option<JobId>) -> Origin {
+        let Changed { added, known, .. } = *changed;
+        match &self.wanted {
+            Some(wanted) => Origin::Traces { wanted: wanted.clone(), added, known, job },
+            None => {
+                let (replaced, removed) = (self.edit.replace.len() as u64, self.edit.remove.len() as u64);
+                Origin::Edit { added, replaced, removed, job }
+            }
+        }
+    }
+}
+
+/// What a job is given. The edit itself lies beside the uploads, since it may be larger than a job's payload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EditRequest {
+    /// The dataset.
+    pub dataset: ArtifactName,
+    /// The file that holds the edit.
+    pub upload: UploadId,
+    /// The latest version when it was asked for: what the job made is newer.
+    pub seen: Option<u32>,
+}
+
+/// Who makes a change, hears of it and ends it.
+#[derive(Clone)]
+pub(crate) struct Pace {
+    /// The job that makes it; without one it may not take long.
+    pub job: Option<JobId>,
+    pub report: Arc<dyn Fn(u64, u64) + Send + Sync>,
+    pub stop: CancellationToken,
+}
+
+impl Pace {
+    fn at_once() -> Self {
+        Self { job: None, report: Arc::new(|_, _| {}), stop: CancellationToken::new() }
+    }
+}
+
 impl Datasets {
-    /// Changes a dataset, or begins one with the rows that are added.
+    /// Changes a dataset, or begins one with the rows that are added. What takes long is queued as a job; what is wrong with
+    /// the request is told at once all the same, and what is wrong with its rows by the job.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the latest version is another than thought, [`Error::Rows`] for rows that cannot be part of it,
     /// [`Error::Missing`] for a row to be replaced or removed that is not there.
-    pub async fn edit(&self, project: ProjectId, name: &ArtifactName, edit: Edit) -> Result<Edited> {
-        let origin = |added: u64, _| Origin::Edit {
-            added,
-            replaced: edit.replace.len() as u64,
-            removed: edit.remove.len() as u64,
-        };
+    pub async fn edit(&self, project: ProjectId, name: &ArtifactName, edit: Edit) -> Result<Outcome> {
         check_size(&edit)?;
-        let _only = self.alone(project, name).await;
-        let latest = self.latest(project, name).await?;
-        check_base(name, latest.as_ref(), edit.base)?;
-        if latest.is_none() && edit.add.is_empty() {
-            return Err(Error::Missing { what: "dataset", name: name.to_string() });
-        }
-        self.change(project, name, latest, edit.clone(), Known::Refused, origin).await
+        self.now_or_later(project, name, Asked { edit, known: Known::Refused, wanted: None }).await
     }
 
-    /// Makes a version of the latest one and an edit. The caller is alone with the dataset.
-    pub(crate) async fn change(
+    /// Makes the change, or queues it when that takes long.
+    pub(crate) async fn now_or_later(&self, project: ProjectId, name: &ArtifactName, asked: Asked) -> Result<Outcome> {
+        if let Ok(only) = tokio::time::timeout(PATIENCE, self.alone(project, name)).await {
+            if let Some(edited) = self.attempts(project, name, &asked, &Pace::at_once()).await? {
+                return Ok(Outcome::Edited(edited));
+            }
+            drop(only);
+        }
+        let latest = self.latest(project, name).await?;
+        check_base(name, latest.as_ref(), asked.edit.base)?;
+        let seen = latest.map(|latest| latest.info().number);
+        let bytes = serde_json::to_vec(&asked).map_err(|cause| Error::invalid("rows", cause.to_string()))?;
+        let upload = self.uploads.keep(project, bytes).await?;
+        let request = EditRequest { dataset: name.clone(), upload, seen };
+        let kind: JobKind = KIND.parse().map_err(Error::catalog("naming the job"))?;
+        let payload = serde_json::to_value(&request).map_err(|cause| Error::invalid("request", cause.to_string()))?;
+        let queued = self.catalog.enqueue(&kind, payload, project).await;
+        if queued.is_err() {
+            self.uploads.remove(project, upload)?;
+        }
+        queued.map(Outcome::Queued).map_err(Error::catalog("queueing a change"))
+    }
+
+    /// Makes a change that was queued, unless a process that died had made it already.
+    pub(crate) async fn edit_as_job(
+        &self,
+        project: ProjectId,
+        job: JobId,
+        request: &EditRequest,
+        pace: &Pace,
+    ) -> Result<Edited> {
+        let name = &request.dataset;
+        if let Some(made) = self.made_by(project, request, job).await? {
+            return Ok(made);
+        }
+        let (path, upload) = (self.uploads.path(project, request.upload), request.upload);
+        let read = move || {
+            let bytes = std::fs::read(&path).map_err(Error::disk("reading", &path))?;
+            let unread = |cause: serde_json::Error| Error::File { file: upload.to_string(), why: cause.to_string() };
+            serde_json::from_slice::<Asked>(&bytes).map_err(unread)
+        };
+        let asked = blocking("reading a change", read).await?;
+        let _only = tokio::select! {
+            () = pace.stop.cancelled() => return Err(Error::Cancelled),
+            only = self.alone(project, name) => only,
+        };
+        if request.seen.is_some() && self.latest(project, name).await?.is_none() {
+            return Err(Error::Missing { what: "dataset", name: name.to_string() });
+        }
+        let edited = self.attempts(project, name, &asked, pace).await?;
+        edited.ok_or(Error::Broken { operation: "changing a dataset" })
+    }
+
+    /// The version that a job made, if it did: it may have died before it could tell.
+    async fn made_by(&self, project: ProjectId, request: &EditRequest, job: JobId) -> Result<Option<Edited>> {
+        let mut page = Page::first(100);
+        loop {
+            let versions = self.catalog.versions(project, crate::dataset::KIND, &request.dataset, page).await;
+            let versions = versions.map_err(Error::catalog("looking for what a job made"))?;
+            for info in versions.items {
+                if request.seen.is_some_and(|seen| info.number <= seen) {
+                    return Ok(None);
+                }
+                let (added, known) = match Origin::deserialize(&info.metadata) {
+                    Ok(Origin::Edit { added, job: Some(by), .. }) if by == job => (added, 0),
+                    Ok(Origin::Traces { added, known, job: Some(by), .. }) if by == job => (added, known),
+                    _ => continue,
+                };
+                let rows = self.open_id(info.id).await?.len();
+                return Ok(Some(Edited { version: info, rows, added, known }));
+            }
+            let Some(next) = versions.next else { return Ok(None) };
+            page = Page::after(100, next);
+        }
+    }
+
+    /// Makes a version of the latest one and an edit, again when another came first and the edit named no version. `None` when
+    /// it would take long and no job does it. The caller is alone with the dataset, so this is rare.
+    async fn attempts(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        asked: &Asked,
+        pace: &Pace,
+    ) -> Result<Option<Edited>> {
+        for left in (0..TRIES).rev() {
+            let latest = self.latest(project, name).await?;
+            check_base(name, latest.as_ref(), asked.edit.base)?;
+            if latest.is_none() && asked.edit.add.is_empty() {
+                return Err(Error::Missing { what: "dataset", name: name.to_string() });
+            }
+            match self.change(project, name, latest, asked, pace).await {
+                Err(Error::Catalog { cause: qd_catalog::Error::Moved { .. }, .. })
+                    if left > 0 && asked.edit.base.is_none() => {}
+                edited => return edited,
+            }
+        }
+        Err(Error::Broken { operation: "changing a dataset" })
+    }
+
+    async fn change(
         &self,
         project: ProjectId,
         name: &ArtifactName,
         latest: Option<Dataset>,
-        edit: Edit,
-        known: Known,
-        origin: impl FnOnce(u64, u64) -> Origin,
-    ) -> Result<Edited> {
-        let (datasets, base) = (self.clone(), latest.clone());
+        asked: &Asked,
+        pace: &Pace,
+    ) -> Result<Option<Edited>> {
+        let (datasets, base, edit, known) = (self.clone(), latest.clone(), asked.edit.clone(), asked.known);
+        let its = pace.clone();
         let work = move || {
+            let change = Change::new(&datasets, base.as_ref(), edit, known)?;
+            if its.job.is_none() && change.takes_long() {
+                return Ok(None);
+            }
             let writing = datasets.files.writing();
-            let changed = Change::new(&datasets, base.as_ref(), edit, known)?.run(&writing)?;
-            Ok((changed, writing))
+            let changed = change.run(&writing, &its)?;
+            Ok(Some((changed, writing)))
         };
-        let (Changed { content, added, known }, writing) = self.behind("changing a dataset", work).await?;
-        let parents: Vec<VersionId> = latest.iter().map(|latest| latest.info().id).collect();
-        let version = self.put(project, name, &content, &origin(added, known), &parents, writing).await?;
-        Ok(Edited { version, rows: content.rows, added, known })
+        let Some((changed, writing)) = self.behind("changing a dataset", work).await? else { return Ok(None) };
+        let origin = asked.origin(&changed, pace.job);
+        let Changed { content, added, known } = changed;
+        let version = self.put_after(project, name, latest.as_ref(), &content, &origin, writing).await?;
+        Ok(Some(Edited { version, rows: content.rows, added, known }))
     }
 }
 
@@ -130,7 +309,8 @@ fn check_base(name: &ArtifactName, latest: Option<&Dataset>, base: Option<u32>) 
 }
 
 /// What becomes of a row to be added whose identifier is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Known {
     /// It is an error.
     Refused,
@@ -172,7 +352,13 @@ impl<'a> Change<'a> {
         Ok(Self { datasets, base, edit, known, columns, keeps_files })
     }
 
-    fn run(mut self, writing: &Writing) -> Result<Changed> {
+    /// Whether more rows are written anew than somebody waits for.
+    fn takes_long(&self) -> bool {
+        let is_large = |base: &Dataset| base.len() > ROWS_AT_ONCE || base.content().bytes > BYTES_AT_ONCE;
+        !self.keeps_files && self.base.is_some_and(is_large)
+    }
+
+    fn run(mut self, writing: &Writing, pace: &Pace) -> Result<Changed> {
         let (mut repeats, mut known_ids) = self.known_rows()?;
         self.check_ids(&known_ids)?;
         let before = self.edit.add.len();
@@ -190,10 +376,10 @@ impl<'a> Change<'a> {
         if adds {
             let mut writer = Writer::new(&self.datasets.files, &self.columns, repeats, known_ids)?;
             if !self.keeps_files {
-                self.rewrite(&mut writer)?;
+                self.rewrite(&mut writer, pace)?;
             }
             for (number, row) in (1..).zip(&self.edit.add) {
-                writer.push(&fitted(&self.columns, row).map_err(|why| bad(number, &why))?, FILE, number)?;
+                writer.push(&fitted(&self.columns, row).map_err(|why| bad(number, &why))?, FILE, Place::row(number))?;
             }
             files.push(writer.finish(writing)?);
         }
@@ -250,13 +436,13 @@ impl<'a> Change<'a> {
                 Some(id) => Err(format!("its id {id:?} is that of a row that is there")),
                 None => Ok(()),
             };
-            if let Err(why) = seen.see(row.get(column), number).and_then(|()| again()) {
-                bad.add(FILE, number, &why);
+            if let Err(why) = seen.see(row.get(column), Place::row(number)).and_then(|()| again()) {
+                bad.add(FILE, Place::row(number), &why);
             }
         }
         for (id, row) in &self.edit.replace {
             if self.keeps_id() && self.id_of(row).as_ref() != Some(id) {
-                bad.add(FILE, 0, &format!("what replaces the row {id:?} has another {column}"));
+                bad.add(FILE, Place::row(0), &format!("what replaces the row {id:?} has another {column}"));
             }
         }
         if bad.count == 0 { Ok(()) } else { Err(Error::Rows(bad)) }
@@ -269,10 +455,14 @@ impl<'a> Change<'a> {
     }
 
     /// Writes the rows that are there with what the edit does to them.
-    fn rewrite(&self, writer: &mut Writer<'_>) -> Result<()> {
+    fn rewrite(&self, writer: &mut Writer<'_>, pace: &Pace) -> Result<()> {
         let Some(base) = self.base else { return Ok(()) };
         let mut at = 0;
         for batch in base.batches(vec![0..u64::MAX], None) {
+            if pace.stop.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            (pace.report)(at, base.len());
             let batch = batch?;
             let count = batch.num_rows() as u64;
             for row in crate::encode::decode(base.columns(), &batch, at..at + count)? {
@@ -281,17 +471,18 @@ impl<'a> Change<'a> {
                 }
                 let values = self.edit.replace.get(&row.id).unwrap_or(&row.values);
                 let fitted = fitted(&self.columns, values).map_err(|why| bad(row.index + 1, &why))?;
-                writer.push(&fitted, FILE, row.index + 1)?;
+                writer.push(&fitted, FILE, Place::row(row.index + 1))?;
             }
             at += count;
         }
+        (pace.report)(base.len(), base.len());
         Ok(())
     }
 }
 
 fn bad(row: u64, why: &str) -> Error {
     let mut rows = BadRows { of: 1, ..BadRows::default() };
-    rows.add(FILE, row, why);
+    rows.add(FILE, Place::row(row), why);
     Error::Rows(rows)
 }
 
@@ -311,9 +502,9 @@ fn columns(before: &[Column], edit: &Edit) -> Result<Vec<Column>> {
     for (number, row) in (1..).zip(edit.add.iter().chain(edit.replace.values())) {
         bad.of += 1;
         if row.is_empty() {
-            bad.add(FILE, number, "it is an object without fields");
+            bad.add(FILE, Place::row(number), "it is an object without fields");
         } else if let Err(why) = profile.see(row) {
-            bad.add(FILE, number, &why);
+            bad.add(FILE, Place::row(number), &why);
         }
     }
     if bad.count > 0 {
@@ -385,5 +576,42 @@ fn wider(old: ColumnType, new: ColumnType) -> ColumnType {
         (old, new) if old == new => old,
         (Number, Integer) | (Integer, Number) => Number,
         _ => Json,
+    }
+}
+
+/// Runs `dataset.edit` jobs; their result is that of an edit.
+#[derive(Clone)]
+pub struct EditHandler {
+    datasets: Datasets,
+}
+
+impl EditHandler {
+    /// A handler that changes `datasets`.
+    pub fn new(datasets: Datasets) -> Self {
+        Self { datasets }
+    }
+
+    async fn edit(self, context: JobContext) -> Result<Value, JobError> {
+        let request: EditRequest = context.payload()?;
+        let (told, project, job) = (context.clone(), context.project(), context.job().id);
+        let report = Arc::new(move |done, total| told.progress(done, Some(total), "writing rows"));
+        let pace = Pace { job: Some(job), report, stop: context.token().clone() };
+        let edited = self.datasets.edit_as_job(project, job, &request, &pace).await;
+        tokio::spawn(forget(self.datasets, job, project, vec![request.upload]));
+        match edited {
+            Ok(edited) => Ok(edited.told()),
+            Err(Error::Cancelled) => Err(JobError::Cancelled),
+            Err(error) => Err(JobError::failed(&error)),
+        }
+    }
+}
+
+impl Handler for EditHandler {
+    fn kind(&self) -> JobKind {
+        KIND.parse().expect("the word is a kind of job")
+    }
+
+    fn run(&self, context: JobContext) -> BoxFuture<'static, Result<Value, JobError>> {
+        self.clone().edit(context).boxed()
     }
 }

@@ -35,6 +35,13 @@ pub(crate) fn schema(columns: &[Column]) -> SchemaRef {
     Arc::new(Schema::new([vec![id], columns.iter().map(field).collect(), vec![hash]].concat()))
 }
 
+/// The same as a statement sees them: the version's own columns, and last the identifiers.
+pub(crate) fn queried(columns: &[Column]) -> SchemaRef {
+    let mut fields: Vec<_> = columns.iter().map(|column| Field::new(&column.name, column.kind.arrow(), true)).collect();
+    fields.push(Field::new(ROW_ID, DataType::Utf8, false));
+    Arc::new(Schema::new(fields))
+}
+
 /// A row of a dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {

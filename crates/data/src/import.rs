@@ -10,21 +10,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt as _};
 use qd_base::{ArtifactName, JobId, ProjectId};
-use qd_catalog::{Catalog, Handler, JobContext, JobError, JobFilter, JobKind, JobState, Page};
+use qd_catalog::{Handler, JobContext, JobError, JobKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::check::{BadRow, BadRows, MAX_BAD};
+use crate::check::{BadRow, BadRows, MAX_BAD, Place};
 use crate::column::{Column, ColumnType, Role, check_roles, guess};
 use crate::dataset::{Datasets, blocking};
 use crate::layout::{self, Wanted, choose};
 use crate::profile::{Profile, is_message};
 use crate::read::{Format, Input};
-use crate::upload::UploadId;
+use crate::upload::{UploadId, forget};
 use crate::value::fit;
 use crate::version::{Content, MAX_ROWS, MAX_SOURCES, Origin, Source};
 use crate::write::{Ids, Repeats, Writer};
@@ -70,6 +70,9 @@ pub struct ImportRequest {
     /// Whether bad rows are left out. Otherwise one is enough that nothing is imported.
     #[serde(default)]
     pub skip_bad: bool,
+    /// Whether the files are looked at only: no version comes to be, and the uploads stay.
+    #[serde(default)]
+    pub check: bool,
 }
 
 /// A file that was uploaded.
@@ -98,6 +101,21 @@ pub struct Imported {
     pub columns: Vec<Column>,
     /// Bad rows that were left out.
     pub skipped: u64,
+    /// The first of them.
+    pub bad: Vec<BadRow>,
+    /// What a person should know about how the files were read.
+    pub notes: Vec<String>,
+}
+
+/// What an import of these files would come to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checked {
+    /// Rows that can be imported.
+    pub rows: u64,
+    /// The columns, with what they would be for.
+    pub columns: Vec<Column>,
+    /// Rows that cannot.
+    pub bad_count: u64,
     /// The first of them.
     pub bad: Vec<BadRow>,
     /// What a person should know about how the files were read.
@@ -166,6 +184,22 @@ impl Datasets {
         let Content { rows, columns, .. } = content;
         Ok(Imported { dataset: request.dataset, version: version.number, rows, columns, skipped, bad, notes })
     }
+
+    /// Reads the files of an import and tells what would come of it.
+    ///
+    /// # Errors
+    /// As [`Datasets::import`], but for rows that are bad.
+    pub async fn check_import(
+        &self,
+        project: ProjectId,
+        request: ImportRequest,
+        report: impl Fn(u64, u64, String) + Send + Sync + 'static,
+        stop: CancellationToken,
+    ) -> Result<Checked> {
+        let datasets = self.clone();
+        let read = move || Work::new(&datasets, project, &request, &report, &stop)?.check_all();
+        self.behind("checking files", read).await
+    }
 }
 
 fn column(name: &str, kind: ColumnType, role: Role) -> Column {
@@ -192,14 +226,14 @@ struct Read {
 }
 
 /// A file that is read.
-struct Place<'a> {
+struct Part<'a> {
     path: PathBuf,
     file: &'a ImportFile,
     split: Option<String>,
     format: Format,
 }
 
-impl Place<'_> {
+impl Part<'_> {
     /// A file that is shorter than when it was asked for was lost in part, and one that is longer is still being sent.
     fn check_length(&self) -> Result<()> {
         let found = std::fs::metadata(&self.path).map_err(Error::disk("reading", &self.path))?.len();
@@ -217,7 +251,7 @@ impl Place<'_> {
 struct Work<'a> {
     datasets: &'a Datasets,
     request: &'a ImportRequest,
-    places: Vec<Place<'a>>,
+    places: Vec<Part<'a>>,
     /// Whether rows get a column that tells their split.
     with_split: bool,
     textual: bool,
@@ -254,7 +288,7 @@ impl<'a> Work<'a> {
             let input =
                 Input { file: &path, name: &file.path, format: request.format, field: None, done: Arc::default() };
             let format = input.format()?;
-            places.push(Place { path, file, split: chosen.split, format });
+            places.push(Part { path, file, split: chosen.split, format });
         }
         let textual = places.iter().any(|place| place.format == Format::Csv);
         if textual && places.iter().any(|place| place.format != Format::Csv) {
@@ -265,17 +299,24 @@ impl<'a> Work<'a> {
         splits.sort();
         splits.dedup();
         let with_split = splits.len() > 1;
-        let total = 2 * places.iter().filter_map(|place| place.file.bytes).sum::<u64>();
+        let readings = if request.check { 1 } else { 2 };
+        let total = readings * places.iter().filter_map(|place| place.file.bytes).sum::<u64>();
         Ok(Self { datasets, request, places, with_split, textual, report, stop, done: Arc::default(), total })
+    }
+
+    /// The first reading alone.
+    fn check_all(&self) -> Result<Checked> {
+        let looked = self.look()?;
+        let (columns, mut notes) = self.settle(&looked)?;
+        notes.sort();
+        let BadRows { told: bad, count: bad_count, of } = looked.bad;
+        Ok(Checked { rows: of - bad_count, columns, bad_count, bad, notes })
     }
 
     fn run(&self, writing: &qd_lake::Writing) -> Result<Read> {
         let looked = self.look()?;
         if looked.bad.count > 0 && (!self.request.skip_bad || looked.bad.count == looked.bad.of) {
             return Err(Error::Rows(looked.bad));
-        }
-        if looked.bad.of == 0 {
-            return Err(Error::invalid("files", "they hold no rows"));
         }
         let (columns, mut notes) = self.settle(&looked)?;
         let part = self.write(&columns, &looked, writing)?;
@@ -295,7 +336,7 @@ impl<'a> Work<'a> {
     fn each(
         &self,
         doing: &str,
-        take: &mut dyn FnMut(&str, u64, Result<Map<String, Value>, String>) -> Result<()>,
+        take: &mut dyn FnMut(&str, Place, Result<Map<String, Value>, String>) -> Result<()>,
     ) -> Result<()> {
         let (mut rows, before) = (0_u64, self.done.load(Ordering::Relaxed));
         let mut told = before;
@@ -324,12 +365,13 @@ impl<'a> Work<'a> {
             place.check_length()?;
         }
         // Parquet files are not read from end to end.
-        self.done.store(before + self.total / 2, Ordering::Relaxed);
-        (self.report)(before + self.total / 2, self.total, format!("{doing}, {rows} rows"));
+        let end = before + self.total / if self.request.check { 1 } else { 2 };
+        self.done.store(end, Ordering::Relaxed);
+        (self.report)(end, self.total, format!("{doing}, {rows} rows"));
         Ok(())
     }
 
-    fn with_split(&self, mut row: Map<String, Value>, place: &Place<'_>) -> Map<String, Value> {
+    fn with_split(&self, mut row: Map<String, Value>, place: &Part<'_>) -> Map<String, Value> {
         if let Some(split) = place.split.as_ref().filter(|_| self.with_split) {
             row.entry(SPLIT).or_insert_with(|| split.as_str().into());
         }
@@ -359,6 +401,9 @@ impl<'a> Work<'a> {
             }
             if bad.count > MAX_BAD { Err(Error::Rows(std::mem::take(&mut bad))) } else { Ok(()) }
         })?;
+        if bad.of == 0 {
+            return Err(Error::invalid("files", "they hold no rows"));
+        }
         let missing = self
             .request
             .roles
@@ -437,7 +482,7 @@ impl<'a> Work<'a> {
             if looked.left_out.contains(&number) {
                 return Ok(());
             }
-            let changed = |why: String| Error::File { file: file.to_owned(), why };
+            let changed = |why: String| Error::File { file: file.to_owned(), why: format!("{at}: {why}") };
             let row = row.map_err(changed)?;
             let mut fitted = Map::new();
             for column in columns {
@@ -482,7 +527,7 @@ impl IdWatch {
         Self { said: said.is_some(), column: said, types, is_one: true, begun: false, ids: Ids::default(), note: None }
     }
 
-    fn see(&mut self, row: &Map<String, Value>, at: u64, textual: bool) -> Result<(), String> {
+    fn see(&mut self, row: &Map<String, Value>, at: Place, textual: bool) -> Result<(), String> {
         if !self.begun && !self.said {
             let names: Vec<_> = row.keys().map(String::as_str).collect();
             let roles = guess(&names, &[], |_, role| role == Role::Id);
@@ -498,7 +543,7 @@ impl IdWatch {
         match self.ids.see(value.as_ref(), at) {
             Err(why) if self.said => Err(why),
             Err(why) => {
-                self.note = Some(format!("column {column} is not the id: of row {at}, {why}"));
+                self.note = Some(format!("column {column} is not the id: of {at}, {why}"));
                 self.is_one = false;
                 self.ids = Ids::default();
                 Ok(())
@@ -513,27 +558,7 @@ impl IdWatch {
     }
 }
 
-/// The uploads that some import still wants.
-pub(crate) async fn uploads_in_use(catalog: &Catalog) -> Result<HashSet<UploadId>> {
-    let mut needed = HashSet::new();
-    for state in [JobState::Queued, JobState::Running] {
-        let kind = KIND.parse().map_err(Error::catalog("naming the job"))?;
-        let filter = JobFilter { state: Some(state), kind: Some(kind), ..JobFilter::default() };
-        let mut page = Page::first(1000);
-        loop {
-            let jobs = catalog.jobs(&filter, page).await.map_err(Error::catalog("looking for imports"))?;
-            for job in jobs.items {
-                let request = ImportRequest::deserialize(&job.payload).ok();
-                needed.extend(request.into_iter().flat_map(|request| request.files).map(|file| file.upload));
-            }
-            let Some(next) = jobs.next else { break };
-            page = Page::after(1000, next);
-        }
-    }
-    Ok(needed)
-}
-
-/// Runs `dataset.import` jobs; their result is [`Imported`]. They need no checkpoint: the same files give the same version.
+/// Runs `dataset.import` jobs; their result is [`Imported`], or [`Checked`]. They need no checkpoint: the same files give the same version.
 #[derive(Clone)]
 pub struct ImportHandler {
     datasets: Datasets,
@@ -548,31 +573,20 @@ impl ImportHandler {
     async fn import(self, context: JobContext) -> Result<Value, JobError> {
         let request: ImportRequest = context.payload()?;
         let files: Vec<_> = request.files.iter().map(|file| file.upload).collect();
-        let (told, project) = (context.clone(), context.project());
+        let (told, project, stop) = (context.clone(), context.project(), context.token().clone());
         let report = move |done, total, doing| told.progress(done, Some(total), doing);
-        let imported = self.datasets.import(project, request, report, context.token().clone()).await;
-        let done = match imported {
-            Ok(imported) => Ok(json!(imported)),
-            Err(Error::Cancelled) => Err(JobError::Cancelled),
-            Err(error) => Err(JobError::failed(&error)),
+        let done = |error| match error {
+            Error::Cancelled => JobError::Cancelled,
+            error => JobError::failed(&error),
         };
-        tokio::spawn(self.forget(context.job().id, project, files));
+        if request.check {
+            let checked = self.datasets.check_import(project, request, report, stop).await;
+            return checked.map(|checked| json!(checked)).map_err(done);
+        }
+        let imported = self.datasets.import(project, request, report, stop).await;
+        let done = imported.map(|imported| json!(imported)).map_err(done);
+        tokio::spawn(forget(self.datasets, context.job().id, project, files));
         done
-    }
-
-    /// Removes uploads when it is recorded that their job has ended: as long as it is not, it may begin again.
-    async fn forget(self, job: JobId, project: ProjectId, files: Vec<UploadId>) {
-        let mut events = self.datasets.catalog.watch(job, 0);
-        while let Some(Ok(_)) = events.next().await {}
-        let found = self.datasets.catalog.job(job).await;
-        if !found.is_ok_and(|job| !matches!(job.state, JobState::Queued | JobState::Running)) {
-            return;
-        }
-        for file in files {
-            if let Err(error) = self.datasets.uploads.remove(project, file) {
-                tracing::warn!(%error, "an uploaded file could not be removed");
-            }
-        }
     }
 }
 

@@ -387,5 +387,13 @@ mod tests {
         assert!(!matches(format!("{}b", "a*".repeat(400)).as_bytes(), "a".repeat(1000).as_bytes()));
         let long = "a".repeat(MAX_PATH_BYTES + 1);
         assert!(matches!(choose(&[&long], &Wanted::default()), Err(Error::TooLarge { .. })));
+        // 2,000 paths of 1,000 bytes and 100 patterns of as many are 2 · 10^11 steps.
+        let paths: Vec<String> = (0..MAX_FILES).map(|n| format!("{}{n:04}.csv", "a".repeat(1000))).collect();
+        let patterns: Vec<String> = paths.iter().map(|path| format!("  - split: train\n    path: {path}\n")).collect();
+        let readme = format!("---\nconfigs:\n- config_name: main\n  data_files:\n{}---\n", patterns[..100].concat());
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let chosen = choose(&paths, &Wanted { readme: Some(&readme), ..Wanted::default() });
+        let said = chosen.unwrap_err().to_string();
+        assert!(said.contains("it has too many patterns for so many files"), "{said}");
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! Reading order: what a dataset is ([`column`] → [`version`] → [`dataset`]); how rows lie in files (`value` → `encode` →
 //! `write`); where rows come from ([`upload`] → [`read`] → [`layout`] → `profile` → [`check`] → [`import`], and
-//! [`calls`]); what becomes of them ([`edit`] → [`split`] → [`diff`] → [`export`]).
+//! [`calls`]); what becomes of them ([`edit`] → [`split`] → `strata` → [`diff`] → [`export`]);
+//! whether all is still there (`verify`).
 
 pub mod column;
 pub mod dataset;
@@ -29,22 +30,25 @@ pub mod diff;
 pub mod edit;
 pub mod export;
 pub mod split;
+mod strata;
+
+mod verify;
 
 mod error;
 #[cfg(test)]
 mod tests;
 
 pub use calls::Calls;
-pub use check::{BadRow, BadRows};
+pub use check::{BadRow, BadRows, Unit};
 pub use column::{Column, ColumnType, Role};
 pub use dataset::{Dataset, Datasets, Found, Search};
 pub use diff::{Change, ColumnChange, Diff, Difference};
-pub use edit::{Edit, Edited};
+pub use edit::{Edit, EditHandler, Edited, Outcome};
 pub use encode::Row;
 pub use error::{Error, Result};
 pub use export::{Export, Form};
-pub use import::{ImportFile, ImportHandler, ImportRequest, Imported};
-pub use read::Format;
+pub use import::{Checked, ImportFile, ImportHandler, ImportRequest, Imported};
+pub use read::{Format, wide_number};
 pub use split::{Made, SplitHandler, SplitRequest};
 pub use upload::{UploadId, Uploads};
 pub use value::text_of;

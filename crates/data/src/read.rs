@@ -2,17 +2,20 @@
 //!
 //! Each comes with its place, so that what is wrong with it can be found. A file is never held as a whole.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::check::Place;
 use crate::column::MAX_COLUMNS;
 use crate::{Error, Result};
 
@@ -55,7 +58,7 @@ pub(crate) struct Input<'a> {
 }
 
 /// Takes a record with its place, or why there is none there; an error ends the reading.
-pub(crate) type Take<'a> = &'a mut dyn FnMut(u64, Result<Map<String, Value>, String>) -> Result<()>;
+pub(crate) type Take<'a> = &'a mut dyn FnMut(Place, Result<Map<String, Value>, String>) -> Result<()>;
 
 impl Input<'_> {
     /// What it is.
@@ -107,7 +110,8 @@ impl Input<'_> {
     fn lines(&self, take: Take<'_>) -> Result<()> {
         let mut source = self.open()?;
         let mut line = Vec::new();
-        for place in 1.. {
+        for number in 1.. {
+            let place = Place::line(number);
             line.clear();
             let read = source.by_ref().take(MAX_ROW_BYTES as u64 + 1).read_until(b'\n', &mut line);
             if read.map_err(|cause| self.failed(cause))? == 0 {
@@ -132,8 +136,10 @@ impl Input<'_> {
     fn document(&self, take: Take<'_>) -> Result<()> {
         let since = Arc::new(AtomicU64::new(0));
         let source = Short { source: self.open()?, since: Arc::clone(&since), hint: "" };
-        let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(SHORT_BYTES, source));
-        let mut elements = Elements { take, place: 0, field: self.field, ended: None, since, is_lone: false };
+        let numbers = Rc::new(RefCell::new(WideNumbers::default()));
+        let source = Watched { source: BufReader::with_capacity(SHORT_BYTES, source), numbers: Rc::clone(&numbers) };
+        let mut reader = serde_json::Deserializer::from_reader(source);
+        let mut elements = Elements { take, place: 0, field: self.field, ended: None, since, numbers, is_lone: false };
         let read = Document(&mut elements).deserialize(&mut reader).and_then(|()| elements.rest(&mut reader));
         match (elements.ended, read) {
             (Some(error), _) => Err(error),
@@ -146,7 +152,7 @@ impl Input<'_> {
         let tabs = self.name.trim_end_matches(".gz").trim_end_matches(".zst").to_lowercase().ends_with(".tsv");
         let since = Arc::new(AtomicU64::new(0));
         let hint = "; is a quotation mark left open?";
-        let source = Short { source: self.open()?, since: Arc::clone(&since), hint };
+        let source = Short { source: Lines::of(self.open()?), since: Arc::clone(&since), hint };
         let mut reader = csv::ReaderBuilder::new().delimiter(if tabs { b'\t' } else { b',' }).from_reader(source);
         let header = reader.headers().map_err(|cause| self.failed(cause))?.clone();
         if header.len() > MAX_COLUMNS {
@@ -158,8 +164,12 @@ impl Input<'_> {
             return Err(self.failed(format!("its header has the column {twice:?} twice")));
         }
         let mut record = csv::ByteRecord::new();
-        for place in 1.. {
-            match reader.read_byte_record(&mut record) {
+        loop {
+            let read = reader.read_byte_record(&mut record);
+            // What was read last is the line that the record ends in.
+            let within: u64 = record.iter().map(line_ends).sum();
+            let place = Place::line(reader.get_ref().source.line.saturating_sub(within).max(1));
+            match read {
                 Ok(false) => break,
                 Ok(true) => take(place, fields(&names, &record))?,
                 Err(cause) => match cause.kind() {
@@ -176,13 +186,13 @@ impl Input<'_> {
 
     fn parquet(&self, take: Take<'_>) -> Result<()> {
         let batches = qd_lake::read_parquet(self.file).map_err(|cause| self.failed(cause.chain()))?;
-        let mut place = 0;
+        let mut number = 0;
         for batch in batches {
             let batch = batch.map_err(|cause| self.failed(cause.chain()))?;
             let lines = qd_lake::portable::whole_json_lines(&batch).map_err(|cause| self.failed(cause.chain()))?;
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                place += 1;
-                take(place, if line.len() > MAX_ROW_BYTES { Err(too_long()) } else { object(line) })?;
+                number += 1;
+                take(Place::row(number), if line.len() > MAX_ROW_BYTES { Err(too_long()) } else { object(line) })?;
             }
         }
         Ok(())
@@ -229,8 +239,8 @@ fn too_long() -> String {
 }
 
 fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
-    if let Some(number) = beyond_64_bits(text) {
-        return Err(format!("the whole number {number} has more than 64 bits; write it as a text"));
+    if let Some(number) = wide_number(text) {
+        return Err(too_wide(&number));
     }
     match serde_json::from_slice(text) {
         Ok(value) => row(value),
@@ -239,31 +249,62 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 /// A whole number in JSON that would be read as a double, which is another number.
-fn beyond_64_bits(text: &[u8]) -> Option<&str> {
+pub fn wide_number(text: &[u8]) -> Option<String> {
+    let mut numbers = WideNumbers::default();
+    text.iter().for_each(|byte| numbers.see(*byte));
+    numbers.end();
+    numbers.found
+}
+
+/// Looks for such numbers in JSON, byte by byte.
+#[derive(Default)]
+struct WideNumbers {
+    in_text: bool,
+    escaped: bool,
+    /// What may be a number, as far as it was read.
+    number: Vec<u8>,
+    /// The first that was found.
+    found: Option<String>,
+}
+
+impl WideNumbers {
+    /// One of fewer digits fits; one of more than a double holds is refused by the parser.
     const DIGITS: usize = 19;
-    let (mut in_text, mut at) = (false, 0);
-    while at < text.len() {
-        match text[at] {
-            b'"' => in_text = !in_text,
-            b'\\' if in_text => at += 1,
-            b'0'..=b'9' if !in_text => {
-                let begin = at;
-                at += text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-                if at - begin >= DIGITS && !matches!(text.get(at), Some(b'.' | b'e' | b'E')) {
-                    let negative = begin > 0 && text[begin - 1] == b'-';
-                    let number = std::str::from_utf8(&text[begin - usize::from(negative)..at]).ok()?;
-                    let after_point = begin > 0 && text[begin - 1] == b'.';
-                    if !after_point && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
-                        return Some(number).filter(|number| number.len() <= 400);
-                    }
-                }
-                continue;
-            }
-            _ => {}
+    const MAX_DIGITS: usize = 400;
+
+    fn see(&mut self, byte: u8) {
+        if self.in_text {
+            self.in_text = self.escaped || byte != b'"';
+            self.escaped = !self.escaped && byte == b'\\';
+            return;
         }
-        at += 1;
+        match byte {
+            b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E' => {
+                if self.number.len() <= Self::MAX_DIGITS {
+                    self.number.push(byte);
+                }
+            }
+            byte => {
+                self.end();
+                self.in_text = byte == b'"';
+            }
+        }
     }
-    None
+
+    fn end(&mut self) {
+        let digits = self.number.strip_prefix(b"-").unwrap_or(&self.number);
+        if (Self::DIGITS..=Self::MAX_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+            let number = String::from_utf8_lossy(&self.number);
+            if self.found.is_none() && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+                self.found = Some(number.into_owned());
+            }
+        }
+        self.number.clear();
+    }
+}
+
+fn too_wide(number: &str) -> String {
+    format!("the whole number {number} has more than 64 bits; write it as a text")
 }
 
 /// A record has no lines of its own.
@@ -302,15 +343,76 @@ impl Read for Counted {
     }
 }
 
-/// Ends when too much was read for one record: a quotation mark that nothing closes would take the rest of the file.
-struct Short {
+/// How many lines end within a text: by LF, CR, or both.
+fn line_ends(text: &[u8]) -> u64 {
+    let mut before = 0;
+    let ends = text.iter().filter(|byte| {
+        let is_end = **byte == b'\r' || (**byte == b'\n' && before != b'\r');
+        before = **byte;
+        is_end
+    });
+    ends.count() as u64
+}
+
+/// Hands on one line at a time at most, so that whoever has read a record knows in which line it ends.
+struct Lines {
     source: Box<dyn BufRead>,
+    /// The line that was handed on last, or a part of it.
+    line: u64,
+    next: u64,
+    after_cr: bool,
+}
+
+impl Lines {
+    fn of(source: Box<dyn BufRead>) -> Self {
+        Self { source, line: 1, next: 1, after_cr: false }
+    }
+}
+
+impl Read for Lines {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let buffer = self.source.fill_buf()?;
+        let most = &buffer[..buffer.len().min(into.len())];
+        let end = most.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let taken = &most[..end.map_or(most.len(), |at| at + 1)];
+        into[..taken.len()].copy_from_slice(taken);
+        // The LF of a CRLF whose CR was handed on before belongs to the same line.
+        let ends_with = taken.last().copied();
+        if !(self.after_cr && ends_with == Some(b'\n') && taken.len() == 1) {
+            self.line = self.next;
+            self.next += u64::from(matches!(ends_with, Some(b'\n' | b'\r')));
+        }
+        self.after_cr = ends_with == Some(b'\r');
+        let read = taken.len();
+        self.source.consume(read);
+        Ok(read)
+    }
+}
+
+/// Sees every byte of JSON as it is read.
+struct Watched<R> {
+    source: R,
+    numbers: Rc<RefCell<WideNumbers>>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(into)?;
+        let mut numbers = self.numbers.borrow_mut();
+        into[..read].iter().for_each(|byte| numbers.see(*byte));
+        Ok(read)
+    }
+}
+
+/// Ends when too much was read for one record: a quotation mark that nothing closes would take the rest of the file.
+struct Short<R> {
+    source: R,
     since: Arc<AtomicU64>,
     /// What may be the reason.
     hint: &'static str,
 }
 
-impl Read for Short {
+impl<R: Read> Read for Short<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(into)?;
         let since = self.since.fetch_add(read as u64, Ordering::Relaxed) + read as u64;
@@ -347,6 +449,8 @@ struct Elements<'a> {
     ended: Option<Error>,
     /// Bytes since the last row.
     since: Arc<AtomicU64>,
+    /// Whole numbers since the last row that a double would change.
+    numbers: Rc<RefCell<WideNumbers>>,
     /// Whether the document was one row by itself, which others may follow.
     is_lone: bool,
 }
@@ -373,17 +477,19 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let (mut alone, mut others) = (Map::new(), Vec::new());
+        let (mut alone, mut wide) = (Map::new(), None);
         while let Some(name) = fields.next_key::<String>()? {
             match self.0.field {
                 Some(wanted) if wanted == name => fields.next_value_seed(Rows(self.0))?,
-                Some(_) => fields.next_value_seed(Skipped(self.0))?,
-                None if self.0.place == 0 => match fields.next_value_seed(FirstRows(self.0))? {
-                    Some(other) => drop(alone.insert(name, other)),
-                    None => others.push(name),
-                },
-                None => fields.next_value_seed(Skipped(self.0))?,
+                None if self.0.place == 0 => {
+                    if let Some(other) = fields.next_value_seed(FirstRows(self.0))? {
+                        alone.insert(name, other);
+                    }
+                }
+                _ => fields.next_value_seed(Skipped(self.0))?,
             }
+            // A number of this field is none of the rows that may come in the next.
+            wide = wide.or(self.0.numbers.borrow_mut().found.take());
         }
         match (self.0.place, self.0.field) {
             (0, Some(field)) => Err(A::Error::custom(format!("it has no rows in the field {field}"))),
@@ -391,6 +497,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
             (0, None) if alone.values().all(|value| value.as_array().is_some_and(Vec::is_empty)) => Ok(()),
             (0, None) => {
                 self.0.is_lone = true;
+                self.0.numbers.borrow_mut().found = wide;
                 self.0.one(Value::Object(alone))
             }
             _ => Ok(()),
@@ -424,7 +531,11 @@ impl Elements<'_> {
     fn one<E: serde::de::Error>(&mut self, item: Value) -> Result<(), E> {
         self.place += 1;
         self.since.store(0, Ordering::Relaxed);
-        (self.take)(self.place, row(item)).map_err(|error| {
+        let row = match self.numbers.borrow_mut().found.take() {
+            Some(number) => Err(too_wide(&number)),
+            None => row(item),
+        };
+        (self.take)(Place::element(self.place), row).map_err(|error| {
             self.ended = Some(error);
             E::custom("ended")
         })
@@ -581,8 +692,8 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let input = Input { file: &file, name, format: None, field: None, done: Arc::default() };
         let mut found = Vec::new();
-        let mut take = |place, row: Result<Map<String, Value>, String>| {
-            found.push((place, row.map(Value::Object)));
+        let mut take = |place: Place, row: Result<Map<String, Value>, String>| {
+            found.push((place.number, row.map(Value::Object)));
             Ok(())
         };
         input.read(input.format().unwrap(), &mut take).unwrap();
@@ -632,13 +743,46 @@ mod tests {
             "x.csv",
             text,
             &[
-                (1, Ok(json!({"a": "1", "b": "x \"y\", z"}))),
-                (2, Ok(json!({"a": "two\nlines", "b": "2"}))),
-                (3, Err("it has 1 fields, the header has 2")),
+                (2, Ok(json!({"a": "1", "b": "x \"y\", z"}))),
+                (3, Ok(json!({"a": "two\nlines", "b": "2"}))),
+                (5, Err("it has 1 fields, the header has 2")),
             ],
         );
-        check("x.csv", b",a\n0,b\n", &[(1, Ok(json!({"Unnamed: 0": "0", "a": "b"})))]);
-        check("x.tsv", b"a\tb\n1\t2,3\n", &[(1, Ok(json!({"a": "1", "b": "2,3"})))]);
+        check("x.csv", b",a\n0,b\n", &[(2, Ok(json!({"Unnamed: 0": "0", "a": "b"})))]);
+        check("x.tsv", b"a\tb\n1\t2,3\n", &[(2, Ok(json!({"a": "1", "b": "2,3"})))]);
+    }
+
+    #[test]
+    fn records_of_csv_have_the_line_that_they_begin_in() {
+        // Whatever ends the lines: empty ones are none of a record, and those within a record are its own.
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["\u{feff}a", "", "x", "", "", "\"1", "", "2\"", "y", ""].join(end);
+            let of_three = format!("1{end}{end}2");
+            check(
+                "x.csv",
+                text.as_bytes(),
+                &[(3, Ok(json!({"a": "x"}))), (6, Ok(json!({"a": of_three}))), (9, Ok(json!({"a": "y"})))],
+            );
+        }
+        // A header of two lines, and rows longer than what is read at once.
+        let long = "z".repeat(100_000);
+        let text = format!("\"a\nb\"\n{long}\n\"{long}\n{long}\"\nx");
+        let row = |text: &str| Ok(json!({"a\nb": text}));
+        check("x.csv", text.as_bytes(), &[(3, row(&long)), (4, row(&format!("{long}\n{long}"))), (6, row("x"))]);
+    }
+
+    #[test]
+    fn elements_of_documents_have_whole_numbers_that_fit() {
+        // 2^64 is the first beyond; what is a fraction or has an exponent is a double already.
+        let text = b"{\"of\": 18446744073709551616, \"examples\": [{\"a\": 1e30}, {\"a\": [18446744073709551616]},\n{\"a\": -9223372036854775808}, 18446744073709551616], \"n\": 99999999999999999999}";
+        let bad = "the whole number 18446744073709551616 has more than 64 bits; write it as a text";
+        check(
+            "x.json",
+            text,
+            &[(1, Ok(json!({"a": 1e30}))), (2, Err(bad)), (3, Ok(json!({"a": i64::MIN}))), (4, Err(bad))],
+        );
+        check("x.json", b"{\"a\": 18446744073709551616, \"b\": 1}", &[(1, Err(bad))]);
+        check("x.json", b"{\"a\":\n 1}{\"a\": 18446744073709551616}", &[(1, Ok(json!({"a": 1}))), (2, Err(bad))]);
     }
 
     #[test]
@@ -646,7 +790,7 @@ mod tests {
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut gz, b"{\"a\": 1}\n").unwrap();
         check("x.jsonl.gz", &gz.finish().unwrap(), &[(1, Ok(json!({"a": 1})))]);
-        check("x.csv.zst", &zstd::encode_all(&b"a\n1\n"[..], 1).unwrap(), &[(1, Ok(json!({"a": "1"})))]);
+        check("x.csv.zst", &zstd::encode_all(&b"a\n1\n"[..], 1).unwrap(), &[(2, Ok(json!({"a": "1"})))]);
     }
 
     /// Why a text cannot be read to its end.
@@ -664,6 +808,23 @@ mod tests {
         assert_eq!(long.len(), MAX_ROW_BYTES);
         let text = format!("{long}\n{{\"a\": 2}}\n");
         check("x.jsonl", text.as_bytes(), &[(1, Err("it is larger than 16 MiB")), (2, Ok(json!({"a": 2})))]);
+    }
+
+    #[test]
+    fn what_stands_beside_the_rows_may_be_of_any_length() {
+        let long = format!("\"{}\"", "x".repeat(1 << 20));
+        let others = vec![long.as_str(); 20].join(",");
+        let text =
+            format!("{{\"rows\": [{{\"a\": 1}}], \"list\": [{others}], \"n\": 1.5, \"of\": {{\"b\": [{long}]}}}}");
+        check("x.json", text.as_bytes(), &[(1, Ok(json!({"a": 1})))]);
+    }
+
+    #[test]
+    fn what_comes_out_of_a_compressed_file_has_an_end() {
+        let of = |left| Bounded { source: Box::new(io::repeat(b'x').take(100)), left };
+        let mut text = Vec::new();
+        assert_eq!(of(100).read_to_end(&mut text).unwrap(), 100);
+        assert!(of(99).read_to_end(&mut text).unwrap_err().to_string().contains("it holds more than"));
     }
 
     #[test]

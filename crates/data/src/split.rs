@@ -4,6 +4,9 @@
 //! rows together, or its identifier, or else its values. It follows from nothing else, so rows that are added later move
 //! no other, and rows with the same values are never on both sides. The price is that parts have about the size that was asked for: of
 //! n rows with a fraction p, √(n·p·(1−p)) rows more or less are usual.
+//!
+//! Where that is too much, rows are shared out (`strata`) by the values of a column instead: then the others count, and rows that
+//! are added later may move some.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use arrow::array::{BooleanArray, RecordBatch};
 
-use crate::dataset::{Dataset, Datasets};
+use crate::dataset::{Dataset, Datasets, OWN};
 use crate::encode::{hashes, ids, value};
+use crate::strata::{Shares, Strata};
 use crate::value::key_of;
 use crate::version::{Content, Origin, Part as File, id_column};
 use crate::write;
@@ -46,6 +50,9 @@ pub struct SplitRequest {
     /// A column: rows with the same value in it stay together.
     #[serde(default)]
     pub group: Option<String>,
+    /// A column: of the rows of each of its values every part gets its share.
+    #[serde(default)]
+    pub stratify: Option<String>,
 }
 
 /// A part of a dataset.
@@ -72,11 +79,18 @@ pub struct Made {
     pub version: u32,
     /// How many rows it has.
     pub rows: u64,
+    /// What a person should know about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl SplitRequest {
     /// The datasets of the parts, and where in the unit interval each ends.
     fn check(&self) -> Result<Vec<(ArtifactName, f64)>> {
+        if self.group.is_some() && self.stratify.is_some() {
+            let why = "rows cannot both stay together and be shared out; give either group or stratify";
+            return Err(Error::invalid("stratify", why));
+        }
         if !(1..=MAX_PARTS).contains(&self.parts.len()) {
             return Err(Error::invalid("parts", format!("between 1 and {MAX_PARTS} are made at once")));
         }
@@ -133,7 +147,9 @@ impl Datasets {
         let which: VersionRef =
             request.version.parse().map_err(|cause: qd_base::Error| Error::invalid("version", cause.to_string()))?;
         let dataset = self.open(project, &request.dataset, &which).await?;
-        request.group.as_ref().map(|group| dataset.require(group)).transpose()?;
+        for column in request.group.iter().chain(&request.stratify) {
+            dataset.require(column)?;
+        }
         request.version = dataset.info().number.to_string();
         let kind: JobKind = KIND.parse().map_err(Error::catalog("naming the job"))?;
         let payload = serde_json::to_value(&request).map_err(|cause| Error::invalid("request", cause.to_string()))?;
@@ -159,12 +175,14 @@ impl Datasets {
         let ends: Vec<_> = parts.iter().map(|(_, end)| *end).collect();
         let work = move || {
             let writing = datasets.files.writing();
-            let files = cut(&datasets, &source, &asked, &ends, &writing, &report, &stop)?;
-            Ok((files, writing))
+            let split = Split { datasets: &datasets, source: &source, request: &asked, report: &report, stop: &stop };
+            let (files, notes) = split.cut(&ends, &writing)?;
+            Ok((files, notes, writing))
         };
-        let (files, writing) = self.behind("splitting a dataset", work).await?;
+        let (files, notes, writing) = self.behind("splitting a dataset", work).await?;
         let (mut made, mut begin) = (Vec::new(), 0.0);
-        for (((name, end), file), part) in parts.into_iter().zip(files).zip(&request.parts) {
+        let of_parts = parts.into_iter().zip(files).zip(notes);
+        for ((((name, end), file), notes), part) in of_parts.zip(&request.parts) {
             let origin = Origin::Split {
                 dataset: request.dataset.clone(),
                 version: dataset.info().number,
@@ -173,6 +191,8 @@ impl Datasets {
                 interval: [begin, end],
                 seed: request.seed,
                 group: request.group.clone(),
+                stratify: request.stratify.clone(),
+                notes: notes.clone(),
             };
             begin = end;
             let content =
@@ -181,43 +201,78 @@ impl Datasets {
             let held = self.files.writing();
             let _only = self.alone(project, &name).await;
             let info = self.put(project, &name, &content, &origin, &[dataset.info().id], held).await?;
-            made.push(Made { part: part.name.clone(), dataset: name, version: info.number, rows: file.rows });
+            let (part, rows) = (part.name.clone(), file.rows);
+            made.push(Made { part, dataset: name, version: info.number, rows, notes });
         }
         drop(writing);
         Ok(made)
     }
 }
 
-/// Writes the file of each part.
-fn cut(
-    datasets: &Datasets,
-    source: &Dataset,
-    request: &SplitRequest,
-    ends: &[f64],
-    writing: &qd_lake::Writing,
-    report: &dyn Fn(u64, u64),
-    stop: &CancellationToken,
-) -> Result<Vec<File>> {
-    let begun = ends.iter().map(|_| write::copy(&datasets.files, source.columns()));
-    let mut files = begun.collect::<Result<Vec<_>>>()?;
-    let mut done = 0;
-    for batch in source.whole_batches() {
-        if stop.is_cancelled() {
-            return Err(Error::Cancelled);
+/// A split under way.
+struct Split<'a> {
+    datasets: &'a Datasets,
+    source: &'a Dataset,
+    request: &'a SplitRequest,
+    report: &'a dyn Fn(u64, u64),
+    stop: &'a CancellationToken,
+}
+
+impl Split<'_> {
+    /// Writes the file of each part, of which each ends there in the unit interval, and tells what is to be said of each.
+    fn cut(&self, ends: &[f64], writing: &qd_lake::Writing) -> Result<(Vec<File>, Vec<Vec<String>>)> {
+        let shares = self.request.stratify.as_ref().map(|column| self.shares(column, ends)).transpose()?;
+        let begun = ends.iter().map(|_| write::copy(&self.datasets.files, self.source.columns()));
+        let mut files = begun.collect::<Result<Vec<_>>>()?;
+        let mut done = 0;
+        for batch in self.source.whole_batches() {
+            self.check_stop()?;
+            let batch = batch?;
+            let parts: Vec<Option<usize>> = match &shares {
+                Some(shares) => (done..done + batch.num_rows() as u64).map(|row| shares.part(row)).collect(),
+                None => places(self.source, self.request, &batch)?.iter().map(|place| part_at(*place, ends)).collect(),
+            };
+            for (part, file) in files.iter_mut().enumerate() {
+                let mine: BooleanArray = parts.iter().map(|of_row| Some(*of_row == Some(part))).collect();
+                let rows = arrow::compute::filter_record_batch(&batch, &mine).map_err(Error::arrow("choosing rows"))?;
+                file.push(&rows).map_err(Error::lake("writing rows"))?;
+            }
+            done += batch.num_rows() as u64;
+            (self.report)(done, self.source.len());
         }
-        let batch = batch?;
-        let places = places(source, request, &batch)?;
-        let mut begin = 0.0;
-        for (file, end) in files.iter_mut().zip(ends) {
-            let mine: BooleanArray = places.iter().map(|place| Some(*place >= begin && place < end)).collect();
-            let rows = arrow::compute::filter_record_batch(&batch, &mine).map_err(Error::arrow("choosing rows"))?;
-            file.push(&rows).map_err(Error::lake("writing rows"))?;
-            begin = *end;
-        }
-        done += batch.num_rows() as u64;
-        report(done, source.len());
+        let notes = shares.map_or_else(|| vec![Vec::new(); ends.len()], |shares| shares.notes);
+        let files = files.into_iter().map(|file| write::finish(file, writing)).collect::<Result<_>>()?;
+        Ok((files, notes))
     }
-    files.into_iter().map(|file| write::finish(file, writing)).collect()
+
+    /// Which part each row falls into when the rows of each value of a column are shared out.
+    fn shares(&self, column: &str, ends: &[f64]) -> Result<Shares> {
+        let kind = self.source.require(column)?;
+        let mut strata = Strata::default();
+        let columns = [OWN, &[column]].concat();
+        for batch in self.source.batches(vec![0..u64::MAX], Some(&columns)) {
+            self.check_stop()?;
+            let batch = batch?;
+            let places = places_alone(self.source, self.request, &batch)?;
+            let array = batch.column_by_name(column);
+            for (at, place) in places.into_iter().enumerate() {
+                let value = array.map_or(Ok(Value::Null), |array| value(kind, array, at))?;
+                strata.add(&value, place)?;
+            }
+        }
+        let sizes = ends.iter().scan(0.0, |begin, end| Some(end - std::mem::replace(begin, *end)));
+        let order = |key: &str| place(self.request.seed, key);
+        Ok(strata.share(column, &sizes.collect::<Vec<_>>(), order))
+    }
+
+    fn check_stop(&self) -> Result<()> {
+        if self.stop.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// The part that holds a place in the unit interval, where each ends at one of `ends`.
+fn part_at(place: f64, ends: &[f64]) -> Option<usize> {
+    ends.iter().position(|end| place < *end)
 }
 
 /// The places of the rows of a batch.

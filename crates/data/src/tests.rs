@@ -18,6 +18,9 @@ use crate::*;
 mod calls;
 mod change;
 mod import;
+mod job;
+mod kept;
+mod query;
 
 /// Datasets in a folder of their own.
 struct Scene {
@@ -77,14 +80,22 @@ impl Scene {
         self.datasets.open(self.project, &name.parse().unwrap(), &which).await.unwrap()
     }
 
+    /// An edit that is made at once.
     async fn edit(&self, edit: Edit) -> Result<Edited> {
-        self.datasets.edit(self.project, &name(), edit).await
+        self.datasets.edit(self.project, &name(), edit).await.map(at_once)
     }
 
     /// The files of rows, half-written ones included.
     fn files(&self) -> usize {
         let list = |folder: std::path::PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         list(self.dir.path().join("datasets")).flat_map(list).count()
+    }
+}
+
+fn at_once(outcome: Outcome) -> Edited {
+    match outcome {
+        Outcome::Edited(edited) => edited,
+        Outcome::Queued(job) => panic!("job {job} does what is done at once"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files on their way in: kept on disk until an import has read them.
 //!
 //! A file comes in as many pieces as its sender likes, each appended where the one before ended, so that a connection that breaks costs
-//! one piece. What no import names is removed after a day, and what one has read at once.
+//! one piece. What no import names is removed after a day, and what one has read at once. Changes of rows that wait for their job lie
+//! here too.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,12 +13,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use qd_base::ProjectId;
+use qd_base::{JobId, ProjectId};
+use qd_catalog::{Catalog, JobFilter, JobKind, JobState, Page};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use uuid::Uuid;
 
-use crate::{Error, Result};
+use crate::edit::EditRequest;
+use crate::import::ImportRequest;
+use crate::{Datasets, Error, Result};
 
 /// The largest file.
 pub const MAX_BYTES: u64 = 64 << 30;
@@ -149,6 +154,25 @@ impl Uploads {
         file.sync_all().map_err(Error::disk("writing", &path))
     }
 
+    /// Keeps bytes of our own as a file that is whole and on disk: what a job is to read.
+    ///
+    /// # Errors
+    /// As [`Uploads::begin`].
+    pub(crate) async fn keep(&self, project: ProjectId, bytes: Vec<u8>) -> Result<UploadId> {
+        let id = self.begin(project).await?;
+        let path = self.path(project, id);
+        let write = async || {
+            let mut file = tokio::fs::OpenOptions::new().write(true).open(&path).await?;
+            file.write_all(&bytes).await?;
+            file.sync_all().await
+        };
+        let written = write().await.map_err(Error::disk("writing", &path));
+        if written.is_err() {
+            self.remove(project, id)?;
+        }
+        written.map(|()| id)
+    }
+
     /// What the files of a project are together.
     fn project_bytes(&self, project: ProjectId) -> Result<u64> {
         let mine = self.list()?.into_iter().filter(|(other, _)| *other == project);
@@ -204,6 +228,48 @@ impl Uploads {
             name.split_once('.').and_then(|(project, id)| Some((project.parse().ok()?, id.parse().ok()?)))
         };
         Ok(names.filter_map(read).collect())
+    }
+}
+
+/// The uploads that some job still wants.
+pub(crate) async fn in_use(catalog: &Catalog) -> Result<HashSet<UploadId>> {
+    let mut needed = HashSet::new();
+    for kind in [crate::import::KIND, crate::edit::KIND] {
+        let kind: JobKind = kind.parse().map_err(Error::catalog("naming the job"))?;
+        for state in [JobState::Queued, JobState::Running] {
+            let filter = JobFilter { state: Some(state), kind: Some(kind.clone()), ..JobFilter::default() };
+            let mut page = Page::first(1000);
+            loop {
+                let jobs = catalog.jobs(&filter, page).await.map_err(Error::catalog("looking for jobs"))?;
+                needed.extend(jobs.items.iter().flat_map(|job| named_by(&job.payload)));
+                let Some(next) = jobs.next else { break };
+                page = Page::after(1000, next);
+            }
+        }
+    }
+    Ok(needed)
+}
+
+/// The uploads that a job names.
+fn named_by(payload: &Value) -> Vec<UploadId> {
+    match ImportRequest::deserialize(payload) {
+        Ok(import) => import.files.iter().map(|file| file.upload).collect(),
+        Err(_) => EditRequest::deserialize(payload).map(|edit| edit.upload).into_iter().collect(),
+    }
+}
+
+/// Removes uploads when it is recorded that their job has ended: as long as it is not, it may begin again.
+pub(crate) async fn forget(datasets: Datasets, job: JobId, project: ProjectId, files: Vec<UploadId>) {
+    let mut events = datasets.catalog.watch(job, 0);
+    while let Some(Ok(_)) = events.next().await {}
+    let found = datasets.catalog.job(job).await;
+    if !found.is_ok_and(|job| !matches!(job.state, JobState::Queued | JobState::Running)) {
+        return;
+    }
+    for file in files {
+        if let Err(error) = datasets.uploads.remove(project, file) {
+            tracing::warn!(%error, "an uploaded file could not be removed");
+        }
     }
 }
 

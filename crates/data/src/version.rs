@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qd_base::{ArtifactName, Sha256Hex, VersionId};
+use qd_base::{ArtifactName, JobId, Sha256Hex, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,6 +67,9 @@ pub enum Origin {
         added: u64,
         /// How many were there already.
         known: u64,
+        /// The job that made it, when it took long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
     },
     /// Rows by hand.
     Edit {
@@ -76,6 +79,9 @@ pub enum Origin {
         replaced: u64,
         /// How many were removed.
         removed: u64,
+        /// The job that made it, when it took long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<JobId>,
     },
     /// Other columns, types or roles for the same rows.
     Columns {
@@ -98,6 +104,12 @@ pub enum Origin {
         seed: u64,
         /// The column of which equal values stay together.
         group: Option<String>,
+        /// The column of whose values each part has its share; then rows fall into no interval.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stratify: Option<String>,
+        /// What a person should know about the part.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
 }
 
@@ -143,10 +155,11 @@ pub(crate) fn id_column(columns: &[Column]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Unit;
 
     #[test]
     fn an_origin_fits_into_the_catalog() {
-        let row = |row| BadRow { file: "x".repeat(1000), row, why: "ä".repeat(300) };
+        let row = |number| BadRow { file: "x".repeat(1000), unit: Unit::Line, number, why: "ä".repeat(300) };
         let (bad, notes) = ((0..100).map(row).collect(), vec!["n".repeat(300); 100]);
         let origin = Origin::Import { files: Vec::new(), file_count: 7, skipped: 100, bad, notes };
         let Origin::Import { bad, notes, skipped: 100, .. } = origin.fitting() else { panic!() };

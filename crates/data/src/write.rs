@@ -7,7 +7,7 @@ use qd_base::Sha256Hex;
 use qd_lake::{NewRowFile, RowFiles, Writing};
 use serde_json::{Map, Value};
 
-use crate::check::BadRows;
+use crate::check::{BadRows, Place};
 use crate::column::{Column, ROW_HASH, ROW_ID};
 use crate::encode::{Encoder, MAX_ID_BYTES, schema};
 use crate::value::{key_of, short};
@@ -40,7 +40,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Error::Rows`] when its identifier, as it fits the column, is that of another row, too.
-    pub fn push(&mut self, row: &Map<String, Value>, file: &str, at: u64) -> Result<()> {
+    pub fn push(&mut self, row: &Map<String, Value>, file: &str, at: Place) -> Result<()> {
         if let Some(Err(why)) = self.id.as_ref().map(|id| self.ids.see(row.get(id), at)) {
             let mut bad = BadRows { of: self.rows + 1, ..BadRows::default() };
             bad.add(file, at, &why);
@@ -123,11 +123,11 @@ impl Ids {
         self.0.contains_key(&key(id))
     }
 
-    /// Notes the identifier of a row, whose number is at least 1.
+    /// Notes the identifier of a row, whose number is at least 1. All that are noted have places of one unit.
     ///
     /// # Errors
     /// Why the value is none, for a person.
-    pub fn see(&mut self, value: Option<&Value>, row: u64) -> Result<(), String> {
+    pub fn see(&mut self, value: Option<&Value>, place: Place) -> Result<(), String> {
         let text = match value {
             None | Some(Value::Null) => return Err("it has no id".to_owned()),
             Some(Value::Array(_) | Value::Object(_)) => return Err("its id is neither a text nor a number".to_owned()),
@@ -138,13 +138,16 @@ impl Ids {
         }
         match self.0.entry(key(&text)) {
             Entry::Vacant(free) => {
-                free.insert(u32::try_from(row).unwrap_or(u32::MAX));
+                free.insert(u32::try_from(place.number).unwrap_or(u32::MAX));
                 Ok(())
             }
             Entry::Occupied(taken) if *taken.get() == 0 => {
                 Err(format!("its id {text:?} is that of a row that is there"))
             }
-            Entry::Occupied(taken) => Err(format!("its id {text:?} is that of row {} too", taken.get())),
+            Entry::Occupied(taken) => {
+                let other = Place { number: u64::from(*taken.get()), ..place };
+                Err(format!("its id {text:?} is that of {other} too"))
+            }
         }
     }
 }

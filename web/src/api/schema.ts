@@ -1643,6 +1643,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{name}/versions/{version}/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run one read-only statement over the rows of a version
+         * @description They are the table `rows`: the version's columns, of which those of type `json` are their JSON text, and `__row_id`, what a row is known by. Nothing else is there, so this needs no more than reading. Limits, parameters and forms are those of `/api/v1/sql`. Rows come in no order unless the statement asks for one.
+         */
+        post: operations["queryDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/datasets/{name}/versions/{version}/export": {
         parameters: {
             query?: never;
@@ -1694,7 +1714,7 @@ export interface paths {
         put?: never;
         /**
          * Import uploaded files as a new version
-         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. The uploads are gone when it has ended.
+         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. With `check` it looks only. The uploads are gone when it has ended, unless it looked only.
          */
         post: operations["importDataset"];
         delete?: never;
@@ -1714,7 +1734,7 @@ export interface paths {
         put?: never;
         /**
          * Add, replace and remove rows as a new version
-         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more.
+         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more. Rows that only come to others are written at once. What writes all rows anew (rows replaced or removed, a column of another type) does so at once when these are at most 20,000 and 8 MiB of files, else as a job, as does a change that finds the dataset busy.
          */
         post: operations["changeDatasetRows"];
         delete?: never;
@@ -1754,7 +1774,7 @@ export interface paths {
         put?: never;
         /**
          * Split a version into versions of other datasets
-         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. Answers with a job.
+         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. With `stratify` the rows of each value of that column are shared out in proportion instead; a part that has none of a value says so in its `notes`. Answers with a job.
          */
         post: operations["splitDataset"];
         delete?: never;
@@ -1835,8 +1855,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read every file of the lake in full
-         * @description Answers with a job. It compares each file with what was written and sets damaged ones aside, which `/api/v1/status` then tells. While such a job of this project is under way, that job is the answer.
+         * Read every file of the lake and of datasets in full
+         * @description Answers with a job. It compares each file with what was written and sets damaged ones of the lake aside, which `/api/v1/status` then tells; of datasets it names the versions whose files are damaged. While such a job of this project is under way, that job is the answer.
          */
         post: operations["verifyLake"];
         delete?: never;
@@ -4706,6 +4726,11 @@ export interface components {
             types?: Record<string, never>;
             /** @description Whether bad rows are left out; otherwise one is enough that nothing is imported. */
             skip_bad?: boolean;
+            /**
+             * @description Whether the files are looked at only: the job's result tells the rows, the columns with what they would be for, and the
+             *     bad rows. No version comes to be, and the uploads stay for the import.
+             */
+            check?: boolean;
         };
         /** @description A part of a dataset. */
         NewDatasetPart: {
@@ -4732,6 +4757,8 @@ export interface components {
             seed?: number;
             /** @description A column: rows with the same value in it stay together. */
             group?: string | null;
+            /** @description A column of few values: of the rows of each value every part gets its share. Not together with `group`. */
+            stratify?: string | null;
         };
         /** @description An experiment to be made. */
         NewExperiment: {
@@ -10406,6 +10433,45 @@ export interface operations {
             };
         };
     };
+    queryDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SqlQuery"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the form that Accept asks for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqlAnswer"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     exportDataset: {
         parameters: {
             query?: {
@@ -10542,6 +10608,15 @@ export interface operations {
                     "application/json": components["schemas"]["DatasetChanged"];
                 };
             };
+            /** @description The job that makes it; its result is what 200 would have said */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
                 headers: {
@@ -10575,6 +10650,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description The job that makes it, where all rows have to be written anew and are many; its result is what 200 would have said */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -10799,7 +10883,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The job; its result counts the files that were read and the damaged ones */
+            /** @description The job; its result counts the files that were read and the damaged ones (`segments`, `damaged`, `row_files`), and names datasets that lost rows (`damaged_row_files`) */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -15,9 +15,9 @@ use crate::route::Route;
 use crate::state::{Shared, Surface};
 
 pub(crate) fn routes() -> Vec<Route> {
-    let check = Doc::new("Lake", "verifyLake", "Read every file of the lake in full")
-        .text("Answers with a job. It compares each file with what was written and sets damaged ones aside, which `/api/v1/status` then tells. While such a job of this project is under way, that job is the answer.")
-        .gives::<JobBody>(202, "The job; its result counts the files that were read and the damaged ones");
+    let check = Doc::new("Lake", "verifyLake", "Read every file of the lake and of datasets in full")
+        .text("Answers with a job. It compares each file with what was written and sets damaged ones of the lake aside, which `/api/v1/status` then tells; of datasets it names the versions whose files are damaged. While such a job of this project is under way, that job is the answer.")
+        .gives::<JobBody>(202, "The job; its result counts the files that were read and the damaged ones (`segments`, `damaged`, `row_files`), and names datasets that lost rows (`damaged_row_files`)");
     vec![Route::post("/api/v1/lake/verify", Permission::Scope(Scope::Admin), check, verify)]
 }
 

@@ -1,4 +1,5 @@
-//! `/api/v1/sql`: one read-only statement over the lake, as JSON, JSON lines, CSV or Arrow.
+//! `/api/v1/sql`: one read-only statement over the lake, as JSON, JSON lines, CSV or Arrow. Statements over the rows of a dataset are
+//! asked and answered in the same forms.
 //!
 //! A statement sees the rows of every project, so it needs the scope of an administrator.
 
@@ -32,10 +33,10 @@ use crate::state::Shared;
 
 const TRUNCATED: HeaderName = HeaderName::from_static("x-quarterdeck-truncated");
 
-const JSON_LINES: &str = "application/x-ndjson";
-const CSV: &str = "text/csv";
+pub(crate) const JSON_LINES: &str = "application/x-ndjson";
+pub(crate) const CSV: &str = "text/csv";
 /// <https://www.iana.org/assignments/media-types/application/vnd.apache.arrow.stream>
-const ARROW: &str = "application/vnd.apache.arrow.stream";
+pub(crate) const ARROW: &str = "application/vnd.apache.arrow.stream";
 
 pub(crate) fn routes() -> Vec<Route> {
     let doc = Doc::new("SQL", "query", "Run one read-only statement over the lake")
@@ -46,17 +47,8 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn query(State(surface): State<Shared>, form: Form, JsonBody(query): JsonBody<SqlQuery>) -> Result<Response> {
-    let limits = query.limits(&surface.app.config.limits)?;
-    let params = query.params.unwrap_or_default().into_iter().enumerate().map(param).collect::<Result<Vec<_>>>()?;
-    let output = surface.app.lake.query(&query.sql, params, limits).await?;
-    let truncated = output.truncated;
-    // Writing many rows takes long enough to hold up other requests of this thread.
-    let written = tokio::task::spawn_blocking(move || form.write(&output)).await.map_err(Error::encode)?;
-    let mut response = Response::new(Body::from(written.map_err(Error::encode)?));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.media()));
-    headers.insert(TRUNCATED, HeaderValue::from_static(if truncated { "true" } else { "false" }));
-    Ok(response)
+    let (sql, params, limits) = query.into_question(&surface.app.config.limits)?;
+    form.answer(surface.app.lake.query(&sql, params, limits).await?).await
 }
 
 /// A statement to run.
@@ -80,6 +72,13 @@ pub struct SqlQuery {
 const ROWS_BY_DEFAULT: usize = 10_000;
 
 impl SqlQuery {
+    /// The statement, what its parameters stand for, and what it may use.
+    pub(crate) fn into_question(self, most: &Limits) -> Result<(String, Vec<Param>, QueryLimits)> {
+        let limits = self.limits(most)?;
+        let params = self.params.unwrap_or_default().into_iter().enumerate().map(param);
+        Ok((self.sql, params.collect::<Result<_>>()?, limits))
+    }
+
     fn limits(&self, most: &Limits) -> Result<QueryLimits> {
         let max_rows = within("max_rows", self.max_rows.unwrap_or(ROWS_BY_DEFAULT.min(most.sql_rows)), most.sql_rows)?;
         let most_ms = usize::try_from(most.sql_ms).unwrap_or(usize::MAX);
@@ -124,7 +123,7 @@ fn wrong_param(place: usize) -> Error {
 
 /// The form of the answer that the caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Json,
     JsonLines,
     Csv,
@@ -141,6 +140,18 @@ impl FromRequestParts<Shared> for Form {
 }
 
 impl Form {
+    /// The rows in this form, and whether there were more.
+    pub(crate) async fn answer(self, output: QueryOutput) -> Result<Response> {
+        let truncated = output.truncated;
+        // Writing many rows takes long enough to hold up other requests of this thread.
+        let written = tokio::task::spawn_blocking(move || self.write(&output)).await.map_err(Error::encode)?;
+        let mut response = Response::new(Body::from(written.map_err(Error::encode)?));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media()));
+        headers.insert(TRUNCATED, HeaderValue::from_static(if truncated { "true" } else { "false" }));
+        Ok(response)
+    }
+
     /// The first media type of an `Accept` header that can be made; the order of the header decides, weights are not read.
     fn of(accept: &str) -> Result<Self> {
         if accept.trim().is_empty() {

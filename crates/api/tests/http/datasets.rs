@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
 use qd_catalog::{Runner, Running, Scope};
-use qd_data::{ImportHandler, SplitHandler};
+use qd_data::{EditHandler, ImportHandler, SplitHandler};
 use serde_json::{Value, json};
 
 use crate::house::{Answer, Events, House, OPERATOR, request};
@@ -17,7 +17,8 @@ const PATH: &str = "/api/v1/datasets";
 pub fn runner(house: &House) -> Running {
     let imports: Arc<dyn qd_catalog::Handler> = Arc::new(ImportHandler::new(house.datasets.clone()));
     let splits = Arc::new(SplitHandler::new(house.datasets.clone()));
-    Runner::new(house.catalog.clone(), [imports, splits]).start()
+    let edits = Arc::new(EditHandler::new(house.datasets.clone()));
+    Runner::new(house.catalog.clone(), [imports, splits, edits]).start()
 }
 
 async fn bytes(house: &House, key: &str, method: Method, path: &str, body: &str) -> Answer {
@@ -88,8 +89,8 @@ async fn bad_rows_end_the_job_with_their_reasons() {
     let error = job["error"].as_str().unwrap();
     assert!(
         error.contains("2 of 4 rows")
-            && error.contains("row 3: it is not JSON")
-            && error.contains("row 4: it is no object"),
+            && error.contains("line 3: it is not JSON")
+            && error.contains("line 4: it is no object"),
         "{error}"
     );
     house.get(OPERATOR, &format!("{PATH}/math")).await.refused(404, "not_found");
@@ -116,6 +117,100 @@ async fn uploads_go_on_where_they_ended_and_are_their_project_s() {
     house.post(OPERATOR, "/api/v1/uploads", json!({})).await.refused(415, "unsupported_content_type");
     house.delete(OPERATOR, &path).await.expect(204);
     house.get(OPERATOR, &path).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn an_upload_that_a_job_reads_stays_as_it_is() {
+    let house = House::open().await;
+    let job = begin(&house, OPERATOR, "math", ROWS, json!({})).await.expect(202);
+    let upload = job["payload"]["files"][0]["upload"].as_str().unwrap();
+    let path = format!("/api/v1/uploads/{upload}");
+    let more = bytes(&house, OPERATOR, Method::PUT, &format!("{path}?offset={}", ROWS.len()), "x").await;
+    let told = more.refused(409, "conflict");
+    assert!(told["message"].as_str().unwrap().contains("a job reads the upload"), "{told}");
+    house.delete(OPERATOR, &path).await.refused(409, "conflict");
+    let id = job["id"].as_str().unwrap();
+    house.post(OPERATOR, &format!("/api/v1/jobs/{id}/cancel"), json!({})).await.expect(200);
+    house.delete(OPERATOR, &path).await.expect(204);
+}
+
+#[tokio::test]
+async fn files_are_looked_at_without_an_import() {
+    let house = House::open().await;
+    let _runner = runner(&house);
+    let text = format!("{ROWS}no\n");
+    let job = begin(&house, OPERATOR, "math", &text, json!({"check": true})).await.expect(202);
+    let job = ended(&house, OPERATOR, &job).await;
+    let result = &job["result"];
+    let bad = json!([{"file": "rows.jsonl", "unit": "line", "number": 3, "why": "it is not JSON: expected ident at character 2"}]);
+    assert_eq!((&result["rows"], &result["bad_count"], &result["bad"]), (&json!(2), &json!(1), &bad), "{job}");
+    assert_eq!(result["columns"][1], json!({"name": "question", "type": "text", "role": "input"}));
+    house.get(OPERATOR, &format!("{PATH}/math")).await.refused(404, "not_found");
+    // The file is still there, and is imported with other roles.
+    let files = &job["payload"]["files"];
+    let body = json!({"files": files, "skip_bad": true, "roles": {"answer": "label"}});
+    let job = house.post(OPERATOR, &format!("{PATH}/math/import"), body).await.expect(202);
+    assert_eq!(ended(&house, OPERATOR, &job).await["result"]["columns"][2]["role"], "label");
+}
+
+#[tokio::test]
+async fn many_rows_are_written_anew_by_a_job() {
+    let house = House::open().await;
+    let _runner = runner(&house);
+    let lines: Vec<_> = (0..20_001).map(|n| json!({"id": format!("r{n}"), "n": n}).to_string()).collect();
+    import(&house, OPERATOR, "many", &lines.join("\n")).await;
+    let rows = format!("{PATH}/many/rows");
+    house.post(OPERATOR, &rows, json!({"base": 7, "remove": ["r1"]})).await.refused(409, "conflict");
+    let job = house.post(OPERATOR, &rows, json!({"base": 1, "remove": ["r1"]})).await.expect(202);
+    assert_eq!(job["kind"], "dataset.edit");
+    let job = ended(&house, OPERATOR, &job).await;
+    let expected = json!({"dataset": "many", "version": 2, "rows": 20_000, "added": 0, "known": 0});
+    assert_eq!((&job["state"], &job["result"]), (&json!("succeeded"), &expected), "{job}");
+    let version = house.get(OPERATOR, &format!("{PATH}/many/versions/2")).await.expect(200);
+    assert_eq!((&version["origin"]["job"], &version["origin"]["removed"]), (&job["id"], &json!(1)));
+    // What only comes to others is written at once.
+    let added = house.post(OPERATOR, &rows, json!({"add": [{"id": "x", "n": 1}]})).await.expect(200);
+    assert_eq!(added["version"], 3);
+}
+
+#[tokio::test]
+async fn numbers_that_would_become_others_are_refused() {
+    let house = House::open().await;
+    let body = "{\"add\": [{\"a\": 18446744073709551616}]}";
+    let request = Request::builder().method(Method::POST).uri(format!("{PATH}/math/rows"));
+    let request = request.header(AUTHORIZATION, format!("Bearer {OPERATOR}")).header(CONTENT_TYPE, "application/json");
+    let answer = house.call(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status.as_u16(), 400);
+    let said = String::from_utf8_lossy(&answer.bytes).into_owned();
+    assert!(said.contains("the whole number 18446744073709551616 has more than 64 bits"), "{said}");
+}
+
+#[tokio::test]
+async fn a_statement_sees_the_rows_of_one_version() {
+    let house = House::open().await;
+    let rows = format!("{PATH}/math/rows");
+    house.post(OPERATOR, &rows, json!({"add": [{"q": "x", "n": 1}, {"q": "y", "n": 2}]})).await.expect(200);
+    house.post(OPERATOR, &rows, json!({"add": [{"q": "z", "n": 40}]})).await.expect(200);
+    let path = |version: &str| format!("{PATH}/math/versions/{version}/sql");
+    // A key that may read is enough, and reaches its own project only.
+    let reader = house.key(&[Scope::Read]).await;
+    let ask = json!({"sql": "SELECT sum(n) AS sum FROM rows WHERE q <> $1", "params": ["x"]});
+    let of_one = house.post(&reader, &path("1"), ask.clone()).await.expect(200);
+    let of_latest = house.post(&reader, &path("latest"), ask.clone()).await.expect(200);
+    assert_eq!((&of_one["rows"], &of_latest["rows"]), (&json!([{"sum": 2}]), &json!([{"sum": 42}])));
+    let shop = house.key_of("shop", &[Scope::Read, Scope::Write]).await;
+    house.post(&shop, &path("1"), ask.clone()).await.refused(404, "not_found");
+    house.post(&reader, "/api/v1/sql", ask).await.refused(403, "missing_scope");
+    for (sql, status, code) in [
+        ("SELECT * FROM spans", 400, "invalid_sql"),
+        ("DELETE FROM rows", 403, "statement_not_allowed"),
+        ("SELECT nothing FROM rows", 400, "invalid_sql"),
+    ] {
+        house.post(&reader, &path("1"), json!({"sql": sql})).await.refused(status, code);
+    }
+    let few = house.post(&reader, &path("latest"), json!({"sql": "SELECT * FROM rows", "max_rows": 2})).await;
+    assert_eq!(few.header("x-quarterdeck-truncated"), "true");
+    house.post(&reader, &path("1"), json!({"sql": "SELECT 1", "max_rows": 0})).await.refused(400, "invalid_value");
 }
 
 #[tokio::test]
@@ -162,6 +257,11 @@ async fn a_version_is_split_labelled_and_exported() {
     assert_eq!((&part["origin"]["from"], &part["made_from"][0]["name"]), (&json!("split"), &json!("math")));
     let body = json!({"parts": [{"name": "a", "fraction": 2}]});
     house.post(OPERATOR, &format!("{PATH}/math/split"), body).await.refused(400, "invalid_value");
+    let shared = json!({"parts": [{"name": "half", "fraction": 0.5}], "stratify": "answer"});
+    let job = house.post(OPERATOR, &format!("{PATH}/math/split"), shared).await.expect(202);
+    let made = ended(&house, OPERATOR, &job).await["result"].clone();
+    assert_eq!(made[0]["rows"], 1, "of two values with a row each the half");
+    assert!(made[0]["notes"][0].as_str().unwrap().starts_with("1 of 2 values of answer have too few rows"), "{made}");
     let label = format!("{PATH}/math/labels/gold");
     let point = json!({"version": 1, "expected": null});
     let labelled = house.put(OPERATOR, &label, point.clone()).await.expect(200);

@@ -16,9 +16,10 @@ Examples:
   quarterdeck dataset import hate labeled_data.csv --role tweet=input --role class=label
   quarterdeck dataset import squad ./squad --split validation
   quarterdeck dataset import big rows.jsonl.gz --skip-bad --output json
+  quarterdeck dataset import big rows.jsonl.gz --check
 
 JSON lines, JSON, CSV, TSV and Parquet are read, also as .gz and .zst. Every row is looked at before a version comes to be: bad
-ones are named by their rows with the reason, and nothing is imported unless --skip-bad leaves them out. Roles are id, input,
+ones are named by their lines with the reason, and nothing is imported unless --skip-bad leaves them out. Roles are id, input,
 messages, reference, context, label, variables and metadata; those that are not told are guessed from names.")]
     Import(DatasetImport),
     /// Show a version: its columns, where it comes from, what was made from it
@@ -50,6 +51,20 @@ Examples:
         #[arg(short = 'n', default_value_t = 10, value_name = "ROWS")]
         count: u64,
     },
+    /// Run one read-only SQL statement over the rows of a version
+    #[command(after_help = "\
+Examples:
+  quarterdeck dataset sql hate \"SELECT class, count(*) FROM rows GROUP BY class\"
+  quarterdeck dataset sql gsm8k@production \"SELECT * FROM rows WHERE length(question) > 500\" --output csv
+
+The table `rows` has the version's columns, of which those of type json are their JSON text, and __row_id. A name with capital
+letters or spaces is written in double quotes.")]
+    Sql {
+        /// The dataset, perhaps with @ and a version or a label
+        name: String,
+        #[command(flatten)]
+        sql: super::Sql,
+    },
     /// Compare two versions row by row
     #[command(after_help = "\
 Examples:
@@ -61,9 +76,11 @@ Examples:
 Examples:
   quarterdeck dataset split gsm8k --part train=0.8 --part test=0.2 --seed 7
   quarterdeck dataset split chats@3 --part dev=0.1 --part test=0.1 --group user_id
+  quarterdeck dataset split hate --part train=0.8 --part test=0.2 --stratify class
 
 Where a row falls follows from the seed and from the row alone, so rows that are added later move no other. The parts are
-versions of gsm8k-train and gsm8k-test.")]
+versions of gsm8k-train and gsm8k-test. With --stratify the rows of each value are shared out exactly instead, and rows that
+are added later may move some.")]
     Split(DatasetSplit),
     /// Add rows of JSON lines, or recorded calls, as a new version
     #[command(after_help = "\
@@ -126,6 +143,9 @@ pub struct DatasetImport {
     /// Leave bad rows out instead of importing nothing
     #[arg(long)]
     pub skip_bad: bool,
+    /// Look at every row and tell the columns, their roles and the bad rows, without importing anything
+    #[arg(long, conflicts_with = "detach")]
+    pub check: bool,
     /// Return when the files are uploaded, with the job's id
     #[arg(long)]
     pub detach: bool,
@@ -187,8 +207,11 @@ pub struct DatasetSplit {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Rows with the same value in this column stay together
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", conflicts_with = "stratify")]
     pub group: Option<String>,
+    /// Of the rows of each value of this column every part gets its share
+    #[arg(long, value_name = "COLUMN")]
+    pub stratify: Option<String>,
 }
 
 /// What to add.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::args::{Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetRows, DatasetSplit};
 use crate::command::save::save;
-use crate::command::{job, pages, rows_of, with_door};
+use crate::command::{job, pages, rows_of, sql, with_door};
 use crate::context::Context;
 use crate::door::{Door, query, segment};
 use crate::output::Column;
@@ -56,6 +56,7 @@ async fn answer(context: &Context, door: &Door, verb: Dataset) -> Result<(), Err
             let limit = usize::try_from(count).unwrap_or(usize::MAX);
             rows(context, door, DatasetRows { name, offset: 0, limit, search: None, equal: None }).await
         }
+        Dataset::Sql { name, sql } => sql::ask(context, door, &format!("{}/sql", version(&name)), sql).await,
         Dataset::Diff(wanted) => diff(context, door, wanted).await,
         Dataset::Split(wanted) => split(context, door, wanted).await,
         Dataset::Add(wanted) => add(context, door, wanted).await,
@@ -204,17 +205,25 @@ async fn split(context: &Context, door: &Door, wanted: DatasetSplit) -> Result<(
         }),
     };
     let parts = wanted.parts.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-    let body = json!({"version": version, "parts": parts, "seed": wanted.seed, "group": wanted.group});
+    let body = json!({"version": version, "parts": parts, "seed": wanted.seed, "group": wanted.group, "stratify": wanted.stratify});
     let begun = door.post(&format!("{}/split", path(name)), &body).await?;
     let id = begun["id"].as_str().unwrap_or_default();
     let mut job = job::follow(door, id, &format!("splitting {}", wanted.name), context.progress).await?;
-    context.printer.rows(job["result"].take().as_array().map_or(&[], Vec::as_slice), PART)
+    let made = job["result"].take();
+    let made = made.as_array().map_or(&[][..], Vec::as_slice);
+    context.printer.rows(made, PART)?;
+    for part in made {
+        for note in part["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            eprintln!("{}: {note}", part["part"].as_str().unwrap_or("?"));
+        }
+    }
+    Ok(())
 }
 
 async fn add(context: &Context, door: &Door, wanted: DatasetAdd) -> Result<(), Error> {
     if let Some(file) = &wanted.file {
         let body = json!({"add": read_rows(file)?});
-        return context.printer.object(&door.post(&format!("{}/rows", path(&wanted.name)), &body).await?);
+        return change(context, door, &wanted.name, "rows", &body).await;
     }
     let told = [
         ("model", &wanted.model),
@@ -231,7 +240,17 @@ async fn add(context: &Context, door: &Door, wanted: DatasetAdd) -> Result<(), E
     let filter: Map<String, Value> =
         told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))).collect();
     let body = json!({"filter": filter, "limit": wanted.limit});
-    context.printer.object(&door.post(&format!("{}/traces", path(&wanted.name)), &body).await?)
+    change(context, door, &wanted.name, "traces", &body).await
+}
+
+/// Asks for a change, and follows the job that makes it when it takes long.
+async fn change(context: &Context, door: &Door, name: &str, what: &str, body: &Value) -> Result<(), Error> {
+    let mut answer = door.post(&format!("{}/{what}", path(name)), body).await?;
+    if let Some(job) = answer["id"].as_str() {
+        let mut done = job::follow(door, job, &format!("changing {name}"), context.progress).await?;
+        answer = done["result"].take();
+    }
+    context.printer.object(&answer)
 }
 
 /// The rows of a file of JSON lines, as many as one request may have.
@@ -253,8 +272,12 @@ fn read_rows(file: &Path) -> Result<Vec<Value>, Error> {
         if line.trim().is_empty() {
             continue;
         }
+        if let Some(wide) = qd_data::wide_number(line.as_bytes()) {
+            let why = format!("the whole number {wide} has more than 64 bits; write it as a text");
+            return Err(Error::doing(format!("reading line {number} of {}", file.display()), why));
+        }
         let row = serde_json::from_str(&line);
-        rows.push(row.map_err(|cause| Error::doing(format!("reading row {number} of {}", file.display()), cause))?);
+        rows.push(row.map_err(|cause| Error::doing(format!("reading line {number} of {}", file.display()), cause))?);
         if rows.len() > ADD_ROWS {
             let why = format!("it has more than {ADD_ROWS} rows; `quarterdeck dataset import` takes millions");
             return Err(Error::doing(reading(), why));

@@ -108,7 +108,7 @@ async fn server(context: &Context, verify_lake: bool) -> Vec<Finding> {
         Err(error) => return vec![Finding::new("server", State::Failed, error.to_string())],
     };
     // First, so that what it finds is among the alarms.
-    let verified = if verify_lake { Some(verified(context, &door).await) } else { None };
+    let verified = if verify_lake { verified(context, &door).await } else { Vec::new() };
     let findings = match door.get("/api/v1/status").await {
         Ok(status) => {
             let (lake, recording, telemetry) = (lake(&status), recording(&status), telemetry(&status));
@@ -187,21 +187,36 @@ fn telemetry(status: &Value) -> Finding {
     }
 }
 
-/// That every file of the lake is what was written.
-async fn verified(context: &Context, door: &Door) -> Finding {
+/// That every file of the lake and of datasets is what was written.
+async fn verified(context: &Context, door: &Door) -> Vec<Finding> {
     let checked = async {
         let begun = door.json(Method::POST, "/api/v1/lake/verify", None).await?;
         let id = begun["id"].as_str().unwrap_or_default();
         super::job::follow(door, id, "checking the lake", context.progress).await
     };
     match checked.await {
-        Ok(job) => {
-            let count = |field: &str| job["result"][field].as_u64().unwrap_or(0);
-            let (read, damaged) = (count("segments"), count("damaged"));
-            let state = if damaged == 0 { State::Ok } else { State::Failed };
-            Finding::new("files of the lake", state, format!("{read} read, {damaged} damaged and set aside"))
+        Ok(job) => vec![of_lake(&job["result"]), of_datasets(&job["result"])],
+        Err(error) => vec![Finding::new("files of the lake", State::Failed, error.to_string())],
+    }
+}
+
+fn of_lake(result: &Value) -> Finding {
+    let count = |field: &str| result[field].as_u64().unwrap_or(0);
+    let (read, damaged) = (count("segments"), count("damaged"));
+    let state = if damaged == 0 { State::Ok } else { State::Failed };
+    Finding::new("files of the lake", state, format!("{read} read, {damaged} damaged and set aside"))
+}
+
+fn of_datasets(result: &Value) -> Finding {
+    let read = result["row_files"].as_u64().unwrap_or(0);
+    let damaged = result["damaged_row_files"].as_array().map_or(&[][..], Vec::as_slice);
+    let told: Vec<_> = damaged.iter().filter_map(Value::as_str).collect();
+    match told.as_slice() {
+        [] => Finding::new("files of datasets", State::Ok, format!("{read} read, 0 damaged")),
+        told => {
+            let (count, told) = (told.len(), told.join("; "));
+            Finding::new("files of datasets", State::Failed, format!("{read} read, {count} damaged: {told}"))
         }
-        Err(error) => Finding::new("files of the lake", State::Failed, error.to_string()),
     }
 }
 
@@ -236,6 +251,13 @@ mod tests {
             State::Failed,
             &["commit", "disk is full"],
         );
+    }
+
+    #[test]
+    fn damaged_files_of_datasets_are_told() {
+        check(&of_datasets(&json!({"row_files": 3, "damaged_row_files": []})), State::Ok, &["3 read", "0 damaged"]);
+        let damaged = json!({"row_files": 3, "damaged_row_files": ["math@2 of project default: torn"]});
+        check(&of_datasets(&damaged), State::Failed, &["1 damaged", "math@2", "torn"]);
     }
 
     #[test]

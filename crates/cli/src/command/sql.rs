@@ -11,16 +11,17 @@ use crate::output::Column;
 
 /// Runs the statement and prints its rows.
 pub async fn run(context: &Context, sql: Sql) -> Result<(), Error> {
+    with_door(context, async |door| ask(context, door, "/api/v1/sql", sql).await).await
+}
+
+/// Asks what is behind a path, and prints the rows of the answer.
+pub async fn ask(context: &Context, door: &Door, path: &str, sql: Sql) -> Result<(), Error> {
     let statement = if sql.statement == "-" { input()? } else { sql.statement };
     let mut query = json!({"sql": statement});
     if let Some(rows) = sql.max_rows {
         query["max_rows"] = rows.into();
     }
-    with_door(context, async |door| ask(context, door, query).await).await
-}
-
-async fn ask(context: &Context, door: &Door, query: Value) -> Result<(), Error> {
-    let answer = door.post("/api/v1/sql", &query).await?;
+    let answer = door.post(path, &query).await?;
     let names: Vec<&str> = list(&answer["columns"]).iter().filter_map(|column| column["name"].as_str()).collect();
     let columns: Vec<Column<'_>> = names.iter().map(|name| (*name, *name)).collect();
     context.printer.rows(list(&answer["rows"]), &columns)?;

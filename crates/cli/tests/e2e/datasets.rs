@@ -59,6 +59,12 @@ fn files_become_versions_and_files_again() {
     assert!(shown.contains('+') && shown.contains("3+3?"), "{shown}");
     let parts = place.json(&["dataset", "split", "math", "--part", "train=0.5", "--part", "test=0.5", "--seed", "1"]);
     assert_eq!(parts[0]["rows"].as_u64().unwrap_or(9) + parts[1]["rows"].as_u64().unwrap_or(9), 3, "{parts}");
+    let shared = place.json(&["dataset", "split", "math", "--part", "one=0.34", "--stratify", "answer"]);
+    assert_eq!((&shared[0]["rows"], shared[0]["notes"].is_array()), (&json!(1), true), "{shared}");
+    place.print(&["dataset", "remove", "math-one"]);
+    let sums = place.json(&["dataset", "sql", "math@2", "SELECT count(*) AS n, max(answer) AS most FROM rows"]);
+    assert_eq!(sums, json!([{"n": 3, "most": "6"}]));
+    assert_eq!(place.run(&["dataset", "sql", "math", "SELECT * FROM spans"]).status.code(), Some(1));
     assert_eq!(place.json(&["dataset", "label", "math", "gold", "2"]), json!([{"label": "gold", "version": 2}]));
     let out = place.path().join("out.jsonl");
     place.print(&["dataset", "export", "math@gold", "--to", text(&out)]);
@@ -88,10 +94,14 @@ fn bad_rows_are_named_and_nothing_is_imported() {
     assert_eq!(output.status.code(), Some(1));
     let said: String = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in
-        ["3 of 20000 rows", "row 5000: it is not JSON", "row 12345: it is no object", "row 20000: its id \"7\""]
+        ["3 of 20000 rows", "line 5000: it is not JSON", "line 12345: it is no object", "line 20000: its id \"7\""]
     {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+    let checked = place.json(&["dataset", "import", "bad", &path, "--role", "id=id", "--check"]);
+    assert_eq!((&checked["rows"], &checked["bad_count"]), (&json!(19_997), &json!(3)));
+    assert_eq!((&checked["bad"][0]["unit"], &checked["bad"][0]["number"]), (&json!("line"), &json!(5000)));
+    assert!(names(&place, "uploads").is_empty(), "nothing reads what was looked at only");
     assert_eq!(place.json(&["dataset", "list"]), json!([]));
     let made = place.json(&["dataset", "import", "bad", &path, "--role", "id=id", "--skip-bad"]);
     assert_eq!((&made["rows"], &made["skipped"]), (&json!(19_997), &json!(3)));
@@ -136,6 +146,38 @@ async fn sigkill_leaves_no_half_dataset() {
     assert_eq!(server.terminate(), 0);
 }
 
+/// Killed while rows are written anew: the change is made once, wholly, and by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigkill_leaves_no_half_change() {
+    let _alone = alone().await;
+    let place = Place::new(BARE);
+    let lines: Vec<_> =
+        (0..ROWS).map(|n| json!({"id": format!("r{n}"), "text": format!("row {n}")}).to_string()).collect();
+    let path = file(&place, "big.jsonl", &lines.join("\n"));
+    let server = place.serve().await;
+    place.json(&["dataset", "import", "big", &path]);
+    let change = json!({"base": 1, "remove": ["r7"], "replace": {"r8": {"id": "r8", "text": "another"}}});
+    let request = server.client.post("/api/v1/datasets/big/rows", &change);
+    let (status, job) = server.client.send(request).await.expect("the server answers");
+    assert_eq!(status, 202, "{job}");
+    let id = job["id"].as_str().expect("an id").to_owned();
+    until("it writes the rows", async || !names(&place, "datasets/tmp").is_empty()).await;
+    server.kill();
+    let server = place.serve().await;
+    until("it is done", async || state(&server, &id).await == "succeeded").await;
+    assert_eq!(job_of(&server, &id).await["result"]["rows"], ROWS - 1);
+    let dataset = &place.json(&["dataset", "list"])[0];
+    assert_eq!((&dataset["rows"], &dataset["versions"]), (&json!(ROWS - 1), &json!(2)));
+    assert_eq!(place.json(&["dataset", "rows", "big", "--where", "id=r8"])[0]["values"]["text"], "another");
+    until("the change is forgotten", async || names(&place, "uploads").is_empty()).await;
+    assert!(names(&place, "datasets/tmp").is_empty());
+    let verified = place.json(&["doctor", "--verify-lake"]);
+    let checks = verified.as_array().expect("rows");
+    let of_datasets = checks.iter().find(|check| check["check"] == "files of datasets").expect("it is checked");
+    assert_eq!((&of_datasets["state"], &of_datasets["finding"]), (&json!("ok"), &json!("2 read, 0 damaged")));
+    assert_eq!(server.terminate(), 0);
+}
+
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so().await {
@@ -144,7 +186,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn job(server: &Server, id: &str) -> Value {
+async fn job_of(server: &Server, id: &str) -> Value {
     let path = format!("/api/v1/jobs/{id}");
     let (status, job) = server.client.send(server.client.get(&path)).await.expect("the server answers");
     assert_eq!(status, 200, "{job}");
@@ -153,9 +195,9 @@ async fn job(server: &Server, id: &str) -> Value {
 }
 
 async fn progress(server: &Server, id: &str) -> String {
-    job(server, id).await["progress"]["message"].as_str().unwrap_or_default().to_owned()
+    job_of(server, id).await["progress"]["message"].as_str().unwrap_or_default().to_owned()
 }
 
 async fn state(server: &Server, id: &str) -> String {
-    job(server, id).await["state"].as_str().unwrap_or_default().to_owned()
+    job_of(server, id).await["state"].as_str().unwrap_or_default().to_owned()
 }

@@ -25,7 +25,7 @@ impl Scene {
 
     async fn add(&self, calls: Calls) -> Result<Edited> {
         let project: ProjectName = "default".parse().unwrap();
-        self.datasets.add_calls((self.project, &project), &name(), calls, json!({"told": true})).await
+        self.datasets.add_calls((self.project, &project), &name(), calls, json!({"told": true})).await.map(at_once)
     }
 }
 
@@ -63,7 +63,9 @@ async fn calls_become_rows_once() {
     // The others come, and those that are there do not come again.
     let edited = scene.add(newest(100)).await.unwrap();
     assert_eq!((edited.rows, edited.added, edited.known), (5, 2, 3));
-    let Some(Origin::Traces { added: 2, known: 3, wanted }) = scene.open("2").await.origin() else { panic!() };
+    let Some(Origin::Traces { added: 2, known: 3, wanted, job: None }) = scene.open("2").await.origin() else {
+        panic!()
+    };
     assert_eq!(wanted, json!({"told": true}));
 }
 

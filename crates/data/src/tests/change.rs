@@ -104,6 +104,7 @@ fn split(parts: &[(&str, f64)], seed: u64, group: Option<&str>) -> SplitRequest 
         parts: parts.iter().map(part).collect(),
         seed,
         group: group.map(str::to_owned),
+        stratify: None,
     }
 }
 
@@ -157,6 +158,50 @@ async fn what_belongs_together_stays_together() {
         rows.iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect()
     };
     assert!(texts("a").await.is_disjoint(&texts("b").await));
+}
+
+#[tokio::test]
+async fn parts_have_their_shares_of_each_value() {
+    let scene = Scene::new().await;
+    // 70 of a, 20 of b, and one of neither.
+    let label = |n: u64| {
+        if n < 70 {
+            json!("a")
+        } else if n < 90 {
+            json!("b")
+        } else {
+            Value::Null
+        }
+    };
+    let rows: Vec<_> = (0..91).map(|n| json!({"text": format!("t{n}"), "label": label(n)})).collect();
+    scene.of(&rows).await;
+    let wanted = |seed| SplitRequest {
+        stratify: Some("label".to_owned()),
+        ..split(&[("train", 0.8), ("test", 0.1)], seed, None)
+    };
+    let made = scene.split(wanted(7)).await.unwrap();
+    let labels = async |part: &str, version: &str| {
+        let rows = values(&scene.open_other(&format!("test-{part}"), version).await).await;
+        ["a", "b"].map(|label| rows.iter().filter(|row| row["label"] == label).count())
+    };
+    // 70 and 20 times 0.8 and 0.1.
+    assert_eq!((labels("train", "1").await, labels("test", "1").await), ([56, 16], [7, 2]));
+    let said = "1 of 3 values of label have too few rows to be in it: no value (1 rows)";
+    assert_eq!((made[0].rows, made[0].notes.len(), made[1].rows), (73, 0, 9), "{made:?}");
+    assert_eq!(made[1].notes, [said]);
+    let Some(Origin::Split { stratify, notes, .. }) = scene.open_other("test-test", "1").await.origin() else {
+        panic!()
+    };
+    assert_eq!((stratify.as_deref(), notes.as_slice()), (Some("label"), &[said.to_owned()][..]));
+    let texts = async |version: &str| values(&scene.open_other("test-test", version).await).await;
+    let again = scene.split(wanted(7)).await.unwrap();
+    assert_eq!(again[1].version, 1, "the same seed gives the very same version");
+    scene.split(wanted(8)).await.unwrap();
+    assert_ne!(texts("1").await, texts("2").await, "another seed gives others");
+    let both = SplitRequest { group: Some("text".to_owned()), ..wanted(7) };
+    assert!(matches!(scene.split(both).await, Err(Error::Invalid { what: "stratify", .. })));
+    let none = SplitRequest { stratify: Some("class".to_owned()), ..wanted(7) };
+    assert!(matches!(scene.split(none).await, Err(Error::Invalid { .. })));
 }
 
 #[tokio::test]

@@ -75,9 +75,9 @@ async fn bad_rows_are_named_and_nothing_is_imported() {
     assert_eq!(
         error.to_string(),
         "3 of 3000 rows cannot be imported, so nothing was; leave bad rows out, or mend them:\n  \
-         row 17: it is not JSON: EOF while parsing a value at character 22\n  \
-         row 1500: it is no object: [1500]\n  \
-         row 2999: its id \"5\" is that of row 5 too"
+         line 17: it is not JSON: EOF while parsing a value at character 22\n  \
+         line 1500: it is no object: [1500]\n  \
+         line 2999: its id \"5\" is that of line 5 too"
     );
     assert!(scene.datasets.list(scene.project).await.unwrap().is_empty());
     assert_eq!(scene.files(), 0, "no half-written file is left");
@@ -85,6 +85,47 @@ async fn bad_rows_are_named_and_nothing_is_imported() {
     let imported = scene.run(request).await.unwrap();
     assert_eq!((imported.rows, imported.skipped, imported.bad.len()), (2997, 3, 3));
     assert_eq!(scene.open("1").await.rows_of(&["3000".to_owned()]).await.unwrap()[0].index, 2996);
+}
+
+#[tokio::test]
+async fn bad_rows_of_documents_and_tables_are_named_by_their_places() {
+    let scene = Scene::new().await;
+    let of =
+        async |name: &str, text: &[u8]| scene.run(scene.request(&[(name, text)]).await).await.unwrap_err().to_string();
+    let said = of("x.json", b"[{\"a\": 1},\n {\"a\": 99999999999999999999}, 7]").await;
+    assert!(
+        said.contains("\n  element 2: the whole number 99999999999999999999 has more than 64 bits; write it as a text"),
+        "{said}"
+    );
+    assert!(said.contains("\n  element 3: it is no object: 7"), "{said}");
+    // The fifth line is the second of a row that begins in the fourth.
+    let said = of("x.csv", b"a,b\n1,2\n\n\"3\n4\",5,6\n7\n").await;
+    assert!(
+        said.contains("\n  line 4: it has 3 fields, the header has 2") && said.contains("\n  line 6: it has 1 fields"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn files_are_looked_at_before_they_are_imported() {
+    let scene = Scene::new().await;
+    let text = b"{\"question\": \"a\", \"answer\": 1}\nno\n{\"question\": \"b\", \"answer\": 2}\n";
+    let request = ImportRequest { check: true, ..scene.request(&[("x.jsonl", text)]).await };
+    let check = async |request: &ImportRequest| {
+        scene.datasets.check_import(scene.project, request.clone(), |_, _, _| {}, CancellationToken::new()).await
+    };
+    let checked = check(&request).await.unwrap();
+    assert_eq!((checked.rows, checked.bad_count), (2, 1));
+    assert_eq!((checked.bad[0].unit, checked.bad[0].number), (Unit::Line, 2));
+    assert_eq!(kinds(&checked.columns), [("question", "text", "input"), ("answer", "integer", "reference")]);
+    assert_eq!(scene.files(), 0);
+    assert!(scene.datasets.list(scene.project).await.unwrap().is_empty());
+    // The same files are imported afterwards, with other roles.
+    let roles = BTreeMap::from([("answer".to_owned(), Role::Label)]);
+    let imported = scene.run(ImportRequest { check: false, skip_bad: true, roles, ..request.clone() }).await.unwrap();
+    assert_eq!((imported.rows, imported.columns[1].role), (2, Role::Label));
+    let none = ImportRequest { check: true, ..scene.request(&[("x.jsonl", b"")]).await };
+    assert_eq!(check(&none).await.unwrap_err().to_string(), "files: they hold no rows");
 }
 
 #[tokio::test]
@@ -96,8 +137,8 @@ async fn what_was_said_about_columns_must_hold() {
     request.types = BTreeMap::from([("score".to_owned(), ColumnType::Number)]);
     let error = scene.run(request.clone()).await.unwrap_err().to_string();
     assert!(
-        error.contains("row 2: it has no q, which is the input")
-            && error.contains("row 3: score: \"high\" is no number"),
+        error.contains("line 2: it has no q, which is the input")
+            && error.contains("line 3: score: \"high\" is no number"),
         "{error}"
     );
     request.types = BTreeMap::from([("points".to_owned(), ColumnType::Number)]);

@@ -11,10 +11,11 @@ import { Confirm } from "../../parts/Confirm";
 import { Failed, Waiting } from "../../parts/states";
 import { useSession } from "../../signin/session";
 import { About } from "./About";
-import { DATASETS, datasetQuery, type Detail, versionQuery } from "./ask";
+import { DATASETS, datasetQuery, type Detail, type Version, versionQuery } from "./ask";
 import { Diff } from "./Diff";
 import { ImportDialog } from "./ImportDialog";
 import { Rows } from "./Rows";
+import { SplitDialog } from "./SplitDialog";
 import "./datasets.css";
 
 const TABS = ["rows", "diff", "about"] as const;
@@ -41,7 +42,7 @@ function Opened({ dataset, version }: { dataset: Detail; version: string }) {
         <VersionSelect dataset={dataset} version={version} choose={(value) => change("version", value)} />
         {asked.data && <Text size="sm" c="dimmed">{asked.data.rows.toLocaleString("en-US")} rows · {bytes(asked.data.bytes)} · {time(asked.data.created)}</Text>}
         {dataset.labels.filter((label) => String(label.version) === version).map((label) => <Badge key={label.label} variant="default">{label.label}</Badge>)}
-        <Actions dataset={dataset} version={version} />
+        <Actions dataset={dataset} version={version} shown={asked.data} />
       </Group>
       <Tabs value={tab} onChange={(value) => change("tab", value === "rows" ? null : value)} keepMounted={false}>
         <Tabs.List>
@@ -69,11 +70,12 @@ function VersionSelect({ dataset, version, choose }: { dataset: Detail; version:
   return <Select aria-label="Version" w={190} data={numbers.map((number) => ({ value: String(number), label: told(number) }))} value={version} onChange={(value) => value !== null && choose(value)} allowDeselect={false} />;
 }
 
-function Actions({ dataset, version }: { dataset: Detail; version: string }) {
+function Actions({ dataset, version, shown }: { dataset: Detail; version: string; shown?: Version }) {
   const { may } = useSession();
   const queries = useQueryClient();
   const navigate = useNavigate();
   const [importing, setImporting] = useState(false);
+  const [splitting, setSplitting] = useState(false);
   const [removing, setRemoving] = useState<Detail | null>(null);
   const file = (format: string) => `/api/v1/datasets/${encodeURIComponent(dataset.name)}/versions/${version}/export?format=${format}`;
   return (
@@ -84,8 +86,10 @@ function Actions({ dataset, version }: { dataset: Detail; version: string }) {
           {[["jsonl", "JSON lines"], ["csv", "CSV"], ["parquet", "Parquet"]].map(([format, label]) => <Menu.Item key={format} component="a" href={file(format!)} download>{label}</Menu.Item>)}
         </Menu.Dropdown>
       </Menu>
+      {may("write") && <Button variant="default" disabled={shown === undefined} onClick={() => setSplitting(true)}>Split</Button>}
       {may("write") && <Button variant="default" onClick={() => setImporting(true)}>Import a version</Button>}
       {may("write") && <Button variant="subtle" color="red" onClick={() => setRemoving(dataset)}>Remove</Button>}
+      {shown !== undefined && <SplitDialog opened={splitting} close={() => setSplitting(false)} name={dataset.name} version={shown} />}
       <ImportDialog opened={importing} close={() => setImporting(false)} name={dataset.name} />
       <Confirm
         subject={removing} close={() => setRemoving(null)} title={(subject) => `Remove ${subject.name}?`} verb="Remove"

@@ -27,3 +27,8 @@ export async function upload(file: File, told: (bytes: number) => void, signal: 
   }
   return { upload: known.id, path: file.webkitRelativePath || file.name, bytes: file.size };
 }
+
+/** Forgets files that nothing is made of; the server would do so after a day. */
+export function discard(uploads: readonly Uploaded[]): void {
+  for (const { upload } of uploads) void api.DELETE("/api/v1/uploads/{id}", { params: { path: { id: upload } } }).catch(() => undefined);
+}

@@ -44,7 +44,8 @@ function Add() {
         <Text size="xs" c="dimmed">Calls of language models that the filters and the time range want, the newest first: what was asked becomes the input, the answer the reference.</Text>
         <Autocomplete label="Dataset" placeholder="One that there is, or a new one" data={known.data?.data.map((dataset) => dataset.name) ?? []} value={typed} onChange={setTyped} comboboxProps={{ withinPortal: false }} />
         <NumberInput label="Calls at most" min={1} max={MOST_CALLS} value={limit} onChange={setLimit} />
-        {add.data && (
+        {add.data && "kind" in add.data && <Text size="sm" role="status">All rows of {name} are written anew; the page <Anchor component={Link} to="/jobs" size="sm">Jobs</Anchor> shows when that is done.</Text>}
+        {add.data && "added" in add.data && (
           <Text size="sm" role="status">
             {add.data.added.toLocaleString("en-US")} rows added{add.data.known > 0 ? `, ${add.data.known.toLocaleString("en-US")} were there` : ""}: <Anchor component={Link} to={`/datasets/${encodeURIComponent(add.data.dataset)}`}>version {add.data.version} of {add.data.dataset}</Anchor>
           </Text>

@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use qd_base::id::{JobId, SpanId, TraceId};
 use qd_base::name::ArtifactName;
 use qd_catalog::Scope;
-use qd_data::{Calls, ColumnType, Edit, Edited, Format, ImportFile, ImportRequest, Role, SplitRequest, UploadId};
-use serde::{Deserialize, Serialize};
+use qd_data::{
+    Calls, ColumnType, Edit, Edited, Format, ImportFile, ImportRequest, Outcome, Role, SplitRequest, UploadId,
+};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -27,19 +32,21 @@ const USUAL_CALLS: usize = 1000;
 pub(crate) fn routes() -> Vec<Route> {
     let write = Permission::Scope(Scope::Write);
     let bring = Doc::new("Datasets", "importDataset", "Import uploaded files as a new version")
-        .text("JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. The uploads are gone when it has ended.")
+        .text("JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. With `check` it looks only. The uploads are gone when it has ended, unless it looked only.")
         .takes::<NewImport>()
         .gives::<JobBody>(202, "The job; its result tells the version, the rows, and what was guessed");
     let edit = Doc::new("Datasets", "changeDatasetRows", "Add, replace and remove rows as a new version")
-        .text("A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more.")
+        .text("A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more. Rows that only come to others are written at once. What writes all rows anew (rows replaced or removed, a column of another type) does so at once when these are at most 20,000 and 8 MiB of files, else as a job, as does a change that finds the dataset busy.")
         .takes::<RowChanges>()
-        .gives::<DatasetChanged>(200, "The new version");
+        .gives::<DatasetChanged>(200, "The new version")
+        .gives::<JobBody>(202, "The job that makes it; its result is what 200 would have said");
     let calls = Doc::new("Datasets", "addTracesToDataset", "Add recorded calls as rows of a new version")
         .text("What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.")
         .takes::<NewCalls>()
-        .gives::<DatasetChanged>(200, "The new version");
+        .gives::<DatasetChanged>(200, "The new version")
+        .gives::<JobBody>(202, "The job that makes it, where all rows have to be written anew and are many; its result is what 200 would have said");
     let part = Doc::new("Datasets", "splitDataset", "Split a version into versions of other datasets")
-        .text("By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. Answers with a job.")
+        .text("By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. With `stratify` the rows of each value of that column are shared out in proportion instead; a part that has none of a value says so in its `notes`. Answers with a job.")
         .takes::<NewSplit>()
         .gives::<JobBody>(202, "The job; its result tells the parts");
     vec![
@@ -69,6 +76,7 @@ async fn import(
         roles: new.roles,
         types: new.types,
         skip_bad: new.skip_bad,
+        check: new.check,
     };
     let job = surface.app.datasets.begin_import(caller.project(), request).await?;
     begun(&surface, &caller, "import", &name, job).await
@@ -87,6 +95,7 @@ async fn split(
         parts: new.parts.into_iter().map(part).collect(),
         seed: new.seed,
         group: new.group,
+        stratify: new.stratify,
     };
     let job = surface.app.datasets.begin_split(caller.project(), request).await?;
     begun(&surface, &caller, "split", &name, job).await
@@ -109,16 +118,24 @@ async fn change(
     caller: Caller,
     Path(name): Path<ArtifactName>,
     JsonBody(new): JsonBody<RowChanges>,
-) -> Result<Json<DatasetChanged>> {
+) -> Result<Response> {
     let edit = Edit {
         base: new.base,
-        add: new.add,
-        replace: new.replace.into_iter().collect(),
+        add: new.add.into_iter().map(|Values(row)| row).collect(),
+        replace: new.replace.into_iter().map(|(id, Values(row))| (id, row)).collect(),
         remove: new.remove.into_iter().collect(),
         roles: new.roles,
     };
-    let edited = surface.app.datasets.acting(&caller.actor())?.edit(caller.project(), &name, edit).await?;
-    Ok(Json(DatasetChanged::of(name, edited)))
+    let outcome = surface.app.datasets.acting(&caller.actor())?.edit(caller.project(), &name, edit).await?;
+    changed(&surface, &caller, name, outcome).await
+}
+
+/// A change that is made is answered as such, one that takes long by its job.
+async fn changed(surface: &Surface, caller: &Caller, name: ArtifactName, outcome: Outcome) -> Result<Response> {
+    match outcome {
+        Outcome::Edited(edited) => Ok(Json(DatasetChanged::of(name, edited)).into_response()),
+        Outcome::Queued(job) => Ok(begun(surface, caller, "edit", &name, job).await?.into_response()),
+    }
 }
 
 async fn add_calls(
@@ -126,14 +143,14 @@ async fn add_calls(
     caller: Caller,
     Path(name): Path<ArtifactName>,
     JsonBody(new): JsonBody<NewCalls>,
-) -> Result<Json<DatasetChanged>> {
+) -> Result<Response> {
     // Calls that were answered before are meant too, also those that still wait to be written down.
     surface.app.gateway.drain().await;
     surface.app.recorder.drain().await;
     let (calls, told) = new.into_calls(&caller)?;
     let datasets = surface.app.datasets.acting(&caller.actor())?;
-    let edited = datasets.add_calls((caller.project(), caller.project_name()), &name, calls, told).await?;
-    Ok(Json(DatasetChanged::of(name, edited)))
+    let outcome = datasets.add_calls((caller.project(), caller.project_name()), &name, calls, told).await?;
+    changed(&surface, &caller, name, outcome).await
 }
 
 /// Files to be imported, and how.
@@ -170,6 +187,10 @@ pub struct NewImport {
     /// Whether bad rows are left out; otherwise one is enough that nothing is imported.
     #[serde(default)]
     pub skip_bad: bool,
+    /// Whether the files are looked at only: the job's result tells the rows, the columns with what they would be for, and the
+    /// bad rows. No version comes to be, and the uploads stay for the import.
+    #[serde(default)]
+    pub check: bool,
 }
 
 /// A file that was uploaded.
@@ -198,11 +219,11 @@ pub struct RowChanges {
     /// Rows that come after those that are there.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
-    pub add: Vec<Map<String, Value>>,
+    pub add: Vec<Values>,
     /// Rows in place of those with these identifiers.
     #[serde(default)]
     #[schema(value_type = Object)]
-    pub replace: HashMap<String, Map<String, Value>>,
+    pub replace: HashMap<String, Values>,
     /// Identifiers of rows that go.
     #[serde(default)]
     pub remove: Vec<String>,
@@ -210,6 +231,21 @@ pub struct RowChanges {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub roles: BTreeMap<String, Role>,
+}
+
+/// The values of a row. A whole number that would become another is refused, as it is in files.
+pub struct Values(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        if let Some(number) = qd_data::wide_number(text.get().as_bytes()) {
+            return Err(D::Error::custom(format!(
+                "the whole number {number} has more than 64 bits; write it as a text"
+            )));
+        }
+        serde_json::from_str(text.get()).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// What a change came to.
@@ -305,6 +341,9 @@ pub struct NewSplit {
     /// A column: rows with the same value in it stay together.
     #[serde(default)]
     pub group: Option<String>,
+    /// A column of few values: of the rows of each value every part gets its share. Not together with `group`.
+    #[serde(default)]
+    pub stratify: Option<String>,
 }
 
 /// A part of a dataset.

@@ -1,4 +1,5 @@
-//! The rows of a version: a page of them, those that are looked for, the difference to another version, and all as a file.
+//! The rows of a version: a page of them, those that are looked for or that a statement gives, the difference to another version, and
+//! all as a file.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -17,7 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{ColumnBody, opened};
 use crate::doc::Doc;
 use crate::error::{Error, Result};
-use crate::extract::{Path, Query, ThisRequest};
+use crate::extract::{Json as JsonBody, Path, Query, ThisRequest};
+use crate::noun::sql::{ARROW, CSV, Form as SqlForm, JSON_LINES, SqlAnswer, SqlQuery};
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
 use crate::route::Route;
@@ -42,8 +44,13 @@ pub(crate) fn routes() -> Vec<Route> {
         .text("Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.")
         .query::<DiffQuery>()
         .gives::<DatasetDiff>(200, "How many rows differ, and some of them");
+    let ask = Doc::new("Datasets", "queryDataset", "Run one read-only statement over the rows of a version")
+        .text("They are the table `rows`: the version's columns, of which those of type `json` are their JSON text, and `__row_id`, what a row is known by. Nothing else is there, so this needs no more than reading. Limits, parameters and forms are those of `/api/v1/sql`. Rows come in no order unless the statement asks for one.")
+        .takes::<SqlQuery>()
+        .gives_also::<SqlAnswer>(200, "The rows, in the form that Accept asks for", &[JSON_LINES, CSV, ARROW]);
     vec![
         Route::get("/api/v1/datasets/{name}/versions/{version}/rows", read, some, list),
+        Route::post("/api/v1/datasets/{name}/versions/{version}/sql", read, ask, sql),
         Route::get("/api/v1/datasets/{name}/versions/{version}/export", read, all, export),
         Route::get("/api/v1/datasets/{name}/diff", read, differ, diff),
     ]
@@ -165,6 +172,18 @@ async fn export(
     let disposition = format!("attachment; filename=\"{file}-{}.{ending}\"", dataset.info().number);
     headers.insert(CONTENT_DISPOSITION, HeaderValue::try_from(disposition).map_err(Error::encode)?);
     Ok(response)
+}
+
+async fn sql(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path((name, version)): Path<(ArtifactName, String)>,
+    form: SqlForm,
+    JsonBody(query): JsonBody<SqlQuery>,
+) -> Result<Response> {
+    let dataset = opened(&surface, &caller, &name, &version).await?;
+    let (sql, params, limits) = query.into_question(&surface.app.config.limits)?;
+    form.answer(surface.app.datasets.query(&dataset, &sql, params, limits).await?).await
 }
 
 /// The pieces of an export, unless the server ends its streams: one that stops must not look like one that is done.

@@ -52,14 +52,45 @@ pub async fn run(context: &Context, door: &Door, wanted: DatasetImport) -> Resul
     let body = json!({
         "files": uploads, "format": format, "field": wanted.field, "readme": readme, "config": wanted.subset,
         "split": wanted.split, "roles": pairs(&wanted.roles), "types": pairs(&wanted.types), "skip_bad": wanted.skip_bad,
+        "check": wanted.check,
     });
     let begun = door.post(&format!("/api/v1/datasets/{}/import", segment(&wanted.name)), &body).await?;
     if wanted.detach {
         return context.printer.object(&begun);
     }
     let id = begun["id"].as_str().unwrap_or_default();
-    let job = job::follow(door, id, &format!("importing {}", wanted.name), context.progress).await?;
-    report(context, &job["result"])
+    let doing = if wanted.check { "checking" } else { "importing" };
+    let job = job::follow(door, id, &format!("{doing} {}", wanted.name), context.progress).await;
+    if !wanted.check {
+        return report(context, &job?["result"]);
+    }
+    // Nothing reads them again.
+    for upload in uploads.iter().filter_map(|upload| upload["upload"].as_str()) {
+        door.delete(&format!("/api/v1/uploads/{upload}")).await?;
+    }
+    report_check(context, &job?["result"])
+}
+
+/// What an import would come to: bad rows and notes beside the columns.
+fn report_check(context: &Context, result: &Value) -> Result<(), Error> {
+    if !context.printer.is_for_people() {
+        return context.printer.object(result);
+    }
+    for note in result["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        eprintln!("{note}");
+    }
+    told(result, "bad");
+    eprintln!("{} rows can be imported, {} cannot", result["rows"], result["bad_count"]);
+    let columns = result["columns"].as_array().map_or(&[][..], Vec::as_slice);
+    context.printer.rows(columns, &[("column", "name"), ("type", "type"), ("role", "role")])
+}
+
+/// Tells the bad rows that a result names.
+fn told(result: &Value, word: &str) {
+    for bad in result["bad"].as_array().into_iter().flatten() {
+        let text = |field: &str| bad[field].as_str().unwrap_or("?");
+        eprintln!("{word}: {}, {} {}: {}", text("file"), text("unit"), bad["number"], text("why"));
+    }
 }
 
 fn report(context: &Context, result: &Value) -> Result<(), Error> {
@@ -69,18 +100,15 @@ fn report(context: &Context, result: &Value) -> Result<(), Error> {
     for note in result["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         eprintln!("{note}");
     }
-    for bad in result["bad"].as_array().into_iter().flatten() {
-        let text = |field: &str| bad[field].as_str().unwrap_or("?");
-        eprintln!("left out: {}, row {}: {}", text("file"), bad["row"], text("why"));
-    }
+    told(result, "left out");
     let columns = result["columns"].as_array().into_iter().flatten();
-    let told = columns.map(|column| {
+    let columns = columns.map(|column| {
         let text = |field: &str| column[field].as_str().unwrap_or("?");
         format!("{} ({}, {})", text("name"), text("type"), text("role"))
     });
     context.printer.object(&json!({
         "dataset": result["dataset"], "version": result["version"], "rows": result["rows"],
-        "skipped": result["skipped"], "columns": told.collect::<Vec<_>>().join(", "),
+        "skipped": result["skipped"], "columns": columns.collect::<Vec<_>>().join(", "),
     }))
 }
 
