@@ -11,6 +11,24 @@ pub enum Error {
         /// What is wrong, and what to do.
         why: String,
     },
+    /// A metric that cannot be computed of what was given.
+    #[error("{name} cannot be computed: {why}")]
+    Metric {
+        /// Which one.
+        name: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// WordNet that cannot be read.
+    #[error(
+        "WordNet cannot be read: {why} in {file}; Debian's package wordnet-base has its files in /usr/share/wordnet"
+    )]
+    WordNet {
+        /// Which file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A JSON schema that cannot be read.
     #[error("the schema cannot be used: {why} at {place}")]
     Schema {
@@ -48,6 +66,10 @@ pub enum Error {
 impl Error {
     pub(crate) fn data(what: &'static str, why: impl Into<String>) -> Self {
         Self::Data { what, why: why.into() }
+    }
+
+    pub(crate) fn metric(name: &'static str, why: impl Into<String>) -> Self {
+        Self::Metric { name, why: why.into() }
     }
 
     pub(crate) fn scorer(name: &str, why: impl Into<String>) -> Self {

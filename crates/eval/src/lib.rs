@@ -10,8 +10,8 @@
 //! [`anytime`]. Preferences make strengths ([`bradley_terry`], [`elo`]) with [`rank_range`]s, many scenarios a [`leaderboard`].
 //! Each is an [`Estimate`] or, by name, [`Undefined`].
 //!
-//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`mod@column`] → [`interval`] →
-//! [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`]; then [`estimate`] → [`agreement`] → [`bias`] →
+//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`metric`] → [`mod@column`] →
+//! [`interval`] → [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`]; then [`estimate`] → [`agreement`] → [`bias`] →
 //! [`ppi`] → [`dawid_skene`] → [`anytime`] → [`bradley_terry`] → [`rank_range`] → [`elo`] → [`leaderboard`].
 //!
 //! What is deliberately absent: models, tables and time. Whoever asks brings the answers; the same numbers and the same
@@ -24,6 +24,8 @@ pub mod f1;
 pub mod number;
 pub mod schema;
 pub mod text;
+
+pub mod metric;
 
 pub mod column;
 pub mod holm;

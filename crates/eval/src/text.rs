@@ -49,7 +49,7 @@ impl Normalise {
 }
 
 /// White space as Python's `str.split` sees it: Unicode's, and the four separators of ASCII.
-fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 

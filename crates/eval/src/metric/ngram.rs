@@ -1,0 +1,137 @@
+//! How many n-grams of a text stand in others.
+
+use super::vocabulary::Table;
+
+/// Of each order from 1 to `orders`, how many n-grams of `said` stand in the references too. Each counts at most as often as
+/// in the reference that has it most often.
+///
+/// Tokens are numbers below `kinds`. An n-gram can only be shared when what is left of it without its last token is, so each
+/// order looks at the places that the one before shared, and a text of other words costs one pass.
+pub(crate) fn shared(said: &[u32], references: &[&[u32]], kinds: usize, orders: usize) -> Vec<u64> {
+    let mut shared = vec![0; orders];
+    let mut said_places = Places::new(said);
+    let mut right_places: Vec<Places<'_>> = references.iter().map(|text| Places::new(text)).collect();
+    let (mut table, mut counts) = (Table::default(), Counts::default());
+    let mut classes = kinds;
+    for (order, shared) in shared.iter_mut().enumerate() {
+        if order > 0 {
+            classes = extend(&mut table, &mut said_places, &mut right_places);
+        }
+        counts.count(&said_places, &right_places, classes);
+        *shared = counts.shared();
+        if *shared == 0 {
+            break;
+        }
+        said_places.0.retain(|place| counts.right[place.class as usize] > 0);
+        for places in &mut right_places {
+            places.0.retain(|place| counts.said[place.class as usize] > 0);
+        }
+    }
+    shared
+}
+
+/// Makes all n-grams one token longer, and drops those that no reference has. Returns how many kinds there are.
+fn extend(table: &mut Table, said: &mut Places<'_>, right: &mut [Places<'_>]) -> usize {
+    table.reset(right.iter().map(|places| places.0.len()).sum());
+    let mut next = 0;
+    for places in right {
+        places.extend(|key| {
+            let class = table.insert(key, next);
+            next += u32::from(class == next);
+            Some(class)
+        });
+    }
+    said.extend(|key| table.find(key));
+    next as usize
+}
+
+/// Where n-grams end in a text, and of which class each is: equal n-grams are of one class.
+struct Places<'a>(Vec<Place>, &'a [u32]);
+
+struct Place {
+    end: u32,
+    class: u32,
+}
+
+impl<'a> Places<'a> {
+    fn new(text: &'a [u32]) -> Self {
+        Self(text.iter().zip(0..).map(|(&class, end)| Place { end, class }).collect(), text)
+    }
+
+    fn extend(&mut self, mut class_of: impl FnMut(u64) -> Option<u32>) {
+        let text = self.1;
+        self.0.retain_mut(|place| {
+            let end = place.end + 1;
+            let longer = text.get(end as usize);
+            let class = longer.and_then(|&token| class_of(u64::from(place.class) << 32 | u64::from(token)));
+            *place = Place { end, class: class.unwrap_or_default() };
+            class.is_some()
+        });
+    }
+}
+
+/// How often each class stands in the text, and in the reference that has it most often.
+#[derive(Default)]
+struct Counts {
+    said: Vec<u32>,
+    right: Vec<u32>,
+    one: Vec<u32>,
+}
+
+impl Counts {
+    fn count(&mut self, said: &Places<'_>, right: &[Places<'_>], classes: usize) {
+        for counts in [&mut self.said, &mut self.right, &mut self.one] {
+            counts.clear();
+            counts.resize(classes, 0);
+        }
+        said.0.iter().for_each(|place| self.said[place.class as usize] += 1);
+        if let [only] = right {
+            only.0.iter().for_each(|place| self.right[place.class as usize] += 1);
+            return;
+        }
+        for places in right {
+            places.0.iter().for_each(|place| self.one[place.class as usize] += 1);
+            for place in &places.0 {
+                let class = place.class as usize;
+                self.right[class] = self.right[class].max(std::mem::take(&mut self.one[class]));
+            }
+        }
+    }
+
+    fn shared(&self) -> u64 {
+        self.said.iter().zip(&self.right).map(|(&said, &right)| u64::from(said.min(right))).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition, word for word.
+    fn by_definition(said: &[u32], references: &[&[u32]], order: usize) -> u64 {
+        let count = |text: &[u32]| {
+            let mut counts: HashMap<Vec<u32>, u64> = HashMap::new();
+            text.windows(order).for_each(|gram| *counts.entry(gram.to_vec()).or_default() += 1);
+            counts
+        };
+        let right: Vec<_> = references.iter().map(|text| count(text)).collect();
+        let most = |gram: &Vec<u32>| right.iter().filter_map(|counts| counts.get(gram)).max().copied().unwrap_or(0);
+        count(said).iter().map(|(gram, &said)| said.min(most(gram))).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_way_counts_what_the_definition_counts(
+            said in prop::collection::vec(0_u32..4, 0..40),
+            right in prop::collection::vec(prop::collection::vec(0_u32..4, 0..40), 1..4),
+        ) {
+            let references: Vec<&[u32]> = right.iter().map(Vec::as_slice).collect();
+            let expected: Vec<u64> = (1..=5).map(|order| by_definition(&said, &references, order)).collect();
+            prop_assert_eq!(shared(&said, &references, 4, 5), expected);
+        }
+    }
+}
