@@ -146,7 +146,7 @@ fn without_punctuation(text: &str) -> String {
 /// Syllables of an English word in lower case by its spelling: groups of vowels, without a silent `e` at the end, and with
 /// those of vowels that are spoken apart.
 ///
-/// A rule and no dictionary. Of the words of the test texts that the CMU pronouncing dictionary has, it counts 9 in 10 as that
+/// A rule and no dictionary. Of the words of the test texts that the CMU pronouncing dictionary has, it counts 19 in 20 as that
 /// does; see `docs/evaluation-metrics.md`.
 pub fn syllables(word: &str) -> u64 {
     let letters: Vec<u8> = word.bytes().filter(u8::is_ascii_alphabetic).collect();
@@ -238,13 +238,13 @@ mod tests {
 
     /// The CMU pronouncing dictionary's syllables of the most frequent words of the pairs.
     #[test]
-    fn the_rule_for_syllables_agrees_with_a_dictionary_nine_times_in_ten() {
+    fn the_rule_for_syllables_agrees_with_a_dictionary_nineteen_times_in_twenty() {
         let known: HashMap<String, u64> = serde_json::from_value(reference::section("cmu_syllables")).unwrap();
         assert!(known.len() >= 1_500);
         let wrong: Vec<_> = known.iter().filter(|(word, count)| syllables(word) != **count).collect();
         let share = 1.0 - wrong.len() as f64 / known.len() as f64;
         println!("{share:.4} of {} words; not {:?}", known.len(), &wrong[..wrong.len().min(60)]);
-        assert!(share > 0.9, "{share} of {}, not {:?}", known.len(), &wrong[..40]);
+        assert!(share > 0.94, "{share} of {}, not {:?}", known.len(), &wrong[..40]);
     }
 
     #[test]
