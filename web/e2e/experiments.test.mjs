@@ -36,11 +36,49 @@ async function seedExperiments() {
   const common = { dataset: "sums", items: { limit: ITEMS }, prompts: ["carefully", "quickly"], scorers };
   await run("sweep", { ...common, shots: [0, 2], parameters: { temperature: [0, 0.7] } });
   await run("pair", { ...common, shots: [0] });
+  await seedVersions(post, common);
+}
+
+/** Two versions of one prompt, of which the second is wrong about odd numbers; three calls of the first in production. */
+async function seedVersions(post, common) {
+  for (const words of ["Add carefully.", "Add quickly."]) {
+    const messages = [{ role: "system", content: words }, { role: "user", content: "{{ question }}" }];
+    await post("/api/v1/prompts", { name: "sum", content: { messages, variables: [{ name: "question" }], model: "stub/sums" } });
+  }
+  await run("versions", { ...common, prompts: ["sum@1", "sum@2"], parameters: { temperature: [0] } });
+  for (let n = 0; n < 3; n += 1) {
+    const headers = { authorization: `Bearer ${house.key}`, "content-type": "application/json", "x-quarterdeck-prompt": "sum@1" };
+    const said = await fetch(`${house.url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify({ prompt_variables: { question: "What is 2 + 2?" } }) });
+    assert.equal(said.status, 200);
+  }
+  await until("three calls are counted", async () => (await house.api("/api/v1/prompts/sum/metrics")).data[0]?.calls === 3);
 }
 
 async function run(name, definition) {
   await house.api("/api/v1/experiments", { method: "POST", body: { name, definition } });
   await until(`${name} is finished`, async () => (await house.api(`/api/v1/experiments/${name}`)).state === "finished");
+}
+
+for (const theme of ["light", "dark"]) {
+  test(`two versions of a prompt are compared by what experiments and production know, ${theme}`, async () => {
+    const { page, faults } = await openPage(browser, house, { theme });
+    await signIn(page, house);
+    await page.goto(`${house.url}/prompts/sum`);
+    // Experiments called both versions, production the first one only.
+    await page.getByRole("table", { name: "Versions" }).getByRole("link", { name: "3", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Compare", exact: true }).click();
+    const evidence = page.getByTestId("evidence");
+    await evidence.getByText(/Experiment versions@1 on sums@1: exact_match: version 1 beats version 2 by 5\d\.\d points \[/).waitFor();
+    await evidence.getByRole("table", { name: "Scores in the experiment" }).getByRole("row").filter({ hasText: "exact match" }).getByText("version 1 is better").waitFor();
+    await evidence.getByText("No call in this time said version 2.").waitFor();
+    await page.getByRole("table", { name: "Version 1 and version 2" }).getByText("Add quickly.").waitFor();
+    assert.deepEqual(await violations(page), []);
+    if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/prompt-compare-${theme}.png`, fullPage: true });
+    await evidence.getByRole("link", { name: "versions, c1 and c2" }).click();
+    await page.getByTestId("compared").waitFor();
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
 }
 
 test("a winner is named only where there is one", async () => {

@@ -1,49 +1,51 @@
 //! The few-shot examples of a call: out of the version itself or of a dataset, as they stand or by what is most like the
 //! values.
+//!
+//! Reading order: this file → [`vectors`] → [`lru`].
 
-use std::collections::HashMap;
+mod lru;
+mod vectors;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use qd_base::hash::Sha256Hex;
 use qd_base::id::{ProjectId, VersionId};
 use qd_catalog::VersionRef;
 use qd_data::{Dataset, Role};
-use qd_gateway::{Answer, CallContext, Endpoint};
+use qd_gateway::CallContext;
 use qd_prompt::example::MAX_POOL;
 use qd_prompt::{Example, Prompt, Reference, Slot, Strategy, VariableKind};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::examples::lru::Lru;
+use crate::examples::vectors::{Texts, Vectors};
+use crate::openai::prompted;
 use crate::state::Surface;
 
 /// The model of embeddings when the version names none: the embedded default.
 const USUAL_MODEL: &str = "all-minilm-l6-v2";
-/// Texts of one call for embeddings.
-const BATCH: usize = 256;
-/// Vectors that are kept; when there are more, all are made anew.
-const MAX_KEPT: usize = 20_000;
-
 /// Rows of a dataset that are compared with the values: the first ones.
 const MAX_COMPARED: usize = 1000;
-/// Versions of datasets whose rows are kept in memory as examples, and how large such a pool may be.
-const MAX_POOLS: usize = 8;
+/// How large the rows of a dataset's version may be as examples, and how much of them is kept in memory.
 const MAX_POOL_BYTES: usize = 16 << 20;
+const MAX_KEPT_BYTES: usize = 64 << 20;
 /// Rows that are read at once until a pool is full.
 const PAGE: usize = 100;
 
 /// What was fetched and made for examples before.
-#[derive(Default)]
 pub(crate) struct Kept {
-    /// Vectors of texts, by project, model and the text's digest.
-    vectors: Mutex<HashMap<Key, Arc<[f32]>>>,
+    /// Vectors of texts.
+    vectors: Vectors,
     /// The rows of versions of datasets; those never change.
-    pools: Mutex<HashMap<VersionId, Arc<[Example]>>>,
+    pools: Mutex<Lru<VersionId, Arc<[Example]>>>,
 }
 
-type Key = (ProjectId, String, Sha256Hex);
+impl Default for Kept {
+    fn default() -> Self {
+        Self { vectors: Vectors::default(), pools: Mutex::new(Lru::new(MAX_KEPT_BYTES)) }
+    }
+}
 
 /// The examples that a prompt shows with these values, which are its own: checked and completed.
 pub(crate) async fn of(
@@ -63,7 +65,7 @@ pub(crate) async fn of(
         None => slot.items.clone().into(),
     };
     match slot.strategy {
-        Strategy::Similar => similar(surface, context, slot, &pool[..pool.len().min(MAX_COMPARED)], &values).await,
+        Strategy::Similar => similar(surface, context, slot, pool, values).await,
         Strategy::Fixed | Strategy::Random => Ok(slot.pick(&pool)),
     }
 }
@@ -86,7 +88,7 @@ async fn rows(surface: &Surface, project: ProjectId, reference: &Reference) -> R
     let dataset = dataset(surface, project, reference).await?;
     let version = dataset.info().id;
     if let Some(pool) = surface.examples.pools.lock().get(&version) {
-        return Ok(pool.clone());
+        return Ok(pool);
     }
     let Some(answer) = dataset.column(Role::Reference).or(dataset.column(Role::Label)).map(|column| &column.name)
     else {
@@ -115,11 +117,7 @@ async fn rows(surface: &Surface, project: ProjectId, reference: &Reference) -> R
         }
     }
     let pool: Arc<[Example]> = pool.into();
-    let mut pools = surface.examples.pools.lock();
-    if pools.len() >= MAX_POOLS {
-        pools.clear();
-    }
-    pools.insert(version, pool.clone());
+    surface.examples.pools.lock().put(version, pool.clone(), size_bytes);
     Ok(pool)
 }
 
@@ -133,81 +131,32 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// The examples of `pool` that are most like the values.
+/// The first examples of `pool` that are most like the values.
 async fn similar(
     surface: &Surface,
     context: &CallContext,
     slot: &Slot,
-    pool: &[Example],
-    values: &Map<String, Value>,
+    pool: Arc<[Example]>,
+    values: Map<String, Value>,
 ) -> Result<Vec<Example>> {
+    if pool.is_empty() {
+        return Ok(Vec::new());
+    }
     let model = slot.embedding_model.as_deref().unwrap_or(USUAL_MODEL);
-    let mut texts: Vec<String> = pool.iter().map(|example| slot.compared(&example.variables)).collect();
-    texts.push(slot.compared(values));
-    let mut vectors = embed(surface, context, model, &texts).await?;
-    let asked = vectors.pop().unwrap_or_default();
-    Ok(slot.pick_similar(pool, &vectors, &asked))
-}
-
-/// The vector of each text, by calls through the gateway for those that are not known.
-async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>> {
-    let keys: Vec<Key> =
-        texts.iter().map(|text| (context.project, model.to_owned(), Sha256Hex::of(text.as_bytes()))).collect();
-    let mut known: HashMap<&Key, Arc<[f32]>> = {
-        let kept = surface.examples.vectors.lock();
-        keys.iter().filter_map(|key| Some((key, kept.get(key)?.clone()))).collect()
+    let (slot, all) = (slot.clone(), pool.clone());
+    let reading = move || {
+        let pool = first(&all).iter().map(|example| slot.compared(&example.variables));
+        (Texts::new(pool, slot.compared(&values)), slot)
     };
-    let mut missing: Vec<(&Key, &str)> = Vec::new();
-    for (key, text) in keys.iter().zip(texts) {
-        if !known.contains_key(key) && missing.iter().all(|(other, _)| *other != key) {
-            missing.push((key, text));
-        }
-    }
-    for batch in missing.chunks(BATCH) {
-        let asked: Vec<&str> = batch.iter().map(|(_, text)| *text).collect();
-        let made = call(surface, context, model, &asked).await?;
-        let mut kept = surface.examples.vectors.lock();
-        if kept.len() + batch.len() > MAX_KEPT {
-            kept.clear();
-        }
-        for ((key, _), vector) in batch.iter().zip(made) {
-            let vector: Arc<[f32]> = vector.into();
-            kept.insert((*key).clone(), vector.clone());
-            known.insert(key, vector);
-        }
-    }
-    Ok(keys.iter().map(|key| known.get(key).map(|vector| vector.to_vec()).unwrap_or_default()).collect())
+    let (texts, slot) = prompted::aside(surface, reading).await?;
+    // They say no words of the prompt, so their rows name none. They are part of the call that is made with them.
+    let parent = context.begun.map(|begun| begun.at).or(context.parent);
+    let context = CallContext { prompt: None, begun: None, parent, ..context.clone() };
+    let found = surface.examples.vectors.of(&surface.app.gateway, &context, model, &texts).await?;
+    let comparing = move || slot.pick_similar(first(&pool), &found.pool, &found.asked);
+    Ok(prompted::aside(surface, comparing).await??)
 }
 
-/// One call for embeddings, as a caller of ours would make it: routed, priced and traced, in the caller's trace if it sent
-/// one. It says no words of the prompt, so its row names none.
-async fn call(surface: &Surface, context: &CallContext, model: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-    // A text without characters is refused by most models.
-    let input: Vec<&str> = texts.iter().map(|text| if text.is_empty() { " " } else { text }).collect();
-    let body = Bytes::from(json!({ "model": model, "input": input, "encoding_format": "float" }).to_string());
-    let context = CallContext { prompt: None, ..context.clone() };
-    let Answer::Whole(reply) = surface.app.gateway.call(context, Endpoint::Embeddings, body).await? else {
-        return Err(unusable("it streamed"));
-    };
-    let list: Vectors = serde_json::from_slice(&reply.body).map_err(|cause| unusable(&cause.to_string()))?;
-    match list.data.len() == texts.len() {
-        true => Ok(list.data.into_iter().map(|one| one.embedding).collect()),
-        false => Err(unusable("it is not one vector for each text")),
-    }
-}
-
-fn unusable(why: &str) -> Error {
-    let message =
-        format!("the examples cannot be compared: the answer of the model of embeddings is not usable: {why}");
-    Error::Conflict { message }
-}
-
-#[derive(Deserialize)]
-struct Vectors {
-    data: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    embedding: Vec<f32>,
+fn first(pool: &[Example]) -> &[Example] {
+    &pool[..pool.len().min(MAX_COMPARED)]
 }

@@ -11,6 +11,7 @@ pub mod experiment;
 pub mod health;
 pub mod job;
 pub mod key;
+pub mod label;
 pub mod lake;
 pub mod langfuse;
 pub mod metrics;

@@ -133,6 +133,16 @@ pub(crate) fn student(values: &[f64], middle: f64) -> Interval {
     Interval { low: middle - half, high: middle + half }
 }
 
+/// The same of `n` values of which only their sum and the sum of their squares are known; none for fewer than two.
+///
+/// `s² = (Σx² − (Σx)²/n)/(n−1)`, which loses digits where values differ little: what is left of money does not show that.
+pub fn student_of_sums(n: u64, sum: f64, squares: f64) -> Option<Interval> {
+    let count = n as f64;
+    let variance = ((squares - sum * sum / count) / (count - 1.0)).max(0.0);
+    let half = student_quantile(count - 1.0) * (variance / count).sqrt();
+    (n > 1).then(|| Interval { low: sum / count - half, high: sum / count + half })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +192,15 @@ mod tests {
             assert!((found.low - low).abs() <= allowed, "{} {found:?} {low} {high}", case["name"]);
             assert!((found.high - high).abs() <= allowed, "{} {found:?} {low} {high}", case["name"]);
         }
+    }
+
+    /// Of 1, 2, 3, 4: mean 2.5, s² = 5/3, and tables say t(0.975; 3) = 3.18245, so 2.5 ± 3.18245·√(5/12) = 2.5 ± 2.05426.
+    #[test]
+    fn students_interval_follows_from_sums() {
+        let found = student_of_sums(4, 10.0, 30.0).unwrap();
+        assert!((found.low - 0.445_74).abs() < 1e-4 && (found.high - 4.554_26).abs() < 1e-4, "{found:?}");
+        assert_eq!(student_of_sums(3, 6.0, 12.0), Some(Interval { low: 2.0, high: 2.0 }));
+        assert_eq!((student_of_sums(1, 6.0, 36.0), student_of_sums(0, 0.0, 0.0)), (None, None));
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Experiments {
         self.read(self.catalog.version(project, ArtifactKind::Experiment, name, which).await?).await
     }
 
-    async fn read(&self, version: qd_catalog::Version) -> Result<Experiment> {
+    pub(crate) async fn read(&self, version: qd_catalog::Version) -> Result<Experiment> {
         let standing = self.standing(&version.info).await?;
         Ok(Experiment { content: version.read_content()?, standing, info: version.info })
     }
@@ -294,7 +294,7 @@ impl Experiments {
     }
 
     /// Reads the rows of an experiment and does something with them beside the threads that answer.
-    async fn with_results<T: Send + 'static>(
+    pub(crate) async fn with_results<T: Send + 'static>(
         &self,
         experiment: &Experiment,
         doing: &'static str,

@@ -6,7 +6,7 @@
 //! interval, what it cost, and whether there is a winner.
 //!
 //! Reading order: [`definition`] → [`cell`] → [`variables`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`ledger`] → [`run`] →
-//! [`report`] → [`items`] → [`experiments`] → [`optimise`].
+//! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`optimise`].
 //!
 //! What is deliberately absent: scores and statistics, which are `eval`'s.
 
@@ -26,6 +26,7 @@ pub mod rung;
 pub mod items;
 pub mod report;
 
+pub mod evidence;
 pub mod experiments;
 pub mod optimise;
 
@@ -34,6 +35,7 @@ mod error;
 pub use cell::Cell;
 pub use definition::{Budget, Definition, Search};
 pub use error::Error;
+pub use evidence::Evidence;
 pub use experiments::{Experiment, Experiments};
 pub use optimise::{Optimisation, OptimiseHandler};
 pub use report::Report;

@@ -349,14 +349,32 @@ impl<'a> Results<'a> {
     pub fn compare(&self, a: &str, b: &str, planned: bool) -> Result<Vec<Compared>> {
         let (a, b) = (self.find(a)?, self.find(b)?);
         let (fresh, _) = self.fresh();
-        let places = (self.place(a), self.place(b));
         let ranking = (!planned).then(|| self.ranking(&fresh));
-        let costs = |cell: &Cell| self.cell(cell, None, &fresh).cost_per_call;
+        Ok(self.held((a, b), (&a.id, &b.id), &fresh, ranking.as_ref()))
+    }
+
+    /// Holds the cells of each pair against each other, in sentences that call them by these names. P values are corrected for
+    /// all pairs of cells that are in the race.
+    pub(crate) fn compare_pairs(&self, pairs: &[(&Cell, &Cell)], names: (&str, &str)) -> Vec<Vec<Compared>> {
+        let (fresh, _) = self.fresh();
+        let ranking = self.ranking(&fresh);
+        pairs.iter().map(|&pair| self.held(pair, names, &fresh, Some(&ranking))).collect()
+    }
+
+    fn held(
+        &self,
+        (a, b): (&Cell, &Cell),
+        names: (&str, &str),
+        fresh: &HashSet<u64>,
+        ranking: Option<&Ranking>,
+    ) -> Vec<Compared> {
+        let places = (self.place(a), self.place(b));
+        let costs = |cell: &Cell| self.cell(cell, None, fresh).cost_per_call;
         let costs = costs(a).zip(costs(b));
         let compare = |scorer: &Scorer| {
-            let (first, second) = (self.column(a, scorer, &fresh), self.column(b, scorer, &fresh));
+            let (first, second) = (self.column(a, scorer, fresh), self.column(b, scorer, fresh));
             let mut comparison = Comparison::new(&first, &second, Sampling { seed: SEED, ..Sampling::default() })?;
-            if let Some(ranking) = &ranking {
+            if let Some(ranking) = ranking {
                 let by_metric = scorer.name() == self.metric().name();
                 comparison.adjusted_p = ranking.corrected(by_metric.then_some(places), comparison.test.p());
             }
@@ -364,11 +382,11 @@ impl<'a> Results<'a> {
             Some(Compared {
                 scorer: scorer.name().to_owned(),
                 verdict: comparison.verdict(),
-                sentence: comparison.sentence(&a.id, &b.id, costs),
+                sentence: comparison.sentence(names.0, names.1, costs),
                 comparison,
             })
         };
-        Ok(self.scorers.iter().filter_map(compare).collect())
+        self.scorers.iter().filter_map(compare).collect()
     }
 
     fn place(&self, cell: &Cell) -> usize {

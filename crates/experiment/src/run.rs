@@ -13,6 +13,7 @@ use qd_catalog::{Catalog, Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_eval::{Answer, Scorer, Scorers};
 use qd_gateway::{CallContext, Gateway, PromptVersion};
 use qd_lake::Lake;
+use qd_trace::EXPERIMENT_TAG;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -201,7 +202,7 @@ impl Session {
             return Ok(Err(why));
         }
         let mut context = CallContext::of(self.info.project, self.project_name.clone());
-        context.tags = vec!["experiment:optimise".to_owned()];
+        context.tags = vec![format!("{EXPERIMENT_TAG}optimise")];
         let outcome = call::ask(&self.gateway, &context, request, self.context.token()).await;
         self.ledger.end_of(&outcome);
         if let Some(output) = outcome.output.clone() {
@@ -354,7 +355,7 @@ impl Session {
         let experiment = format!("{}@{}", self.info.name, self.info.number);
         let name = ask.candidate.prompt.info.name.clone();
         context.prompt = ask.candidate.as_stored.then_some(PromptVersion { name, number: cell.version });
-        context.tags = vec![format!("experiment:{experiment}"), format!("cell:{experiment}/{}", cell.id)];
+        context.tags = vec![format!("{EXPERIMENT_TAG}{experiment}"), format!("cell:{experiment}/{}", cell.id)];
         context
     }
 

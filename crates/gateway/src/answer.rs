@@ -19,6 +19,8 @@ pub struct Served {
     pub provider: ProviderName,
     /// The provider's name of the model that answered.
     pub model: Arc<str>,
+    /// Which version of a local model; none of other providers' models, and of streams, which tell it at their end.
+    pub version: Option<u32>,
 }
 
 /// An answer in OpenAI's wire form.

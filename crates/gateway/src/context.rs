@@ -1,6 +1,8 @@
 //! Who calls, and in which trace: what the caller's edge knows about a call besides its body.
 
-use qd_base::{ArtifactName, KeyId, ProjectId, ProjectName, RequestId};
+use std::time::Instant;
+
+use qd_base::{ArtifactName, KeyId, ProjectId, ProjectName, RequestId, Timestamp};
 use qd_trace::TraceContext;
 
 /// Everything about a call that is not in its body.
@@ -28,6 +30,25 @@ pub struct CallContext {
     pub release: Option<String>,
     /// The version of a prompt whose words the call says.
     pub prompt: Option<PromptVersion>,
+    /// When and where the call began, when something was done for it before it is made.
+    pub begun: Option<Beginning>,
+}
+
+/// When and where a call began.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning {
+    /// The call's own span.
+    pub at: TraceContext,
+    pub(crate) start: Timestamp,
+    pub(crate) began: Instant,
+}
+
+impl Beginning {
+    /// Now, below the caller's position if it told one.
+    pub(crate) fn now(parent: Option<TraceContext>) -> Self {
+        let at = parent.map_or_else(TraceContext::root, |parent| parent.child());
+        Self { at, start: Timestamp::now(), began: Instant::now() }
+    }
 }
 
 /// A version of a prompt.
@@ -54,6 +75,13 @@ impl CallContext {
             environment: None,
             release: None,
             prompt: None,
+            begun: None,
         }
+    }
+
+    /// Begins the call now, and tells its span: the parent of what is done for it before it is made, such as choosing
+    /// examples.
+    pub fn begin(&mut self) -> TraceContext {
+        self.begun.get_or_insert_with(|| Beginning::now(self.parent)).at
     }
 }

@@ -9,7 +9,7 @@ use qd_trace::{FailureKind, TraceContext};
 
 use crate::call::Call;
 use crate::capture::Capture;
-use crate::context::CallContext;
+use crate::context::{Beginning, CallContext};
 use crate::provider::Told;
 
 /// One call from its arrival to its end. It is written in on the hot path, so it only keeps what it is given; the trace row
@@ -58,15 +58,15 @@ pub(crate) enum Ending {
 }
 
 impl Exchange {
-    /// A call that has just arrived.
+    /// A call that has just arrived, or has begun before.
     pub fn new(context: CallContext, call: Call) -> Self {
-        let at = context.parent.map_or_else(TraceContext::root, |parent| parent.child());
+        let Beginning { at, start, began } = context.begun.unwrap_or_else(|| Beginning::now(context.parent));
         Self {
             context,
             call,
             at,
-            start: Timestamp::now(),
-            began: Instant::now(),
+            start,
+            began,
             attempts: Vec::with_capacity(1),
             seen: Seen::Nothing,
             told: None,

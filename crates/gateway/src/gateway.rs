@@ -136,6 +136,17 @@ impl Gateway {
         routes
     }
 
+    /// How many tokens the engine here would read of a request, whose body is OpenAI's; none when another provider would
+    /// be asked first, when the model is not loaded, which counting is no reason for, and when it cannot be said.
+    pub async fn count(&self, project: ProjectId, endpoint: Endpoint, body: Bytes) -> Option<usize> {
+        let Inner { directory, tenants, limits, .. } = &*self.inner;
+        let call = Call::parse(endpoint, body).ok()?;
+        tenants.refresh(directory).await.ok()?;
+        let candidates = directory.candidates(project, &call.model, limits).ok()?;
+        let first = candidates.first()?;
+        first.provider.count(&call, &first.model).await
+    }
+
     /// Loads an installed model into the engine before anyone asks for it, and returns the engine's name of it.
     ///
     /// # Errors
@@ -166,7 +177,12 @@ impl Gateway {
 
     async fn answer(&self, opened: Opened, mut recording: Recording) -> Result<Answer> {
         let at = recording.exchange().at;
-        let served = Served { trace: at.trace_id, span: at.span_id, provider: opened.provider, model: opened.model };
+        let version = match &opened.answer {
+            Begun::Whole(_, told) => told.as_ref().map(|told| told.version),
+            Begun::Events(_) => None,
+        };
+        let (provider, model) = (opened.provider, opened.model);
+        let served = Served { trace: at.trace_id, span: at.span_id, provider, model, version };
         match opened.answer {
             Begun::Whole(body, told) => {
                 recording.whole(body.clone(), told);

@@ -33,7 +33,7 @@ mod tenants;
 pub use answer::{Answer, EventStream, Reply, Served};
 pub use call::Endpoint;
 pub use config::{GatewayConfig, Limits, ProviderConfig};
-pub use context::{CallContext, PromptVersion};
+pub use context::{Beginning, CallContext, PromptVersion};
 pub use error::{Error, Result};
 pub use gateway::{Gateway, GatewayParts};
 pub use listing::ListedModel;

@@ -37,6 +37,11 @@ pub(crate) trait Provider: Send + Sync {
     /// Makes one attempt. A stream is returned as soon as it begins; dropping what is returned cancels the attempt.
     fn send<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Incoming>>;
 
+    /// How many tokens it would read of a call; none when it does not tell without answering it.
+    fn count<'a>(&'a self, _call: &'a Call, _model: &'a str) -> BoxFuture<'a, Option<usize>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// The models that it offers now.
     fn models(&self) -> BoxFuture<'_, Result<Vec<ListedModel>>>;
 }
@@ -74,7 +79,8 @@ pub(crate) enum Piece {
 
 /// What the local engine says of an answer beside the answer.
 pub(crate) struct Told {
-    pub timings: Timings,
+    /// How long it took; embeddings tell none.
+    pub timings: Option<Timings>,
     /// Which version of the model answered.
     pub version: u32,
 }

@@ -214,10 +214,12 @@ impl Answered {
             Seen::Events(capture) => Self::of_events(endpoint, capture.into_read(), exchange.began),
         };
         if let Some(Told { timings, version }) = &exchange.told {
-            answered.ttft_ms.get_or_insert(timings.ttft_ms);
-            answered.usage.get_or_insert(timings.usage());
-            note(&mut answered.attributes, "queue_ms", timings.queue_ms);
-            note(&mut answered.attributes, "tpot_ms", timings.tpot_ms);
+            if let Some(timings) = timings {
+                answered.ttft_ms.get_or_insert(timings.ttft_ms);
+                answered.usage.get_or_insert(timings.usage());
+                note(&mut answered.attributes, "queue_ms", timings.queue_ms);
+                note(&mut answered.attributes, "tpot_ms", timings.tpot_ms);
+            }
             note(&mut answered.attributes, "model_version", *version);
         }
         answered.estimate(endpoint, input_chars);

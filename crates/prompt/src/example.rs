@@ -99,10 +99,32 @@ impl Slot {
     }
 
     /// The examples of `pool` that are most similar: `vectors` are their embeddings, `asked` that of the question.
-    pub fn pick_similar(&self, pool: &[Example], vectors: &[Vec<f32>], asked: &[f32]) -> Vec<Example> {
+    ///
+    /// # Errors
+    /// [`Error::Example`] for a vector that is missing or has another length than `asked`: those of two models do not
+    /// compare, whatever they are cut to.
+    pub fn pick_similar<V: AsRef<[f32]>>(
+        &self,
+        pool: &[Example],
+        vectors: &[V],
+        asked: &[f32],
+    ) -> Result<Vec<Example>> {
+        if pool.len() != vectors.len() {
+            let place = pool.len().min(vectors.len());
+            let reason = format!("there are {} examples and {} vectors", pool.len(), vectors.len());
+            return Err(Error::Example { place, reason });
+        }
+        let lengths = vectors.iter().map(|vector| vector.as_ref().len());
+        if let Some((place, length)) = lengths.enumerate().find(|(_, length)| *length != asked.len()) {
+            let reason = format!(
+                "its vector has {length} numbers and that of the question {}, so they are of two models and do not compare",
+                asked.len()
+            );
+            return Err(Error::Example { place, reason });
+        }
         let mut near = nearest(vectors, asked, self.count());
         near.reverse();
-        near.into_iter().filter_map(|place| pool.get(place).cloned()).collect()
+        Ok(near.into_iter().filter_map(|place| pool.get(place).cloned()).collect())
     }
 
     /// The text by which values are compared: of one variable, or of all.
@@ -168,14 +190,13 @@ fn shuffled(length: usize, seed: u64, count: usize) -> Vec<usize> {
 }
 
 /// The places of the `count` vectors with the largest cosine to `asked`, the largest first.
-fn nearest(vectors: &[Vec<f32>], asked: &[f32], count: usize) -> Vec<usize> {
+fn nearest<V: AsRef<[f32]>>(vectors: &[V], asked: &[f32], count: usize) -> Vec<usize> {
     let length = |vector: &[f32]| vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     let dot = |vector: &[f32]| vector.iter().zip(asked).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
-    let mut scored: Vec<(f64, usize)> = vectors
-        .iter()
-        .enumerate()
-        .map(|(place, vector)| (dot(vector) / (length(vector) * length(asked)).max(f64::MIN_POSITIVE), place))
-        .collect();
+    let length_asked = length(asked);
+    let cosine = |vector: &[f32]| dot(vector) / (length(vector) * length_asked).max(f64::MIN_POSITIVE);
+    let mut scored: Vec<(f64, usize)> =
+        vectors.iter().enumerate().map(|(place, vector)| (cosine(vector.as_ref()), place)).collect();
     scored.sort_by(|(a, i), (b, j)| b.total_cmp(a).then(i.cmp(j)));
     scored.into_iter().take(count).map(|(_, place)| place).collect()
 }
@@ -233,7 +254,16 @@ mod tests {
         let vectors = [vec![1.0, 0.0], vec![0.0, 1.0], vec![3.0, 3.0], vec![-1.0, 0.0], vec![0.0, 0.0]];
         let similar = slot(json!({"count": 3, "strategy": "similar"}));
         // Cosines to (2, 1): 0.894, 0.447, 0.949, -0.894 and none.
-        assert_eq!(outputs(&similar.pick_similar(&pool(5), &vectors, &[2.0, 1.0])), [1, 0, 2]);
+        assert_eq!(outputs(&similar.pick_similar(&pool(5), &vectors, &[2.0, 1.0]).unwrap()), [1, 0, 2]);
+    }
+
+    #[test]
+    fn vectors_of_two_lengths_are_refused_and_not_cut() {
+        let similar = slot(json!({"count": 1, "strategy": "similar"}));
+        let why = |vectors: &[Vec<f32>]| similar.pick_similar(&pool(2), vectors, &[1.0, 0.0]).unwrap_err().to_string();
+        let longer = why(&[vec![0.0, 1.0], vec![1.0, 0.0, 5.0]]);
+        assert!(longer.starts_with("example 1: its vector has 3 numbers and that of the question 2"), "{longer}");
+        assert_eq!(why(&[vec![0.0, 1.0]]), "example 1: there are 2 examples and 1 vectors");
     }
 
     #[test]

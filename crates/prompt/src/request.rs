@@ -265,6 +265,20 @@ mod tests {
         );
     }
 
+    /// The version's choice is one among its own tools.
+    #[test]
+    fn with_tools_of_the_request_the_version_s_choice_does_not_count() {
+        let mut chosen = greeting();
+        chosen.tool_choice = Some(json!({"type": "function", "function": {"name": "f"}}));
+        let said = |tools: &str| {
+            let body = format!(r#"{{"prompt_variables":{{"name":"Ada"}}{tools}}}"#);
+            completed(Form::Chat, &chosen, &body).unwrap()["tool_choice"].clone()
+        };
+        assert_eq!(said("")["function"]["name"], "f");
+        assert_eq!(said(r#","tools":[{"type":"function","function":{"name":"g"}}]"#), Value::Null);
+        assert_eq!(said(r#","tool_choice":"none""#), "none");
+    }
+
     #[test]
     fn a_model_that_is_left_empty_is_left_to_the_version() {
         let body = r#"{"model":"","messages":[],"prompt_variables":{"name":"Ada"}}"#;

@@ -109,6 +109,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use qd_catalog::MasterKey;
     use serde_json::json;
 
@@ -157,6 +159,67 @@ mod tests {
         assert_eq!(prompts.found("greeting@2").await, Some(2));
         assert_eq!(prompts.found("greeting@3").await, None);
         assert_eq!(prompts.found("greeting@staging").await, None);
+    }
+
+    /// Of versions that are each half of what may be kept no three are.
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_in_bytes() {
+        let (prompts, _dir) = prompts().await;
+        let project = prompts.inner.catalog.default_project().id;
+        prompts.put("one").await;
+        let one = prompts.get(project, &"greeting".parse().unwrap()).await.unwrap();
+        let mut half = Stored::clone(&one);
+        half.info.size_bytes = MAX_KEPT_BYTES / 2;
+        let (half, now) = (Arc::new(half), *prompts.inner.changes.borrow());
+        for name in ["a", "b", "c"] {
+            prompts.inner.keep(now, (project, name.to_owned()), &half);
+            let known = prompts.inner.known.read();
+            assert!(known.size_bytes <= MAX_KEPT_BYTES && known.answers.len() <= 2, "{}", known.size_bytes);
+        }
+        assert!(prompts.inner.recall(now, &(project, "c".to_owned())).is_some(), "the last one is there");
+    }
+
+    /// Somebody who moves a label goes away in the middle, each time a little later. The label is moved or it is not, and what
+    /// is in memory is what is in the file.
+    #[tokio::test]
+    async fn whoever_goes_away_leaves_nothing_stale() {
+        let (prompts, _dir) = prompts().await;
+        let (catalog, project) = (&prompts.inner.catalog, prompts.inner.catalog.default_project().id);
+        let (name, label) = ("greeting".parse().unwrap(), "production".parse().unwrap());
+        prompts.put("one").await;
+        prompts.put("two").await;
+        prompts.label(None, 1).await;
+        let mut at = 1;
+        for polls in 1.. {
+            assert_eq!(prompts.found("greeting@production").await, Some(at));
+            let moving = catalog.set_label(project, ArtifactKind::Prompt, &name, &label, Some(at), 3 - at);
+            let ended = polled(moving, polls).await;
+            // It is written after what was left to be written.
+            catalog.create_project(&format!("p{polls}").parse().unwrap()).await.unwrap();
+            at = catalog.labels(project, ArtifactKind::Prompt, &name).await.unwrap()[0].number;
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(prompts.found("greeting@production").await, Some(at), "after {polls} polls");
+            if ended {
+                assert!(polls > 3, "it was left at several places");
+                break;
+            }
+        }
+    }
+
+    /// Polls so many times at most. Says whether it ended; dropped is it in any case.
+    async fn polled<T>(future: impl Future<Output = T>, mut polls: u32) -> bool {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|context| {
+            polls -= 1;
+            match future.as_mut().poll(context) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending if polls == 0 => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
     }
 
     #[tokio::test]

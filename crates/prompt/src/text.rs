@@ -129,4 +129,14 @@ mod tests {
         assert_eq!(unified_diff(&old, &new, "greeting@1", "greeting@2"), expected);
         assert_eq!(unified_diff(&old, &old, "a", "b"), "");
     }
+
+    /// Two versions of the largest size without a line in common: the shortest way between them would take minutes to find.
+    #[test]
+    fn texts_that_have_nothing_in_common_are_compared_in_time() {
+        let lines = |letter: &str| (0..100_000).map(|n| format!("{letter}{n}\n")).collect::<String>();
+        let began = std::time::Instant::now();
+        let unified = unified_diff(&lines("a"), &lines("b"), "a", "b");
+        assert!(unified.contains("\n-a99999\n") && unified.contains("\n+b99999\n"));
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
 }

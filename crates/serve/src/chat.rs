@@ -116,6 +116,10 @@ impl ChatHandle {
         self.prompt(request, &calls).map(|prompt| prompt.len())
     }
 
+    pub fn count_texts(&self, request: &CompletionRequest) -> Result<usize> {
+        Ok(self.prompts(request)?.iter().map(Vec::len).sum())
+    }
+
     /// Prepares a chat and hands it to the thread.
     pub fn chat(&self, request: ChatRequest) -> Result<ChatEvents> {
         let calls = Calls::of(request.tools.as_deref(), request.tool_choice.as_ref())?;
@@ -129,9 +133,7 @@ impl ChatHandle {
 
     /// Prepares a completion and hands it to the thread.
     pub fn complete(&self, request: CompletionRequest) -> Result<CompletionEvents> {
-        let vocab = self.model.vocab();
-        let tokenize = |text: &str| vocab.tokenize(text.as_bytes(), true, true);
-        let prompts = plan::prompts(&request.prompt, self.room, tokenize)?;
+        let prompts = self.prompts(&request)?;
         let plan = plan::completion(&request, prompts, self.room)?;
         let echoes = if request.echo.unwrap_or(false) { self.echoes(&plan) } else { BTreeMap::new() };
         let header = self.header("cmpl", request.stream_options.as_ref());
@@ -164,6 +166,11 @@ impl ChatHandle {
         let bos = vocab.token_to_piece(vocab.bos(), true, None);
         let add_special = bos.is_empty() || !text.as_bytes().starts_with(&bos);
         Ok(vocab.tokenize(text.as_bytes(), add_special, true))
+    }
+
+    fn prompts(&self, request: &CompletionRequest) -> Result<Vec<Vec<LlamaToken>>> {
+        let vocab = self.model.vocab();
+        plan::prompts(&request.prompt, self.room, |text: &str| vocab.tokenize(text.as_bytes(), true, true))
     }
 
     fn echoes(&self, plan: &Plan) -> BTreeMap<u32, String> {

@@ -185,6 +185,15 @@ impl Engine {
         run_blocking("counting tokens", move || chat.count(&request)).await
     }
 
+    /// How many prompt tokens a completion has, all of its prompts together.
+    ///
+    /// # Errors
+    /// As [`Engine::complete`].
+    pub async fn count_texts(&self, model: &ModelName, request: CompletionRequest) -> Result<usize> {
+        let chat = self.chat_handle(model)?;
+        run_blocking("counting tokens", move || chat.count_texts(&request)).await
+    }
+
     fn check_room(&self, name: &ModelName, files: &ModelFiles) -> Result<()> {
         let limit = self.inner.config.max_models;
         if self.inner.models.read().len() < limit {

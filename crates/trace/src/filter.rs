@@ -8,6 +8,9 @@ use qd_lake::Param;
 
 use crate::{Error, FailureKind, GroupFilter, Span, SpanKind, Status};
 
+/// With what a tag of a call begins that an experiment makes; its name and version follow.
+pub const EXPERIMENT_TAG: &str = "experiment:";
+
 /// Which spans are wanted: those for which every part that is told holds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
@@ -31,6 +34,8 @@ pub struct Filter {
     pub user: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
+    /// Made by an experiment, or not made by one: by [`EXPERIMENT_TAG`].
+    pub experiments: Option<bool>,
     /// Of this environment.
     pub environment: Option<String>,
     /// Of this operation.
@@ -128,6 +133,7 @@ impl Filter {
             && text(&self.session, span.session_id.as_deref())
             && text(&self.user, span.user_id.as_deref())
             && self.tag.as_ref().is_none_or(|tag| span.tags.contains(tag))
+            && self.experiments.is_none_or(|wanted| wanted == is_of_experiment(span))
             && text(&self.environment, span.environment.as_deref())
             && text(&self.name, Some(&span.name))
             && text(&self.prompt, span.prompt_name.as_deref())
@@ -148,6 +154,16 @@ impl Filter {
             && self.min_output_tokens.is_none_or(|least| tokens(|usage| usage.output_tokens) >= Some(least))
             && self.min_cost.is_none_or(|least| span.cost >= Some(least))
     }
+}
+
+fn is_of_experiment(span: &Span) -> bool {
+    span.tags.iter().any(|tag| tag.starts_with(EXPERIMENT_TAG))
+}
+
+/// The same in SQL: tags as lines, of which one begins so.
+fn of_experiment_sql(wanted: bool) -> String {
+    let not = if wanted { "" } else { "NOT " };
+    format!("{not}contains(concat('\n', coalesce(array_to_string(tags, '\n'), '')), '\n{EXPERIMENT_TAG}')")
 }
 
 fn has_text(span: &Span, wanted: &str) -> bool {
@@ -181,6 +197,9 @@ impl Condition {
         condition.all("session_id = $", filter.session.clone().map(Param::Text));
         condition.all("user_id = $", filter.user.clone().map(Param::Text));
         condition.all("array_has(tags, $)", filter.tag.clone().map(Param::Text));
+        if let Some(wanted) = filter.experiments {
+            condition.also(of_experiment_sql(wanted));
+        }
         condition.all("environment = $", filter.environment.clone().map(Param::Text));
         condition.all("name = $", filter.name.clone().map(Param::Text));
         condition.all("prompt_name = $", filter.prompt.clone().map(Param::Text));
@@ -301,6 +320,7 @@ pub(crate) mod tests {
             pair(Filter { session: text("s-1"), ..none() }, Filter { session: text("s-2"), ..none() }),
             pair(Filter { user: text("alice@example.org"), ..none() }, Filter { user: text(""), ..none() }),
             pair(Filter { tag: text("б"), ..none() }, Filter { tag: text("c"), ..none() }),
+            pair(Filter { experiments: Some(false), ..none() }, Filter { experiments: Some(true), ..none() }),
             pair(Filter { environment: text("production"), ..none() }, Filter { environment: text("x"), ..none() }),
             pair(Filter { name: text("chat"), ..none() }, Filter { name: text("x"), ..none() }),
             pair(Filter { prompt: text("greeting"), ..none() }, Filter { prompt: text("greet"), ..none() }),

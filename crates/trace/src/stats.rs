@@ -2,7 +2,7 @@
 //!
 //! Reading order: how fast, how many and how dear, by group ([`breakdown`]) → how long an answer of `n` tokens takes
 //! ([`fit`] → [`length`]) → in which ways calls went wrong ([`failures`]) → who had to be asked again ([`retries`]) → what is
-//! left of a budget ([`budget`]).
+//! left of a budget ([`budget`]) → how the versions of a prompt fare ([`versions`]).
 //!
 //! All of them look at the spans that call models, unless their filter names another kind.
 
@@ -12,6 +12,7 @@ pub mod failures;
 pub mod fit;
 pub mod length;
 pub mod retries;
+pub mod versions;
 
 pub use breakdown::{Breakdown, GroupStats};
 pub use budget::{BudgetState, BudgetUse};
@@ -19,6 +20,7 @@ pub use failures::{FailureCount, FailureGroup, Failures};
 pub use fit::Fit;
 pub use length::{LengthFit, LengthPoint, NoFit};
 pub use retries::{FallbackPath, Retries, TargetStats};
+pub use versions::VersionStats;
 
 use std::time::Duration;
 

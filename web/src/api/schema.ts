@@ -1102,6 +1102,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/prompts/{name}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the versions of a prompt fare in production
+         * @description Of calls that named the prompt; those that experiments made, whose tags begin with `experiment:`, do not count. Percentiles are within one percent of the exact ones; intervals hold the truth with 95 % confidence.
+         */
+        get: operations["getPromptMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which of two versions is better, as far as is known
+         * @description From the latest experiment in which both were cells over one dataset: for each pair of cells that differ in the version alone, and each score, the paired difference with its interval, corrected for all pairs of the experiment's cells. And from production, side by side, which is no experiment. Where there is nothing, a sentence says how to come by it.
+         */
+        get: operations["getPromptEvidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/views": {
         parameters: {
             query?: never;
@@ -4631,6 +4671,29 @@ export interface components {
              */
             output_tokens_per_s?: number | null;
         };
+        /** @description A mean with its interval. */
+        MetricMean: {
+            /**
+             * Format: double
+             * @description The mean.
+             */
+            mean: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval; null for a single value.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /**
+             * Format: int64
+             * @description Values that it is of.
+             */
+            n: number;
+        };
         /** @description Models. */
         ModelList: {
             /** @description Those of the catalogue first, then others that are installed. */
@@ -5319,6 +5382,26 @@ export interface components {
             /** @description The difference as `diff -u` writes it; empty when there is none. */
             unified: string;
         };
+        /** @description What is known of the difference between two versions. */
+        PromptEvidence: {
+            /**
+             * Format: int32
+             * @description The number of the one.
+             */
+            from: number;
+            /**
+             * Format: int32
+             * @description The number of the other.
+             */
+            to: number;
+            experiment?: null | components["schemas"]["PromptExperimentEvidence"];
+            /** @description The same in a sentence, or how to come by an experiment. */
+            experiment_sentence: string;
+            /** @description How both fare in production, in this order; without calls where there were none. */
+            production: components["schemas"]["PromptMetrics"];
+            /** @description What there is to say of that. */
+            production_sentence: string;
+        };
         /** @description One question with its answer. */
         PromptExample: {
             /** @description The values of the variables that its template reads. */
@@ -5353,6 +5436,36 @@ export interface components {
             /** @description What stands between two examples that are text; an empty line when absent. */
             separator?: string | null;
         };
+        /** @description What an experiment found of two versions. */
+        PromptExperimentEvidence: {
+            /** @description The experiment. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped`, `cancelled` or `failed`. */
+            state: string;
+            /** @description The dataset whose items were asked about. */
+            dataset: string;
+            /** @description The score that its cells are ranked by. */
+            metric: string;
+            /** @description Pairs of cells that differ in the version alone, the first ones. */
+            pairs: components["schemas"]["PromptPairEvidence"][];
+            /** @description Pairs that are not among them. */
+            other_pairs: number;
+        };
         /** @description Where a label points. */
         PromptLabel: {
             /** @description The label. */
@@ -5373,19 +5486,6 @@ export interface components {
             /** @description The labels, by name. */
             data: components["schemas"]["PromptLabel"][];
         };
-        /** @description Where a label is to point. */
-        PromptLabelMove: {
-            /**
-             * Format: int32
-             * @description The version.
-             */
-            version: number;
-            /**
-             * Format: int32
-             * @description Where the label must be now, or null for nowhere; wherever it is when absent.
-             */
-            expected?: number | null;
-        };
         /** @description Prompts. */
         PromptList: {
             /** @description The prompts, by name. */
@@ -5399,6 +5499,21 @@ export interface components {
             content?: string | null;
             /** @description In place of both: the variable of type `messages` whose messages stand here, or `examples`. */
             placeholder?: string | null;
+        };
+        /** @description How the versions of a prompt fare. */
+        PromptMetrics: {
+            /**
+             * Format: date-time
+             * @description Calls that began from then on.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Calls that began before.
+             */
+            to: string;
+            /** @description The versions that were called, the newest first. */
+            data: components["schemas"]["PromptVersionMetrics"][];
         };
         /** @description What is to be improved, and how. */
         PromptOptimisation: {
@@ -5442,6 +5557,22 @@ export interface components {
             /** @description Calls under way at once; 4 when absent. */
             concurrency?: number | null;
             budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description What was found of two cells that differ in the version alone. */
+        PromptPairEvidence: {
+            /** @description The cell of the one version. */
+            from_cell: string;
+            /** @description The cell of the other. */
+            to_cell: string;
+            /** @description What both have in common: the model, parameters, a number of examples. */
+            setting: string;
+            /** @description One comparison a score; `a` is the one version and `b` the other. */
+            scores: components["schemas"]["CellComparison"][];
+        };
+        /** @description What was thought of a version's answers by one score. */
+        PromptScoreMetrics: components["schemas"]["MetricMean"] & {
+            /** @description The score: `helpful`, `faithfulness`, … */
+            name: string;
         };
         /** @description A value that a prompt takes. */
         PromptVariable: {
@@ -5490,6 +5621,53 @@ export interface components {
             data: components["schemas"]["PromptVersionSummary"][];
             /** @description Asks for the next page; null on the last. */
             next_cursor?: string | null;
+        };
+        /** @description How one version fares. */
+        PromptVersionMetrics: {
+            /**
+             * Format: int32
+             * @description The version.
+             */
+            version: number;
+            /**
+             * Format: int64
+             * @description Calls that said it.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            error_rate?: null | components["schemas"]["MetricMean"];
+            /**
+             * Format: double
+             * @description Milliseconds that half of the calls took at most.
+             */
+            latency_p50_ms?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that 95 of 100 took at most.
+             */
+            latency_p95_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of prompts.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens of answers.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description What calls whose price is known cost together, in picodollars.
+             */
+            cost_picodollars: number;
+            cost_per_call_usd?: null | components["schemas"]["MetricMean"];
+            /** @description What people and programs thought of its answers, by the name of the score. */
+            scores: components["schemas"]["PromptScoreMetrics"][];
         };
         /** @description A version without its content. */
         PromptVersionSummary: {
@@ -5627,8 +5805,13 @@ export interface components {
             response_format?: Record<string, never> | null;
             /** @description Characters of what is said. */
             characters: number;
-            /** @description About how many tokens that is, at four characters each. */
-            estimated_tokens: number;
+            /** @description How many tokens that is. */
+            tokens: number;
+            /**
+             * @description Whether that is an estimate, at four characters each. Tokens are counted when the model is one of the engine here and
+             *     is loaded.
+             */
+            tokens_estimated: boolean;
         };
         /** @description What calls took beyond the line, in milliseconds; below zero where they were quicker. Each within one percent. */
         Residuals: {
@@ -7539,6 +7722,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -7655,6 +7840,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -7835,6 +8022,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -7958,6 +8147,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -8024,6 +8215,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -8092,6 +8285,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -8160,6 +8355,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -8228,6 +8425,8 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
                 /** @description The operation. */
@@ -8969,7 +9168,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PromptLabelMove"];
+                "application/json": components["schemas"]["LabelMove"];
             };
         };
         responses: {
@@ -9146,6 +9345,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RenderedPrompt"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPromptMetrics: {
+        parameters: {
+            query?: {
+                /** @description The last so many days; 7 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions that were called, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptMetrics"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPromptEvidence: {
+        parameters: {
+            query: {
+                /** @description The one version: a number, a label or `latest`. */
+                from: string;
+                /** @description The other. */
+                to: string;
+                /** @description Of production the last so many days; 7 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptEvidence"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

@@ -17,6 +17,7 @@ test("numbers are whole where they count, and money is typed and read in dollars
 
 test("a filter says its name and value, a switch only its name", () => {
   expect([filterText("prompt", "greeting"), filterText("calls", "true")]).toEqual(["Prompt: greeting", "Only model calls"]);
+  expect([filterText("experiments", "false"), filtersOf(params("experiments=perhaps"))]).toEqual(["Without experiments", {}]);
 });
 
 test("a group is read from the address when it is whole", () => {
@@ -76,6 +77,6 @@ test("a question is told by range and filters, not by what is selected", () => {
 });
 
 test("a question in a body has the server's own types", () => {
-  const asked = callFilter(params("range=1h&status=error&min_latency_ms=12.5&calls=true&group_by=user&group="), Date.UTC(2026, 0, 31, 12));
-  expect(asked).toEqual({ from: "2026-01-31T11:00:00.000Z", status: "error", min_latency_ms: 12.5, calls: true, group_by: "user", group: "" });
+  const asked = callFilter(params("range=1h&status=error&min_latency_ms=12.5&calls=true&experiments=false&group_by=user&group="), Date.UTC(2026, 0, 31, 12));
+  expect(asked).toEqual({ from: "2026-01-31T11:00:00.000Z", status: "error", min_latency_ms: 12.5, calls: true, experiments: false, group_by: "user", group: "" });
 });

@@ -2,7 +2,7 @@
 
 import { RANGE_PARAMS, rangeOf } from "./timeRange";
 
-export const FILTERS = ["kind", "calls", "status", "model", "provider", "prompt", "session", "user", "tag", "environment", "name", "failure", "min_latency_ms", "min_ttft_ms", "min_input_tokens", "min_output_tokens", "min_cost_picodollars", "text"] as const;
+export const FILTERS = ["kind", "calls", "status", "model", "provider", "prompt", "session", "user", "tag", "experiments", "environment", "name", "failure", "min_latency_ms", "min_ttft_ms", "min_input_tokens", "min_output_tokens", "min_cost_picodollars", "text"] as const;
 export type FilterName = (typeof FILTERS)[number];
 
 export const GROUPS = ["model", "provider", "prompt", "prompt_version", "user", "session", "environment", "release", "name", "status"] as const;
@@ -29,7 +29,7 @@ export const OVERVIEW_FILTERS: readonly FilterName[] = STATS_FILTERS.filter((nam
 
 export const FILTER_LABELS: Record<FilterName, string> = {
   kind: "Kind", calls: "Only model calls", status: "Status", model: "Model", provider: "Provider", prompt: "Prompt", session: "Session", user: "User",
-  tag: "Tag", environment: "Environment", name: "Operation", failure: "Went wrong by", text: "Text", min_latency_ms: "Took at least (ms)", min_ttft_ms: "First token after (ms)",
+  tag: "Tag", experiments: "Of experiments", environment: "Environment", name: "Operation", failure: "Went wrong by", text: "Text", min_latency_ms: "Took at least (ms)", min_ttft_ms: "First token after (ms)",
   min_input_tokens: "Input tokens at least", min_output_tokens: "Output tokens at least", min_cost_picodollars: "Cost at least ($)",
 };
 
@@ -54,6 +54,7 @@ export function valueOf(name: FilterName, typed: string): string {
 
 /** What a filter is called where it is shown. One that is only switched on has no value to tell. */
 export function filterText(name: FilterName, value: string): string {
+  if (name === "experiments") return value === "true" ? "Only experiments" : "Without experiments";
   return name === "calls" ? FILTER_LABELS[name] : `${FILTER_LABELS[name]}: ${shownValue(name, value)}`;
 }
 
@@ -105,7 +106,7 @@ export function filtersOf(params: URLSearchParams): Filters {
   const found: Filters = {};
   for (const name of FILTERS) {
     const value = params.get(name)?.trim();
-    if (!value || (isLeast(name) && !isNumber(name, value)) || (name === "calls" && value !== "true")) continue;
+    if (!value || (isLeast(name) && !isNumber(name, value)) || (name === "calls" && value !== "true") || (name === "experiments" && !/^(true|false)$/.test(value))) continue;
     found[name] = value;
   }
   const group = groupIn(params);
@@ -168,6 +169,6 @@ export function questionKey(params: URLSearchParams, names: readonly string[] = 
 /** The same question as an object of the server's own types, for requests that take it in their body. */
 export function callFilter(params: URLSearchParams, now = Date.now()): Record<string, string | number | boolean> {
   const typed = ([name, value]: [string, string]): [string, string | number | boolean] =>
-    (isLeast(name as FilterName) ? [name, Number(value)] : name === "calls" ? [name, value === "true"] : [name, value]);
+    (isLeast(name as FilterName) ? [name, Number(value)] : name === "calls" || name === "experiments" ? [name, value === "true"] : [name, value]);
   return Object.fromEntries([...serverQuery(params, ALL, now)].map(typed));
 }

@@ -17,6 +17,7 @@ use crate::doc::Doc;
 use crate::error::{Error, Result};
 use crate::extract::{Change, Json as JsonBody, Path, Query};
 use crate::noun::job::JobBody;
+use crate::noun::label::LabelMove;
 use crate::permission::{Caller, Permission};
 use crate::reply::{Accepted, Json};
 use crate::route::Route;
@@ -181,19 +182,6 @@ fn is_of(loaded: &LoadedModel, name: &ModelName) -> bool {
 pub struct Pull {
     /// Its name or alias in the catalogue.
     pub name: String,
-}
-
-/// Where a label is to point.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LabelMove {
-    /// The version's number.
-    pub version: u32,
-    /// The version where the label is believed to be now, null for nowhere: when it is elsewhere, nothing is changed and
-    /// the answer is 409. Absent, it is moved from wherever it is.
-    #[serde(default)]
-    #[schema(value_type = Option<u32>)]
-    pub expected: Change<u32>,
 }
 
 /// Where a label is believed to be.

@@ -74,6 +74,8 @@ pub struct OverviewParams {
     user: Option<String>,
     /// One of the tags.
     tag: Option<String>,
+    /// `false`: without the calls that experiments made; `true`: only those.
+    experiments: Option<bool>,
     /// The environment.
     environment: Option<String>,
     /// The operation.
@@ -104,6 +106,7 @@ impl OverviewParams {
             session: self.session,
             user: self.user,
             tag: self.tag,
+            experiments: self.experiments,
             environment: self.environment,
             name: self.name,
             prompt: self.prompt,

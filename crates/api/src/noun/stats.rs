@@ -161,6 +161,8 @@ pub struct StatsParams {
     user: Option<String>,
     /// One of the tags.
     tag: Option<String>,
+    /// `false`: without the calls that experiments made; `true`: only those.
+    experiments: Option<bool>,
     /// The environment.
     environment: Option<String>,
     /// The operation.
@@ -208,6 +210,7 @@ impl StatsParams {
             session: self.session,
             user: self.user,
             tag: self.tag,
+            experiments: self.experiments,
             environment: self.environment,
             name: self.name,
             prompt: self.prompt,

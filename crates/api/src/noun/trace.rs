@@ -217,6 +217,8 @@ pub struct TraceQuery {
     user: Option<String>,
     /// One of the tags.
     tag: Option<String>,
+    /// `false`: without the calls that experiments made; `true`: only those.
+    experiments: Option<bool>,
     /// The environment.
     environment: Option<String>,
     /// The operation.
@@ -306,6 +308,7 @@ impl TraceQuery {
             session: self.session,
             user: self.user,
             tag: self.tag,
+            experiments: self.experiments,
             environment: self.environment,
             name: self.name,
             prompt: self.prompt,

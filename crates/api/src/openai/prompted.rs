@@ -3,11 +3,14 @@
 //! The version is found once for a call, before anything is sent; so each call says the words of one version, and its row
 //! names that one.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use qd_gateway::{CallContext, Endpoint, PromptVersion};
 use qd_prompt::{Asked, Form, Kind, Prompt, Reference, Rendered, VARIABLES_FIELD};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 use crate::examples;
@@ -42,6 +45,8 @@ pub(crate) async fn complete(
     let stored = surface.prompts.get(context.project, reference).await?;
     let mut asked = Asked::read(form, &body)?;
     let values = asked.variables(&stored.prompt)?;
+    // Choosing examples is part of the call: its time counts, and embeddings made for it are below its span.
+    context.begin();
     context.prompt = Some(PromptVersion { name: stored.info.name.clone(), number: stored.info.number });
     let rendered = render(surface, context, &stored.prompt, values, VARIABLES_FIELD).await?;
     Ok(asked.complete(&stored.prompt, &rendered)?.into())
@@ -68,8 +73,12 @@ pub(crate) async fn aside<T: Send + 'static>(
     surface: &Surface,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
+    apart(surface.rendering.clone(), work).await
+}
+
+async fn apart<T: Send + 'static>(places: Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     // It is never closed, so there always comes a place. The work holds it, since it goes on when its caller goes away.
-    let place = surface.rendering.clone().acquire_owned().await;
+    let place = places.acquire_owned().await;
     let done = tokio::task::spawn_blocking(move || {
         let _place = place;
         work()
@@ -137,4 +146,28 @@ fn within_content(error: Error, prompt: &Prompt) -> Error {
 /// `greeting@3`, for the answer's header.
 pub(crate) fn told(prompt: &PromptVersion) -> String {
     format!("{}@{}", prompt.name, prompt.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_whose_caller_goes_away_keeps_its_place() {
+        let places = Arc::new(Semaphore::new(1));
+        let ((begin, begun), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
+        let work = move || {
+            begin.send(()).unwrap();
+            ended.recv().unwrap();
+        };
+        let caller = tokio::spawn(apart(places.clone(), work));
+        tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        assert_eq!(places.available_permits(), 0, "it goes on");
+        end.send(()).unwrap();
+        drop(places.acquire().await.unwrap());
+    }
 }

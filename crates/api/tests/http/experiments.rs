@@ -10,7 +10,7 @@ use crate::house::{House, OPERATOR};
 const PATH: &str = "/api/v1/experiments";
 
 /// A dataset of sums: `a + b = ?` with the sum as its reference.
-async fn sums(house: &House, key: &str, rows: usize) {
+pub async fn sums(house: &House, key: &str, rows: usize) {
     let rows: Vec<Value> = (0..rows)
         .map(|n| json!({"id": format!("r{n}"), "question": format!("{n} + {n} = ?"), "answer": (2 * n).to_string()}))
         .collect();
@@ -18,7 +18,7 @@ async fn sums(house: &House, key: &str, rows: usize) {
 }
 
 /// A prompt whose words the stub understands: it answers `right` with the sum and others with something else.
-async fn prompt(house: &House, key: &str, name: &str, words: &str) {
+pub async fn prompt(house: &House, key: &str, name: &str, words: &str) {
     let content = json!({
         "messages": [{"role": "system", "content": words}, {"placeholder": "examples"}, {"role": "user", "content": "{{ question }}"}],
         "variables": [{"name": "question"}],
@@ -35,7 +35,7 @@ async fn open() -> (House, String) {
 }
 
 /// Runs an experiment to its end and gives its page.
-async fn run(house: &House, key: &str, name: &str, definition: Value) -> Value {
+pub async fn run(house: &House, key: &str, name: &str, definition: Value) -> Value {
     let made = house.post(key, PATH, json!({"name": name, "definition": definition})).await.expect(201);
     ended(house, key, name, &made).await
 }

@@ -25,6 +25,8 @@ mod openapi;
 mod overview;
 mod prices;
 mod projects;
+mod prompt_evidence;
+mod prompt_examples;
 mod prompts;
 mod providers;
 mod retention;

@@ -15,7 +15,7 @@ const PATH: &str = "/api/v1/prompts";
 const CHAT: &str = "/v1/chat/completions";
 
 /// A prompt that says `words` and a value.
-fn says(words: &str) -> Value {
+pub fn says(words: &str) -> Value {
     json!({
         "messages": [{"role": "system", "content": words}, {"role": "user", "content": "Greet {{ name }}."}],
         "variables": [{"name": "name"}],
@@ -24,16 +24,16 @@ fn says(words: &str) -> Value {
     })
 }
 
-async fn put(house: &House, key: &str, name: &str, content: Value) -> Value {
+pub async fn put(house: &House, key: &str, name: &str, content: Value) -> Value {
     house.post(key, PATH, json!({"name": name, "content": content})).await.expect(201)
 }
 
-async fn label(house: &House, key: &str, name: &str, body: Value) -> Answer {
+pub async fn label(house: &House, key: &str, name: &str, body: Value) -> Answer {
     house.put(key, &format!("{PATH}/{name}/labels/production"), body).await
 }
 
 /// A call of `prompt` with `body`.
-async fn call(house: &House, key: &str, path: &str, prompt: &str, body: Value) -> Answer {
+pub async fn call(house: &House, key: &str, path: &str, prompt: &str, body: Value) -> Answer {
     let mut call = request(Method::POST, path, Some(key), Some(body.to_string()));
     call.headers_mut().insert("x-quarterdeck-prompt", prompt.parse().unwrap());
     house.call(call).await
@@ -155,6 +155,33 @@ async fn labels_move_by_compare_and_swap() {
     house.delete(&key, &path).await.refused(404, "not_found");
 }
 
+/// Who does not say from where a label moves does not mind that others move it too.
+#[tokio::test]
+async fn twenty_move_a_label_at_once() {
+    let house = House::open().await;
+    let key = house.key(&[Scope::Write]).await;
+    put(&house, &key, "greeting", says("one")).await;
+    put(&house, &key, "greeting", says("two")).await;
+    let moves = (0..20).map(|n| label(&house, &key, "greeting", json!({"version": 1 + n % 2})));
+    for moved in futures::future::join_all(moves).await {
+        moved.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn values_without_a_prompt_are_refused() {
+    let house = House::open().await;
+    let key = house.key(&[Scope::Infer]).await;
+    let chat = json!({"model": "stub/echo-1", "messages": [{"role": "user", "content": "Hi"}], "prompt_variables": {}});
+    let text = json!({"model": "stub/echo-1", "prompt": "Hi", "prompt_variables": {"name": "Ada"}});
+    for (path, body) in [(CHAT, chat), ("/v1/completions", text)] {
+        let refused = house.post(&key, path, body).await.refused(400, "invalid_value");
+        assert_eq!(refused["param"], "prompt_variables", "{path}");
+        assert!(refused["message"].as_str().unwrap().contains("x-quarterdeck-prompt"), "{path}");
+    }
+    assert_eq!(house.stub.shared.last.body(), "");
+}
+
 #[tokio::test]
 async fn versions_are_compared_and_commented() {
     let house = House::open().await;
@@ -186,7 +213,10 @@ async fn a_prompt_is_rendered_kept_or_not() {
     let said = house.post(&key, &path, json!({"variables": {"name": "Ada"}})).await.expect(200);
     assert_eq!(said["messages"][1], json!({"role": "user", "content": "Greet Ada."}));
     // "Be kind." has 8 characters, "Greet Ada." has 10.
-    assert_eq!(json!([said["version"], said["characters"], said["estimated_tokens"]]), json!([1, 18, 5]));
+    assert_eq!(
+        json!([said["version"], said["characters"], said["tokens"], said["tokens_estimated"]]),
+        json!([1, 18, 5, true])
+    );
     assert_eq!((&said["model"], &said["parameters"]["temperature"]), (&json!("stub/echo-1"), &json!(0.25)));
 
     let missing = house.post(&key, &path, json!({})).await.refused(400, "missing_variable");

@@ -191,10 +191,38 @@ async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap,
 }
 
 async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
-    read(&shared, &headers, &body);
+    let request = read(&shared, &headers, &body);
+    let model = request["model"].as_str().unwrap();
+    if model.starts_with("held") {
+        wait(&shared).await;
+    }
+    if let Some((_, kind)) = model.split_once("vectors-") {
+        let before = shared.all.lock().unwrap().len();
+        return vectors(model, kind, before, &request["input"]);
+    }
     json_response(
         r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]}],"model":"echo-1","usage":{"prompt_tokens":2,"total_tokens":2}}"#,
     )
+}
+
+/// A vector for each text: how often each of the first letters of the alphabet is in it, and a little more than nothing. Of
+/// `mixed` the last one is longer, and `alternating` gives every other call longer ones.
+fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
+    let texts: Vec<&str> = input.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let length = |place: usize| match kind {
+        "mixed" => 2 + usize::from(place + 1 == texts.len()),
+        "alternating" => 2 + calls % 2,
+        length => length.parse().unwrap(),
+    };
+    let count = |text: &str, letter: u8| text.bytes().filter(|&byte| byte == b'a' + letter).count() as f64 + 0.01;
+    let vector = |(place, text): (usize, &&str)| {
+        let vector: Vec<f64> = (0..length(place) as u8).map(|letter| count(text, letter)).collect();
+        json!({"object": "embedding", "index": place, "embedding": vector})
+    };
+    let data: Vec<Value> = texts.iter().enumerate().map(vector).collect();
+    let answer =
+        json!({"object": "list", "data": data, "model": model, "usage": {"prompt_tokens": 1, "total_tokens": 1}});
+    ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
 async fn models() -> Response {

@@ -58,7 +58,7 @@ Examples:
         #[command(flatten)]
         values: Values,
     },
-    /// Call a model with a version, and print the answer
+    /// Call a model with a version, and print the answer as it comes; `--output json` prints the whole of it
     #[command(after_help = "\
 Examples:
   quarterdeck prompt run greeting --var name=Ada
@@ -72,7 +72,7 @@ Examples:
         #[arg(long, value_name = "MODEL")]
         model: Option<String>,
     },
-    /// Show how two versions differ
+    /// Show how two versions differ: in words, and by what experiments and production know of them
     #[command(after_help = "\
 Examples:
   quarterdeck prompt diff greeting 1 2
@@ -83,6 +83,17 @@ Examples:
         from: String,
         /// The same
         to: String,
+    },
+    /// Show how the versions fare in production; calls that experiments made do not count
+    #[command(after_help = "\
+Examples:
+  quarterdeck prompt metrics greeting
+  quarterdeck prompt metrics greeting --days 30 --output json")]
+    Metrics {
+        name: String,
+        /// Of the last so many days [default: 7]
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u32>,
     },
     /// Point a label at a version: calls that ask for it get that version from then on
     #[command(after_help = "\

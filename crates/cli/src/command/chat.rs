@@ -1,5 +1,6 @@
 //! `quarterdeck chat`: one question, answered as it is thought of.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 
 use http::Method;
@@ -15,7 +16,7 @@ use crate::{Error, output};
 pub async fn run(context: &Context, chat: Chat) -> Result<(), Error> {
     let request = request(chat)?;
     match context.printer.is_for_people() {
-        true => with_door(context, async |door| stream(door, request).await).await,
+        true => with_door(context, async |door| stream(door, "/v1/chat/completions", request).await).await,
         false => with_door(context, async |door| whole(context, door, request).await).await,
     }
 }
@@ -41,24 +42,74 @@ fn request(chat: Chat) -> Result<Value, Error> {
     Ok(request)
 }
 
-async fn stream(door: &Door, mut request: Value) -> Result<(), Error> {
+/// Prints the answer of a chat or a completion as it comes, and the calls of tools that it asks for at its end.
+pub(super) async fn stream(door: &Door, path: &str, mut request: Value) -> Result<(), Error> {
     request["stream"] = true.into();
-    let mut events = door.events(Method::POST, "/v1/chat/completions", Some(&request)).await?;
+    let mut events = door.events(Method::POST, path, Some(&request)).await?;
+    let mut calls: BTreeMap<u64, ToolCall> = BTreeMap::new();
     while let Some(event) = events.next().await? {
         if event.data == "[DONE]" {
             break;
         }
         let chunk: Value = serde_json::from_str(&event.data)
-            .map_err(|cause| Error::Answer { request: "POST /v1/chat/completions".to_owned(), cause: cause.into() })?;
+            .map_err(|cause| Error::Answer { request: format!("POST {path}"), cause: cause.into() })?;
         if let Some(message) = chunk["error"]["message"].as_str() {
             return Err(Error::Failed { message: message.to_owned() });
         }
-        output::piece(chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default())?;
+        for choice in chunk["choices"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|choice| choice["index"].as_u64().unwrap_or(0) == 0)
+        {
+            output::piece(choice["delta"]["content"].as_str().or(choice["text"].as_str()).unwrap_or_default())?;
+            choice["delta"]["tool_calls"].as_array().into_iter().flatten().for_each(|part| add(&mut calls, part));
+        }
     }
+    calls.values().try_for_each(|call| output::line(&call.words()))?;
     output::line("")
+}
+
+/// A call of a tool, as far as it came.
+#[derive(Default)]
+struct ToolCall {
+    name: String,
+    arguments: String,
+}
+
+impl ToolCall {
+    fn words(&self) -> String {
+        format!("{}({})", self.name, self.arguments)
+    }
+}
+
+/// Adds what a chunk tells of a call to what came before.
+fn add(calls: &mut BTreeMap<u64, ToolCall>, part: &Value) {
+    let call = calls.entry(part["index"].as_u64().unwrap_or(0)).or_default();
+    let function = &part["function"];
+    call.name.push_str(function["name"].as_str().unwrap_or_default());
+    call.arguments.push_str(function["arguments"].as_str().unwrap_or_default());
 }
 
 async fn whole(context: &Context, door: &Door, request: Value) -> Result<(), Error> {
     let answer = door.post("/v1/chat/completions", &request).await?;
     context.printer.object(&answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_a_tool_is_put_together_by_its_index() {
+        let mut calls = BTreeMap::new();
+        for part in [
+            json!({"index": 1, "function": {"name": "g", "arguments": ""}}),
+            json!({"index": 0, "function": {"name": "f", "arguments": "{\"a\""}}),
+            json!({"index": 0, "function": {"arguments": ": 1}"}}),
+        ] {
+            add(&mut calls, &part);
+        }
+        assert_eq!(calls.values().map(ToolCall::words).collect::<Vec<_>>(), ["f({\"a\": 1})", "g()"]);
+    }
 }

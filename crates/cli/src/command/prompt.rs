@@ -1,12 +1,14 @@
 //! `quarterdeck prompt`: what models are asked, in versions.
 
+mod evidence;
+
 use http::Method;
 use qd_prompt::Reference;
 use serde_json::{Map, Value, json};
 
 use crate::args::{Prompt, Values};
 use crate::command::file::read;
-use crate::command::{pages, rows_of, with_door};
+use crate::command::{chat, pages, rows_of, with_door};
 use crate::context::Context;
 use crate::door::{Door, query, segment};
 use crate::output::Column;
@@ -57,13 +59,11 @@ async fn ask(context: &Context, door: &Door, verb: Prompt) -> Result<(), Error> 
             printer.rows(&rows, VERSION)
         }
         Prompt::Render { prompt, values } => render(context, door, &prompt, &values).await,
-        Prompt::Diff { name, from, to } => {
-            let place = query(&[("from", Some(&from)), ("to", Some(&to))]);
-            let diff = door.get(&format!("{}/diff{place}", path(&name))).await?;
-            match printer.is_for_people() {
-                true => output::piece(diff["unified"].as_str().unwrap_or_default()),
-                false => printer.object(&diff),
-            }
+        Prompt::Diff { name, from, to } => diff(context, door, &name, (&from, &to)).await,
+        Prompt::Metrics { name, days } => {
+            let place = query(&[("days", days.map(|days| days.to_string()).as_deref())]);
+            let found = door.get(&format!("{}/metrics{place}", path(&name))).await?;
+            evidence::metrics(context, &rows_of(found))
         }
         Prompt::Label { name, label, version, expect } => {
             let mut wanted = json!({"version": version});
@@ -151,8 +151,22 @@ async fn render(context: &Context, door: &Door, prompt: &str, values: &Values) -
         let content = message["content"].as_str().map_or_else(|| message["content"].to_string(), str::to_owned);
         output::line(&format!("[{}]\n{content}\n", message["role"].as_str().unwrap_or_default()))?;
     }
-    eprintln!("about {} tokens", said["estimated_tokens"]);
+    let estimated = if said["tokens_estimated"] == true { " (estimated)" } else { "" };
+    eprintln!("{} tokens{estimated}", said["tokens"]);
     Ok(())
+}
+
+/// How two versions differ: in words, and in what they are worth as far as that is known.
+async fn diff(context: &Context, door: &Door, name: &str, (from, to): (&str, &str)) -> Result<(), Error> {
+    let place = query(&[("from", Some(from)), ("to", Some(to))]);
+    let mut diff = door.get(&format!("{}/diff{place}", path(name))).await?;
+    let evidence = door.get(&format!("{}/evidence{place}", path(name))).await?;
+    if !context.printer.is_for_people() {
+        diff["evidence"] = evidence;
+        return context.printer.object(&diff);
+    }
+    output::piece(diff["unified"].as_str().unwrap_or_default())?;
+    evidence::show(context, &evidence)
 }
 
 async fn call(context: &Context, prompt: &str, values: &Values, model: Option<String>) -> Result<(), Error> {
@@ -162,22 +176,20 @@ async fn call(context: &Context, prompt: &str, values: &Values, model: Option<St
         request["model"] = model.into();
     }
     let mut door = Door::open(context).await?;
-    let answer = answer_of(&mut door, prompt, &request).await;
+    let answered = answer(context, &mut door, prompt, request).await;
     door.close().await;
-    let answer = answer?;
-    if !context.printer.is_for_people() {
-        return context.printer.object(&answer);
-    }
-    let choice = &answer["choices"][0];
-    let said = choice["message"]["content"].as_str().or(choice["text"].as_str());
-    output::line(said.unwrap_or(&choice["message"].to_string()))
+    answered
 }
 
-async fn answer_of(door: &mut Door, prompt: &str, request: &Value) -> Result<Value, Error> {
+/// Prints the answer: as it comes for people, as one object for programs.
+async fn answer(context: &Context, door: &mut Door, prompt: &str, request: Value) -> Result<(), Error> {
     let kind = fetch(door, prompt).await?["content"]["kind"].clone();
     door.say(prompt);
     let path = if kind == "text" { "/v1/completions" } else { "/v1/chat/completions" };
-    door.post(path, request).await
+    match context.printer.is_for_people() {
+        true => chat::stream(door, path, request).await,
+        false => context.printer.object(&door.post(path, &request).await?),
+    }
 }
 
 async fn comment(context: &Context, door: &Door, name: &str, said: Option<(u32, String)>) -> Result<(), Error> {

@@ -267,6 +267,7 @@ async fn ask(door: &Door, path: &str, filter: &StatsFilter, more: &[(&str, Optio
         Some(last) => Some(Timestamp::now().saturating_sub(*last).to_string()),
         None => filter.since.clone(),
     };
+    let experiments = filter.experiments.map(|wanted| wanted.to_string());
     let parameters = [
         ("from", since.as_deref()),
         ("to", filter.until.as_deref()),
@@ -277,6 +278,7 @@ async fn ask(door: &Door, path: &str, filter: &StatsFilter, more: &[(&str, Optio
         ("session", filter.session.as_deref()),
         ("environment", filter.environment.as_deref()),
         ("tag", filter.tag.as_deref()),
+        ("experiments", experiments.as_deref()),
     ];
     door.get(&format!("{path}{}", query(&[&parameters, more].concat()))).await
 }

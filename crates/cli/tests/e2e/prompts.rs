@@ -40,6 +40,10 @@ fn versions_are_made_of_files_and_compared() {
 
     let diff = place.print(&["prompt", "diff", "greeting", "production", "latest"]);
     assert!(diff.contains("\n-Greet {{ name }}.\n+Greet {{ name }} warmly.\n"), "{diff}");
+    assert!(diff.contains("\nIn experiments: No experiment has asked version 1 and version 2"), "{diff}");
+    assert!(diff.contains("\nIn production: No call in this time said version 1 or version 2."), "{diff}");
+    let diff = place.json(&["prompt", "diff", "greeting", "1", "2"]);
+    assert_eq!(json!([diff["to"], diff["evidence"]["experiment"]]), json!([2, null]));
     let said = place.print(&["prompt", "render", "greeting@2", "--var", "name=Ada"]);
     assert_eq!(said, "[user]\nGreet Ada warmly.\n\n");
     let labels = place.json(&["prompt", "label", "greeting", "production", "2", "--expect", "1"]);
@@ -84,7 +88,16 @@ async fn a_prompt_is_run_and_its_call_names_it() {
     place.print(&["prompt", "create", "greeting", "--file", &path]);
     let server = place.serve().await;
     assert_eq!(place.print(&["prompt", "run", "greeting", "--var", "name=Ada"]), "echo Greet Ada.\n");
+    let whole = place.json(&["prompt", "run", "greeting", "--var", "name=Bea"]);
+    assert_eq!(whole["choices"][0]["message"]["content"], "echo Greet Bea.");
     assert_eq!(server.terminate(), 0);
     let rows = place.json(&["sql", "SELECT prompt_name, prompt_version FROM spans"]);
-    assert_eq!(rows, json!([{"prompt_name": "greeting", "prompt_version": 1}]));
+    assert_eq!(
+        rows,
+        json!([{"prompt_name": "greeting", "prompt_version": 1}, {"prompt_name": "greeting", "prompt_version": 1}])
+    );
+    let streamed = place.json(&["sql", "SELECT count(*) AS n FROM spans WHERE attributes LIKE '%\"stream\":true%'"]);
+    assert_eq!(streamed[0]["n"], 1, "for people it streams, for programs it does not");
+    let metrics = place.json(&["prompt", "metrics", "greeting"]);
+    assert_eq!(json!([metrics[0]["version"], metrics[0]["calls"]]), json!([1, 2]));
 }

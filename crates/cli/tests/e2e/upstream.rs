@@ -1,6 +1,7 @@
 //! A stub upstream: answers every chat at once, with words made from what it was asked.
 
 use axum::Json;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
@@ -18,8 +19,11 @@ pub async fn start() -> String {
 }
 
 /// The answer repeats the question, so that a row can be checked against its own id.
-async fn answer(Json(request): Json<Value>) -> Json<Value> {
+async fn answer(Json(request): Json<Value>) -> Response {
     let question = &request["messages"][0]["content"];
+    if request["stream"] == true {
+        return stream(question.as_str().unwrap_or_default());
+    }
     Json(json!({
         "id": "chatcmpl-stub", "object": "chat.completion", "created": 1, "model": request["model"],
         "choices": [{
@@ -32,4 +36,19 @@ async fn answer(Json(request): Json<Value>) -> Json<Value> {
             "total_tokens": PROMPT_TOKENS + COMPLETION_TOKENS,
         },
     }))
+    .into_response()
+}
+
+/// The same in two pieces.
+fn stream(question: &str) -> Response {
+    let chunk = |delta: Value, finish: Value| {
+        let choices = json!([{"index": 0, "delta": delta, "finish_reason": finish}]);
+        format!(
+            "data: {}\n\n",
+            json!({"id": "chatcmpl-stub", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices})
+        )
+    };
+    let pieces = ["echo ", question].map(|text| chunk(json!({"content": text}), Value::Null)).concat();
+    let body = format!("{pieces}{}data: [DONE]\n\n", chunk(json!({}), "stop".into()));
+    ([("content-type", "text/event-stream")], body).into_response()
 }

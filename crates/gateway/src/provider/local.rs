@@ -66,6 +66,20 @@ impl Local {
         Ok(loaded)
     }
 
+    /// The tokens of a request to a model that is loaded.
+    async fn counted(&self, call: &Call, name: &str) -> Option<usize> {
+        let installed = self.models.resolve(name).await.ok()?;
+        let engine_name: ModelName = format!("{}@{}", installed.name, installed.version).parse().ok()?;
+        match call.endpoint {
+            Endpoint::Chat => self.engine.count(&engine_name, read(&call.body).ok()?).await.ok(),
+            Endpoint::Completions => {
+                let request: CompletionRequest = read(&call.body).ok()?;
+                self.engine.count_texts(&engine_name, request).await.ok()
+            }
+            Endpoint::Embeddings => None,
+        }
+    }
+
     async fn installed(&self) -> Result<Vec<ListedModel>> {
         let records = self.models.list().await.map_err(Error::Model)?;
         let listed = |record: ModelRecord| {
@@ -95,7 +109,7 @@ impl Local {
         }
         let (mut answer, timings) = events.collect_answer().await.map_err(from_engine)?;
         answer.model = model.name;
-        Ok(whole(&answer, Some(Told { timings, version: model.version })))
+        Ok(whole(&answer, Some(Told { timings: Some(timings), version: model.version })))
     }
 
     async fn complete(&self, model: Loaded, call: &Call, body: &[u8]) -> Result<Incoming> {
@@ -121,7 +135,7 @@ impl Local {
         answer.choices.sort_by_key(|choice| choice.index);
         answer.usage = Some(timings.usage());
         answer.model = model.name;
-        Ok(whole(&answer, Some(Told { timings, version: model.version })))
+        Ok(whole(&answer, Some(Told { timings: Some(timings), version: model.version })))
     }
 
     fn silent(&self) -> Error {
@@ -133,7 +147,8 @@ impl Local {
         let (format, dimensions) = (request.encoding_format.unwrap_or_default(), request.dimensions);
         let embeddings = self.engine.embed(&model.engine_name, texts(request.input)?).await.map_err(from_engine)?;
         check_dimensions(dimensions, &embeddings)?;
-        Ok(whole(&EmbeddingList::of(model.name, format, embeddings), None))
+        let told = Told { timings: None, version: model.version };
+        Ok(whole(&EmbeddingList::of(model.name, format, embeddings), Some(told)))
     }
 }
 
@@ -148,6 +163,10 @@ impl Provider for Local {
 
     fn send<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Incoming>> {
         self.attempt(ask).boxed()
+    }
+
+    fn count<'a>(&'a self, call: &'a Call, model: &'a str) -> BoxFuture<'a, Option<usize>> {
+        self.counted(call, model).boxed()
     }
 
     fn models(&self) -> BoxFuture<'_, Result<Vec<ListedModel>>> {
@@ -203,7 +222,7 @@ fn piece<C: Chunk>(event: qd_serve::Event<C>, model: &Loaded) -> Piece {
             chunk.model().clone_from(&model.name);
             Piece::Event(Event::of(&serde_json::to_vec(&chunk).expect("a chunk of the engine is valid JSON")))
         }
-        qd_serve::Event::Done(timings) => Piece::Told(Told { timings, version: model.version }),
+        qd_serve::Event::Done(timings) => Piece::Told(Told { timings: Some(timings), version: model.version }),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::failure::tests::failures;
 use crate::overview::Weight;
 use crate::stats::length::RESIDUAL_QUANTILES;
 use crate::stats::{LengthFit, NoFit, StatsQuery};
-use crate::{FailureKind, GroupBy};
+use crate::{FailureKind, GroupBy, Score, ScoreSource, ScoreValue};
 
 fn query(filter: Filter, group_by: Option<GroupBy>) -> StatsQuery {
     StatsQuery { filter, range: TimeRange::new(second(-86_400), second(172_800)).unwrap(), group_by }
@@ -178,4 +178,85 @@ async fn attempts_that_the_gateway_noted_are_counted() {
     assert_eq!((found.retries, found.fallbacks, found.lost_ms, found.truncated), (1, 1, 310.0, false));
     assert_eq!(found.targets[0].kinds, [(FailureKind::Upstream5xx, 1), (FailureKind::Timeout, 1)]);
     assert_eq!((found.paths[0].from.as_str(), found.paths[0].to.as_str()), ("a/m", "b/n"));
+}
+
+/// A call that says version `version` of `greeting`.
+fn greeting(version: u32, at: i64, latency_ms: f64, cost: Option<i64>) -> Span {
+    Span {
+        prompt_name: Some("greeting".to_owned()),
+        prompt_version: Some(version),
+        cost: cost.map(Picodollars::new),
+        ..call("m", at, 10, latency_ms, None)
+    }
+}
+
+fn score(span: &Span, name: &str, value: f64, of_span: bool) -> Score {
+    Score {
+        id: qd_base::ScoreId::new(),
+        project: span.project.clone(),
+        trace_id: span.trace_id,
+        span_id: of_span.then_some(span.span_id),
+        name: name.to_owned(),
+        value: ScoreValue::Number(value),
+        comment: None,
+        source: ScoreSource::Human,
+        author: None,
+        user_id: None,
+        time: span.end,
+    }
+}
+
+#[tokio::test]
+async fn versions_of_a_prompt_fare_without_experiments() {
+    let house = House::new(RecorderConfig::default()).await;
+    let tagged = |tag: &str, at| Span { tags: vec!["a".to_owned(), tag.to_owned()], ..greeting(1, at, 900.0, Some(5)) };
+    let calls = [
+        greeting(1, 0, 100.0, Some(3)),
+        greeting(1, 1, 100.0, Some(5)),
+        Span { status: Status::Error, ..greeting(1, 2, 100.0, None) },
+        greeting(2, 3, 200.0, Some(1)),
+        // What experiments call, another prompt, and calls that only look like an experiment's.
+        tagged("experiment:sweep@1", 4),
+        tagged("experiment:optimise", 5),
+        Span { prompt_name: Some("other".to_owned()), ..greeting(1, 6, 900.0, None) },
+        Span {
+            tags: vec!["an experiment:x".to_owned(), "cell:experiment:x".to_owned()],
+            ..greeting(2, 7, 200.0, None)
+        },
+    ];
+    let first = greeting(1, 8, 100.0, None);
+    let second_of_trace = Span { trace_id: first.trace_id, ..greeting(2, 8, 200.0, None) };
+    let both = [first, second_of_trace];
+    house.record(calls.iter().cloned().chain(both.clone())).await;
+    let scores = [
+        // Two people of one trace count once: (1 + 0) / 2.
+        score(&calls[0], "helpful", 1.0, false),
+        score(&calls[0], "helpful", 0.0, true),
+        score(&calls[1], "helpful", 1.0, true),
+        score(&calls[3], "helpful", 0.25, false),
+        score(&calls[4], "helpful", 0.0, false),
+        // A trace in which both versions were called says nothing of one of them, a span in it does.
+        score(&both[0], "helpful", 0.0, false),
+        score(&both[1], "tone", 7.0, true),
+    ];
+    house.traces.give_scores(&scores).await.unwrap();
+    let range = TimeRange::new(second(-60), second(60)).unwrap();
+    for sealed in [false, true] {
+        let found = house.traces.prompt_versions(&"default".parse().unwrap(), "greeting", range).await.unwrap();
+        let [two, one] = &found[..] else { panic!("{found:?}, sealed: {sealed}") };
+        assert_eq!((one.version, one.calls, one.errors, one.priced), (1, 4, 1, 2));
+        assert_eq!((one.cost_picodollars, one.cost_squares, one.input_tokens), (8, 34.0, 40));
+        near(one.latency_ms.quantile(0.95), 100.0);
+        let mut helpful = one.scores["helpful"].clone();
+        helpful.sort_by(f64::total_cmp);
+        assert_eq!((helpful, one.scores.len()), (vec![0.5, 1.0], 1));
+        assert_eq!((two.version, two.calls, two.errors), (2, 3, 0));
+        near(two.latency_ms.quantile(0.5), 200.0);
+        let expected = [("helpful".to_owned(), vec![0.25]), ("tone".to_owned(), vec![7.0])];
+        assert_eq!(two.scores, expected.into_iter().collect());
+        house.lake.seal().await.unwrap();
+    }
+    let experiments = |wanted| Filter { experiments: Some(wanted), ..Filter::default() };
+    let count = async |filter| house.traces.sum_up(&query(filter, None)).await.unwrap().requests;
+    assert_eq!((count(experiments(true)).await, count(experiments(false)).await), (2, 8));
 }

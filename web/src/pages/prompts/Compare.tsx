@@ -1,4 +1,4 @@
-/** Two versions side by side. */
+/** Two versions side by side: what is known of the difference, then their words. */
 
 import { Group, Select, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -7,6 +7,7 @@ import { useSearchParams } from "react-router";
 import { lineDiff } from "../../lib/lineDiff";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { diffQuery, type Summary } from "./ask";
+import { Evidence } from "./Evidence";
 
 export function Compare({ name, versions }: { name: string; versions: readonly Summary[] }) {
   const [params, setParams] = useSearchParams();
@@ -23,6 +24,7 @@ export function Compare({ name, versions }: { name: string; versions: readonly S
         <Select label="Before" data={options} value={String(from)} onChange={choose("from")} allowDeselect={false} />
         <Select label="After" data={options} value={String(to)} onChange={choose("to")} allowDeselect={false} />
       </Group>
+      {from !== to && <Evidence name={name} from={from} to={to} />}
       {asked.isPending && <Waiting what="Comparing" />}
       {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
       {asked.data && asked.data.unified === "" && <Empty title="No difference">Both say the same.</Empty>}

@@ -151,7 +151,7 @@ function Said({ said }: { said: Rendered }) {
           <p className="prompt-said">{message.parts.map((part) => (part.kind === "text" ? part.text : JSON.stringify(part))).join("")}</p>
         </div>
       ))}
-      <Text size="xs" c="dimmed">About {said.estimated_tokens} tokens</Text>
+      <Text size="xs" c="dimmed">{said.tokens} tokens{said.tokens_estimated && " (estimated)"}</Text>
     </Stack>
   );
 }

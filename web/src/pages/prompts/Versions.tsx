@@ -4,19 +4,26 @@ import { Badge, Button, Group, Modal, Select, Stack, Table, Text, TextInput, Too
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link } from "react-router";
-import { api, take, type Schemas } from "../../api/client";
+import { api, take } from "../../api/client";
 import { ago, count, duration, money, percent, time } from "../../lib/format";
 import { Confirm } from "../../parts/Confirm";
 import { Failed } from "../../parts/states";
 import { useSession } from "../../signin/session";
-import { METRICS_DAYS, metricsQuery, PROMPTS, rangeOfMetrics, type Summary } from "./ask";
+import { METRICS_DAYS, type Metrics, metricsQuery, PROMPTS, type Summary } from "./ask";
+import { mean, ofScore, ofShare } from "./mean";
 
 const USUAL_LABEL = "production";
 const HEADS = ["Calls", "Errors", "p50", "p95", "Cost"];
+const MEANING = "Mean over traces, with its 95 % interval";
 
 interface Props {
   name: string;
   versions: readonly Summary[];
+}
+
+interface Range {
+  from: string;
+  to: string;
 }
 
 /** A label on its way, and where it is now. */
@@ -34,24 +41,25 @@ export function Versions({ name, versions }: Props) {
   const placeOf = (label: string) => versions.find((version) => version.labels.includes(label))?.version ?? null;
   return (
     <Stack gap="sm">
-      <Table.ScrollContainer minWidth={960}>
+      <Table.ScrollContainer minWidth={1080}>
         <Table highlightOnHover aria-label="Versions">
           <Table.Thead>
             <Table.Tr>
               {["Version", "Labels", "Why", "Made"].map((head) => <Table.Th key={head} scope="col">{head}</Table.Th>)}
               {HEADS.map((head) => <Table.Th key={head} scope="col" className="num">{head}</Table.Th>)}
+              <Table.Th scope="col">Scores</Table.Th>
               <Table.Td />
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
             {versions.map((version) => (
-              <Line key={version.version} name={name} version={version} fares={metrics.data?.get(String(version.version))} point={may("write") ? () => setChoosing(version.version) : null} />
+              <Line key={version.version} name={name} version={version} fares={metrics.data?.versions.get(version.version)} range={metrics.data?.range} point={may("write") ? () => setChoosing(version.version) : null} />
             ))}
           </Table.Tbody>
         </Table>
       </Table.ScrollContainer>
       {metrics.isError && <Failed error={metrics.error} retry={() => void metrics.refetch()} />}
-      <Text size="xs" c="dimmed">Numbers are those of calls of the last {METRICS_DAYS} days that named the prompt. A call that names no label says the version labelled {USUAL_LABEL}, and the latest when there is none.</Text>
+      <Text size="xs" c="dimmed">Numbers are those of calls of the last {METRICS_DAYS} days that named the prompt; calls that experiments made do not count. A call that names no label says the version labelled {USUAL_LABEL}, and the latest when there is none.</Text>
       <ChooseLabel
         key={choosing} version={choosing} labels={[...new Set([USUAL_LABEL, ...versions.flatMap((version) => version.labels)])]} close={() => setChoosing(null)}
         choose={(label) => { setMoving({ label, from: placeOf(label), to: choosing! }); setChoosing(null); }}
@@ -61,19 +69,20 @@ export function Versions({ name, versions }: Props) {
   );
 }
 
-function Line({ name, version, fares, point }: { name: string; version: Summary; fares: Schemas["GroupStats"] | undefined; point: (() => void) | null }) {
-  const [calls, others] = [callsOf(name, version.version), { className: "num" }];
+function Line({ name, version, fares, range, point }: { name: string; version: Summary; fares: Metrics | undefined; range: Range | undefined; point: (() => void) | null }) {
+  const [calls, others] = [callsOf(name, version.version, range), { className: "num" }];
   return (
     <Table.Tr>
       <Table.Td><Link to={`?tab=editor&version=${version.version}`} className="row-link">{version.version}</Link></Table.Td>
       <Table.Td><Group gap={4}>{version.labels.map((label) => <Badge key={label} variant="default" tt="none">{label}</Badge>)}</Group></Table.Td>
       <Table.Td className="clip" maw={260}>{version.message}</Table.Td>
       <Table.Td><Tooltip label={`${time(version.created)} by ${version.author ?? "nobody"}`}><span>{ago(version.created)}</span></Tooltip></Table.Td>
-      <Table.Td {...others}>{fares ? <Link to={calls} className="row-link">{count(fares.requests)}</Link> : "–"}</Table.Td>
-      <Table.Td {...others}>{fares ? <Link to={`${calls}&status=error`} className="row-link">{percent(fares.error_rate)}</Link> : "–"}</Table.Td>
-      <Table.Td {...others}>{duration(fares?.latency_ms.p50)}</Table.Td>
-      <Table.Td {...others}>{duration(fares?.latency_ms.p95)}</Table.Td>
-      <Table.Td {...others}>{money(fares?.cost_picodollars)}</Table.Td>
+      <Table.Td {...others}>{fares ? <Link to={calls} className="row-link">{count(fares.calls)}</Link> : "–"}</Table.Td>
+      <Table.Td {...others}>{fares ? <Link to={`${calls}&status=error`} className="row-link"><span title={mean(fares.error_rate, ofShare)}>{percent(fares.error_rate?.mean)}</span></Link> : "–"}</Table.Td>
+      <Table.Td {...others}>{duration(fares?.latency_p50_ms)}</Table.Td>
+      <Table.Td {...others}>{duration(fares?.latency_p95_ms)}</Table.Td>
+      <Table.Td {...others}>{money(fares?.cost_per_call_usd == null ? null : fares.cost_picodollars)}</Table.Td>
+      <Table.Td title={MEANING}>{fares?.scores.map((score) => <Text key={score.name} size="xs">{score.name} {mean(score, ofScore)}</Text>)}</Table.Td>
       <Table.Td>
         <Group gap={4} justify="flex-end" wrap="nowrap">
           {version.version > 1 && <Button component={Link} to={`?tab=compare&from=${version.version - 1}&to=${version.version}`} variant="subtle" size="compact-xs">Compare</Button>}
@@ -84,9 +93,9 @@ function Line({ name, version, fares, point }: { name: string; version: Summary;
   );
 }
 
-/** The traces of a version. */
-function callsOf(name: string, version: number): string {
-  return `/traces?${new URLSearchParams({ ...rangeOfMetrics(), prompt: name, group_by: "prompt_version", group: String(version) })}`;
+/** The traces of a version, as they were counted. */
+function callsOf(name: string, version: number, range: Range | undefined): string {
+  return `/traces?${new URLSearchParams({ ...range, prompt: name, experiments: "false", calls: "true", group_by: "prompt_version", group: String(version) })}`;
 }
 
 function ChooseLabel({ version, labels, close, choose }: { version: number | null; labels: string[]; close: () => void; choose: (label: string) => void }) {

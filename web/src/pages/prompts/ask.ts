@@ -1,20 +1,18 @@
 /** What the pages of prompts ask the server. */
 
 import { queryOptions } from "@tanstack/react-query";
-import { api, getJson, take, type Schemas } from "../../api/client";
+import { api, take, type Schemas } from "../../api/client";
 
 export type Prompt = Schemas["Prompt"];
 export type Version = Schemas["PromptVersion"];
 export type Summary = Schemas["PromptVersionSummary"];
 export type Label = Schemas["PromptLabel"];
 export type Rendered = Schemas["RenderedPrompt"];
-export type Stats = Schemas["Stats"];
+export type Metrics = Schemas["PromptVersionMetrics"];
 
 export const PROMPTS = ["prompts"];
 /** Over how long production is looked at. */
 export const METRICS_DAYS = 7;
-const DAY_MS = 86_400_000;
-const HOUR_MS = 3_600_000;
 
 export const promptsQuery = queryOptions({ queryKey: PROMPTS, queryFn: () => take(api.GET("/api/v1/prompts")) });
 
@@ -41,15 +39,15 @@ export const commentsQuery = (name: string) =>
 export const metricsQuery = (name: string) =>
   queryOptions({
     queryKey: [...PROMPTS, name, "metrics"],
-    queryFn: async ({ signal }) => {
-      const query = new URLSearchParams({ prompt: name, group_by: "prompt_version", limit: "200", ...rangeOfMetrics() });
-      const stats = await getJson<Stats>(`/api/v1/stats?${query}`, signal);
-      return new Map(stats.groups.map((group) => [group.group ?? "", group]));
+    queryFn: async () => {
+      const { from, to, data } = await take(api.GET("/api/v1/prompts/{name}/metrics", { params: { path: { name }, query: { days: METRICS_DAYS } } }));
+      return { range: { from, to }, versions: new Map(data.map((version) => [version.version, version])) };
     },
   });
 
-/** The last days, from a full hour on, so that one question is one question. */
-export function rangeOfMetrics(): { from: string; to: string } {
-  const to = (Math.floor(Date.now() / HOUR_MS) + 1) * HOUR_MS;
-  return { from: new Date(to - METRICS_DAYS * DAY_MS).toISOString(), to: new Date(to).toISOString() };
-}
+/** What experiments and production know of the difference between two versions. */
+export const evidenceQuery = (name: string, from: number, to: number) =>
+  queryOptions({
+    queryKey: [...PROMPTS, name, "evidence", from, to],
+    queryFn: () => take(api.GET("/api/v1/prompts/{name}/evidence", { params: { path: { name }, query: { from: String(from), to: String(to), days: METRICS_DAYS } } })),
+  });

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::doc::Doc;
 use crate::error::{Error, Result};
 use crate::extract::{Change, Json as JsonBody, Path, Query};
+use crate::noun::label::LabelMove;
 use crate::noun::prompt::version::PromptLabelBody;
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
@@ -24,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Doc::new("Prompts", "listPromptLabels", "The labels of a prompt").gives::<PromptLabelList>(200, "By name");
     let point = Doc::new("Prompts", "putPromptLabel", "Point a label at a version of a prompt")
         .text("Calls that ask for the label get that version from then on. With 'expected', the version where the caller believes the label, or null for nowhere, it moves only from there: of several who move it at once one succeeds, and the others get 409.")
-        .takes::<PromptLabelMove>()
+        .takes::<LabelMove>()
         .gives::<PromptLabelList>(200, "The labels of the prompt");
     let unpoint = Doc::new("Prompts", "removePromptLabel", "Take a label away from a prompt")
         .query::<ExpectedQuery>()
@@ -48,7 +49,7 @@ async fn set(
     State(surface): State<Shared>,
     caller: Caller,
     Path((name, label)): Path<(ArtifactName, Label)>,
-    JsonBody(wanted): JsonBody<PromptLabelMove>,
+    JsonBody(wanted): JsonBody<LabelMove>,
 ) -> Result<Json<PromptLabelList>> {
     let catalog = surface.app.catalog.acting(&caller.actor())?;
     for attempt in 1.. {
@@ -93,19 +94,6 @@ async fn place(surface: &Surface, caller: &Caller, name: &ArtifactName, label: &
 async fn labels(surface: &Surface, caller: &Caller, name: &ArtifactName) -> Result<Json<PromptLabelList>> {
     let found = surface.app.catalog.labels(caller.project(), ArtifactKind::Prompt, name).await?;
     Ok(Json(PromptLabelList { data: found.into_iter().map(PromptLabelBody::from).collect() }))
-}
-
-/// Where a label is to point.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PromptLabelMove {
-    /// The version.
-    #[schema(minimum = 1)]
-    pub version: u32,
-    /// Where the label must be now, or null for nowhere; wherever it is when absent.
-    #[serde(default)]
-    #[schema(value_type = Option<u32>)]
-    pub expected: Change<u32>,
 }
 
 /// Where a label must be.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use http::HeaderMap;
 use qd_base::name::ArtifactName;
 use qd_catalog::Scope;
+use qd_gateway::Endpoint;
 use qd_prompt::{Kind, Prompt, Reference, Rendered, Strategy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -18,7 +19,7 @@ use crate::openai::{call, prompted};
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
 use crate::route::Route;
-use crate::state::Shared;
+use crate::state::{Shared, Surface};
 
 pub(crate) fn routes() -> Vec<Route> {
     let doc = Doc::new("Prompts", "renderPrompt", "What a prompt says with these values")
@@ -58,7 +59,25 @@ async fn render(
     }
     let context = call::context(&caller, request, &headers);
     let rendered = prompted::render(&surface, &context, &prompt, wanted.variables, "variables").await?;
-    Ok(Json(RenderedBody::of(name, version, prompt, rendered)))
+    let counted = count(&surface, &caller, &prompt, &rendered).await;
+    Ok(Json(RenderedBody::of(name, version, prompt, rendered, counted)))
+}
+
+/// The tokens of what is said, as the engine here would read them.
+async fn count(surface: &Surface, caller: &Caller, prompt: &Prompt, rendered: &Rendered) -> Option<usize> {
+    let model = prompt.model.as_ref()?;
+    let (endpoint, body) = match rendered {
+        Rendered::Chat(messages) => {
+            let mut body = json!({"model": model, "messages": messages});
+            if !prompt.tools.is_empty() {
+                body["tools"] = prompt.tools.clone().into();
+            }
+            body["tool_choice"] = prompt.tool_choice.clone().filter(|_| !prompt.tools.is_empty()).into();
+            (Endpoint::Chat, body)
+        }
+        Rendered::Text(text) => (Endpoint::Completions, json!({"model": model, "prompt": text})),
+    };
+    surface.app.gateway.count(caller.project(), endpoint, body.to_string().into()).await
 }
 
 /// What is to be rendered.
@@ -110,13 +129,22 @@ pub struct RenderedBody {
     pub response_format: Option<Value>,
     /// Characters of what is said.
     pub characters: usize,
-    /// About how many tokens that is, at four characters each.
-    pub estimated_tokens: usize,
+    /// How many tokens that is.
+    pub tokens: usize,
+    /// Whether that is an estimate, at four characters each. Tokens are counted when the model is one of the engine here and
+    /// is loaded.
+    pub tokens_estimated: bool,
 }
 
 impl RenderedBody {
-    fn of(name: ArtifactName, version: Option<u32>, prompt: Prompt, rendered: Rendered) -> Self {
-        let (characters, estimated_tokens) = (rendered.chars(), rendered.estimated_tokens());
+    fn of(
+        name: ArtifactName,
+        version: Option<u32>,
+        prompt: Prompt,
+        rendered: Rendered,
+        counted: Option<usize>,
+    ) -> Self {
+        let (characters, estimated) = (rendered.chars(), rendered.estimated_tokens());
         let (messages, text) = match rendered {
             Rendered::Chat(messages) => (Some(json!(messages)), None),
             Rendered::Text(text) => (None, Some(text)),
@@ -133,7 +161,8 @@ impl RenderedBody {
             tool_choice: prompt.tool_choice,
             response_format: prompt.response_format,
             characters,
-            estimated_tokens,
+            tokens: counted.unwrap_or(estimated),
+            tokens_estimated: counted.is_none(),
         }
     }
 }
