@@ -4,17 +4,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use qd_base::hash::Sha256Hex;
 use qd_base::id::{ProjectId, VersionId};
 use qd_catalog::VersionRef;
 use qd_data::{Dataset, Role};
-use qd_gateway::{Answer, CallContext, Endpoint};
+use qd_gateway::CallContext;
 use qd_prompt::example::MAX_POOL;
 use qd_prompt::{Example, Prompt, Reference, Slot, Strategy, VariableKind};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::state::Surface;
@@ -149,7 +147,8 @@ async fn similar(
     Ok(slot.pick_similar(pool, &vectors, &asked))
 }
 
-/// The vector of each text, by calls through the gateway for those that are not known.
+/// The vector of each text, by calls through the gateway for those that are not known: routed, priced and traced as a caller of
+/// ours would make them, in the caller's trace if it sent one.
 async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[String]) -> Result<Vec<Vec<f32>>> {
     let keys: Vec<Key> =
         texts.iter().map(|text| (context.project, model.to_owned(), Sha256Hex::of(text.as_bytes()))).collect();
@@ -165,7 +164,9 @@ async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[S
     }
     for batch in missing.chunks(BATCH) {
         let asked: Vec<&str> = batch.iter().map(|(_, text)| *text).collect();
-        let made = call(surface, context, model, &asked).await?;
+        // It says no words of the prompt, so its row names none.
+        let context = CallContext { prompt: None, ..context.clone() };
+        let made = surface.app.gateway.embed(context, model, &asked).await?.vectors;
         let mut kept = surface.examples.vectors.lock();
         if kept.len() + batch.len() > MAX_KEPT {
             kept.clear();
@@ -177,37 +178,4 @@ async fn embed(surface: &Surface, context: &CallContext, model: &str, texts: &[S
         }
     }
     Ok(keys.iter().map(|key| known.get(key).map(|vector| vector.to_vec()).unwrap_or_default()).collect())
-}
-
-/// One call for embeddings, as a caller of ours would make it: routed, priced and traced, in the caller's trace if it sent
-/// one. It says no words of the prompt, so its row names none.
-async fn call(surface: &Surface, context: &CallContext, model: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
-    // A text without characters is refused by most models.
-    let input: Vec<&str> = texts.iter().map(|text| if text.is_empty() { " " } else { text }).collect();
-    let body = Bytes::from(json!({ "model": model, "input": input, "encoding_format": "float" }).to_string());
-    let context = CallContext { prompt: None, ..context.clone() };
-    let Answer::Whole(reply) = surface.app.gateway.call(context, Endpoint::Embeddings, body).await? else {
-        return Err(unusable("it streamed"));
-    };
-    let list: Vectors = serde_json::from_slice(&reply.body).map_err(|cause| unusable(&cause.to_string()))?;
-    match list.data.len() == texts.len() {
-        true => Ok(list.data.into_iter().map(|one| one.embedding).collect()),
-        false => Err(unusable("it is not one vector for each text")),
-    }
-}
-
-fn unusable(why: &str) -> Error {
-    let message =
-        format!("the examples cannot be compared: the answer of the model of embeddings is not usable: {why}");
-    Error::Conflict { message }
-}
-
-#[derive(Deserialize)]
-struct Vectors {
-    data: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    embedding: Vec<f32>,
 }

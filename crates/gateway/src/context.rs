@@ -3,6 +3,8 @@
 use qd_base::{ArtifactName, KeyId, ProjectId, ProjectName, RequestId};
 use qd_trace::TraceContext;
 
+use crate::pinned::Pinned;
+
 /// Everything about a call that is not in its body.
 #[derive(Clone, Debug)]
 pub struct CallContext {
@@ -28,6 +30,8 @@ pub struct CallContext {
     pub release: Option<String>,
     /// The version of a prompt whose words the call says.
     pub prompt: Option<PromptVersion>,
+    /// Whom the call's model name stood for when its caller looked: nobody else is asked, also when it stands for others by now.
+    pub pinned: Option<Pinned>,
 }
 
 /// A version of a prompt.
@@ -54,6 +58,7 @@ impl CallContext {
             environment: None,
             release: None,
             prompt: None,
+            pinned: None,
         }
     }
 }

@@ -71,6 +71,7 @@ pub(crate) fn context(caller: &Caller, request: RequestId, headers: &HeaderMap) 
         environment: label(headers, "x-quarterdeck-environment"),
         release: label(headers, "x-quarterdeck-release"),
         prompt: None,
+        pinned: None,
     }
 }
 
