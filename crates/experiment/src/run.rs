@@ -661,8 +661,12 @@ async fn find_similar(session: &Session, plan: &Plan) -> Result<Option<Stop>> {
         let model = neighbours.model();
         let texts = neighbours.texts(&candidate.prompt, &candidate.mapping, &plan.items);
         let mut seen = HashSet::new();
-        let is_new = |text: &&String| !known.contains_key(&(model.to_owned(), (*text).clone())) && seen.insert(*text);
-        let missing: Vec<String> = texts.iter().filter(is_new).cloned().collect();
+        let mut missing: Vec<String> = Vec::new();
+        for text in &texts {
+            if !known.contains_key(&(model.to_owned(), text.clone())) && seen.insert(text) {
+                missing.push(text.clone());
+            }
+        }
         match session.embed(model, &missing).await? {
             Ok(vectors) => known.extend(missing.into_iter().map(|text| (model.to_owned(), text)).zip(vectors)),
             Err(stop) => return Ok(Some(stop)),
