@@ -45,11 +45,10 @@ pub fn read(answer: &str, most: usize, shown: &str, own: &[String]) -> Proposed 
     let own: HashSet<String> = seen.clone();
     for line in lines(&answer) {
         let plain = plain(&line);
-        let why = fault(&line, &plain, shown).or_else(|| match (own.contains(&plain), seen.insert(plain)) {
-            (true, _) => Some("the prompt says it already"),
-            (false, false) => Some("it was proposed before"),
-            (false, true) => None,
-        });
+        // The proposer was shown the prompt, so what that says is looked for first.
+        let said = own.contains(&plain).then_some("the prompt says it already");
+        let fault = said.or_else(|| fault(&line, &plain, shown));
+        let why = fault.or_else(|| (!seen.insert(plain)).then_some("it was proposed before"));
         match why {
             None if found.kept.len() < most => found.kept.push(line),
             None => {}

@@ -38,7 +38,7 @@ async fn similar_examples_are_an_axis_like_others() {
     let page = run(&house, &key, "near", definition).await;
     assert_eq!((&page["state"], &page["cells"]), (&json!("finished"), &json!(4)), "{page}");
     let cell = &page["report"]["cells"][1];
-    assert_eq!(cell["label"], "2 similar shots by stub/sums-near");
+    assert_eq!(cell["label"], "right@1 · 2 similar shots by stub/sums-near");
     assert_eq!((&cell["shots"], &cell["choose"]), (&json!(2), &similar));
 
     let calls = shown(&house);
