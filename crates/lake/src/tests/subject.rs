@@ -47,7 +47,7 @@ async fn compaction_takes_a_deleted_subject_off_the_disk() {
 async fn rows_that_are_merged_with_later_ones_meanwhile_are_hidden() {
     let scene = Scene::new().await;
     scene.append(0..50).await;
-    let burial = Burial { project: None, subject: "user-1".to_owned(), groups: Vec::new() };
+    let burial = Burial { project: None, subject: "user-1".to_owned(), groups: Vec::new(), tables: Vec::new() };
     let made = scene.catalog.add_tombstones(&[EVENTS.parse().unwrap()], &burial).await.unwrap();
     scene.append(50..100).await;
     for tombstone in made {
@@ -99,7 +99,7 @@ fn user(n: i64) -> Option<String> {
 /// A deletion in one project, with these groups.
 fn burial(project: usize, user: usize, groups: impl IntoIterator<Item = String>) -> Burial {
     let project = Some(format!("project-{project}"));
-    Burial { project, subject: format!("user-{user}"), groups: groups.into_iter().collect() }
+    Burial { project, subject: format!("user-{user}"), groups: groups.into_iter().collect(), tables: Vec::new() }
 }
 
 /// Whether event `n` is one of those that a deletion is about.
