@@ -212,3 +212,54 @@ test("a sweep is watched, cancelled, and goes on without asking twice", async ()
   assert.deepEqual(faults, []);
   await page.context().close();
 });
+
+for (const theme of ["light", "dark"]) {
+  test(`an experiment is made by the form, which says before what it takes, and is deleted, ${theme}`, async () => {
+    const { page, faults } = await openPage(browser, house, { theme });
+    await signIn(page, house);
+    await page.goto(`${house.url}/experiments`);
+    await page.getByRole("link", { name: "New experiment" }).click();
+    await page.getByText("Choose a dataset").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await choose(page, "Dataset", /^sums/);
+    await page.getByRole("textbox", { name: "Rows" }).first().fill("10");
+    await choose(page, "Prompt 1", "carefully");
+    await choose(page, "Version of prompt 1", "1");
+    await page.getByRole("textbox", { name: "Values of parameter 1" }).fill("0, 0.7");
+    await page.getByRole("button", { name: "+ Number of examples" }).click();
+    await page.getByRole("button", { name: "+ Number of examples" }).click();
+    await page.getByRole("textbox", { name: "Number of examples 2" }).fill("2");
+    await choose(page, "How examples 2 are chosen", "at random");
+    await page.getByRole("textbox", { name: "Seed of examples 2" }).fill("7");
+    await page.getByRole("button", { name: "+ Scorer" }).click();
+    const taken = page.getByTestId("taken");
+    await taken.getByText("4 cells × 10 rows: 40 calls").waitFor();
+    await taken.getByText("What it costs is not known.").waitFor();
+    await taken.getByText("c4 · temperature 0.7 · 2 random shots (seed 7)", { exact: false }).waitFor();
+    assert.deepEqual(await violations(page), []);
+    const name = `by-form-${theme}`;
+    await page.getByRole("textbox", { name: "Name", exact: true }).fill(name);
+    await page.getByRole("button", { name: "Start the experiment" }).click();
+    await page.waitForURL(new RegExp(`/experiments/${name}`));
+    await page.getByText("finished", { exact: true }).waitFor();
+    const made = await house.api(`/api/v1/experiments/${name}`);
+    assert.deepEqual([made.definition.prompts, made.definition.shots], [["carefully@1"], [0, { count: 2, choose: "random", seed: 7 }]]);
+    assert.deepEqual([made.report.answers, made.report.cells[0].scores.exact_match.mean], [40, 1]);
+
+    await page.getByRole("button", { name: "Delete…" }).click();
+    const dialog = page.getByRole("dialog", { name: `Delete ${name}` });
+    await dialog.getByText("nothing brings them back").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await dialog.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.waitForURL(/\/experiments$/);
+    const { data } = await house.api("/api/v1/experiments");
+    assert.ok(data.every((experiment) => experiment.name !== name));
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+}
+
+async function choose(page, field, option) {
+  await page.getByRole("combobox", { name: field }).first().click();
+  await page.getByRole("option", { name: option, exact: typeof option === "string" }).first().click();
+}

@@ -308,9 +308,11 @@ impl From<qd_experiment::Error> for Error {
             Experiment::Data(cause) => cause.into(),
             Experiment::Lake(cause) => cause.into(),
             Experiment::Catalog(cause) => cause.into(),
-            Experiment::Replaced { .. } | Experiment::Row { .. } | Experiment::Arrow(_) | Experiment::Broken { .. } => {
-                Self::encode(error)
-            }
+            Experiment::Unanswered { .. }
+            | Experiment::Replaced { .. }
+            | Experiment::Row { .. }
+            | Experiment::Arrow(_)
+            | Experiment::Broken { .. } => Self::encode(error),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Burial {
     pub subject: String,
     /// Groups of rows, without line breaks in their names: rows of these without a subject are the subject's too.
     pub groups: Vec<String>,
+    /// Only in these tables; in all that have subjects where none is named.
+    pub tables: Vec<TableName>,
 }
 
 /// The rows of `subject` that were staged up to `staged_through` are deleted.

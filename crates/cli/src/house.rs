@@ -279,7 +279,8 @@ async fn keeping(
     catalog: &Catalog,
     payloads: &BlobStore,
 ) -> Result<(Retention, Eraser), Error> {
-    let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days);
+    let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
+        .with_others([qd_experiment::table::name()]);
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

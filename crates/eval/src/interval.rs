@@ -165,6 +165,14 @@ mod tests {
         }
     }
 
+    /// With 7 and 12 items the two terms of the formula differ in their last bits, as Python's floats do.
+    #[test]
+    fn the_ends_of_wilson_are_exact() {
+        for n in 1..200 {
+            assert_eq!((wilson(0, n).low, wilson(n, n).high), (0.0, 1.0), "{n}");
+        }
+    }
+
     #[test]
     fn expanded_tails_and_quantiles_agree_with_scipy() {
         let reference = reference();

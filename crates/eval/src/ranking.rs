@@ -96,11 +96,16 @@ impl Ranking {
         self
     }
 
-    /// A p value after correction for all pairs: of two cells by place the one that the ranking goes by; else, of a pair that was
-    /// not tested or of another score, `p` times all pairs (Bonferroni).
-    pub fn corrected(&self, cells: Option<(usize, usize)>, p: f64) -> f64 {
-        let cells = cells.map(|(a, b)| (a.min(b), a.max(b)));
-        let tested = self.pairs.iter().find(|(a, b, _)| cells == Some((*a, *b)));
+    /// How many pairs of cells the correction is for: all that have scores.
+    pub fn family(&self) -> usize {
+        self.family
+    }
+
+    /// The p value of two cells, by place, after correction for all pairs: the one that the ranking goes by. Of a pair that was not
+    /// tested, `p` counts in full: any other may have been smaller.
+    pub fn corrected(&self, (a, b): (usize, usize), p: f64) -> f64 {
+        let cells = (a.min(b), a.max(b));
+        let tested = self.pairs.iter().find(|(a, b, _)| cells == (*a, *b));
         tested.map_or((p * self.family.max(1) as f64).min(1.0), |(_, _, adjusted)| *adjusted)
     }
 
@@ -209,9 +214,14 @@ mod tests {
         let (a, b, none) = (yes(200, |item| item < 60), yes(200, |item| item < 150), yes(0, |_| true));
         let found = Ranking::new(&[&a, &b, &none], Sampling::default());
         assert_eq!(found.sentence(&names(3)), "cell 1 beats the other 1 of the cells that were left");
-        assert_eq!(found.adjusted_p[0], Some(found.corrected(Some((1, 0)), 0.9)));
+        assert_eq!(found.adjusted_p[0], Some(found.corrected((1, 0), 0.9)));
         let many = Ranking::new(&[&a, &b, &a], Sampling::default());
-        assert_eq!(many.corrected(None, 0.2), 0.2 * 3.0, "three pairs, of which this is none");
+        assert_eq!(many.family(), 3);
+        assert_eq!(many.corrected((0, 7), 0.2), 0.2 * 3.0, "three pairs, of which this is none");
+        // The smallest of three counts three times and the largest once.
+        let single = |x, y| comparison::test(x, y, Sampling::default()).unwrap().p();
+        assert_eq!(many.corrected((0, 2), 0.9), single(&a, &a));
+        assert_eq!(many.corrected((0, 1), 0.9), (3.0 * single(&a, &b)).min(1.0));
     }
 
     #[test]

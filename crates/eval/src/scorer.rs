@@ -420,6 +420,20 @@ mod tests {
         check(fenced, "```\n{}\n```", &[], Ok(0.0));
     }
 
+    /// A reference of which normalising leaves nothing would be equal to every answer of which it leaves nothing too.
+    #[test]
+    fn a_reference_of_which_nothing_would_be_left_is_compared_as_it_is() {
+        let exact = json!({"kind": "exact_match", "ignore_punctuation": true});
+        check(exact.clone(), "?", &["?"], Ok(1.0));
+        check(exact.clone(), "!", &["?"], Ok(0.0));
+        check(exact, "", &["?"], Ok(0.0));
+        let contains = json!({"kind": "contains", "ignore_punctuation": true});
+        check(contains.clone(), "yes", &["?"], Ok(0.0));
+        check(contains.clone(), "yes?", &["?"], Ok(1.0));
+        // Nothing stands in every answer.
+        check(contains, "yes", &[""], Err(NoScore::NoReference));
+    }
+
     #[test]
     fn what_cannot_be_used_is_refused() {
         let refused = |spec: Value| Scorer::new(&serde_json::from_value(spec).unwrap()).unwrap_err().to_string();

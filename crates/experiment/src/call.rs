@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use qd_base::{Picodollars, Sha256Hex, SpanId, TraceId, Usage};
-use qd_gateway::{Answer, CallContext, Endpoint, Gateway};
+use qd_gateway::{Answer, CallContext, Endpoint, Gateway, Pinned};
 use qd_prompt::{Kind, Rendered};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::Result;
 use crate::plan::{Candidate, Item};
 
 /// Two names of one limit: whoever says one means the other too.
-const TOKEN_LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+pub(crate) const TOKEN_LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 /// How long an upstream that is busy is waited for before the call counts as failed.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The shortest wait before asking again, and the longest.
@@ -32,6 +32,8 @@ pub struct Request {
     pub body: BTreeMap<String, Value>,
     /// What makes it the same call as another.
     pub key: Sha256Hex,
+    /// Whom the model's name stands for: nobody else is asked. Anybody whom it stands for then, when there is none.
+    pub target: Option<Pinned>,
 }
 
 /// What came back.
@@ -55,6 +57,8 @@ pub struct Outcome {
     pub span: Option<SpanId>,
     /// Whether it was taken from an earlier experiment, and so cost nothing now.
     pub cached: bool,
+    /// Of a call that was refused, what kind of refusal it was: the same for calls that fail for the same reason.
+    pub refusal: Option<String>,
     /// Whether it failed since the model was not reached, which says nothing of what it would have answered.
     pub unreached: bool,
 }
@@ -64,7 +68,11 @@ impl Outcome {
         Self { error: Some(cut(&why.to_string(), LONGEST_ERROR_CHARS)), ..Self::default() }
     }
 
-    fn unreached(why: impl std::fmt::Display) -> Self {
+    pub(crate) fn refused(kind: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self { refusal: Some(kind.into()), ..Self::failed(why) }
+    }
+
+    pub(crate) fn unreached(why: impl std::fmt::Display) -> Self {
         Self { unreached: true, ..Self::failed(why) }
     }
 }
@@ -72,25 +80,25 @@ impl Outcome {
 impl Candidate {
     /// What is asked about an item, the `repeat`-th time.
     ///
-    /// Two calls are the same when model, messages, parameters and repeat are. At temperature 0 the repeat does not count:
+    /// Two calls are the same when messages, parameters, repeat and `target` are: the model that the name stands for, since aliases,
+    /// labels and routes may point elsewhere later. At temperature 0 the repeat does not count:
     /// asking again is expected to give the same answer.
     ///
     /// # Errors
     /// [`crate::Error::Prompt`] when the prompt cannot be rendered with the row's values.
-    pub fn request(&self, item: &Item, repeat: u32) -> Result<Request> {
+    pub fn request(&self, item: &Item, repeat: u32, target: &Pinned) -> Result<Request> {
         let prompt = &self.prompt.prompt;
         let mut body: BTreeMap<String, Value> = prompt.parameters.clone().into_iter().collect();
         if self.cell.parameters.keys().any(|name| TOKEN_LIMITS.contains(&name.as_str())) {
             TOKEN_LIMITS.iter().for_each(|name| drop(body.remove(*name)));
         }
         body.extend(self.cell.parameters.clone());
-        let said = prompt.render(&self.mapping.values(&item.row), &self.examples)?;
+        let said = prompt.render(&self.mapping.values(&item.row), self.examples.of(item.row.index))?;
         let (field, said) = match said {
             Rendered::Chat(messages) => ("messages", json!(messages)),
             Rendered::Text(text) => ("prompt", Value::String(text)),
         };
         body.insert(field.to_owned(), said);
-        body.insert("model".to_owned(), Value::String(self.cell.model.clone()));
         if !prompt.tools.is_empty() {
             body.insert("tools".to_owned(), prompt.tools.clone().into());
         }
@@ -98,8 +106,10 @@ impl Candidate {
         body.extend(others.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
         let endpoint = if prompt.kind == Kind::Chat { Endpoint::Chat } else { Endpoint::Completions };
         let steady = body.get("temperature").and_then(Value::as_f64) == Some(0.0);
-        let told = json!([format!("{endpoint:?}"), body, if steady { 0 } else { repeat }]);
-        Ok(Request { endpoint, body, key: Sha256Hex::of(told.to_string().as_bytes()) })
+        let told = json!([format!("{endpoint:?}"), body, if steady { 0 } else { repeat }, target]);
+        body.insert("model".to_owned(), Value::String(self.cell.model.clone()));
+        let key = Sha256Hex::of(told.to_string().as_bytes());
+        Ok(Request { endpoint, body, key, target: Some(target.clone()) })
     }
 }
 
@@ -107,6 +117,7 @@ impl Candidate {
 /// gateway does for callers who wait; `token` ends that.
 pub async fn ask(gateway: &Gateway, context: &CallContext, request: &Request, token: &CancellationToken) -> Outcome {
     let body = json!(request.body).to_string();
+    let context = CallContext { pinned: request.target.clone(), ..context.clone() };
     let begun = Instant::now();
     loop {
         let asked = Instant::now();
@@ -123,7 +134,7 @@ pub async fn ask(gateway: &Gateway, context: &CallContext, request: &Request, to
             Ok(Answer::Events(_)) => return Outcome::failed("a stream came where a whole answer was asked for"),
             Err(error) => match busy_ms(&error).filter(|_| begun.elapsed() < PATIENCE && !token.is_cancelled()) {
                 Some(wait) => wait,
-                None if is_answer(&error) => return Outcome::failed(chain(&error)),
+                None if is_answer(&error) => return Outcome::refused(kind_of(&error), chain(&error)),
                 None => return Outcome::unreached(chain(&error)),
             },
         };
@@ -155,7 +166,22 @@ fn is_answer(error: &qd_gateway::Error) -> bool {
     }
 }
 
-fn chain(error: &qd_gateway::Error) -> String {
+/// What refusals for the same reason have in common: the words may name the request.
+fn kind_of(error: &qd_gateway::Error) -> String {
+    match error {
+        qd_gateway::Error::Invalid { param, code, .. } => {
+            format!("invalid {} {}", param.as_deref().unwrap_or_default(), code.unwrap_or_default())
+        }
+        qd_gateway::Error::Upstream { status, body, .. } => {
+            let said: Value = serde_json::from_slice(body).unwrap_or_default();
+            let part = |name: &str| said["error"][name].as_str().unwrap_or_default().to_owned();
+            format!("{status} {} {} {}", part("type"), part("code"), part("param"))
+        }
+        _ => "other".to_owned(),
+    }
+}
+
+pub(crate) fn chain(error: &qd_gateway::Error) -> String {
     if let qd_gateway::Error::Upstream { body, .. } = error {
         let said: Option<Value> = serde_json::from_slice(body).ok();
         if let Some(message) = said.as_ref().and_then(|said| said["error"]["message"].as_str()) {
@@ -225,6 +251,23 @@ mod tests {
         let text = read(Endpoint::Completions, br#"{"choices": [{"text": " 7"}]}"#);
         assert_eq!(text.output.as_deref(), Some(" 7"));
         assert!(read(Endpoint::Chat, b"<html>").unreached);
+    }
+
+    /// The words of a refusal may name the request; its kind does not.
+    #[test]
+    fn refusals_for_the_same_reason_are_of_one_kind() {
+        let refused = |status: u16, code: &str, message: &str| qd_gateway::Error::Upstream {
+            provider: "p".parse().unwrap(),
+            status,
+            body: json!({"error": {"message": message, "type": "invalid_request_error", "code": code}})
+                .to_string()
+                .into(),
+            retry_after_ms: None,
+        };
+        let long = |tokens| refused(400, "context_length_exceeded", &format!("you asked for {tokens} tokens"));
+        assert_eq!(kind_of(&long(9_000)), kind_of(&long(12_345)));
+        assert_ne!(kind_of(&long(9_000)), kind_of(&refused(400, "unsupported_parameter", "no such parameter")));
+        assert_ne!(kind_of(&long(9_000)), kind_of(&refused(413, "context_length_exceeded", "too large")));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use qd_prompt::Stored;
+use qd_prompt::{Stored, Strategy};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::definition::{Definition, MOST_CELLS, Search};
+use crate::definition::{Chosen, Definition, MOST_CELLS, Search, Shots};
 use crate::{Error, Result};
 
 /// A cell of the grid.
@@ -30,6 +30,9 @@ pub struct Cell {
     pub parameters: Map<String, Value>,
     /// How many examples; what the prompt says when none.
     pub shots: Option<usize>,
+    /// How they are chosen, where the experiment says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choose: Option<Chosen>,
 }
 
 /// All cells that a definition asks for, in order: prompts outermost, numbers of examples innermost.
@@ -38,8 +41,8 @@ pub struct Cell {
 /// [`Error::Definition`] when there are too many, or a prompt has no model and none is named.
 pub fn cells(definition: &Definition, prompts: &[Arc<Stored>]) -> Result<Vec<Cell>> {
     let parameters = combinations(definition)?;
-    let shots: Vec<Option<usize>> =
-        if definition.shots.is_empty() { vec![None] } else { definition.shots.iter().copied().map(Some).collect() };
+    let shots: Vec<Option<&Shots>> =
+        if definition.shots.is_empty() { vec![None] } else { definition.shots.iter().map(Some).collect() };
     let models = definition.models.len().max(1);
     let count = prompts.len() * models * parameters.len() * shots.len();
     let random = matches!(definition.search, Search::Random { .. });
@@ -60,7 +63,8 @@ pub fn cells(definition: &Definition, prompts: &[Arc<Stored>]) -> Result<Vec<Cel
                         version: prompt.info.number,
                         model: model.clone(),
                         parameters: parameters.clone(),
-                        shots,
+                        shots: shots.map(Shots::count),
+                        choose: shots.and_then(Shots::chosen).cloned(),
                     });
                 }
             }
@@ -136,7 +140,7 @@ fn name(cells: &mut [Cell], definition: &Definition) {
             }
         }
         if definition.shots.len() > 1 {
-            parts.push(format!("{} shots", cell.shots.unwrap_or(0)));
+            parts.push(cell.shots_text());
         }
         cell.label = parts.join(" · ");
     }
@@ -146,6 +150,22 @@ impl Cell {
     /// The prompt and its version.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.prompt, self.version)
+    }
+
+    fn shots_text(&self) -> String {
+        let count = self.shots.unwrap_or(0);
+        match &self.choose {
+            None => format!("{count} shots"),
+            Some(Chosen { choose: Strategy::Fixed, .. }) => format!("{count} first shots"),
+            Some(Chosen { choose: Strategy::Random, seed, .. }) => {
+                let seed = seed.map(|seed| format!(" (seed {seed})")).unwrap_or_default();
+                format!("{count} random shots{seed}")
+            }
+            Some(Chosen { choose: Strategy::Similar, embedding_model, .. }) => {
+                let model = embedding_model.as_ref().map(|model| format!(" by {model}")).unwrap_or_default();
+                format!("{count} similar shots{model}")
+            }
+        }
     }
 }
 
@@ -190,6 +210,15 @@ mod tests {
         assert_eq!(cells[23].parameters["max_tokens"], 9);
         let labels: BTreeSet<&str> = cells.iter().map(|cell| cell.label.as_str()).collect();
         assert_eq!(labels.len(), 24);
+    }
+
+    #[test]
+    fn the_ways_to_choose_examples_are_an_axis() {
+        let shots = json!([0, 2, {"count": 2, "choose": "random", "seed": 5}, {"count": 2, "choose": "similar"}, {"count": 2, "choose": "fixed"}]);
+        let cells = cells(&definition(json!({ "shots": shots })), &[stored("a", 1)]).unwrap();
+        let labels: Vec<&str> = cells.iter().map(|cell| cell.label.rsplit(" · ").next().unwrap()).collect();
+        assert_eq!(labels, ["0 shots", "2 shots", "2 random shots (seed 5)", "2 similar shots", "2 first shots"]);
+        assert_eq!((cells[3].shots, cells[1].choose.is_none(), cells[3].choose.is_some()), (Some(2), true, true));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use qd_eval::{ScorerSpec, Scorers};
+use qd_prompt::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ pub struct Definition {
     pub parameters: BTreeMap<String, Vec<Value>>,
     /// Numbers of examples to compare; what each prompt itself says when there are none.
     #[serde(default)]
-    pub shots: Vec<usize>,
+    pub shots: Vec<Shots>,
     /// Where examples come from for prompts that bring none.
     #[serde(default)]
     pub examples: Examples,
@@ -92,6 +93,77 @@ pub struct Items {
     /// How many of those drawn first are left out.
     #[serde(default)]
     pub skip: usize,
+}
+
+/// A number of examples, with how they are chosen where that is compared too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, try_from = "Value")]
+pub enum Shots {
+    /// So many, chosen as the prompt itself says.
+    Count(usize),
+    /// So many, chosen in this way.
+    Chosen(Chosen),
+}
+
+/// Examples that are chosen in a way of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    /// How many.
+    pub count: usize,
+    /// `fixed`: the first ones; `random`: drawn by a seed; `similar`: for each item those that are most like it.
+    pub choose: Strategy,
+    /// Of `random`: what the draw follows from; the prompt's own seed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Of `similar`: the model of embeddings; the prompt's own, or the embedded one, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_model: Option<String>,
+}
+
+impl TryFrom<Value> for Shots {
+    type Error = String;
+
+    fn try_from(value: Value) -> std::result::Result<Self, String> {
+        let read = if value.is_object() {
+            serde_json::from_value(value).map(Self::Chosen)
+        } else {
+            serde_json::from_value(value).map(Self::Count)
+        };
+        read.map_err(|cause| format!("shots: {cause}"))
+    }
+}
+
+impl Shots {
+    /// How many examples.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Count(count) | Self::Chosen(Chosen { count, .. }) => *count,
+        }
+    }
+
+    /// How they are chosen, where that is not left to the prompt.
+    pub fn chosen(&self) -> Option<&Chosen> {
+        match self {
+            Self::Count(_) => None,
+            Self::Chosen(chosen) => Some(chosen),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let wrong = |why: String| Err(Error::definition("shots", why));
+        match (self.count(), self.chosen()) {
+            (count, _) if count > MOST_SHOTS => wrong(format!("{count} is over {MOST_SHOTS}")),
+            (0, Some(_)) => wrong("no examples need not be chosen; write 0".to_owned()),
+            (_, Some(Chosen { choose, seed: Some(_), .. })) if *choose != Strategy::Random => {
+                wrong("only random examples have a seed".to_owned())
+            }
+            (_, Some(Chosen { choose, embedding_model: Some(_), .. })) if *choose != Strategy::Similar => {
+                wrong("only similar examples have a model of embeddings".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Where examples come from for prompts that bring none.
@@ -192,9 +264,7 @@ impl Definition {
         distinct("prompts", &self.prompts)?;
         distinct("models", &self.models)?;
         distinct("shots", &self.shots)?;
-        if let Some(&shots) = self.shots.iter().find(|&&shots| shots > MOST_SHOTS) {
-            return Err(Error::definition("shots", format!("{shots} is over {MOST_SHOTS}")));
-        }
+        self.shots.iter().try_for_each(Shots::check)?;
         self.check_parameters()?;
         self.check_search()?;
         self.check_budget()?;
@@ -278,7 +348,25 @@ pub(crate) mod tests {
         assert!(why(json!({"budget": {"usd": 0.0}})).contains("budget.usd"));
         assert!(why(json!({"search": {"kind": "halving", "first_items": 1}})).contains("search.first_items"));
         assert!(why(json!({"shots": [51]})).contains("over 50"));
+        assert!(why(json!({"shots": [{"count": 0, "choose": "similar"}]})).contains("write 0"));
+        assert!(why(json!({"shots": [{"count": 3, "choose": "similar", "seed": 1}]})).contains("have a seed"));
+        assert!(
+            why(json!({"shots": [{"count": 3, "choose": "fixed", "embedding_model": "m"}]})).contains("embeddings")
+        );
+        let twice = json!({"count": 3, "choose": "random", "seed": 1});
+        assert!(why(json!({"shots": [twice, twice]})).contains("there twice"));
         assert!(why(json!({"scorers": [{"kind": "exact_match", "name": "failed"}]})).contains("another name"));
+    }
+
+    #[test]
+    fn shots_are_numbers_or_say_how_they_are_chosen() {
+        let told = json!([0, 3, {"count": 3, "choose": "random", "seed": 7}, {"count": 3, "choose": "similar"}]);
+        let read = definition(json!({ "shots": told }));
+        read.check().unwrap();
+        assert_eq!(json!(read.shots), told, "what is written is what was read: it is hashed");
+        let wrong = |shots: Value| serde_json::from_value::<Shots>(shots).unwrap_err().to_string();
+        assert!(wrong(json!({"count": 3, "chose": "similar"})).contains("chose"));
+        assert!(wrong(json!("3")).contains("shots"));
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub enum Error {
         /// The job that runs it.
         job: qd_base::JobId,
     },
+    /// Calls always failed, so that there is nothing to go by.
+    #[error("{why}")]
+    Unanswered {
+        /// Which calls, and why.
+        why: String,
+    },
     /// The job was told to end.
     #[error("cancelled")]
     Cancelled,

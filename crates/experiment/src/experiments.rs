@@ -1,11 +1,11 @@
 //! All experiments: making, running, reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use qd_base::{ArtifactName, JobId, ProjectId};
-use qd_catalog::{ArtifactKind, Catalog, Job, JobKind, JobState, Page, VersionInfo, VersionRef};
+use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
+use qd_catalog::{ArtifactKind, Burial, Catalog, Job, JobKind, JobState, Page, VersionInfo, VersionRef};
 use qd_eval::Scorers;
-use qd_gateway::Gateway;
+use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::cell::Cell;
 use crate::definition::{Budget, Definition};
 use crate::items::{self, ItemView};
-use crate::plan::Sources;
+use crate::plan::{Plan, Sources};
 use crate::report::{self, Compared, Report, Results};
 use crate::run::{KIND, RunRequest};
 use crate::table;
@@ -43,6 +43,9 @@ pub struct Content {
     /// For each prompt that takes its examples from a dataset, the version of that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub examples: BTreeMap<String, String>,
+    /// For each name of a model what it stood for when the experiment was made, as far as it stood for anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Pinned>,
 }
 
 /// A version of an experiment.
@@ -83,7 +86,7 @@ pub enum State {
     Stopped,
     /// Somebody cancelled its job.
     Cancelled,
-    /// Its job failed.
+    /// Its job failed, or calls always did.
     Failed,
 }
 
@@ -105,10 +108,22 @@ impl Experiments {
         definition: Definition,
         actor: &str,
     ) -> Result<Experiment> {
+        self.make(project, name, definition, json!({}), actor).await
+    }
+
+    /// The same with what is noted beside a new version.
+    pub(crate) async fn make(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        definition: Definition,
+        metadata: Value,
+        actor: &str,
+    ) -> Result<Experiment> {
         let (content, parents) = self.pin(project, name, definition).await?;
         let catalog = self.catalog.acting(actor)?;
         let bytes = serde_json::to_vec(&content).map_err(|cause| Error::definition("definition", cause.to_string()))?;
-        let put = catalog.put_version(project, ArtifactKind::Experiment, name, &bytes, json!({}), &parents).await?;
+        let put = catalog.put_version(project, ArtifactKind::Experiment, name, &bytes, metadata, &parents).await?;
         let made = self.read(put).await?;
         match made.standing.state {
             _ if made.standing.job.is_none() => Ok(self.begin(&made, false, None).await?.0),
@@ -117,13 +132,28 @@ impl Experiments {
         }
     }
 
-    /// The definition with its references pinned, the cells and items that follow, and the versions it is made of.
+    /// The content of a version with its references pinned, and the versions it is made of.
     async fn pin(
         &self,
         project: ProjectId,
         name: &ArtifactName,
+        definition: Definition,
+    ) -> Result<(Content, Vec<VersionId>)> {
+        let (plan, parents) = self.planned(project, name, definition).await?;
+        let cells: Vec<Cell> = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
+        let order = plan.items.iter().map(|item| item.row.index).collect();
+        let models = self.targets(project, &cells).await;
+        Ok((Content { definition: plan.definition, cells, order, examples: plan.examples, models }, parents))
+    }
+
+    /// A definition with its references pinned and everything looked up, so that what cannot be run is refused here and not by a
+    /// job; and the versions it is made of.
+    pub(crate) async fn planned(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
         mut definition: Definition,
-    ) -> Result<(Content, Vec<qd_base::VersionId>)> {
+    ) -> Result<(Plan, Vec<VersionId>)> {
         definition.check()?;
         let dataset = self.sources.dataset(project, &definition.dataset, "dataset").await?;
         definition.dataset = pinned(dataset.info());
@@ -141,15 +171,61 @@ impl Experiments {
         parents.sort_unstable();
         parents.dedup();
         definition.check()?;
-        // All of it is looked up now, so that what cannot be run is refused here and not by a job.
         let info = VersionInfo { name: name.clone(), ..dataset.info().clone() };
-        let plan = self
-            .sources
-            .plan(info, self.catalog.project_by_id(project).await?.name, definition, &BTreeMap::new())
-            .await?;
-        let cells = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
-        let order = plan.items.iter().map(|item| item.row.index).collect();
-        Ok((Content { definition: plan.definition, cells, order, examples: plan.examples }, parents))
+        let project_name = self.catalog.project_by_id(project).await?.name;
+        Ok((self.sources.plan(info, project_name, definition, &BTreeMap::new()).await?, parents))
+    }
+
+    /// What the models of cells stand for now. One that stands for nothing is left out: its cells say so when they are asked.
+    pub(crate) async fn targets(&self, project: ProjectId, cells: &[Cell]) -> BTreeMap<String, Pinned> {
+        let names: BTreeSet<&str> = cells.iter().map(|cell| cell.model.as_str()).collect();
+        let mut found = BTreeMap::new();
+        for name in names {
+            if let Ok(target) = self.gateway.resolve(project, name).await {
+                found.insert(name.to_owned(), target);
+            }
+        }
+        found
+    }
+
+    /// Deletes an experiment with all of its versions and their rows, those of the search that made it included. Queries that
+    /// begin after this do not see them, and compaction takes them off the disk.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while one of its versions runs; [`Error::Catalog`] when there is none.
+    pub async fn delete(&self, project: ProjectId, name: &ArtifactName, actor: &str) -> Result<()> {
+        let versions = self.all_versions(project, name).await?;
+        for info in &versions {
+            let standing = self.standing(info).await?;
+            if let (State::Queued | State::Running, Some(job)) = (standing.state, standing.job) {
+                return Err(Error::Running { name: name.to_string(), job });
+            }
+        }
+        let project_name = self.catalog.project_by_id(project).await?.name;
+        for info in &versions {
+            let search = info.metadata["search"].as_str().map(str::to_owned);
+            for subject in [Some(info.id.to_string()), search].into_iter().flatten() {
+                let tables = vec![table::name()];
+                let burial = Burial { project: Some(project_name.to_string()), subject, groups: Vec::new(), tables };
+                self.lake.bury(burial).await?;
+            }
+        }
+        // The rows first: who is interrupted in between deletes once more.
+        let catalog = self.catalog.acting(actor)?;
+        Ok(catalog.remove_artifact(project, ArtifactKind::Experiment, name).await?)
+    }
+
+    async fn all_versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
+        let mut found: Vec<VersionInfo> = Vec::new();
+        let mut page = Page::first(Page::<u32>::MAX);
+        loop {
+            let more = self.catalog.versions(project, ArtifactKind::Experiment, name, page).await?;
+            found.extend(more.items);
+            match more.next {
+                Some(next) => page = Page::after(Page::<u32>::MAX, next),
+                None => return Ok(found),
+            }
+        }
     }
 
     /// Goes on with an experiment that has stopped, was cancelled, failed, or has calls that failed.
@@ -329,13 +405,15 @@ fn pinned(info: &VersionInfo) -> String {
 
 /// Where an experiment stands, from its job as far as that is remembered, and from how it ended.
 fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
-    let said = ending.as_ref().map(|ending| (ending["state"] == "stopped", ending["why"].as_str().map(str::to_owned)));
+    let why = ending.as_ref().and_then(|ending| ending["why"].as_str().map(str::to_owned));
+    let said = ending.as_ref().and_then(|ending| ending["state"].as_str());
     let (state, why) = match (job.as_ref().map(|job| job.state), said) {
         (Some(JobState::Queued), _) => (State::Queued, None),
         (Some(JobState::Running), _) => (State::Running, None),
-        (Some(JobState::Failed), _) => (State::Failed, job.as_ref().and_then(|job| job.error.clone())),
+        (Some(JobState::Failed), _) => (State::Failed, why.or_else(|| job.as_ref().and_then(|job| job.error.clone()))),
         (Some(JobState::Cancelled), _) | (None, None) => (State::Cancelled, None),
-        (_, Some((true, why))) => (State::Stopped, why),
+        (_, Some("failed")) => (State::Failed, why),
+        (_, Some("stopped")) => (State::Stopped, why),
         (Some(JobState::Succeeded) | None, _) => (State::Finished, None),
     };
     let working = matches!(state, State::Queued | State::Running);

@@ -79,16 +79,10 @@ impl Ledger {
     }
 
     /// Counts a call that was under way.
-    pub fn end(&self, row: &Scored) {
-        let mut spent = self.spent.lock();
-        spent.under_way -= 1;
-        spent.add(row);
-    }
-
-    /// The same of a call that is about no item.
     pub fn end_of(&self, outcome: &Outcome) {
         let mut spent = self.spent.lock();
         spent.under_way -= 1;
+        spent.unpriced += u64::from(outcome.cost.is_none() && outcome.output.is_some());
         spent.pay(outcome.cost.unwrap_or_default(), outcome.usage);
     }
 
@@ -146,7 +140,7 @@ mod tests {
         let ledger = Ledger::new(budget, Duration::ZERO, [].iter());
         assert!(ledger.is_blind());
         ledger.begin().unwrap();
-        ledger.end(&row(false));
+        ledger.end_of(&Outcome { usage: row(false).usage, ..Outcome::default() });
         assert!(!ledger.is_blind());
         assert!(!Ledger::new(Budget::default(), Duration::ZERO, [].iter()).is_blind());
     }
@@ -161,9 +155,10 @@ mod tests {
         }
         assert!(ledger.begin().unwrap_err().contains("$0.5"));
         for _ in 0..3 {
-            ledger.end(&row(true));
+            ledger.end_of(&Outcome { output: Some("free".into()), ..Outcome::default() });
         }
-        assert!(ledger.begin().is_ok(), "they came from the cache and cost nothing");
+        assert!(ledger.begin().is_ok(), "they cost nothing");
+        assert_eq!(ledger.spent().unpriced, 3, "whose price is not known is told");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! a job that was killed reads what is there and goes on. A [`Report`] is made of the rows: what each cell scored with an
 //! interval, what it cost, and whether there is a winner.
 //!
-//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`ledger`] → [`run`] →
-//! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`optimise`].
+//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`shown`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`ledger`] → [`health`] → [`run`] →
+//! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`foresight`] → [`proposal`] → [`optimise`].
 //!
 //! What is deliberately absent: scores and statistics, which are `eval`'s.
 
@@ -14,11 +14,13 @@ pub mod definition;
 
 pub mod cell;
 pub mod plan;
+pub mod shown;
 pub mod variables;
 
 pub mod call;
 pub mod table;
 
+pub mod health;
 pub mod ledger;
 pub mod run;
 pub mod rung;
@@ -28,15 +30,18 @@ pub mod report;
 
 pub mod evidence;
 pub mod experiments;
+pub mod foresight;
 pub mod optimise;
+pub mod proposal;
 
 mod error;
 
 pub use cell::Cell;
-pub use definition::{Budget, Definition, Search};
+pub use definition::{Budget, Definition, Search, Shots};
 pub use error::Error;
 pub use evidence::Evidence;
 pub use experiments::{Experiment, Experiments};
+pub use foresight::Foreseen;
 pub use optimise::{Optimisation, OptimiseHandler};
 pub use report::Report;
 pub use run::{KIND, RunHandler};

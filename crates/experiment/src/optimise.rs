@@ -28,8 +28,10 @@ use crate::cell::{Cell, shuffled};
 use crate::definition::{Budget, Definition, Examples, Items, MOST_CALLS, Search};
 use crate::experiments::Experiments;
 use crate::plan::{Asked, Candidate, Item, pool};
+use crate::proposal::{self, Proposed};
 use crate::report::Results;
-use crate::run::{Ask, RunRequest, Session};
+use crate::run::{Ask, RunRequest, Session, Stop};
+use crate::shown::Shown;
 use crate::variables::Mapping;
 use crate::{Error, Result};
 
@@ -219,7 +221,12 @@ impl Experiments {
         wanted.model = Some(wanted.model.or(prompt.prompt.model.clone()).ok_or_else(|| {
             Error::definition("model", format!("the prompt {} names no model, so say one", prompt.info.name))
         })?);
-        with_slot(&prompt.prompt)?;
+        let slot = with_slot(&prompt.prompt)?.examples;
+        if slot.is_some_and(|slot| slot.strategy == Strategy::Similar) {
+            let why =
+                "it chooses examples by similarity, and the search looks for fixed ones; name a prompt with fixed ones";
+            return Err(Error::definition("prompt", why));
+        }
         Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &wanted.variables)?;
         wanted.definition(vec![wanted.prompt.clone()], wanted.items, wanted.budget).check()?;
         let parts = self.part(&dataset, &wanted).await?;
@@ -270,15 +277,24 @@ impl Experiments {
         session.expect(parts.train.len() + parts.choose.len() * (wanted.trials + 1));
         let (demonstrations, stopped) = base.bootstrap(&session, &parts.train).await?;
         if let Some(why) = stopped {
-            return Ok(stopped_early(&why, told(&[], demonstrations.len(), 0, Some(why.clone()))));
+            return Ok(stopped_early(&why, told(&[], demonstrations.len(), &Proposed::default(), Some(why.clone()))));
         }
-        let instructions = match base.propose(&session, &parts.train).await? {
-            Ok(instructions) => instructions,
-            Err(why) => return Ok(stopped_early(&why, told(&[], demonstrations.len(), 0, Some(why.clone())))),
+        let proposed = match base.propose(&session, &parts.train).await? {
+            Ok(proposed) => proposed,
+            Err(why) => {
+                let told = told(&[], demonstrations.len(), &Proposed::default(), Some(why.clone()));
+                return Ok(stopped_early(&why, told));
+            }
         };
-        let trials = base.trials(&demonstrations, &instructions)?;
+        let trials = base.trials(&demonstrations, &proposed.kept)?;
+        if trials.len() == 1 {
+            let words = "there was nothing to try: no training row was answered right, and no instruction was proposed that could be used";
+            return Ok(
+                json!({"found": null, "words": words, "search": told(&[], demonstrations.len(), &proposed, None)}),
+            );
+        }
         let (trials, stopped) = base.choose(&session, trials, &parts.choose, &definition).await?;
-        let told = told(&trials, demonstrations.len(), instructions.len(), stopped);
+        let told = told(&trials, demonstrations.len(), &proposed, stopped);
         let Some(best) = better(&trials) else {
             let words = "no combination was better than the prompt as it is on the rows that choose; no held-out row was asked about";
             return Ok(json!({"found": null, "words": words, "search": told}));
@@ -292,7 +308,7 @@ impl Experiments {
         };
         let prompts = vec![wanted.prompt.clone(), format!("{}@{}", kept.name, kept.number)];
         let last = wanted.definition(prompts, rest, left(wanted.budget, spent));
-        let made = self.create(project, &name, last, &actor).await?;
+        let made = self.make(project, &name, last, json!({"search": job}), &actor).await?;
         Ok(json!({
             "found": {"prompt": kept.name, "version": kept.number},
             "experiment": {"name": made.info.name, "version": made.info.number, "job": made.standing.job},
@@ -361,15 +377,15 @@ fn better(trials: &[Trial]) -> Option<&Trial> {
     Some(best).filter(|best| best.score.is_some_and(|score| score > first))
 }
 
-fn told(trials: &[Trial], demonstrations: usize, instructions: usize, stopped: Option<String>) -> Value {
+fn told(trials: &[Trial], demonstrations: usize, proposed: &Proposed, stopped: Option<String>) -> Value {
     let tried: Vec<Value> = trials
         .iter()
         .map(|trial| {
-            json!({"trial": trial.candidate.cell.id, "score": trial.score, "demonstrations": trial.candidate.examples.len(),
+            json!({"trial": trial.candidate.cell.id, "score": trial.score, "demonstrations": trial.candidate.examples.of(0).len(),
                    "instruction": trial.instruction})
         })
         .collect();
-    json!({"demonstrations": demonstrations, "instructions": instructions, "stopped": stopped, "trials": tried})
+    json!({"demonstrations": demonstrations, "instructions": proposed.kept.len(), "proposed": proposed, "stopped": stopped, "trials": tried})
 }
 
 /// What every trial begins with.
@@ -401,8 +417,10 @@ impl Base<'_> {
             model: model.to_owned(),
             parameters: self.wanted.parameters.clone(),
             shots: None,
+            choose: None,
         };
-        Arc::new(Candidate { cell, prompt, mapping: self.mapping.clone(), examples, as_stored })
+        let (mapping, examples) = (self.mapping.clone(), Shown::Same(examples));
+        Arc::new(Candidate { cell, prompt, mapping, examples, as_stored })
     }
 
     fn model(&self) -> &str {
@@ -418,7 +436,7 @@ impl Base<'_> {
         let candidate = self.candidate("teacher".to_owned(), self.prompt.clone(), self.own.clone(), teacher, true);
         let asks = train.iter().map(|item| Ask { candidate: candidate.clone(), item: item.clone(), repeat: 0 });
         // A row that the teacher was not reached with is one that nothing is learned from.
-        let stopped = session.ask_all(asks.collect()).await?.filter(|_| session.is_over());
+        let stopped = session.ask_all(asks.collect()).await?.filter(|_| session.is_over()).map(Stop::into_why);
         let scorer = self.wanted.scorer.name.as_deref().unwrap_or(self.wanted.scorer.kind.word());
         let right: HashSet<u64> = session
             .rows()
@@ -438,12 +456,9 @@ impl Base<'_> {
     }
 
     /// Instructions that the proposer thinks of, having seen the prompt and some training rows; or why a budget does not allow for it.
-    async fn propose(
-        &self,
-        session: &Session,
-        train: &[Arc<Item>],
-    ) -> Result<std::result::Result<Vec<String>, String>> {
-        let Some(proposer) = &self.wanted.proposer else { return Ok(Ok(Vec::new())) };
+    /// It may answer rubbish: that leaves the search with fewer instructions to try, or with none.
+    async fn propose(&self, session: &Session, train: &[Arc<Item>]) -> Result<std::result::Result<Proposed, String>> {
+        let Some(proposer) = &self.wanted.proposer else { return Ok(Ok(Proposed::default())) };
         let shown: Vec<Value> = train
             .iter()
             .take(SHOWN_ROWS)
@@ -459,22 +474,23 @@ impl Base<'_> {
         );
         let body = BTreeMap::from([
             ("model".to_owned(), json!(proposer)),
-            ("messages".to_owned(), json!([{"role": "user", "content": words}])),
+            ("messages".to_owned(), json!([{"role": "user", "content": &words}])),
             ("temperature".to_owned(), json!(0)),
             ("max_tokens".to_owned(), json!(1_000)),
         ]);
         let key = qd_base::Sha256Hex::of(json!(body).to_string().as_bytes());
-        let request = Request { endpoint: Endpoint::Chat, body, key };
-        let Outcome { output, error, .. } = match session.ask_once(&request).await? {
+        let request = Request { endpoint: Endpoint::Chat, body, key, target: None };
+        let Outcome { output, error, refusal, unreached, .. } = match session.ask_once(&request).await? {
             Ok(outcome) => outcome,
             Err(why) => return Ok(Err(why)),
         };
-        match output {
-            Some(text) => Ok(Ok(lines(&text, self.wanted.instructions))),
-            None => {
-                Err(Error::definition("proposer", format!("it gave no instructions: {}", error.unwrap_or_default())))
-            }
+        if unreached || refusal.is_some() {
+            let why = format!("{proposer}, which is to propose instructions: {}", error.unwrap_or_default());
+            return Err(Error::Unanswered { why });
         }
+        let own: Vec<String> =
+            self.prompt.prompt.messages.iter().filter_map(|message| message.content.clone()).collect();
+        Ok(Ok(proposal::read(&output.unwrap_or_default(), self.wanted.instructions, &words, &own)))
     }
 
     /// The prompt as it is, and combinations drawn at random, each once.
@@ -515,7 +531,12 @@ impl Base<'_> {
         for trial in &mut trials {
             let asks =
                 rows.iter().map(|item| Ask { candidate: trial.candidate.clone(), item: item.clone(), repeat: 0 });
-            stopped = session.ask_all(asks.collect()).await?;
+            let stop = session.ask_all(asks.collect()).await?;
+            // Without a score of the prompt as it is nothing could be called better.
+            if let (Some(Stop::Failed(why)), "as-it-is") = (&stop, trial.candidate.cell.id.as_str()) {
+                return Err(Error::Unanswered { why: why.clone() });
+            }
+            stopped = stop.map(Stop::into_why);
             match stopped {
                 Some(_) if session.is_over() => break,
                 Some(_) => continue,
@@ -529,20 +550,6 @@ impl Base<'_> {
         }
         Ok((trials, stopped))
     }
-}
-
-/// Instructions, one on a line; what would be a template is left out.
-fn lines(text: &str, most: usize) -> Vec<String> {
-    let mark = |c: char| c.is_ascii_digit() || matches!(c, '.' | ')' | '-' | '*' | '•' | ' ' | '"');
-    let lines = text.lines().map(|line| line.trim().trim_start_matches(mark).trim_end_matches('"').trim().to_owned());
-    let mut seen = HashSet::new();
-    lines
-        .filter(|line| {
-            line.split_whitespace().count() >= 3 && !line.contains("{{") && !line.contains("{%") && !line.contains("{#")
-        })
-        .filter(|line| seen.insert(line.clone()))
-        .take(most)
-        .collect()
 }
 
 /// The prompt with another instruction and with these examples.
@@ -632,13 +639,6 @@ impl Handler for OptimiseHandler {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn instructions_are_lines() {
-        let text = "Here:\n1. Answer with one word only.\n2) \"Think step by step, then answer.\"\n- Answer with one word only.\nUse {{ x }} in it.\n";
-        assert_eq!(lines(text, 9), ["Answer with one word only.", "Think step by step, then answer."]);
-        assert_eq!(lines(text, 1).len(), 1);
-    }
 
     #[test]
     fn a_prompt_gets_a_place_for_examples_and_another_instruction() {

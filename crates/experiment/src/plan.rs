@@ -7,16 +7,17 @@ use qd_base::{ArtifactName, ProjectId, ProjectName};
 use qd_catalog::{VersionInfo, VersionRef};
 use qd_data::{Dataset, Datasets, Role, Row};
 use qd_eval::Scorers;
-use qd_prompt::{Example, Prompts, Reference, Slot, Stored, Strategy, Which};
+use qd_prompt::{Example, Prompts, Reference, Stored, Which};
 use serde_json::{Map, Value, json};
 
 use crate::cell::{self, Cell, shuffled};
-use crate::definition::{Definition, Items, MOST_CALLS, MOST_ITEMS};
+use crate::definition::{Definition, Items, MOST_CALLS, MOST_ITEMS, Shots};
+use crate::shown::{Looking, Shown};
 use crate::variables::{self, Mapping};
 use crate::{Error, Result};
 
 /// Rows of a dataset that examples are drawn from at most.
-const MOST_POOL: usize = 10_000;
+pub(crate) const MOST_POOL: usize = 10_000;
 /// Rows that are read at once.
 const PAGE: u64 = 1_000;
 
@@ -66,8 +67,8 @@ pub struct Candidate {
     pub prompt: Arc<Stored>,
     /// Which column goes where.
     pub mapping: Mapping,
-    /// The examples that are shown, in order.
-    pub examples: Vec<Example>,
+    /// The examples that are shown.
+    pub examples: Shown,
     /// Whether the prompt is a version as it is kept, so that calls are traced with it.
     pub as_stored: bool,
 }
@@ -133,13 +134,15 @@ impl Sources {
                 sources.insert(reference(&prompt.info), reference(source.info()));
             }
             let asked = Asked::new(&mapping, &items);
-            let examples = self.examples(&definition, &prompt, (source.as_ref(), &dataset), &asked).await?;
-            bases.push((prompt, mapping, examples));
+            let (source, dataset) = (source.as_ref(), &dataset);
+            let looking = Looking { definition: &definition, prompt: &prompt, source, dataset, asked: &asked };
+            let shown = self.shown(&looking).await?;
+            bases.push((prompt, mapping, shown));
         }
         let candidates = cells.into_iter().map(|cell| {
-            let (prompt, mapping, examples) = &bases[cell.place];
-            let count = cell.shots.unwrap_or(examples.len());
-            let examples = examples[..count.min(examples.len())].to_vec();
+            let (prompt, mapping, shown) = &bases[cell.place];
+            let is_its = |shots: &Shots| Some(shots.count()) == cell.shots && shots.chosen() == cell.choose.as_ref();
+            let examples = shown[definition.shots.iter().position(is_its).unwrap_or(0)].clone();
             Arc::new(Candidate { cell, prompt: prompt.clone(), mapping: mapping.clone(), examples, as_stored: true })
         });
         let candidates = candidates.collect();
@@ -176,64 +179,6 @@ impl Sources {
         let named = pinned.get(&reference(&prompt.info)).unwrap_or(named);
         Ok(Some(self.usual(project, named).await?))
     }
-
-    /// The examples of a prompt, as many as any cell shows: its own, those that it takes from a dataset, or drawn from rows that
-    /// are no items. Without `shots` they are those that every call with the prompt shows.
-    async fn examples(
-        &self,
-        definition: &Definition,
-        prompt: &Stored,
-        (source, dataset): (Option<&Dataset>, &Dataset),
-        asked: &Asked,
-    ) -> Result<Vec<Example>> {
-        let Some(slot) = &prompt.prompt.examples else {
-            return match definition.shots.iter().any(|&shots| shots > 0) {
-                true => Err(no_slot(prompt)),
-                false => Ok(Vec::new()),
-            };
-        };
-        let count = definition.shots.iter().copied().max().unwrap_or_else(|| slot.count());
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        if slot.strategy == Strategy::Similar {
-            let why = format!(
-                "the prompt {} chooses examples by similarity, which experiments cannot compare",
-                prompt.info.name
-            );
-            return Err(Error::definition("prompts", why));
-        }
-        let as_it_says = definition.shots.is_empty();
-        let wanted = Slot { count: Some(count), ..slot.clone() };
-        let examples = match source {
-            Some(source) if as_it_says => asked.refuse(wanted.pick(&pool(source).await?), &prompt.info)?,
-            Some(source) => {
-                let mut pool = pool(source).await?;
-                pool.retain(|example| !asked.has(&example.variables));
-                wanted.pick(&pool)
-            }
-            None if slot.items.is_empty() => {
-                let of = match &definition.examples.dataset {
-                    Some(reference) => self.dataset(prompt.info.project, reference, "examples.dataset").await?,
-                    None => dataset.clone(),
-                };
-                drawn(&of, prompt, definition, asked, count).await?
-            }
-            None => wanted.pick(&slot.items),
-        };
-        if examples.len() < count && !(as_it_says && source.is_some()) {
-            let why =
-                format!("{count} examples are asked for, and the prompt {} has {}", prompt.info.name, examples.len());
-            return Err(Error::definition("shots", why));
-        }
-        Ok(examples)
-    }
-}
-
-fn no_slot(prompt: &Stored) -> Error {
-    let why =
-        format!("the prompt {}@{} has no place for examples; give it `examples`", prompt.info.name, prompt.info.number);
-    Error::definition("shots", why)
 }
 
 fn check_calls(cells: usize, items: usize, repeats: u32) -> Result<()> {
@@ -271,8 +216,18 @@ impl Asked {
         self.values.contains(&values_text(values))
     }
 
-    /// Examples that a prompt always shows, unless one is asked about: it would give the answer away.
-    fn refuse(&self, examples: Vec<Example>, prompt: &VersionInfo) -> Result<Vec<Example>> {
+    /// How many rows are asked about.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether a row of this identifier is asked about.
+    pub(crate) fn has_row(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Examples that a prompt always shows must not be asked about: they would give the answer away.
+    pub(crate) fn refuse(&self, examples: &[Example], prompt: &VersionInfo) -> Result<()> {
         if examples.iter().any(|example| self.has(&example.variables)) {
             let why = format!(
                 "the prompt {} shows rows that are asked about; say `shots`, which leaves those out, or other items",
@@ -280,7 +235,7 @@ impl Asked {
             );
             return Err(Error::definition("prompts", why));
         }
-        Ok(examples)
+        Ok(())
     }
 }
 
@@ -302,22 +257,6 @@ pub(crate) async fn pool(dataset: &Dataset) -> Result<Vec<Example>> {
         Example { variables: row.values, output }
     };
     Ok(dataset.rows(0..MOST_POOL as u64).await?.into_iter().map(example).collect())
-}
-
-/// Rows of a dataset as examples: drawn at random, and never a row that is asked about.
-async fn drawn(
-    dataset: &Dataset,
-    prompt: &Stored,
-    definition: &Definition,
-    asked: &Asked,
-    count: usize,
-) -> Result<Vec<Example>> {
-    let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), dataset, &definition.variables)?;
-    let length = usize::try_from(dataset.len()).unwrap_or(usize::MAX);
-    let order = shuffled(length, definition.examples.seed, (asked.ids.len() + count * 2).min(MOST_POOL));
-    let rows = read_places(dataset, &order).await?;
-    let free = rows.iter().filter(|row| !asked.ids.contains(&row.id) && !asked.has(&mapping.values(row)));
-    Ok(free.filter_map(|row| mapping.example(dataset, row)).take(count).collect())
 }
 
 /// Rows by their places, in the order of these.

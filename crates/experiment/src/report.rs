@@ -124,6 +124,9 @@ pub struct Compared {
     pub verdict: Verdict,
     /// The same in a sentence.
     pub sentence: String,
+    /// Pairs of cells that the p value is corrected for (Holm): all that are in the race and have this score. None for a planned
+    /// comparison.
+    pub family: Option<usize>,
 }
 
 impl<'a> Results<'a> {
@@ -218,7 +221,7 @@ impl<'a> Results<'a> {
             let left = left_after(place);
             cells.push(self.cell(cell, left, if left.is_some() { &all } else { &fresh }));
         }
-        let ranking = self.ranking(&fresh);
+        let ranking = self.ranking(self.metric(), &fresh);
         self.put_front(&mut cells);
         for (cell, &p) in cells.iter_mut().zip(&ranking.adjusted_p) {
             cell.adjusted_p = p;
@@ -226,15 +229,15 @@ impl<'a> Results<'a> {
         self.told(cells, &ranking, chosen_on)
     }
 
-    /// The cells by the metric. One that was left is out of the race: it was asked about fewer items.
-    fn ranking(&self, fresh: &HashSet<u64>) -> Ranking {
+    /// The cells by a score. One that was left is out of the race: it was asked about fewer items.
+    fn ranking(&self, scorer: &Scorer, fresh: &HashSet<u64>) -> Ranking {
         let (rungs, none) = (self.rungs(), HashSet::new());
         let racing = |place: usize| rungs.last().is_none_or(|alive| alive.contains(&place));
         let columns: Vec<Column> = self
             .cells
             .iter()
             .enumerate()
-            .map(|(place, cell)| self.column(cell, self.metric(), if racing(place) { fresh } else { &none }))
+            .map(|(place, cell)| self.column(cell, scorer, if racing(place) { fresh } else { &none }))
             .collect();
         Ranking::new(&columns.iter().collect::<Vec<_>>(), sampling())
     }
@@ -340,25 +343,30 @@ impl<'a> Results<'a> {
 
     /// Holds a cell against another by every score, over the items that both answered and by which neither was chosen.
     ///
-    /// Whoever picks two cells out of a sweep has looked at all pairs of those that are in the race: p values are corrected for as
-    /// many as there are, by the metric as the ranking does and by other scores by Bonferroni, unless `planned` says that these two
-    /// were to be compared before anything was seen.
+    /// Whoever picks two cells out of a sweep has looked at all pairs of those that are in the race: of each score, p values are
+    /// corrected for all pairs by Holm, as the ranking does, unless `planned` says that these two were to be compared before anything
+    /// was seen.
     ///
     /// # Errors
     /// [`Error::NoCell`] for a cell that there is not.
     pub fn compare(&self, a: &str, b: &str, planned: bool) -> Result<Vec<Compared>> {
         let (a, b) = (self.find(a)?, self.find(b)?);
         let (fresh, _) = self.fresh();
-        let ranking = (!planned).then(|| self.ranking(&fresh));
-        Ok(self.held((a, b), (&a.id, &b.id), &fresh, ranking.as_ref()))
+        let rankings = (!planned).then(|| self.rankings(&fresh));
+        Ok(self.held((a, b), (&a.id, &b.id), &fresh, rankings.as_deref()))
     }
 
     /// Holds the cells of each pair against each other, in sentences that call them by these names. P values are corrected for
     /// all pairs of cells that are in the race.
     pub(crate) fn compare_pairs(&self, pairs: &[(&Cell, &Cell)], names: (&str, &str)) -> Vec<Vec<Compared>> {
         let (fresh, _) = self.fresh();
-        let ranking = self.ranking(&fresh);
-        pairs.iter().map(|&pair| self.held(pair, names, &fresh, Some(&ranking))).collect()
+        let rankings = self.rankings(&fresh);
+        pairs.iter().map(|&pair| self.held(pair, names, &fresh, Some(&rankings))).collect()
+    }
+
+    /// The cells by each score, in the order of the scorers.
+    fn rankings(&self, fresh: &HashSet<u64>) -> Vec<Ranking> {
+        self.scorers.iter().map(|scorer| self.ranking(scorer, fresh)).collect()
     }
 
     fn held(
@@ -366,27 +374,28 @@ impl<'a> Results<'a> {
         (a, b): (&Cell, &Cell),
         names: (&str, &str),
         fresh: &HashSet<u64>,
-        ranking: Option<&Ranking>,
+        rankings: Option<&[Ranking]>,
     ) -> Vec<Compared> {
         let places = (self.place(a), self.place(b));
         let costs = |cell: &Cell| self.cell(cell, None, fresh).cost_per_call;
         let costs = costs(a).zip(costs(b));
-        let compare = |scorer: &Scorer| {
+        let compare = |(at, scorer): (usize, &Scorer)| {
             let (first, second) = (self.column(a, scorer, fresh), self.column(b, scorer, fresh));
             let mut comparison = Comparison::new(&first, &second, Sampling { seed: SEED, ..Sampling::default() })?;
+            let ranking = rankings.map(|rankings| &rankings[at]);
             if let Some(ranking) = ranking {
-                let by_metric = scorer.name() == self.metric().name();
-                comparison.adjusted_p = ranking.corrected(by_metric.then_some(places), comparison.test.p());
+                comparison.adjusted_p = ranking.corrected(places, comparison.test.p());
             }
             let costs = costs.filter(|_| scorer.unit() != Unit::Dollars);
             Some(Compared {
                 scorer: scorer.name().to_owned(),
                 verdict: comparison.verdict(),
                 sentence: comparison.sentence(names.0, names.1, costs),
+                family: ranking.map(|ranking| ranking.family()),
                 comparison,
             })
         };
-        self.scorers.iter().filter_map(compare).collect()
+        self.scorers.iter().enumerate().filter_map(compare).collect()
     }
 
     fn place(&self, cell: &Cell) -> usize {
@@ -423,4 +432,80 @@ pub(crate) fn find<'a>(cells: &'a [Cell], cell: &str) -> Result<&'a Cell> {
 
 fn sampling() -> Sampling {
     Sampling { seed: SEED, resamples: RESAMPLES, ..Sampling::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::definition::tests::definition;
+    use crate::table::tests::row;
+
+    fn cell(id: &str) -> Cell {
+        Cell {
+            id: id.to_owned(),
+            label: id.to_owned(),
+            place: 0,
+            prompt: "p".to_owned(),
+            version: 1,
+            model: "m".to_owned(),
+            parameters: serde_json::Map::new(),
+            shots: None,
+            choose: None,
+        }
+    }
+
+    /// Rows of three cells on 100 items, right or wrong by two scores.
+    fn rows(right: impl Fn(&str, u64) -> bool) -> Vec<Scored> {
+        let score = |cell: &str, item: u64| {
+            let mut scored = Scored::from(&row(cell, item));
+            let right = f64::from(u8::from(right(cell, item)));
+            scored.scores =
+                [("exact_match", 0.0), ("contains", right)].map(|(name, is)| (name.to_owned(), Some(is))).into();
+            scored
+        };
+        ["c1", "c2", "c3"].iter().flat_map(|cell| (0..100).map(|item| score(cell, item)).collect::<Vec<_>>()).collect()
+    }
+
+    /// The largest of three p values counts once and not three times, by every score.
+    #[test]
+    fn scores_that_cells_are_not_ranked_by_are_corrected_by_holm_too() {
+        let asked = definition(json!({"scorers": [{"kind": "exact_match"}, {"kind": "contains"}]}));
+        let scorers = asked.check().unwrap();
+        let (cells, order) = (["c1", "c2", "c3"].map(cell), (0..100).collect::<Vec<u64>>());
+        let scored = rows(|cell, item| match cell {
+            "c1" => false,
+            "c2" => item < 40,
+            _ => (2..50).contains(&item),
+        });
+        let results = Results::new(&asked, &scorers, &cells, &order, &scored);
+        let by =
+            |planned| results.compare("c2", "c3", planned).unwrap().into_iter().find(|one| one.scorer == "contains");
+        let found = by(false).unwrap();
+        // 2 items only c2, 10 only c3: mid-p = 2·P(X ≤ 2 of 12) − P(X = 2) = (2·79 − 66)/4096 = 0.0225. The two others are tiny.
+        assert!((found.comparison.adjusted_p - 92.0 / 4096.0).abs() < 1e-9, "{found:?}");
+        assert_eq!((found.verdict, found.family), (Verdict::BBetter, Some(3)), "three times it would be 0.067");
+        assert_eq!(by(true).unwrap().family, None);
+        // The second of three counts twice. Of 40 that only one has right: mid-p = 2·½⁴⁰ − ½⁴⁰.
+        let first = results.compare("c1", "c2", false).unwrap().pop().unwrap();
+        assert!((first.comparison.adjusted_p / (2.0 * 0.5_f64.powi(40)) - 1.0).abs() < 1e-6, "{first:?}");
+    }
+
+    /// A failed call says of no item that it could have been answered right when none of its answers could have a score.
+    #[test]
+    fn a_failure_about_an_item_without_a_reference_is_no_zero() {
+        let asked = definition(json!({}));
+        let scorers = asked.check().unwrap();
+        let failed = |item, scores: BTreeMap<String, Option<f64>>| Scored {
+            scores,
+            error: Some("refused".to_owned()),
+            ..Scored::from(&row("c1", item))
+        };
+        let scored = [failed(0, BTreeMap::new()), failed(1, [("exact_match".to_owned(), None)].into())];
+        let (cells, order) = ([cell("c1")], [0, 1]);
+        let results = Results::new(&asked, &scorers, &cells, &order, &scored);
+        let column = results.column(&cells[0], scorers.first(), &order.into_iter().collect());
+        assert_eq!((column.get(0), column.get(1)), (None, Some(0.0)));
+    }
 }

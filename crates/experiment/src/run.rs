@@ -1,6 +1,6 @@
 //! Running an experiment as a job: what is there is read, what is missing is asked, and every answer is kept before it counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
 use qd_catalog::{Catalog, Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_eval::{Answer, Scorer, Scorers};
-use qd_gateway::{CallContext, Gateway, PromptVersion};
+use qd_gateway::{CallContext, Gateway, Pinned, PromptVersion};
 use qd_lake::Lake;
 use qd_trace::EXPERIMENT_TAG;
 use serde::{Deserialize, Serialize};
@@ -21,10 +21,12 @@ use crate::call::{self, Outcome, Request};
 use crate::cell::Cell;
 use crate::definition::{Budget, Definition, Search};
 use crate::experiments::{Content, Experiments};
+use crate::health::Health;
 use crate::ledger::{Ledger, Spent};
 use crate::plan::{Candidate, Item, Plan};
 use crate::report::Results;
 use crate::rung;
+use crate::shown::Shown;
 use crate::table::{self, ItemRow, Scored};
 use crate::{Error, Result};
 
@@ -35,10 +37,8 @@ const ITEMS_TOGETHER: usize = 8;
 /// Calls that are rendered and looked up at once, and about how many bytes of them.
 const CALLS_TOGETHER: usize = 64;
 const BYTES_TOGETHER: usize = 16 << 20;
-/// After so many calls of which none was answered a model is not asked any more.
-const HOPELESS_CALLS: usize = 20;
-/// The same of calls in a row that did not reach it.
-const UNREACHED_CALLS: usize = 10;
+/// Texts of one call for embeddings.
+const TEXTS_TOGETHER: usize = 256;
 /// How often calls that did not reach a model are made again before the job ends without them.
 const ROUNDS: usize = 3;
 /// How much of its time budget a job may forget in a crash.
@@ -76,15 +76,21 @@ struct Once {
     usage: Option<Usage>,
 }
 
-/// How a model has done in this job.
-#[derive(Debug, Default)]
-struct Health {
-    answered: bool,
-    /// Calls that failed, or did not reach it, since the last answer.
-    in_a_row: usize,
-    unreached_in_a_row: usize,
-    /// Why it is not asked any more.
-    given_up: Option<String>,
+/// Why not everything was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A budget is used up.
+    Budget(String),
+    /// Calls always fail.
+    Failed(String),
+}
+
+impl Stop {
+    pub fn into_why(self) -> String {
+        match self {
+            Self::Budget(why) | Self::Failed(why) => why,
+        }
+    }
 }
 
 /// What is to be asked.
@@ -118,7 +124,9 @@ pub(crate) struct Session {
     ledger: Ledger,
     rows: Mutex<HashMap<Place, Scored>>,
     total: AtomicUsize,
-    models: Mutex<HashMap<String, Health>>,
+    health: Mutex<Health>,
+    /// What names of models stand for, as far as it is known.
+    targets: Mutex<BTreeMap<String, Pinned>>,
     /// Calls that did not reach their model, with why: they have no rows, and are made again.
     unreached: Mutex<HashMap<Place, String>>,
     once: Mutex<Option<Once>>,
@@ -130,10 +138,13 @@ pub(crate) struct Session {
 /// A call with what is known of it.
 struct Prepared {
     ask: Ask,
-    /// What is asked, or why that cannot be said.
-    request: std::result::Result<Request, String>,
+    /// What is asked, or what came of it without asking.
+    request: std::result::Result<Request, Outcome>,
     key: Sha256Hex,
 }
+
+/// What names of models stand for, or why that is not known.
+type Targets = Arc<HashMap<String, std::result::Result<Pinned, String>>>;
 
 impl Session {
     pub async fn open(
@@ -164,7 +175,8 @@ impl Session {
             ledger,
             rows: Mutex::new(rows),
             total: AtomicUsize::new(0),
-            models: Mutex::default(),
+            health: Mutex::default(),
+            targets: Mutex::default(),
             unreached: Mutex::default(),
             once: Mutex::new(checkpoint.once),
             stopped: Mutex::new(None),
@@ -218,42 +230,112 @@ impl Session {
         self.rows.lock().values().cloned().collect()
     }
 
-    /// Asks what was not answered before. Says why it stopped early, if it did: since a budget is used up, or a model is not
-    /// reached.
-    pub async fn ask_all(&self, mut asks: Vec<Ask>) -> Result<Option<String>> {
+    /// Says what names of models stood for when the experiment was made: they are asked as that.
+    pub fn pin(&self, targets: &BTreeMap<String, Pinned>) {
+        self.targets.lock().extend(targets.clone());
+    }
+
+    /// Asks what was not answered before. Says why it stopped early, if it did: since a budget is used up, or calls always fail.
+    pub async fn ask_all(&self, asks: Vec<Ask>) -> Result<Option<Stop>> {
+        let asked: BTreeSet<(String, String)> = asks
+            .iter()
+            .map(|Ask { candidate, .. }| (candidate.cell.id.clone(), candidate.cell.model.clone()))
+            .collect();
+        let answered = |rows: &HashMap<Place, Scored>| -> HashSet<String> {
+            rows.values().filter(|row| row.error.is_none()).map(|row| row.cell.clone()).collect()
+        };
+        let before = answered(&self.rows.lock());
+        for (cell, model) in asked.iter().filter(|(cell, _)| before.contains(cell)) {
+            self.health.lock().known(cell, model);
+        }
+        let stopped = self.ask_in_rounds(asks).await?;
+        let kept = {
+            let answered = answered(&self.rows.lock());
+            let all = !matches!(stopped, Some(Stop::Budget(_)));
+            self.health.lock().settle(all, |cell| answered.contains(cell))
+        };
+        self.keep(kept).await?;
+        let asked = asked.iter().map(|(cell, model)| (cell.as_str(), model.as_str()));
+        match stopped {
+            Some(Stop::Budget(why)) => Ok(Some(Stop::Budget(why))),
+            stopped => Ok(self.health.lock().given_up(asked).map(Stop::Failed).or(stopped)),
+        }
+    }
+
+    async fn ask_in_rounds(&self, mut asks: Vec<Ask>) -> Result<Option<Stop>> {
         for _ in 0..ROUNDS {
             self.unreached.lock().clear();
+            let targets = self.targets_of(&asks).await;
             let mut rest = asks.clone();
             while !rest.is_empty() {
-                let (prepared, later) = prepared(rest).await?;
+                let (prepared, later) = prepared(rest, targets.clone()).await?;
                 rest = later;
                 self.ask_some(prepared).await?;
                 if let Some(why) = self.stopped.lock().clone() {
-                    return Ok(Some(why));
+                    return Ok(Some(Stop::Budget(why)));
                 }
             }
             let unreached = self.unreached.lock();
             asks.retain(|ask| unreached.contains_key(&ask.place()));
             if asks.is_empty() {
-                return Ok(self.given_up());
+                return Ok(None);
             }
         }
         let unreached = self.unreached.lock();
         let last = unreached.values().next().map_or("", String::as_str);
-        Ok(self.given_up().or_else(|| Some(format!("{} calls did not reach their model: {last}", unreached.len()))))
+        Ok(Some(Stop::Failed(format!("{} calls did not reach their model: {last}", unreached.len()))))
+    }
+
+    /// What the names of the models that are asked stand for. What was found once holds to the end, so that a cell is one model.
+    async fn targets_of(&self, asks: &[Ask]) -> Targets {
+        let names: BTreeSet<&str> = asks.iter().map(|ask| ask.candidate.cell.model.as_str()).collect();
+        let mut found = HashMap::new();
+        for name in names {
+            let known = self.targets.lock().get(name).cloned();
+            let target = match known {
+                Some(known) => Ok(known),
+                None => self.gateway.resolve(self.info.project, name).await.map_err(|error| call::chain(&error)),
+            };
+            if let Ok(target) = &target {
+                self.targets.lock().insert(name.to_owned(), target.clone());
+            }
+            found.insert(name.to_owned(), target);
+        }
+        Arc::new(found)
+    }
+
+    /// The vectors of texts, in their order, or why there are none. They are in no row, so a job that is begun again makes them again.
+    pub async fn embed(&self, model: &str, texts: &[String]) -> Result<std::result::Result<Vec<Vec<f32>>, Stop>> {
+        let mut context = CallContext::of(self.info.project, self.project_name.clone());
+        context.tags = vec![format!("experiment:{}@{}", self.info.name, self.info.number)];
+        let mut vectors = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(TEXTS_TOGETHER) {
+            if self.context.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if let Err(why) = self.ledger.begin() {
+                return Ok(Err(Stop::Budget(why)));
+            }
+            let texts: Vec<&str> = batch.iter().map(String::as_str).collect();
+            let made = self.gateway.embed(context.clone(), model, &texts).await;
+            let (usage, cost) = made.as_ref().map_or((None, None), |made| {
+                (made.usage, made.usage.and_then(|usage| self.gateway.price(&made.served, usage)))
+            });
+            self.ledger.end_of(&Outcome { usage, cost, ..Outcome::default() });
+            match made {
+                Ok(made) => vectors.extend(made.vectors),
+                Err(error) => {
+                    let why = format!("the examples could not be compared by {model}: {}", call::chain(&error));
+                    return Ok(Err(Stop::Failed(why)));
+                }
+            }
+        }
+        Ok(Ok(vectors))
     }
 
     /// Whether no further calls would be made, not even others.
     pub fn is_over(&self) -> bool {
-        self.stopped.lock().is_some() || self.given_up().is_some()
-    }
-
-    /// The models that are not asked any more, and why.
-    fn given_up(&self) -> Option<String> {
-        let models = self.models.lock();
-        let mut given_up: Vec<&str> = models.values().filter_map(|health| health.given_up.as_deref()).collect();
-        given_up.sort_unstable();
-        (!given_up.is_empty()).then(|| given_up.join("; "))
+        self.stopped.lock().is_some() || self.health.lock().has_lost_a_model()
     }
 
     /// Whether there is an answer to the very same call. One to other words does not count, as after a draw that came out another way.
@@ -305,47 +387,66 @@ impl Session {
 
     /// One answer, from the cache or the model. Nothing is begun after a stop; what was begun is waited for and kept.
     async fn one(&self, call: Prepared, known: &HashMap<Sha256Hex, Outcome>) -> Result<()> {
-        let model = call.ask.candidate.cell.model.clone();
-        let given_up = || self.models.lock().get(&model).is_some_and(|health| health.given_up.is_some());
-        if self.context.cancelled() || self.stopped.lock().is_some() || given_up() {
+        let cell = &call.ask.candidate.cell;
+        let is_over = || self.health.lock().is_over(&cell.id, &cell.model);
+        if self.context.cancelled() || self.stopped.lock().is_some() || is_over() {
             return Ok(());
         }
         let cached = call.request.as_ref().ok().and_then(|request| known.get(&request.key)).cloned();
-        if cached.is_none()
-            && call.request.is_ok()
-            && let Err(why) = self.ledger.begin()
-        {
+        let paid = cached.is_none() && call.request.is_ok();
+        if paid && let Err(why) = self.ledger.begin() {
             self.stopped.lock().get_or_insert(why);
             return Ok(());
         }
-        let paid = cached.is_none() && call.request.is_ok();
         let outcome = match (cached, &call.request) {
             (Some(outcome), _) => outcome,
             (None, Ok(request)) => {
                 call::ask(&self.gateway, &self.calls_of(&call.ask), request, self.context.token()).await
             }
-            (None, Err(why)) => Outcome::failed(why),
+            (None, Err(outcome)) => outcome.clone(),
         };
+        if paid {
+            self.ledger.end_of(&outcome);
+        }
         // A call that was given up since the job ends is no answer: it is made again when the job goes on.
         if self.context.cancelled() && outcome.error.is_some() {
             return Ok(());
         }
         if outcome.unreached {
-            self.ledger.end_of(&outcome);
             self.miss(&call.ask, outcome.error.unwrap_or_default());
             return Ok(());
         }
-        let row = self.scored(&call.ask, call.key, outcome);
-        table::keep(&self.lake, std::slice::from_ref(&row)).await?;
-        let scored = Scored::from(&row);
-        if paid {
-            self.ledger.end(&scored);
-        }
-        let error = scored.error.clone();
-        self.rows.lock().insert(call.ask.place(), scored);
-        self.tell();
-        self.judge(&model, error);
+        self.judged(self.scored(&call, outcome)).await
+    }
+
+    /// Keeps a row, unless it is a refusal of which is not known yet what it says.
+    async fn judged(&self, row: ItemRow) -> Result<()> {
+        let Outcome { refusal, error, cached, .. } = &row.outcome;
+        let (refusal, failed, cached) = (refusal.clone(), error.is_some(), *cached);
+        let rows = match refusal {
+            Some(kind) => self.health.lock().refused(row, &kind),
+            // What a model said some other day says nothing of how it does now, only that it could.
+            None if cached => {
+                self.health.lock().known(&row.cell, &row.model);
+                vec![row]
+            }
+            None if failed => self.health.lock().silent(row),
+            None => self.health.lock().answered(row),
+        };
+        self.keep(rows).await?;
         self.save().await
+    }
+
+    /// Keeps rows: they are on disk before they count.
+    async fn keep(&self, rows: Vec<ItemRow>) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        table::keep(&self.lake, &rows).await?;
+        let scored = rows.iter().map(Scored::from).map(|row| ((row.cell.clone(), row.item, row.repeat), row));
+        self.rows.lock().extend(scored);
+        self.tell();
+        Ok(())
     }
 
     /// How the calls of a cell are traced.
@@ -359,7 +460,7 @@ impl Session {
         context
     }
 
-    fn scored(&self, ask: &Ask, key: Sha256Hex, outcome: Outcome) -> ItemRow {
+    fn scored(&self, Prepared { ask, request, key }: &Prepared, outcome: Outcome) -> ItemRow {
         let answer = Answer {
             text: outcome.output.as_deref(),
             references: &ask.item.references,
@@ -382,7 +483,8 @@ impl Session {
             item: ask.item.row.index,
             row_id: ask.item.row.id.clone(),
             repeat: ask.repeat,
-            key,
+            key: *key,
+            target: request.as_ref().ok().and_then(|request| Some(request.target.as_ref()?.to_string())),
             model: model.clone(),
             prompt: prompt.clone(),
             prompt_version: *version,
@@ -391,33 +493,9 @@ impl Session {
         }
     }
 
-    /// Notes that a call was answered or failed. A model that fails from the first call on is given up; others go on.
-    fn judge(&self, model: &str, error: Option<String>) {
-        let mut models = self.models.lock();
-        let health = models.entry(model.to_owned()).or_default();
-        health.unreached_in_a_row = 0;
-        let Some(last) = error else {
-            (health.answered, health.in_a_row) = (true, 0);
-            return;
-        };
-        health.in_a_row += 1;
-        if !health.answered && health.in_a_row >= HOPELESS_CALLS {
-            let why = format!("the first {} calls of {model} all failed; the last one: {last}", health.in_a_row);
-            health.given_up.get_or_insert(why);
-        }
-    }
-
     /// Notes that a call did not reach its model. After several in a row that is not asked any more.
     fn miss(&self, ask: &Ask, why: String) {
-        let model = &ask.candidate.cell.model;
-        let mut models = self.models.lock();
-        let health = models.entry(model.clone()).or_default();
-        health.unreached_in_a_row += 1;
-        if health.unreached_in_a_row >= UNREACHED_CALLS {
-            let calls = health.unreached_in_a_row;
-            let told = format!("{calls} calls in a row did not reach {model}; the last one: {why}");
-            health.given_up.get_or_insert(told);
-        }
+        self.health.lock().unreached(&ask.candidate.cell.model, &why);
         self.unreached.lock().insert(ask.place(), why);
     }
 
@@ -465,13 +543,13 @@ impl Session {
 }
 
 /// The first of these calls, as many as may be in memory at once, and the rest. Prompts are rendered beside the threads that answer.
-async fn prepared(asks: Vec<Ask>) -> Result<(Vec<Prepared>, Vec<Ask>)> {
+async fn prepared(asks: Vec<Ask>, targets: Targets) -> Result<(Vec<Prepared>, Vec<Ask>)> {
     let work = move || {
         let (mut size_bytes, mut ready) = (0, Vec::new());
         let mut asks = asks.into_iter();
         while ready.len() < CALLS_TOGETHER && size_bytes < BYTES_TOGETHER {
             let Some(ask) = asks.next() else { break };
-            let call = prepare(ask);
+            let call = prepare(ask, &targets);
             size_bytes += call.request.as_ref().map_or(0, |request| json!(request.body).to_string().len());
             ready.push(call);
         }
@@ -480,9 +558,17 @@ async fn prepared(asks: Vec<Ask>) -> Result<(Vec<Prepared>, Vec<Ask>)> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing: "rendering prompts" })
 }
 
-fn prepare(ask: Ask) -> Prepared {
-    let request = ask.candidate.request(&ask.item, ask.repeat).map_err(|error| error.to_string());
-    let key = request.as_ref().map_or_else(|why| Sha256Hex::of(why.as_bytes()), |request| request.key);
+fn prepare(ask: Ask, targets: &HashMap<String, std::result::Result<Pinned, String>>) -> Prepared {
+    let request = match targets.get(&ask.candidate.cell.model) {
+        Some(Ok(target)) => ask
+            .candidate
+            .request(&ask.item, ask.repeat, target)
+            .map_err(|error| Outcome::refused("the prompt cannot be rendered", error)),
+        Some(Err(why)) => Err(Outcome::unreached(why)),
+        None => Err(Outcome::unreached("nobody looked for its model")),
+    };
+    let why = |outcome: &Outcome| Sha256Hex::of(outcome.error.as_deref().unwrap_or_default().as_bytes());
+    let key = request.as_ref().map_or_else(why, |request| request.key);
     Prepared { ask, request, key }
 }
 
@@ -531,15 +617,24 @@ impl Experiments {
         let definition = content.definition;
         let session =
             Session::open(self, context, request, (version.info.clone(), project.clone(), &definition)).await?;
+        session.pin(&content.models);
         let plan = self.sources.plan(version.info, project, definition, &content.examples).await?;
-        let stopped = sweep(&session, &plan).await?;
-        let state = if stopped.is_some() { "stopped" } else { "finished" };
-        session.end(json!({"state": state, "why": stopped})).await
+        match sweep(&session, &plan).await? {
+            None => session.end(json!({"state": "finished", "why": null})).await,
+            Some(Stop::Budget(why)) => session.end(json!({"state": "stopped", "why": why})).await,
+            Some(Stop::Failed(why)) => {
+                session.end(json!({"state": "failed", "why": why})).await?;
+                Err(Error::Unanswered { why })
+            }
+        }
     }
 }
 
 /// Asks what the search asks for. Says why it stopped early, if it did.
-async fn sweep(session: &Session, plan: &Plan) -> Result<Option<String>> {
+async fn sweep(session: &Session, plan: &Plan) -> Result<Option<Stop>> {
+    if let Some(stop) = find_similar(session, plan).await? {
+        return Ok(Some(stop));
+    }
     let cells: Vec<Cell> = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
     let order: Vec<u64> = plan.items.iter().map(|item| item.row.index).collect();
     let sizes = rung::rungs(plan.definition.search, order.len(), cells.len());
@@ -552,6 +647,36 @@ async fn sweep(session: &Session, plan: &Plan) -> Result<Option<String>> {
         let rows = session.rows();
         let results = Results::new(&plan.definition, &session.scorers, &cells, &order, &rows);
         alive = results.rungs().get(rung + 1).cloned().unwrap_or(alive);
+    }
+    Ok(None)
+}
+
+/// Looks for the examples that are most like each item, where cells show such.
+async fn find_similar(session: &Session, plan: &Plan) -> Result<Option<Stop>> {
+    let mut known: HashMap<(String, String), Vec<f32>> = HashMap::new();
+    for candidate in &plan.candidates {
+        let Shown::Similar(neighbours) = &candidate.examples else { continue };
+        if neighbours.is_found() {
+            continue;
+        }
+        let model = neighbours.model();
+        let texts = neighbours.texts(&candidate.prompt, &candidate.mapping, &plan.items);
+        let mut seen = HashSet::new();
+        let mut missing: Vec<String> = Vec::new();
+        for text in &texts {
+            if !known.contains_key(&(model.to_owned(), text.clone())) && seen.insert(text) {
+                missing.push(text.clone());
+            }
+        }
+        match session.embed(model, &missing).await? {
+            Ok(vectors) => known.extend(missing.into_iter().map(|text| (model.to_owned(), text)).zip(vectors)),
+            Err(stop) => return Ok(Some(stop)),
+        }
+        let vectors: Vec<Vec<f32>> =
+            texts.into_iter().map(|text| known.get(&(model.to_owned(), text)).cloned().unwrap_or_default()).collect();
+        let (neighbours, items) = (Arc::clone(neighbours), plan.items.clone());
+        let found = tokio::task::spawn_blocking(move || neighbours.find(&items, &vectors));
+        found.await.map_err(|_| Error::Broken { doing: "comparing examples" })?;
     }
     Ok(None)
 }
@@ -572,7 +697,7 @@ fn asks(plan: &Plan, alive: &[usize], size: usize) -> Vec<Ask> {
 }
 
 /// How many answers cells that are in the race will have.
-fn expected(plan: &Plan, sizes: &[usize], rung: usize, alive: usize) -> usize {
+pub(crate) fn expected(plan: &Plan, sizes: &[usize], rung: usize, alive: usize) -> usize {
     let Search::Halving { factor, .. } = plan.definition.search else {
         return alive * plan.items.len() * plan.definition.repeats as usize;
     };

@@ -12,7 +12,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
-use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
+use qd_base::{Picodollars, ProjectName, Sha256Hex, TableName, Timestamp, Usage, VersionId};
 use qd_lake::{Lake, Param, QueryLimits, TableSpec};
 
 use crate::call::Outcome;
@@ -48,6 +48,8 @@ pub struct ItemRow {
     pub key: Sha256Hex,
     /// The model asked for.
     pub model: String,
+    /// What that name stood for: one model at one provider.
+    pub target: Option<String>,
     /// The prompt.
     pub prompt: String,
     /// Its version.
@@ -107,15 +109,21 @@ impl From<&ItemRow> for Scored {
     }
 }
 
+/// The table's name.
+pub fn name() -> TableName {
+    ITEMS.parse().expect("the constant is a valid table name")
+}
+
 /// The table of items, for who opens the lake.
 pub fn table() -> TableSpec {
     TableSpec {
-        name: ITEMS.parse().expect("the constant is a valid table name"),
+        name: name(),
         schema: schema(),
         sort: vec!["project", "experiment", "time"],
         time_column: "time",
         bloom: vec!["experiment", "key"],
-        subject_column: None,
+        // What is deleted is an experiment, with all of its rows.
+        subject_column: Some("experiment"),
         // An item that is asked again takes the place of what was there.
         identity: vec!["experiment", "place"],
         project_column: Some("project"),
@@ -154,6 +162,7 @@ fn schema() -> SchemaRef {
             whole("output_tokens"),
             text("trace_id"),
             text("span_id"),
+            text("target"),
         ]))
     });
     Arc::clone(&SCHEMA)
@@ -212,6 +221,7 @@ fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
         whole(&|row| row.outcome.usage.map(|usage| count(usage.output_tokens))),
         text(&|row| row.outcome.trace.map(|trace| trace.to_string())),
         text(&|row| row.outcome.span.map(|span| span.to_string())),
+        text(&|row| row.target.clone()),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
@@ -402,4 +412,29 @@ fn parsed<T: FromStr<Err: Display>>(column: &'static str, text: &str) -> Result<
 
 fn parsed_json<T: serde::de::DeserializeOwned>(column: &'static str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|cause| Error::Row { column, why: cause.to_string() })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An answer of a cell to an item.
+    pub(crate) fn row(cell: &str, item: u64) -> ItemRow {
+        ItemRow {
+            project: "default".parse().unwrap(),
+            time: Timestamp::now(),
+            experiment: VersionId::new(),
+            cell: cell.to_owned(),
+            item,
+            row_id: item.to_string(),
+            repeat: 0,
+            key: Sha256Hex::of(b""),
+            model: "m".to_owned(),
+            target: None,
+            prompt: "p".to_owned(),
+            prompt_version: 1,
+            scores: BTreeMap::new(),
+            outcome: Outcome { output: Some("yes".to_owned()), ..Outcome::default() },
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::time::Instant;
 use qd_base::{ArtifactName, KeyId, ProjectId, ProjectName, RequestId, Timestamp};
 use qd_trace::TraceContext;
 
+use crate::pinned::Pinned;
+
 /// Everything about a call that is not in its body.
 #[derive(Clone, Debug)]
 pub struct CallContext {
@@ -32,6 +34,8 @@ pub struct CallContext {
     pub prompt: Option<PromptVersion>,
     /// When and where the call began, when something was done for it before it is made.
     pub begun: Option<Beginning>,
+    /// Whom the call's model name stood for when its caller looked: nobody else is asked, also when it stands for others by now.
+    pub pinned: Option<Pinned>,
 }
 
 /// When and where a call began.
@@ -76,6 +80,7 @@ impl CallContext {
             release: None,
             prompt: None,
             begun: None,
+            pinned: None,
         }
     }
 

@@ -11,6 +11,7 @@ use qd_catalog::{ModelRoute, Target};
 use crate::config::Limits;
 use crate::dispatch::Candidate;
 use crate::error::{Error, Result};
+use crate::pinned::Pinned;
 use crate::provider::{LOCAL, Provider};
 
 /// Upstreams by name.
@@ -78,6 +79,30 @@ impl Directory {
         Ok(vec![candidate(provider, name, None, None, limits)])
     }
 
+    /// The one model that a name stood for when somebody looked, asked as that name's route says as far as it still leads there.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] when this project has no such provider any more.
+    pub fn pinned(&self, project: ProjectId, model: &str, pinned: &Pinned, limits: &Limits) -> Result<Vec<Candidate>> {
+        let is_local = pinned.provider.as_str() == LOCAL;
+        let leads_there = |candidate: &Candidate| {
+            *candidate.provider.name() == pinned.provider && (is_local || *candidate.model == *pinned.model)
+        };
+        let by_route = self.candidates(project, model, limits).ok().and_then(|all| all.into_iter().find(leads_there));
+        let found = by_route.or_else(|| {
+            let own = self.own.read().clone();
+            let provider = self.provider(own.get(&project), pinned.provider.as_str())?;
+            Some(candidate(provider, &pinned.model, None, None, limits))
+        });
+        let mut found = found.ok_or_else(|| Error::UnknownModel { model: pinned.to_string() })?;
+        if is_local {
+            // Traces and prices know a local model by its name.
+            found.model = pinned.model.rsplit_once('@').map_or(&*pinned.model, |(name, _)| name).into();
+            found.exact = Some(pinned.model.as_str().into());
+        }
+        Ok(vec![found])
+    }
+
     /// The operator's routes.
     pub fn routes(&self) -> impl Iterator<Item = &ModelRoute> {
         self.routes.values()
@@ -128,6 +153,7 @@ fn candidate(
     Candidate {
         provider,
         model: model.into(),
+        exact: None,
         timeout: Duration::from_millis(timeout_ms),
         retries: retries.unwrap_or(limits.retries),
     }

@@ -24,6 +24,8 @@ pub(crate) struct Candidate {
     pub provider: Arc<dyn Provider>,
     /// The provider's own name of the model.
     pub model: Arc<str>,
+    /// The same with the version of a local model that is wanted and no other.
+    pub exact: Option<Arc<str>>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// Retries after the first attempt.
@@ -91,7 +93,13 @@ async fn ask_with_retries(exchange: &mut Exchange, candidate: &Candidate, limits
 async fn ask_once(exchange: &mut Exchange, candidate: &Candidate, limits: &Limits) -> Result<Opened> {
     exchange.ask(candidate.provider.name(), &candidate.model);
     let within = candidate.timeout.min(time_left(exchange.began, limits));
-    let ask = Ask { call: &exchange.call, model: &candidate.model, trace: exchange.at, within, limits };
+    let ask = Ask {
+        call: &exchange.call,
+        model: candidate.exact.as_deref().unwrap_or(&candidate.model),
+        trace: exchange.at,
+        within,
+        limits,
+    };
     let outcome = match tokio::time::timeout(within, open(&*candidate.provider, ask)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::Timeout { provider: candidate.provider.name().clone(), after_ms: millis(within) }),

@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use qd_base::chat::{ChatRequest, ChatResponse};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
-use qd_base::{ModelName, Picodollars, ProjectId, Secret, Usage};
+use qd_base::{ModelName, Picodollars, ProjectId, Secret, Sha256Hex, Usage};
 use qd_catalog::{Catalog, ModelRoute};
 use qd_trace::PriceTable;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::answer::{Answer, EventStream, Reply, Served};
 use crate::call::{Call, Endpoint};
@@ -21,7 +22,8 @@ use crate::dispatch::{Begun, Opened, dispatch};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::listing::{self, ListedModel};
-use crate::provider::{Broken, Local, OpenAi, Provider, Upstream};
+use crate::pinned::Pinned;
+use crate::provider::{Broken, LOCAL, Local, OpenAi, Provider, Upstream};
 use crate::record::{Recording, Scribe};
 use crate::relay::relay;
 use crate::tenants::Tenants;
@@ -89,7 +91,10 @@ impl Gateway {
         let Inner { directory, tenants, limits, scribe, .. } = &*self.inner;
         let call = Call::parse(endpoint, body)?;
         tenants.refresh(directory).await?;
-        let candidates = directory.candidates(context.project, &call.model, limits);
+        let candidates = match &context.pinned {
+            Some(pinned) => directory.pinned(context.project, &call.model, pinned, limits),
+            None => directory.candidates(context.project, &call.model, limits),
+        };
         let mut recording = scribe.begin(Exchange::new(context, call));
         let opened = match candidates {
             Ok(candidates) => dispatch(recording.exchange_mut(), &candidates, limits).await,
@@ -118,6 +123,43 @@ impl Gateway {
     /// As [`Gateway::chat`].
     pub async fn complete(&self, context: CallContext, request: &CompletionRequest) -> Result<CompletionResponse> {
         self.typed(context, Endpoint::Completions, request).await
+    }
+
+    /// The vector of each text, in their order, from a model of embeddings.
+    ///
+    /// # Errors
+    /// As [`Gateway::call`], and [`Error::Protocol`] for an answer that has not one vector for each text.
+    pub async fn embed(&self, context: CallContext, model: &str, texts: &[&str]) -> Result<Embedded> {
+        // A text without characters is refused by most models.
+        let input: Vec<&str> = texts.iter().map(|text| if text.is_empty() { " " } else { text }).collect();
+        let body = json!({"model": model, "input": input, "encoding_format": "float"}).to_string();
+        let Answer::Whole(reply) = self.call(context, Endpoint::Embeddings, body.into()).await? else {
+            return Err(invalid("a stream came where vectors are expected".to_owned()));
+        };
+        let unusable = |message: String| Error::Protocol { provider: reply.served.provider.clone(), message };
+        let list: VectorList = serde_json::from_slice(&reply.body)
+            .map_err(|cause| unusable(format!("its answer is no list of embeddings: {cause}")))?;
+        if list.data.len() != texts.len() {
+            return Err(unusable(format!("it gave {} vectors for {} texts", list.data.len(), texts.len())));
+        }
+        let vectors = list.data.into_iter().map(|one| one.embedding).collect();
+        Ok(Embedded { vectors, usage: list.usage, served: reply.served })
+    }
+
+    /// What a model name stands for now: of a route the first target, of a local model the version.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it stands for nothing.
+    pub async fn resolve(&self, project: ProjectId, model: &str) -> Result<Pinned> {
+        let Inner { directory, tenants, limits, local, .. } = &*self.inner;
+        tenants.refresh(directory).await?;
+        let candidates = directory.candidates(project, model, limits)?;
+        let unknown = || Error::UnknownModel { model: model.to_owned() };
+        let first = candidates.into_iter().next().ok_or_else(unknown)?;
+        let provider = first.provider.name().clone();
+        let model = if provider.as_str() == LOCAL { local.exact(&first.model).await? } else { first.model.to_string() };
+        let address_sha256 = first.provider.base_url().map(|url| Sha256Hex::of(url.as_bytes()));
+        Ok(Pinned { provider, model, address_sha256 })
     }
 
     /// Every model name that `project` can ask for now. What cannot be asked is left out and logged.
@@ -158,6 +200,11 @@ impl Gateway {
     /// What a call that was answered by `served` costs with this usage, as its span will say; none when nobody knows.
     pub fn price(&self, served: &Served, usage: Usage) -> Option<Picodollars> {
         self.inner.scribe.prices().cost(served.provider.as_str(), &served.model, usage)
+    }
+
+    /// What a call of this model would cost with this usage; none when nobody knows.
+    pub fn price_of(&self, pinned: &Pinned, usage: Usage) -> Option<Picodollars> {
+        self.inner.scribe.prices().cost(pinned.provider.as_str(), &pinned.model, usage)
     }
 
     /// Prices the calls that end from now on by another table.
@@ -212,6 +259,29 @@ impl Gateway {
             message: format!("its answer is not as OpenAI's API says: {cause}"),
         })
     }
+}
+
+/// Vectors of texts, with what they took.
+#[derive(Debug)]
+pub struct Embedded {
+    /// One for each text.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens, where the model told.
+    pub usage: Option<Usage>,
+    /// Who made them.
+    pub served: Served,
+}
+
+#[derive(Deserialize)]
+struct VectorList {
+    data: Vec<Vector>,
+    #[serde(default)]
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    embedding: Vec<f32>,
 }
 
 fn invalid(message: String) -> Error {

@@ -6,7 +6,7 @@
 //! that `relay` passes on. What was seen on the way is an `exchange`, and becomes one trace `row` beside the hot path, when
 //! `record` gets to it.
 //!
-//! Reading order: [`config`] → [`context`] → `call` → `provider` → `sse` → `directory` → `tenants` → `exchange` →
+//! Reading order: [`config`] → [`pinned`] → [`context`] → `call` → `provider` → `sse` → `directory` → `tenants` → `exchange` →
 //! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → `gateway`.
 //!
 //! What is deliberately absent: HTTP status codes (they belong to `api`), and any change to an upstream's bytes. An answer's
@@ -23,6 +23,7 @@ mod error;
 mod exchange;
 mod gateway;
 pub mod listing;
+pub mod pinned;
 mod provider;
 mod record;
 mod relay;
@@ -35,7 +36,8 @@ pub use call::Endpoint;
 pub use config::{GatewayConfig, Limits, ProviderConfig};
 pub use context::{Beginning, CallContext, PromptVersion};
 pub use error::{Error, Result};
-pub use gateway::{Gateway, GatewayParts};
+pub use gateway::{Embedded, Gateway, GatewayParts};
 pub use listing::ListedModel;
+pub use pinned::Pinned;
 pub use qd_catalog::{ModelRoute, Target};
 pub use qd_trace::TraceContext;

@@ -31,6 +31,11 @@ pub(crate) trait Provider: Send + Sync {
     /// What routes call it.
     fn name(&self) -> &ProviderName;
 
+    /// Where it is; none when it is in this process, or nowhere.
+    fn base_url(&self) -> Option<&str> {
+        None
+    }
+
     /// How long an attempt may take, when its configuration says so.
     fn timeout_ms(&self) -> Option<u64>;
 

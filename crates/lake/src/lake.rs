@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
-use qd_base::Sha256Hex;
+use qd_base::{Sha256Hex, TableName};
 use qd_catalog::{Burial, Catalog};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -248,7 +248,7 @@ impl Lake {
         self.detached("dropping old rows", move |core| async move { core.drop_hidden(&table).await }).await
     }
 
-    /// Deletes the rows of one subject that were acknowledged before, from all tables that have subjects: queries that
+    /// Deletes the rows of one subject that were acknowledged before, from the tables that the burial names: queries that
     /// begin after this do not see them, and compaction or [`Lake::purge`] takes them off the disk. Rows appended later
     /// stay.
     ///
@@ -258,7 +258,7 @@ impl Lake {
         self.detached("deleting a subject", move |core| async move { core.bury(&burial).await }).await
     }
 
-    /// Takes off the disk what [`Lake::bury`] hid: segments are written anew, what was set aside as damaged is removed,
+    /// Takes off the disk what [`Lake::bury`] hid in these tables, or in all when none is named: segments are written anew, what was set aside as damaged is removed,
     /// since nobody can say whose rows it holds, and the pages of the catalog that held staged rows are overwritten. Told
     /// to stop, it leaves the rest for the next time. `report` hears how many of how many segments were looked at.
     ///
@@ -266,16 +266,18 @@ impl Lake {
     /// What failed; what is left is still hidden, and is removed the next time.
     pub async fn purge(
         &self,
+        tables: &[TableName],
         stop: &CancellationToken,
         report: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Result<Purged, Error> {
-        let stop = stop.clone();
-        self.detached("purging", move |core| async move { core.purge(&stop, &report).await }).await
+        let (tables, stop) = (tables.to_vec(), stop.clone());
+        self.detached("purging", move |core| async move { core.purge(&tables, &stop, &report).await }).await
     }
 
-    /// Whether rows are hidden for good that [`Lake::purge`] has not yet taken off the disk.
-    pub fn is_purge_due(&self) -> bool {
-        self.open.core.stats().tables.iter().any(|table| table.tombstones > 0)
+    /// Whether rows of these tables, or of any when none is named, are hidden for good and not yet off the disk.
+    pub fn is_purge_due(&self, tables: &[TableName]) -> bool {
+        let is_named = |name: &TableName| tables.is_empty() || tables.contains(name);
+        self.open.core.stats().tables.iter().any(|table| table.tombstones > 0 && is_named(&table.table))
     }
 
     /// The blobs that rows refer to, hidden ones included: in any column whose name ends in `_blob`.

@@ -38,9 +38,9 @@ pub struct Purged {
 }
 
 impl Core {
-    /// Hides a subject's rows in every table that has subjects.
+    /// Hides a subject's rows in the tables that are named, or in every table that has subjects.
     pub async fn bury(&self, burial: &Burial) -> Result<(), Error> {
-        let tables = self.tables_with_subjects()?;
+        let tables = self.tables_with_subjects(&burial.tables)?;
         let tombstones = self.catalog.add_tombstones(&tables, burial).await;
         for tombstone in tombstones.map_err(Error::catalog("deleting a subject"))? {
             let table = tombstone.table.clone();
@@ -50,24 +50,26 @@ impl Core {
         Ok(())
     }
 
-    fn tables_with_subjects(&self) -> Result<Vec<TableName>, Error> {
+    fn tables_with_subjects(&self, named: &[TableName]) -> Result<Vec<TableName>, Error> {
         let mut tables = self.tables.names();
         for table in std::mem::take(&mut tables) {
-            if self.tables.spec(table.as_str())?.subject_column.is_some() {
+            let is_named = named.is_empty() || named.contains(&table);
+            if is_named && self.tables.spec(table.as_str())?.subject_column.is_some() {
                 tables.push(table);
             }
         }
         Ok(tables)
     }
 
-    /// Takes what is buried off the disk.
+    /// Takes what is buried in these tables off the disk; of all when none is named.
     pub async fn purge(
         &self,
+        named: &[TableName],
         stop: &CancellationToken,
         report: &(dyn Fn(u64, u64) + Send + Sync),
     ) -> Result<Purged, Error> {
         let mut purged = Purged::default();
-        for table in self.tables_with_subjects()? {
+        for table in self.tables_with_subjects(named)? {
             self.apply_tombstones(&table, stop, report).await?;
             if stop.is_cancelled() {
                 return Ok(purged);

@@ -6,7 +6,7 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use qd_base::{JobId, ProjectId, ProjectName, Sha256Hex};
+use qd_base::{JobId, ProjectId, ProjectName, Sha256Hex, TableName};
 use qd_catalog::{Burial, Catalog, Handler, JobContext, JobError, JobFilter, JobKind, JobState, Page};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, Param, QueryLimits, TableSpec};
@@ -73,7 +73,8 @@ impl Eraser {
         if rows == 0 {
             return Ok(Erasure { traces, rows, job: None });
         }
-        let burial = Burial { project: Some(project.to_string()), subject: user.to_owned(), groups: found.traces };
+        let (subject, groups) = (user.to_owned(), found.traces);
+        let burial = Burial { project: Some(project.to_string()), subject, groups, tables: theirs() };
         self.lake.bury(burial).await.map_err(|cause| Error::Query { operation: "erasing a user", cause })?;
         let erased = Erased { project: project.to_string(), user_sha256: Some(digest(user)) };
         let job = self.begin(id, &erased).await?;
@@ -85,7 +86,7 @@ impl Eraser {
     /// # Errors
     /// [`Error::Erasure`] when the catalog fails.
     pub async fn resume(&self) -> Result<()> {
-        if !self.lake.is_purge_due() || self.is_under_way().await? {
+        if !self.lake.is_purge_due(&theirs()) || self.is_under_way().await? {
             return Ok(());
         }
         let project = self.catalog.default_project();
@@ -196,6 +197,11 @@ impl Whose {
     }
 }
 
+/// The tables whose rows belong to users. Other rooms have tables whose subjects are something else.
+fn theirs() -> Vec<TableName> {
+    crate::tables().into_iter().filter(|spec| spec.subject_column.is_some()).map(|spec| spec.name).collect()
+}
+
 fn kind() -> JobKind {
     KIND.parse().expect("the word is a kind of job")
 }
@@ -215,7 +221,7 @@ impl EraseHandler {
         let Self(Eraser { lake, payloads, .. }) = self;
         let told = context.clone();
         let report = move |done, all| told.progress(done, Some(all), "looking through segments");
-        let purged = lake.purge(context.token(), report).await.map_err(|error| JobError::failed(&error))?;
+        let purged = lake.purge(&theirs(), context.token(), report).await.map_err(|error| JobError::failed(&error))?;
         if context.cancelled() {
             return Err(JobError::Cancelled);
         }

@@ -25,6 +25,8 @@ pub struct Retention {
     payloads: BlobStore,
     /// The operator's setting: days, 0 for ever.
     usual_days: u32,
+    /// Tables of other rooms, whose rows are kept for ever where a project says nothing.
+    others: Arc<[TableName]>,
     changed: Arc<Notify>,
     /// Held from reading what was said until the lake goes by it, so that the last word stays the last.
     saying: Arc<Mutex<()>>,
@@ -41,15 +43,39 @@ pub struct KeptFor {
     pub said: Option<Timestamp>,
 }
 
-/// The tables that have a retention: all that tell a row's project.
-pub fn tables() -> impl Iterator<Item = TableName> {
+/// Those of this room's tables that have a retention: all that tell a row's project.
+fn tables() -> impl Iterator<Item = TableName> {
     crate::tables().into_iter().filter(|spec| spec.project_column.is_some()).map(|spec| spec.name)
 }
 
 impl Retention {
     /// Retention of a lake that was opened with [`crate::tables`]; `usual_days` is the operator's setting, 0 for ever.
     pub fn new(lake: Lake, catalog: Catalog, payloads: BlobStore, usual_days: u32) -> Self {
-        Self { lake, catalog, payloads, usual_days, changed: Arc::default(), saying: Arc::default() }
+        Self {
+            lake,
+            catalog,
+            payloads,
+            usual_days,
+            others: Arc::default(),
+            changed: Arc::default(),
+            saying: Arc::default(),
+        }
+    }
+
+    /// The same with tables of other rooms, which the operator's setting does not touch: their rows go only where a project says
+    /// so for itself.
+    pub fn with_others(mut self, others: impl IntoIterator<Item = TableName>) -> Self {
+        self.others = others.into_iter().collect();
+        self
+    }
+
+    /// The tables that have a retention.
+    pub fn tables(&self) -> impl Iterator<Item = TableName> + use<> {
+        tables().chain(self.others.to_vec())
+    }
+
+    fn usual_days_of(&self, table: &TableName) -> u32 {
+        if self.others.contains(table) { 0 } else { self.usual_days }
     }
 
     /// Resolves when something was said since the last time that this was waited for.
@@ -76,9 +102,9 @@ impl Retention {
         let said = self.catalog.retentions(Some(project)).await.map_err(Error::Retention)?;
         let of_table = |table: TableName| match said.iter().find(|one| one.table == table) {
             Some(one) => KeptFor { table, days: one.days, said: Some(one.updated) },
-            None => KeptFor { table, days: self.usual_days, said: None },
+            None => KeptFor { days: self.usual_days_of(&table), table, said: None },
         };
-        Ok(tables().map(of_table).collect())
+        Ok(self.tables().map(of_table).collect())
     }
 
     /// The time before which rows of a table of a project are not kept; `None` when they are kept for ever.
@@ -118,7 +144,7 @@ impl Retention {
     pub(crate) async fn apply_at(&self, now: Timestamp) -> Result<Retained> {
         self.hide_at(now).await?;
         let mut all = Retained::default();
-        for table in tables() {
+        for table in self.tables() {
             // By what is hidden then: while one table is written anew somebody may say that another is kept for longer.
             let one = self.lake.drop_hidden(table.as_str()).await.map_err(query("dropping old rows"))?;
             all = Retained {
@@ -145,12 +171,12 @@ impl Retention {
     async fn horizons(&self, now: Timestamp) -> Result<Vec<(TableName, Horizons)>> {
         let said = self.catalog.retentions(None).await.map_err(Error::Retention)?;
         let of_table = |table: TableName| {
-            let usual = Horizons::of_all(horizon(now, self.usual_days));
+            let usual = Horizons::of_all(horizon(now, self.usual_days_of(&table)));
             let own = said.iter().filter(|one| one.table == table);
             let horizons = own.fold(usual, |all, one| all.with(one.project_name.as_str(), horizon(now, one.days)));
             (table, horizons)
         };
-        Ok(tables().map(of_table).collect())
+        Ok(self.tables().map(of_table).collect())
     }
 }
 

@@ -1212,6 +1212,30 @@ export interface paths {
         get: operations["getExperiment"];
         put?: never;
         post?: never;
+        /**
+         * Delete an experiment with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeExperiment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What an experiment would take
+         * @description Cells, calls, and tokens estimated from the calls about a few items at four characters a token. Nothing is made, and nobody is asked. What cannot be run is refused as it would be when it is made.
+         */
+        post: operations["previewExperiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1244,7 +1268,7 @@ export interface paths {
         };
         /**
          * Two cells held against each other by every score
-         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells that are in the race, unless `planned` says that these two were to be compared before anything was seen.
+         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.
          */
         get: operations["compareCells"];
         put?: never;
@@ -2965,6 +2989,8 @@ export interface components {
              * @description The p value after correction, by which is decided.
              */
             adjusted_p: number;
+            /** @description How many pairs of cells it is corrected for, by Holm: all that are in the race and have this score. Null when planned. */
+            family?: number | null;
             /** @description Items on which `a` is better. */
             better_a: number;
             /** @description Items on which `b` is better. */
@@ -3645,7 +3671,7 @@ export interface components {
              * @description When it was made.
              */
             created: string;
-            /** @description `queued`, `running`, `finished`, `stopped` by a budget or since a model was not reached, `cancelled` or `failed`. */
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`, as when calls always do. */
             state: string;
             /** @description Why it stopped or failed. */
             why?: string | null;
@@ -3668,6 +3694,10 @@ export interface components {
             cells: number;
             /** @description How many items. */
             items: number;
+            /** @description For each name of a model what it stood for when the experiment was made: `local/smollm2-135m-instruct@1`. */
+            models: {
+                [key: string]: string;
+            };
             /** @description What it does. */
             definition: components["schemas"]["ExperimentDefinition"];
         };
@@ -3752,6 +3782,7 @@ export interface components {
             parameters: Record<string, never>;
             /** @description How many examples are shown; what the prompt says when null. */
             shots?: number | null;
+            choose?: null | components["schemas"]["ExperimentChoice"];
             /** @description Answers that are there. */
             answers: number;
             /** @description Calls that failed. */
@@ -3802,6 +3833,20 @@ export interface components {
              */
             adjusted_p?: number | null;
         };
+        /** @description Examples that are chosen in a way of their own. */
+        ExperimentChoice: {
+            /** @description How many, 50 at most. */
+            count: number;
+            /** @description `fixed`: the first ones; `random`: drawn by a seed; `similar`: for each item those that are most like it. */
+            choose: string;
+            /**
+             * Format: int64
+             * @description Of `random`: what the draw follows from; the prompt's own seed when absent.
+             */
+            seed?: number | null;
+            /** @description Of `similar`: the model of embeddings; the prompt's own, or the embedded one, when absent. */
+            embedding_model?: string | null;
+        };
         /** @description Prompts, models, parameters and numbers of examples on a dataset, and what to look at. */
         ExperimentDefinition: {
             /** @description What the items are: a dataset as `name`, `name@3` or `name@label`. */
@@ -3815,8 +3860,8 @@ export interface components {
             parameters?: {
                 [key: string]: unknown[];
             } | null;
-            /** @description Numbers of examples to compare; what each prompt itself says when absent. */
-            shots?: number[] | null;
+            /** @description Numbers of examples to compare, or ways to choose them; what each prompt itself says when absent. */
+            shots?: components["schemas"]["ExperimentShots"][] | null;
             examples?: null | components["schemas"]["ExperimentExamples"];
             /** @description From which column a variable of prompts gets its value, where the names differ. */
             variables?: {
@@ -3891,6 +3936,48 @@ export interface components {
         ExperimentList: {
             /** @description The latest version of each. */
             data: components["schemas"]["Experiment"][];
+        };
+        /** @description What an experiment would take. */
+        ExperimentPreview: {
+            /** @description What its cells would be called, in order. */
+            cells: components["schemas"]["ExperimentPreviewCell"][];
+            /** @description Items that are asked about. */
+            items: number;
+            /** @description Calls that are made; fewer where some were answered before. */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Tokens in, estimated at four characters a token.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens out at most; null when answers of a cell have no limit.
+             */
+            output_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description What the tokens in cost, in picodollars; null when the price of a model is not known.
+             */
+            input_cost_picodollars?: number | null;
+            /**
+             * Format: int64
+             * @description What the calls cost at most, in picodollars; null when that is not known, or answers have no limit.
+             */
+            most_cost_picodollars?: number | null;
+            /** @description Models whose price is not known. */
+            unpriced: string[];
+            /** @description Models that stand for nothing now. */
+            unknown: string[];
+            /** @description The definition, its references pinned to numbers. */
+            definition: components["schemas"]["ExperimentDefinition"];
+        };
+        /** @description A cell that would be made. */
+        ExperimentPreviewCell: {
+            /** @description What it would be called: `c1`, `c2`, … */
+            id: string;
+            /** @description What it differs in. */
+            label: string;
         };
         /** @description What came of an experiment so far. */
         ExperimentReport: {
@@ -4006,6 +4093,8 @@ export interface components {
             /** @description Of `halving`: a rung keeps one cell in this many, and has this many times the items; 3 when absent. */
             factor?: number | null;
         };
+        /** @description A number of examples, chosen as the prompt says, or one with how they are chosen. */
+        ExperimentShots: number | components["schemas"]["ExperimentChoice"];
         /** @description A version in a list. */
         ExperimentVersion: {
             /**
@@ -9606,6 +9695,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExperimentWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentDefinition"];
+            };
+        };
+        responses: {
+            /** @description What it would take */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentPreview"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

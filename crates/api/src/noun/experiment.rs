@@ -1,12 +1,16 @@
 //! `/api/v1/experiments`: prompts, models, parameters and examples compared on a dataset, with what is sure of it.
 //!
-//! Reading order: [`definition`] → [`report`] → [`answers`].
+//! Reading order: [`definition`] → [`preview`] → [`report`] → [`answers`].
 
 pub mod answers;
 pub mod definition;
+pub mod preview;
 pub mod report;
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
+use http::StatusCode;
 use qd_base::id::{JobId, VersionId};
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
@@ -23,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::extract::{Json as JsonBody, Path, Query};
 use crate::noun::experiment::answers::{ItemPage, ItemsQuery};
 use crate::noun::experiment::definition::{ExperimentDefinition, PromptOptimisation};
+use crate::noun::experiment::preview::PreviewBody;
 use crate::noun::experiment::report::{ComparisonBody, ComparisonList, ReportBody};
 use crate::permission::{Caller, Permission};
 use crate::reply::{Accepted, Created, Json};
@@ -44,7 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let versions = Doc::new("Experiments", "listExperimentVersions", "The versions of an experiment, newest first")
         .gives::<ExperimentVersionList>(200, "At most 100");
     let compare = Doc::new("Experiments", "compareCells", "Two cells held against each other by every score")
-        .text("Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. P values are corrected for all pairs of cells that are in the race, unless `planned` says that these two were to be compared before anything was seen.")
+        .text("Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.")
         .query::<CompareQuery>()
         .gives::<ComparisonList>(200, "One comparison a score");
     let items = Doc::new("Experiments", "listExperimentItems", "Items with the answers of cells side by side")
@@ -58,10 +63,19 @@ pub(crate) fn routes() -> Vec<Route> {
         .text("Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.")
         .takes::<PromptOptimisation>()
         .gives::<Optimising>(202, "The job");
+    let foresee = Doc::new("Experiments", "previewExperiment", "What an experiment would take")
+        .text("Cells, calls, and tokens estimated from the calls about a few items at four characters a token. Nothing is made, and nobody is asked. What cannot be run is refused as it would be when it is made.")
+        .takes::<ExperimentDefinition>()
+        .gives::<PreviewBody>(200, "What it would take");
+    let gone = Doc::new("Experiments", "removeExperiment", "Delete an experiment with all its versions and their rows")
+        .text("Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.")
+        .gives_nothing("It is gone");
     vec![
         Route::get("/api/v1/experiments", read, all, list),
         Route::post("/api/v1/experiments", write, new, create),
         Route::get("/api/v1/experiments/{name}", read, one, show),
+        Route::delete("/api/v1/experiments/{name}", write, gone, remove),
+        Route::post("/api/v1/experiments/{name}/preview", read, foresee, preview),
         Route::get("/api/v1/experiments/{name}/versions", read, versions, list_versions),
         Route::get("/api/v1/experiments/{name}/comparison", read, compare, comparison),
         Route::get("/api/v1/experiments/{name}/items", read, items, list_items),
@@ -95,6 +109,21 @@ async fn show(
     let found = find(&surface, &caller, &name, query.version).await?;
     let report = surface.app.experiments.report(&found).await?;
     Ok(Json(ExperimentWithReport { experiment: ExperimentBody::of(&found), report: report.into() }))
+}
+
+async fn preview(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path(name): Path<ArtifactName>,
+    JsonBody(definition): JsonBody<Definition>,
+) -> Result<Json<PreviewBody>> {
+    let foreseen = surface.app.experiments.foresee(caller.project(), &name, definition).await?;
+    Ok(Json(foreseen.into()))
+}
+
+async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<ArtifactName>) -> Result<StatusCode> {
+    surface.app.experiments.delete(caller.project(), &name, &caller.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn list_versions(
@@ -246,7 +275,7 @@ pub struct ExperimentBody {
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
-    /// `queued`, `running`, `finished`, `stopped` by a budget or since a model was not reached, `cancelled` or `failed`.
+    /// `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`, as when calls always do.
     #[schema(value_type = String)]
     pub state: Stands,
     /// Why it stopped or failed.
@@ -262,6 +291,8 @@ pub struct ExperimentBody {
     pub cells: usize,
     /// How many items.
     pub items: usize,
+    /// For each name of a model what it stood for when the experiment was made: `local/smollm2-135m-instruct@1`.
+    pub models: BTreeMap<String, String>,
     /// What it does.
     #[schema(value_type = ExperimentDefinition)]
     pub definition: Value,
@@ -282,6 +313,7 @@ impl ExperimentBody {
             total: standing.progress.and_then(|(_, total)| total),
             cells: content.cells.len(),
             items: content.order.len(),
+            models: content.models.iter().map(|(name, target)| (name.clone(), target.to_string())).collect(),
             definition: serde_json::to_value(&content.definition).unwrap_or_default(),
         }
     }

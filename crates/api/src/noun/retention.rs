@@ -5,7 +5,7 @@ use http::StatusCode;
 use qd_base::TableName;
 use qd_base::time::Timestamp;
 use qd_catalog::Scope;
-use qd_trace::{KeptFor, retention};
+use qd_trace::KeptFor;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,7 +15,7 @@ use crate::extract::{Json as JsonBody, Path};
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
 use crate::route::Route;
-use crate::state::Shared;
+use crate::state::{Shared, Surface};
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, admin) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Admin));
@@ -47,21 +47,21 @@ async fn change(
     Path(table): Path<String>,
     JsonBody(new): JsonBody<NewRetention>,
 ) -> Result<Json<RetentionBody>> {
-    let table = known(&table)?;
+    let table = known(&surface, &table)?;
     let said = surface.app.catalog.acting(&caller.actor())?.put_retention(caller.project(), &table, new.days).await?;
     surface.app.retention.heed().await?;
     Ok(Json(KeptFor { table: said.table, days: said.days, said: Some(said.updated) }.into()))
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(table): Path<String>) -> Result<StatusCode> {
-    let table = known(&table)?;
+    let table = known(&surface, &table)?;
     surface.app.catalog.acting(&caller.actor())?.remove_retention(caller.project(), &table).await?;
     surface.app.retention.heed().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn known(name: &str) -> Result<TableName> {
-    retention::tables().find(|table| table.as_str() == name).ok_or_else(|| Error::missing("table", name))
+fn known(surface: &Surface, name: &str) -> Result<TableName> {
+    surface.app.retention.tables().find(|table| table.as_str() == name).ok_or_else(|| Error::missing("table", name))
 }
 
 /// How long rows are to be kept.

@@ -72,6 +72,7 @@ pub(crate) fn context(caller: &Caller, request: RequestId, headers: &HeaderMap) 
         release: label(headers, "x-quarterdeck-release"),
         prompt: None,
         begun: None,
+        pinned: None,
     }
 }
 

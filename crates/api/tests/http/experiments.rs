@@ -1,5 +1,12 @@
 //! `/api/v1/experiments`: sweeps over prompts, parameters and examples, through the gateway and a stub.
 
+mod examples;
+mod failing;
+mod foreseeing;
+mod optimising;
+mod removing;
+mod targets;
+
 use std::collections::BTreeSet;
 
 use qd_catalog::Scope;
@@ -222,7 +229,7 @@ async fn a_hopeless_experiment_ends_and_calls_are_traced_with_prompt_and_experim
     prompt(&house, &key, "right", "add").await;
     let definition = |model: &str| json!({"dataset": "sums", "prompts": ["right"], "models": [model], "scorers": [{"kind": "exact_match"}], "items": {"limit": 40}});
     let page = run(&house, &key, "hopeless", definition("no-such-model")).await;
-    assert_eq!((&page["state"], &page["report"]["answers"]), (&json!("stopped"), &json!(0)), "no answer, and no score");
+    assert_eq!((&page["state"], &page["report"]["answers"]), (&json!("failed"), &json!(0)), "no answer, and no score");
     assert!(page["why"].as_str().unwrap().contains("no-such-model"), "{page}");
     run(&house, &key, "traced", definition("stub/sums")).await;
     house.settle().await;
@@ -239,7 +246,7 @@ async fn an_outage_is_no_wrong_answer() {
     prompt(&house, &key, "right", "add").await;
     let definition = json!({"dataset": "sums", "prompts": ["right"], "models": ["stub/locked", "stub/sums"], "scorers": [{"kind": "exact_match"}]});
     let page = run(&house, &key, "outage", definition).await;
-    assert_eq!(page["state"], "stopped", "{page}");
+    assert_eq!(page["state"], "failed", "{page}");
     assert!(page["why"].as_str().unwrap().contains("did not reach stub/locked"), "{page}");
     let cells = &page["report"]["cells"];
     assert_eq!((&cells[0]["answers"], &cells[0]["scores"]["exact_match"]["mean"]), (&json!(0), &Value::Null));

@@ -172,7 +172,8 @@ impl Parts {
         );
         let engine = Engine::new(EngineConfig::default());
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
-        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0);
+        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
+            .with_others([qd_experiment::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {

@@ -1,6 +1,7 @@
 //! An OpenAI-compatible upstream that answers by the name of the model it is asked for.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub held: Semaphore,
     /// How many requests for `held` are waiting.
     pub waiting: watch::Sender<usize>,
+    /// How many requests for `sums-moody` are answered; all further ones are refused.
+    pub mood: AtomicUsize,
 }
 
 pub mod parking {
@@ -66,6 +69,7 @@ impl Stub {
             all: Mutex::default(),
             held: Semaphore::new(0),
             waiting: watch::Sender::new(0),
+            mood: AtomicUsize::new(usize::MAX),
         });
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
@@ -118,18 +122,32 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
         "broken" | "held-broken" => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the upstream is broken"),
         "locked" => refuse(StatusCode::UNAUTHORIZED, "bad key"),
         "proposer" => said(model, "1. add both numbers\n2. guess very well please"),
-        "sums" | "sums-flaky" => sum(model, &request),
+        "proposer-mute" => said(model, ""),
+        "proposer-template" => said(model, "{{ question }} and {{ answer }}\n{% for x in y %} go on"),
+        "proposer-babbling" => said(model, &"very ".repeat(5_000)),
+        "proposer-parrot" => said(model, "guess as well as you can\nGuess as well  as you CAN"),
+        "proposer-half" => said(model, "{{ x }} is it\nadd both numbers\nAdd both numbers\nno"),
+        "sums-moody"
+            if shared.mood.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() =>
+        {
+            refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
+        }
+        "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
     }
 }
 
-/// `n + n = ?` answered right when the system message begins with `add`; every fourth one is refused by `sums-flaky`.
+/// `n + n = ?` answered right when the system message begins with `add`. Every fourth one is refused by `sums-flaky`, and does not
+/// reach `sums-gone`.
 fn sum(model: &str, request: &Value) -> Response {
     let messages = request["messages"].as_array().unwrap();
     let n: u64 = messages.last().unwrap()["content"].as_str().unwrap().split(' ').next().unwrap().parse().unwrap();
     if model == "sums-flaky" && n % 4 == 3 {
         return refuse(StatusCode::BAD_REQUEST, "not this one");
+    }
+    if model == "sums-gone" && n % 4 == 3 {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "gone");
     }
     let right = messages[0]["content"].as_str().unwrap().starts_with("add");
     if right { said(model, &(2 * n).to_string()) } else { said(model, "a lot") }
@@ -200,6 +218,9 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
         let before = shared.all.lock().unwrap().len();
         return vectors(model, kind, before, &request["input"]);
     }
+    if model == "sums-near" {
+        return near(&request);
+    }
     json_response(
         r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]}],"model":"echo-1","usage":{"prompt_tokens":2,"total_tokens":2}}"#,
     )
@@ -222,6 +243,19 @@ fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
     let data: Vec<Value> = texts.iter().enumerate().map(vector).collect();
     let answer =
         json!({"object": "list", "data": data, "model": model, "usage": {"prompt_tokens": 1, "total_tokens": 1}});
+    ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
+/// Vectors that are the nearer to each other the nearer the first numbers in the texts are.
+fn near(request: &Value) -> Response {
+    let vector = |text: &Value| {
+        let digits = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
+        let n: f64 = text.as_str().unwrap().split(' ').find(digits).unwrap().parse().unwrap();
+        json!({"object": "embedding", "index": 0, "embedding": [(n / 100.0).cos(), (n / 100.0).sin()]})
+    };
+    let data: Vec<Value> = request["input"].as_array().unwrap().iter().map(vector).collect();
+    let answer =
+        json!({"object": "list", "data": data, "model": "sums-near", "usage": {"prompt_tokens": 5, "total_tokens": 5}});
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 

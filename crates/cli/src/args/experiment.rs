@@ -15,7 +15,7 @@ The file is the definition, as JSON or TOML:
    \"scorers\": [{\"kind\": \"exact_match\", \"ignore_case\": true}, {\"kind\": \"cost\"}],
    \"budget\": {\"usd\": 1.0}}
 
-A gate judges one cell: the one that --cell names, else the only one, else the one with the best mean. It asks for the mean of a
+A gate judges one cell: the one that --cell names, which it must when there are several. It asks for the mean of a
 scorer or an end of its interval (exact_match, exact_match.low, exact_match.high), cost_usd, latency_p50_ms, latency_p95_ms,
 input_tokens, output_tokens or failed. When it fails, or the experiment does not finish, the exit code is 100.
 
@@ -68,8 +68,23 @@ Example:
         #[arg(long, value_name = "FILE")]
         file: String,
     },
+    /// Show how many cells, calls and tokens an experiment would take, and what that costs where prices are known
+    #[command(after_help = "Example:\n  quarterdeck experiment preview navigate --file navigate.json")]
+    Preview {
+        name: String,
+        /// The definition, as JSON or (by the ending .toml) TOML; `-` reads JSON from standard input
+        #[arg(long, value_name = "FILE")]
+        file: String,
+    },
     /// Go on with an experiment that has ended before it was finished, or has calls that failed
     Resume(ExperimentResume),
+    /// Delete an experiment with all of its versions and their answers
+    Remove {
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Stop an experiment; what was answered is kept
     Cancel {
         #[arg(value_name = "NAME[@VERSION]")]

@@ -3,7 +3,10 @@
 mod gate;
 mod junit;
 
+use std::io::{BufRead as _, IsTerminal as _};
+
 use http::Method;
+use qd_base::Picodollars;
 use serde_json::{Value, json};
 
 use crate::args::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
@@ -27,10 +30,13 @@ const EXPERIMENT: &[Column<'_>] = &[
 ];
 
 const COMPARISON: &[Column<'_>] =
-    &[("scorer", "scorer"), ("p", "p"), ("adjusted", "adjusted_p"), ("in words", "sentence")];
+    &[("scorer", "scorer"), ("p", "p"), ("adjusted", "adjusted_p"), ("for pairs", "family"), ("in words", "sentence")];
 
 /// Does what `verb` says.
 pub async fn run(context: &Context, verb: Experiment) -> Result<(), Error> {
+    if let Experiment::Remove { name, yes: false } = &verb {
+        confirm(name)?;
+    }
     with_door(context, async |door| answer(context, door, verb).await).await
 }
 
@@ -50,13 +56,67 @@ async fn answer(context: &Context, door: &Door, verb: Experiment) -> Result<(), 
         }
         Experiment::Items(wanted) => items(context, door, wanted).await,
         Experiment::Optimise { name, file } => optimise(context, door, &name, &file).await,
+        Experiment::Preview { name, file } => preview(context, door, &name, &file).await,
         Experiment::Resume(wanted) => resume(context, door, wanted).await,
+        Experiment::Remove { name, .. } => door.delete(&path(&name)).await.map(drop),
         Experiment::Cancel { experiment } => {
             let found = fetch(door, &experiment).await?;
             let job = found["job"].as_str().unwrap_or_default();
             printer.object(&door.json(Method::POST, &format!("/api/v1/jobs/{}/cancel", segment(job)), None).await?)
         }
     }
+}
+
+/// Asks whoever sits at the terminal; a script has to say `--yes`.
+fn confirm(name: &str) -> Result<(), Error> {
+    let unconfirmed = |problem: String| Error::Usage {
+        problem,
+        help: "--yes deletes without asking; nothing brings the answers back".to_owned(),
+    };
+    if !std::io::stdin().is_terminal() {
+        return Err(unconfirmed(format!("deleting the experiment {name} was not confirmed")));
+    }
+    eprintln!(
+        "This deletes all versions of the experiment {name} and their answers, for good. Type its name to go on:"
+    );
+    let mut typed = String::new();
+    let read = std::io::stdin().lock().read_line(&mut typed);
+    read.map_err(|cause| Error::doing("reading the answer", cause))?;
+    if typed.trim() == name { Ok(()) } else { Err(unconfirmed("that is another name; nothing was deleted".to_owned())) }
+}
+
+/// What an experiment would take.
+async fn preview(context: &Context, door: &Door, name: &str, file: &str) -> Result<(), Error> {
+    let definition = crate::command::file::read(file)?;
+    let found = door.post(&format!("{}/preview", path(name)), &definition).await?;
+    if !context.printer.is_for_people() {
+        return context.printer.object(&found);
+    }
+    let cells = found["cells"].as_array().map_or(&[][..], Vec::as_slice);
+    context.printer.rows(cells, &[("cell", "id"), ("what", "label")])?;
+    let money = |field: &str| found[field].as_i64().map(|cost| Picodollars::new(cost).to_string());
+    let output = found["output_tokens"]
+        .as_u64()
+        .map_or("no limit for tokens".to_owned(), |most| format!("at most {most} tokens"));
+    let cost = match (money("most_cost_picodollars"), money("input_cost_picodollars")) {
+        (Some(most), _) => format!("{most} at most"),
+        (None, Some(input)) => format!("{input} for what is sent, and what the answers cost"),
+        (None, None) => "a price that is not known".to_owned(),
+    };
+    output::line(&format!(
+        "\n{} cells × {} items: {} calls, about {} tokens in and {output} out; {cost}.",
+        cells.len(),
+        found["items"],
+        found["calls"],
+        found["input_tokens"]
+    ))?;
+    for (field, words) in [("unpriced", "The price is not known of"), ("unknown", "There is no model called")] {
+        let names: Vec<&str> = found[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !names.is_empty() {
+            output::line(&format!("{words} {}.", names.join(", ")))?;
+        }
+    }
+    Ok(())
 }
 
 fn path(name: &str) -> String {
@@ -271,4 +331,21 @@ async fn resume(context: &Context, door: &Door, wanted: ExperimentResume) -> Res
     let found = followed(context, door, &going).await?;
     show(context, &found)?;
     finished(&found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shares are told in points, small ones too; other numbers with as many digits as they need.
+    #[test]
+    fn scores_are_told_in_their_unit() {
+        let told = |unit: &str, mean: f64, low: f64, high: f64| {
+            score(&json!({"unit": unit, "mean": mean, "low": low, "high": high}))
+        };
+        assert_eq!(told("share", 0.0003, 0.0, 0.5), "0.0 [0.0, 50.0]");
+        assert_eq!(told("share", 1.0, 0.886_5, 1.0), "100.0 [88.7, 100.0]");
+        assert_eq!(told("dollars", 0.000_31, 0.0, 12.34), "3.10e-4 [0.0, 12.3]");
+        assert_eq!(score(&json!({"unit": "share", "mean": null})), "–");
+    }
 }

@@ -136,6 +136,7 @@ async fn what_was_answered_before_a_kill_is_not_paid_for_again() {
     assert_eq!(report["cells"][2]["scores"]["exact_match"]["mean"], 0.5);
     assert_eq!((&report["winner"], &report["not_told_apart"]), (&Value::Null, &json!(["c1", "c2"])));
     gates(&place);
+    previewed_and_removed(&place);
     assert_eq!(server.terminate(), 0, "{}", place.log());
 }
 
@@ -178,4 +179,17 @@ fn gates(place: &Place) {
     assert!(items.contains("[c3] exact_match 0.0") && items.contains("no idea"), "{items}");
     let compared = place.json(&["experiment", "compare", "sweep", "c3", "c1"]);
     assert_eq!(compared[0]["verdict"], "b_better");
+}
+
+/// What it would take is told without taking it; who deletes it says so twice.
+fn previewed_and_removed(place: &Place) {
+    let table = place.print(&["experiment", "preview", "other", "--file", "sweep.json"]);
+    assert!(table.contains("4 cells × 20 items: 80 calls, about "), "{table}");
+    assert!(table.contains("The price is not known of stub/sums."), "{table}");
+    let refused = place.run(&["experiment", "remove", "sweep"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("--yes deletes without asking"), "{said}");
+    place.print(&["experiment", "remove", "sweep", "--yes"]);
+    assert_eq!(place.json(&["experiment", "list"]), json!([]));
 }

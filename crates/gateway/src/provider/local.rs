@@ -80,6 +80,15 @@ impl Local {
         }
     }
 
+    /// The model that `name` stands for now, with its version.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] or [`Error::NotInstalled`] when it is not installed.
+    pub async fn exact(&self, name: &str) -> Result<String> {
+        let installed = self.models.resolve(name).await.map_err(|cause| from_models(name, cause))?;
+        Ok(format!("{}@{}", installed.name, installed.version))
+    }
+
     async fn installed(&self) -> Result<Vec<ListedModel>> {
         let records = self.models.list().await.map_err(Error::Model)?;
         let listed = |record: ModelRecord| {

@@ -38,6 +38,7 @@ pub(crate) struct Upstream {
 /// A configured upstream with everything prepared that is the same for each request.
 pub(crate) struct OpenAi {
     name: ProviderName,
+    base_url: String,
     urls: HashMap<Endpoint, Url>,
     models_url: Url,
     headers: HeaderMap,
@@ -64,6 +65,7 @@ impl OpenAi {
             models_url: url("models")?,
             headers: headers(&upstream)?,
             name: upstream.name,
+            base_url: upstream.base_url,
             urls,
             timeout_ms: upstream.timeout_ms,
             client,
@@ -185,6 +187,10 @@ impl OpenAi {
 impl Provider for OpenAi {
     fn name(&self) -> &ProviderName {
         &self.name
+    }
+
+    fn base_url(&self) -> Option<&str> {
+        Some(&self.base_url)
     }
 
     fn timeout_ms(&self) -> Option<u64> {

@@ -135,7 +135,7 @@ async fn a_damaged_staged_batch_is_left_aside_and_the_rest_served() {
     assert!(stats.quarantined == 1 && stats.alarms[0].subject.starts_with("staged batch"), "{stats:?}");
     // Nobody can say whose rows it holds.
     scene.bury("user-1").await;
-    let purged = scene.lake.purge(&tokio_util::sync::CancellationToken::new(), |_, _| {}).await.unwrap();
+    let purged = scene.lake.purge(&[], &tokio_util::sync::CancellationToken::new(), |_, _| {}).await.unwrap();
     assert_eq!(purged.quarantined, 1);
     assert!(scene.catalog.staged_ids(&EVENTS.parse().unwrap()).await.unwrap().is_empty());
 }

@@ -47,7 +47,7 @@ async fn compaction_takes_a_deleted_subject_off_the_disk() {
 async fn rows_that_are_merged_with_later_ones_meanwhile_are_hidden() {
     let scene = Scene::new().await;
     scene.append(0..50).await;
-    let burial = Burial { project: None, subject: "user-1".to_owned(), groups: Vec::new() };
+    let burial = Burial { project: None, subject: "user-1".to_owned(), groups: Vec::new(), tables: Vec::new() };
     let made = scene.catalog.add_tombstones(&[EVENTS.parse().unwrap()], &burial).await.unwrap();
     scene.append(50..100).await;
     for tombstone in made {
@@ -99,7 +99,7 @@ fn user(n: i64) -> Option<String> {
 /// A deletion in one project, with these groups.
 fn burial(project: usize, user: usize, groups: impl IntoIterator<Item = String>) -> Burial {
     let project = Some(format!("project-{project}"));
-    Burial { project, subject: format!("user-{user}"), groups: groups.into_iter().collect() }
+    Burial { project, subject: format!("user-{user}"), groups: groups.into_iter().collect(), tables: Vec::new() }
 }
 
 /// Whether event `n` is one of those that a deletion is about.
@@ -154,7 +154,7 @@ async fn deletions_take_exactly_whom_they_name_from_any_layout() {
                 4..7 => scene.lake.seal().await.unwrap(),
                 7..9 => scene.lake.compact().await.unwrap(),
                 9 => scene = scene.reopen().await,
-                10 => drop(scene.lake.purge(&CancellationToken::new(), |_, _| {}).await.unwrap()),
+                10 => drop(scene.lake.purge(&[], &CancellationToken::new(), |_, _| {}).await.unwrap()),
                 _ => {
                     let groups = (0..random.random_range(0..20)).map(|_| trace(random.random_range(0..next.max(1))));
                     let groups: Vec<_> = groups.collect();
@@ -165,7 +165,7 @@ async fn deletions_take_exactly_whom_they_name_from_any_layout() {
             }
             assert_eq!(scene.numbers().await, left.iter().copied().collect::<Vec<_>>(), "seed {seed}");
         }
-        scene.lake.purge(&CancellationToken::new(), |_, _| {}).await.unwrap();
+        scene.lake.purge(&[], &CancellationToken::new(), |_, _| {}).await.unwrap();
         let stats = scene.lake.stats().tables[0].clone();
         let rows = stats.segment_rows + stats.staged_rows as u64;
         assert_eq!((rows, stats.tombstones), (left.len() as u64, 0), "seed {seed}: the others are off the disk");
@@ -181,17 +181,17 @@ async fn a_purge_that_was_stopped_goes_on_after_a_restart() {
     scene.lake.seal().await.unwrap();
     scene.disk.break_down(crate::file::failing::Operation::Create, crate::file::failing::Fault::NoSpace);
     scene.bury("user-1").await;
-    assert!(scene.lake.purge(&CancellationToken::new(), |_, _| {}).await.is_err());
-    assert!(scene.lake.is_purge_due());
+    assert!(scene.lake.purge(&[], &CancellationToken::new(), |_, _| {}).await.is_err());
+    assert!(scene.lake.is_purge_due(&[]));
     scene.disk.heal();
     let scene = scene.reopen().await;
-    assert!(scene.lake.is_purge_due());
+    assert!(scene.lake.is_purge_due(&[]));
     let told = CancellationToken::new();
     told.cancel();
-    scene.lake.purge(&told, |_, _| {}).await.unwrap();
+    scene.lake.purge(&[], &told, |_, _| {}).await.unwrap();
     assert_eq!(scene.numbers().await, without_user_1(0..100));
-    scene.lake.purge(&CancellationToken::new(), |_, _| {}).await.unwrap();
-    assert!(!scene.lake.is_purge_due());
+    scene.lake.purge(&[], &CancellationToken::new(), |_, _| {}).await.unwrap();
+    assert!(!scene.lake.is_purge_due(&[]));
     assert_eq!(scene.lake.stats().tables[0].segment_rows, without_user_1(0..100).len() as u64);
 }
 
@@ -215,9 +215,9 @@ async fn a_purge_leaves_nothing_of_staged_rows_and_of_what_was_set_aside() {
     assert_eq!(scene.files("quarantine").len(), 1);
     assert!(lies_in("lake.db") || lies_in("lake.db-wal"), "deleted rows leave their bytes");
     scene.bury("user-1").await;
-    let purged = scene.lake.purge(&CancellationToken::new(), |_, _| {}).await.unwrap();
+    let purged = scene.lake.purge(&[], &CancellationToken::new(), |_, _| {}).await.unwrap();
     assert_eq!(purged.quarantined, 1);
     assert!(!lies_in("lake.db") && !lies_in("lake.db-wal"));
     assert_eq!((scene.files("quarantine").len(), scene.lake.has_quarantined().await.unwrap()), (0, false));
-    scene.lake.purge(&CancellationToken::new(), |_, _| {}).await.unwrap();
+    scene.lake.purge(&[], &CancellationToken::new(), |_, _| {}).await.unwrap();
 }

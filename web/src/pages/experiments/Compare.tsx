@@ -10,7 +10,7 @@ import { useChosen, usePut } from "./address";
 import { type Comparison, comparisonQuery, type Opened } from "./ask";
 import { pValue } from "./CellTable";
 
-const TESTS: Record<string, string> = { mcnemar: "McNemar, mid-p", sign_flip: "sign flip" };
+const TESTS: Record<string, string> = { mcnemar: "McNemar, mid-p", sign_flip: "sign flip", student_t: "Student’s paired t" };
 
 export function Compare({ experiment }: { experiment: Opened }) {
   const { chosen, choose } = useChosen(experiment.report);
@@ -46,13 +46,19 @@ function Compared({ experiment, a, b }: { experiment: Opened; a: string; b: stri
       {first && <Alert variant="outline" color={first.verdict === "not_shown" ? "gray" : "teal"} title={`By ${first.scorer.replaceAll("_", " ")}`} data-testid="compared"><Text size="sm">{sentence(first.sentence)}</Text></Alert>}
       {asked.data && all.length === 0 && <Empty title="Nothing in common">There is no item that both cells answered and that has a score.</Empty>}
       {all.length > 0 && <Scores comparisons={all} a={a} b={b} planned={planned} />}
-      {all.length > 0 && <Text size="xs" c="dimmed">The difference is B − A with its 95 % interval, by the paired bootstrap over the items that both have a score for. It is shown where the corrected p is at most 0.05 and the interval does not hold 0.</Text>}
+      {all.length > 0 && <Text size="xs" c="dimmed">The difference is B − A with its 95 % interval, by the paired bootstrap over the items that both have a score for. It is shown where {planned ? "p" : "the corrected p"} is at most 0.05 and the interval does not hold 0.{!planned && ` Of each score by itself, p is corrected by Holm for all pairs of cells that are in the race and have it: ${families(all)}.`}</Text>}
     </>
   );
 }
 
+/** For how many pairs p values are corrected; scores that not all cells have may have fewer. */
+function families(all: readonly Comparison[]): string {
+  const sizes = [...new Set(all.map((one) => one.family ?? 0))].sort((a, b) => a - b);
+  return sizes.length === 1 && sizes[0] === 1 ? "1 pair" : `${sizes.join(" or ")} pairs`;
+}
+
 function Scores({ comparisons, a, b, planned }: { comparisons: readonly Comparison[]; a: string; b: string; planned: boolean }) {
-  const heads = [`A (${a})`, `B (${b})`, "B − A", "Interval", "p", planned ? "p, not corrected" : "p, corrected for all pairs", "A better", "B better", "Items"];
+  const heads = [`A (${a})`, `B (${b})`, "B − A", "Interval", "p", planned ? "p, not corrected" : "p, corrected (Holm)", "A better", "B better", "Items"];
   return (
     <Table.ScrollContainer minWidth={1150}>
       <Table className="compared" aria-label={`${a} and ${b}`}>

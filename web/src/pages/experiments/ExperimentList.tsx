@@ -9,6 +9,7 @@ import { ago, count, money, time } from "../../lib/format";
 import { CodeBlock } from "../../parts/Code";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { useListKeys } from "../../shell/keys";
+import { useSession } from "../../signin/session";
 import { type Experiment, experimentQuery, experimentsQuery, type Report } from "./ask";
 import { Stands } from "./Stands";
 
@@ -33,6 +34,7 @@ export function ExperimentList() {
   const asked = useQuery(experimentsQuery);
   const [params, setParams] = useSearchParams();
   const [starting, setStarting] = useState(false);
+  const { may } = useSession();
   const wanted = (params.get("name") ?? "").toLowerCase();
   const all = asked.data?.data ?? [];
   const shown = all.filter((experiment) => experiment.name.toLowerCase().includes(wanted));
@@ -45,20 +47,21 @@ export function ExperimentList() {
             data-search aria-label="Find an experiment" placeholder="Name  ( / )" value={params.get("name") ?? ""}
             onChange={(event) => setParams(event.currentTarget.value === "" ? {} : { name: event.currentTarget.value }, { replace: true })}
           />
-          <Button variant="default" onClick={() => setStarting(true)}>How to start one</Button>
+          <Button variant="default" onClick={() => setStarting(true)}>From the command line</Button>
+          {may("write") && may("infer") && <Button component={Link} to="/experiments?new=1">New experiment</Button>}
         </Group>
       </Group>
       {asked.isPending && <Waiting what="Loading the experiments" />}
       {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
-      {asked.data && all.length === 0 && <Empty title="No experiments yet"><Start /></Empty>}
+      {asked.data && all.length === 0 && <Empty title="No experiments yet" action={may("write") && may("infer") ? <Button component={Link} to="/experiments?new=1">New experiment</Button> : undefined}><Start /></Empty>}
       {all.length > 0 && shown.length === 0 && <Empty title="No such experiment" action={<Button variant="default" onClick={() => setParams({})}>Show all</Button>} />}
       {shown.length > 0 && <Experiments key={wanted} experiments={shown} />}
-      <Modal opened={starting} onClose={() => setStarting(false)} title="Start an experiment" size="lg" closeButtonProps={{ "aria-label": "Close" }}><Start /></Modal>
+      <Modal opened={starting} onClose={() => setStarting(false)} title="Start an experiment from the command line" size="lg" closeButtonProps={{ "aria-label": "Close" }}><Start /></Modal>
     </Stack>
   );
 }
 
-/** Experiments are begun where their files are. */
+/** Experiments can be begun where their files are. */
 function Start() {
   return (
     <Stack gap="xs" ta="left">

@@ -63,12 +63,14 @@ function VersionSelect({ experiment: { name, version } }: { experiment: Opened }
   return <Select aria-label="Version" w={130} data={options} value={String(version)} onChange={(value) => put({ version: value, cells: null, from: null })} allowDeselect={false} />;
 }
 
-function Facts({ experiment: { definition, report, created, cells, items } }: { experiment: Opened }) {
+function Facts({ experiment: { definition, report, created, cells, items, models } }: { experiment: Opened }) {
+  // What a name stood for is told where the name itself does not say it.
+  const targets = Object.entries(models).filter(([name, target]) => name !== target).map(([name, target]) => `${name} is ${target}`);
   const [dataset] = definition.dataset.split("@");
   return (
     <Text size="sm" c="dimmed" component="div">
       {count(cells)} cells · {count(items)} items of <Link to={`/datasets/${encodeURIComponent(dataset ?? "")}`}>{definition.dataset}</Link> · {count(report.answers)} answers
-      {report.failed > 0 && ` (${count(report.failed)} failed)`}{report.cached > 0 && ` (${count(report.cached)} taken from before)`} · {money(report.spent_picodollars)} · {count(report.tokens)} tokens · {time(created)}
+      {report.failed > 0 && ` (${count(report.failed)} failed)`}{report.cached > 0 && ` (${count(report.cached)} taken from before)`} · {money(report.spent_picodollars)} · {count(report.tokens)} tokens · {time(created)}{targets.length > 0 && ` · ${targets.join(", ")}`}
     </Text>
   );
 }

@@ -3,9 +3,10 @@
 import { Alert, Badge, Button, Checkbox, Group, Modal, NumberInput, Stack, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { Link } from "react-router";
+import { Link, useNavigate } from "react-router";
 import { api, take } from "../../api/client";
 import { current } from "../../lib/jobEvents";
+import { Confirm } from "../../parts/Confirm";
 import { JobProgress, useJobEvents } from "../../parts/JobProgress";
 import { Failed } from "../../parts/states";
 import { useSession } from "../../signin/session";
@@ -32,9 +33,31 @@ export function Standing({ experiment }: { experiment: Opened }) {
         {job && !ended && <Live id={job} />}
         {job && <Link to={`/jobs?job=${job}`}><Text component="span" size="sm">Its job</Text></Link>}
         {unfinished && may("write") && <Button variant="default" onClick={() => setGoing(true)}>Go on…</Button>}
+        {ended && may("write") && <Remove experiment={experiment} />}
       </Group>
       {ended && experiment.why && <Alert color={experiment.state === "failed" ? "red" : "yellow"} variant="outline" role="status" title={`It ${experiment.state === "stopped" ? "stopped" : experiment.state === "failed" ? "failed" : "was cancelled"}`}><Text size="sm">{experiment.why}</Text></Alert>}
       <GoOn key={String(going)} experiment={experiment} opened={going} close={() => setGoing(false)} />
+    </>
+  );
+}
+
+/** Deletes it with all of its versions, after a question: answers were paid for. */
+function Remove({ experiment: { name } }: { experiment: Opened }) {
+  const [asking, setAsking] = useState<string | null>(null);
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const act = async () => {
+    await take(api.DELETE("/api/v1/experiments/{name}", { params: { path: { name } } }));
+    void navigate("/experiments");
+    queries.removeQueries({ queryKey: [...EXPERIMENTS, "one", name] });
+    await queries.invalidateQueries({ queryKey: EXPERIMENTS });
+  };
+  return (
+    <>
+      <Button variant="subtle" color="red" size="compact-sm" onClick={() => setAsking(name)}>Delete…</Button>
+      <Confirm subject={asking} close={() => setAsking(null)} title={(subject) => `Delete ${subject}`} verb="Delete" act={act}>
+        All versions of this experiment go with their answers, for good: nothing brings them back, and asking again is paid for again. Its prompts, its dataset and the traces of its calls stay.
+      </Confirm>
     </>
   );
 }

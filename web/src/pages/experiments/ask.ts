@@ -9,6 +9,7 @@ export type Report = Schemas["ExperimentReport"];
 export type Item = Schemas["ExperimentItem"];
 export type Answer = Schemas["ExperimentAnswer"];
 export type Comparison = Schemas["CellComparison"];
+export type Preview = Schemas["ExperimentPreview"];
 
 export const EXPERIMENTS = ["experiments"];
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -19,8 +20,8 @@ pub struct ExperimentDefinition {
     /// Parameters of calls with the values to compare: `{"temperature": [0, 0.7]}`.
     #[schema(value_type = Option<BTreeMap<String, Vec<Value>>>)]
     pub parameters: Option<BTreeMap<String, Vec<Value>>>,
-    /// Numbers of examples to compare; what each prompt itself says when absent.
-    pub shots: Option<Vec<usize>>,
+    /// Numbers of examples to compare, or ways to choose them; what each prompt itself says when absent.
+    pub shots: Option<Vec<ExperimentShots>>,
     /// Where examples come from for prompts that bring none.
     pub examples: Option<ExperimentExamples>,
     /// From which column a variable of prompts gets its value, where the names differ.
@@ -41,6 +42,29 @@ pub struct ExperimentDefinition {
     pub concurrency: Option<usize>,
     /// Where to stop.
     pub budget: Option<ExperimentBudget>,
+}
+
+/// A number of examples, chosen as the prompt says, or one with how they are chosen.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ExperimentShots {
+    /// So many, chosen as the prompt itself says.
+    Count(usize),
+    /// So many, chosen in a way of their own.
+    Chosen(ExperimentChoice),
+}
+
+/// Examples that are chosen in a way of their own.
+#[derive(Serialize, ToSchema)]
+pub struct ExperimentChoice {
+    /// How many, 50 at most.
+    pub count: usize,
+    /// `fixed`: the first ones; `random`: drawn by a seed; `similar`: for each item those that are most like it.
+    pub choose: String,
+    /// Of `random`: what the draw follows from; the prompt's own seed when absent.
+    pub seed: Option<u64>,
+    /// Of `similar`: the model of embeddings; the prompt's own, or the embedded one, when absent.
+    pub embedding_model: Option<String>,
 }
 
 /// Which rows of the dataset are items.

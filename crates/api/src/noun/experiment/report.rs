@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use qd_eval::paired::Test;
 use qd_eval::{Direction, Interval, Unit, Verdict};
 use qd_experiment::Report;
+use qd_experiment::definition::Chosen;
 use qd_experiment::report::{CellReport, CellScore, Compared};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::noun::experiment::definition::ExperimentChoice;
 
 /// What came of an experiment so far.
 #[derive(Serialize, ToSchema)]
@@ -61,6 +64,9 @@ pub struct CellBody {
     pub parameters: Map<String, Value>,
     /// How many examples are shown; what the prompt says when null.
     pub shots: Option<usize>,
+    /// How they are chosen, where the experiment says it.
+    #[schema(value_type = Option<ExperimentChoice>)]
+    pub choose: Option<Chosen>,
     /// Answers that are there.
     pub answers: usize,
     /// Calls that failed.
@@ -151,6 +157,8 @@ pub struct ComparisonBody {
     pub exact_p: Option<f64>,
     /// The p value after correction, by which is decided.
     pub adjusted_p: f64,
+    /// How many pairs of cells it is corrected for, by Holm: all that are in the race and have this score. Null when planned.
+    pub family: Option<usize>,
     /// Items on which `a` is better.
     pub better_a: usize,
     /// Items on which `b` is better.
@@ -194,6 +202,7 @@ impl From<CellReport> for CellBody {
             model: cell.model,
             parameters: cell.parameters,
             shots: cell.shots,
+            choose: cell.choose,
             answers: report.answers,
             failed: report.failed,
             cached: report.cached,
@@ -226,7 +235,7 @@ impl From<CellScore> for ScoreBody {
 
 impl From<Compared> for ComparisonBody {
     fn from(compared: Compared) -> Self {
-        let Compared { scorer, comparison, verdict, sentence } = compared;
+        let Compared { scorer, comparison, verdict, sentence, family } = compared;
         let (low, high) = ends(comparison.interval);
         let (test, exact_p) = match comparison.test {
             Test::Mcnemar { exact_p, .. } => ("mcnemar", Some(exact_p)),
@@ -248,6 +257,7 @@ impl From<Compared> for ComparisonBody {
             p: comparison.test.p(),
             exact_p,
             adjusted_p: comparison.adjusted_p,
+            family,
             better_a: comparison.better_a,
             better_b: comparison.better_b,
             unit: comparison.unit,
