@@ -676,7 +676,7 @@ async fn find_similar(session: &Session, plan: &Plan) -> Result<Option<Stop>> {
             texts.into_iter().map(|text| known.get(&(model.to_owned(), text)).cloned().unwrap_or_default()).collect();
         let (neighbours, items) = (Arc::clone(neighbours), plan.items.clone());
         let found = tokio::task::spawn_blocking(move || neighbours.find(&items, &vectors));
-        found.await.map_err(|_| Error::Broken { doing: "comparing examples" })?;
+        found.await.map_err(|_| Error::Broken { doing: "comparing examples" })??;
     }
     Ok(None)
 }

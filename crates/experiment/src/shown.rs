@@ -87,12 +87,17 @@ impl Neighbours {
     }
 
     /// Notes which examples are nearest to each item; `vectors` are those of [`Neighbours::texts`].
-    pub fn find(&self, items: &[Arc<Item>], vectors: &[Vec<f32>]) {
+    ///
+    /// # Errors
+    /// [`Error::Prompt`] for vectors that do not compare, as those of two models.
+    pub fn find(&self, items: &[Arc<Item>], vectors: &[Vec<f32>]) -> Result<()> {
         let (examples, asked) = vectors.split_at(self.pool.len().min(vectors.len()));
         let near = |(item, vector): (&Arc<Item>, &Vec<f32>)| {
-            (item.row.index, self.slot.pick_similar(&self.pool, examples, vector))
+            Ok((item.row.index, self.slot.pick_similar(&self.pool, examples, vector)?))
         };
-        self.found.get_or_init(|| items.iter().zip(asked).map(near).collect());
+        let found = items.iter().zip(asked).map(near).collect::<Result<_>>()?;
+        self.found.get_or_init(|| found);
+        Ok(())
     }
 }
 
