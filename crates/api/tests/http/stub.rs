@@ -210,7 +210,7 @@ async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap,
 
 async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
     let request = read(&shared, &headers, &body);
-    let model = request["model"].as_str().unwrap();
+    let model = request["model"].as_str().unwrap_or_default();
     if model.starts_with("held") {
         wait(&shared).await;
     }
