@@ -235,7 +235,7 @@ for (const theme of ["light", "dark"]) {
     const taken = page.getByTestId("taken");
     await taken.getByText("4 cells × 10 rows: 40 calls").waitFor();
     await taken.getByText("What it costs is not known.").waitFor();
-    await taken.getByText("c4 · temperature 0.7 · 2 random shots (seed 7)", { exact: false }).waitFor();
+    await taken.getByText("c4 · carefully@1 · temperature 0.7 · 2 random shots (seed 7)").waitFor();
     assert.deepEqual(await violations(page), []);
     const name = `by-form-${theme}`;
     await page.getByRole("textbox", { name: "Name", exact: true }).fill(name);

@@ -228,8 +228,8 @@ function Aside({ made, dataset }: { made: ReturnType<typeof definitionOf>; datas
   return (
     <Stack gap="sm" component="aside" aria-label="What it would take" className="experiment-aside">
       <TextInput label="Name" description="Another version of one that there is, or a new one" placeholder={dataset || "name"} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} autoComplete="off" />
-      {"wrong" in made && <Alert color="yellow" variant="outline" role="status" title="Not yet an experiment">{made.wrong}</Alert>}
-      {definition !== null && asked.isError && !isStale && <Alert color="yellow" variant="outline" role="status" title="It cannot be run like this">{asked.error.message}</Alert>}
+      {"wrong" in made && <Alert color="gray" variant="outline" role="status" title="Not yet an experiment">{made.wrong}</Alert>}
+      {definition !== null && asked.isError && !isStale && <Alert color="gray" variant="outline" role="status" title="It cannot be run like this">{asked.error.message}</Alert>}
       {definition !== null && asked.data && !asked.isError && <Taken preview={asked.data} isStale={isStale} />}
       {may("write") && may("infer") ? <Start name={name} definition={ready ? definition : null} /> : <Text size="sm" c="dimmed">To start one takes the scopes write and infer.</Text>}
     </Stack>
@@ -244,7 +244,7 @@ function Taken({ preview, isStale }: { preview: Preview; isStale: boolean }) {
       <Text size="sm">About {count(preview.input_tokens)} tokens in, {preview.output_tokens == null ? "and answers of any length" : `at most ${count(preview.output_tokens)} out`}.</Text>
       <Text size="sm">{costOf(preview)}</Text>
       {unpriced.length > 0 && <Text size="sm" c="dimmed">The price is not known of {unpriced.join(", ")}.</Text>}
-      {unknown.length > 0 && <Alert color="yellow" variant="outline" role="status">There is no model called {unknown.join(", ")}.</Alert>}
+      {unknown.length > 0 && <Alert color="gray" variant="outline" role="status">There is no model called {unknown.join(", ")}.</Alert>}
       <Divider />
       {cells.slice(0, MOST_CELLS).map((cell) => <Text key={cell.id} size="xs" c="dimmed">{cell.id} · {cell.label}</Text>)}
       {cells.length > MOST_CELLS && <Text size="xs" c="dimmed">and {count(cells.length - MOST_CELLS)} more</Text>}
