@@ -344,7 +344,7 @@ mod tests {
             score(&json!({"unit": unit, "mean": mean, "low": low, "high": high}))
         };
         assert_eq!(told("share", 0.0003, 0.0, 0.5), "0.0 [0.0, 50.0]");
-        assert_eq!(told("share", 1.0, 0.886_5, 1.0), "100.0 [88.7, 100.0]");
+        assert_eq!(told("share", 1.0, 0.886_6, 1.0), "100.0 [88.7, 100.0]");
         assert_eq!(told("dollars", 0.000_31, 0.0, 12.34), "3.10e-4 [0.0, 12.3]");
         assert_eq!(score(&json!({"unit": "share", "mean": null})), "–");
     }
