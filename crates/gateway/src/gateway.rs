@@ -142,7 +142,7 @@ impl Gateway {
         if list.data.len() != texts.len() {
             return Err(unusable(format!("it gave {} vectors for {} texts", list.data.len(), texts.len())));
         }
-        let vectors = list.data.into_iter().map(|one| one.embedding).collect();
+        let vectors = in_order(list.data);
         Ok(Embedded { vectors, usage: list.usage, served: reply.served })
     }
 
@@ -281,7 +281,17 @@ struct VectorList {
 
 #[derive(Deserialize)]
 struct Vector {
+    #[serde(default)]
+    index: Option<u64>,
     embedding: Vec<f32>,
+}
+
+/// A list may come in any order when each says its place.
+fn in_order(mut data: Vec<Vector>) -> Vec<Vec<f32>> {
+    if data.iter().all(|one| one.index.is_some()) {
+        data.sort_by_key(|one| one.index);
+    }
+    data.into_iter().map(|one| one.embedding).collect()
 }
 
 fn invalid(message: String) -> Error {
