@@ -1,10 +1,10 @@
 //! One call: what a candidate asks about an item, and what came back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use qd_base::{Picodollars, Sha256Hex, SpanId, TraceId, Usage};
-use qd_gateway::{Answer, CallContext, Endpoint, Gateway, Pinned};
+use qd_gateway::batch::{self, Failure};
+use qd_gateway::{CallContext, Endpoint, Gateway, Pinned};
 use qd_prompt::{Kind, Rendered};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -14,10 +14,6 @@ use crate::plan::{Candidate, Item};
 
 /// Two names of one limit: whoever says one means the other too.
 pub(crate) const TOKEN_LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
-/// How long an upstream that is busy is waited for before the call counts as failed.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// The shortest wait before asking again, and the longest.
-const WAITS_MS: (u64, u64) = (200, 20_000);
 /// Characters of an answer that are kept; longer ones are cut, and scored as they were cut.
 pub const LONGEST_ANSWER_CHARS: usize = 100_000;
 /// Characters of an error that are kept.
@@ -113,83 +109,21 @@ impl Candidate {
     }
 }
 
-/// Makes a call. What goes wrong is part of the outcome. An upstream that is busy is asked again for a while, beyond what the
-/// gateway does for callers who wait; `token` ends that.
+/// Makes a call. What goes wrong is part of the outcome; `token` ends the waiting for a busy model.
 pub async fn ask(gateway: &Gateway, context: &CallContext, request: &Request, token: &CancellationToken) -> Outcome {
     let body = json!(request.body).to_string();
     let context = CallContext { pinned: request.target.clone(), ..context.clone() };
-    let begun = Instant::now();
-    loop {
-        let asked = Instant::now();
-        let answer = gateway.call(context.clone(), request.endpoint, body.clone().into()).await;
-        let latency_ms = asked.elapsed().as_secs_f64() * 1e3;
-        let wait = match answer {
-            Ok(Answer::Whole(reply)) => {
-                let mut outcome = read(request.endpoint, &reply.body);
-                outcome.latency_ms = Some(latency_ms);
-                outcome.cost = outcome.usage.and_then(|usage| gateway.price(&reply.served, usage));
-                (outcome.trace, outcome.span) = (Some(reply.served.trace), Some(reply.served.span));
-                return outcome;
-            }
-            Ok(Answer::Events(_)) => return Outcome::failed("a stream came where a whole answer was asked for"),
-            Err(error) => match busy_ms(&error).filter(|_| begun.elapsed() < PATIENCE && !token.is_cancelled()) {
-                Some(wait) => wait,
-                None if is_answer(&error) => return Outcome::refused(kind_of(&error), chain(&error)),
-                None => return Outcome::unreached(chain(&error)),
-            },
-        };
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(wait.clamp(WAITS_MS.0, WAITS_MS.1))) => {}
-            () = token.cancelled() => return Outcome::unreached("it was waiting for a busy model as the experiment was cancelled"),
-        }
+    match batch::ask(gateway, &context, request.endpoint, body.into(), token.cancelled()).await {
+        Ok(asked) => Outcome {
+            latency_ms: Some(asked.latency_ms),
+            cost: asked.cost,
+            trace: Some(asked.served.trace),
+            span: Some(asked.served.span),
+            ..read(request.endpoint, &asked.body)
+        },
+        Err(Failure::Refused { kind, why }) => Outcome::refused(kind, why),
+        Err(Failure::Unreached { why }) => Outcome::unreached(why),
     }
-}
-
-/// How long to wait for an upstream that says that it is busy.
-fn busy_ms(error: &qd_gateway::Error) -> Option<u64> {
-    match error {
-        qd_gateway::Error::Busy { retry_after_ms } => Some(*retry_after_ms),
-        qd_gateway::Error::Upstream { status: 429, retry_after_ms, .. } => Some(retry_after_ms.unwrap_or(1_000)),
-        _ => None,
-    }
-}
-
-/// Whether an error is what the model has to say to this request. All others (nobody there, no credentials, no money, too
-/// busy, out of order) are about the way to it.
-fn is_answer(error: &qd_gateway::Error) -> bool {
-    match error {
-        qd_gateway::Error::Invalid { .. } => true,
-        qd_gateway::Error::Upstream { status, .. } => {
-            (400..500).contains(status) && !matches!(status, 402 | 404 | 408 | 409 | 425 | 429)
-        }
-        _ => false,
-    }
-}
-
-/// What refusals for the same reason have in common: the words may name the request.
-fn kind_of(error: &qd_gateway::Error) -> String {
-    match error {
-        qd_gateway::Error::Invalid { param, code, .. } => {
-            format!("invalid {} {}", param.as_deref().unwrap_or_default(), code.unwrap_or_default())
-        }
-        qd_gateway::Error::Upstream { status, body, .. } => {
-            let said: Value = serde_json::from_slice(body).unwrap_or_default();
-            let part = |name: &str| said["error"][name].as_str().unwrap_or_default().to_owned();
-            format!("{status} {} {} {}", part("type"), part("code"), part("param"))
-        }
-        _ => "other".to_owned(),
-    }
-}
-
-pub(crate) fn chain(error: &qd_gateway::Error) -> String {
-    if let qd_gateway::Error::Upstream { body, .. } = error {
-        let said: Option<Value> = serde_json::from_slice(body).ok();
-        if let Some(message) = said.as_ref().and_then(|said| said["error"]["message"].as_str()) {
-            return format!("{error}: {message}");
-        }
-    }
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// What an answer says: its text, or the calls of tools as JSON.
@@ -251,36 +185,5 @@ mod tests {
         let text = read(Endpoint::Completions, br#"{"choices": [{"text": " 7"}]}"#);
         assert_eq!(text.output.as_deref(), Some(" 7"));
         assert!(read(Endpoint::Chat, b"<html>").unreached);
-    }
-
-    /// The words of a refusal may name the request; its kind does not.
-    #[test]
-    fn refusals_for_the_same_reason_are_of_one_kind() {
-        let refused = |status: u16, code: &str, message: &str| qd_gateway::Error::Upstream {
-            provider: "p".parse().unwrap(),
-            status,
-            body: json!({"error": {"message": message, "type": "invalid_request_error", "code": code}})
-                .to_string()
-                .into(),
-            retry_after_ms: None,
-        };
-        let long = |tokens| refused(400, "context_length_exceeded", &format!("you asked for {tokens} tokens"));
-        assert_eq!(kind_of(&long(9_000)), kind_of(&long(12_345)));
-        assert_ne!(kind_of(&long(9_000)), kind_of(&refused(400, "unsupported_parameter", "no such parameter")));
-        assert_ne!(kind_of(&long(9_000)), kind_of(&refused(413, "context_length_exceeded", "too large")));
-    }
-
-    #[test]
-    fn only_what_a_model_says_to_a_request_is_its_failure() {
-        let refused = |status| qd_gateway::Error::Upstream {
-            provider: "p".parse().unwrap(),
-            status,
-            body: "{}".into(),
-            retry_after_ms: None,
-        };
-        assert!([400, 413, 422].into_iter().all(|status| is_answer(&refused(status))));
-        assert!(![402, 404, 408, 429, 500, 503].into_iter().any(|status| is_answer(&refused(status))));
-        assert!(!is_answer(&qd_gateway::Error::Credentials { provider: "p".parse().unwrap(), status: 401 }));
-        assert!(!is_answer(&qd_gateway::Error::UnknownModel { model: "m".into() }));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use qd_eval::{ScorerSpec, Scorers};
+pub use qd_gateway::batch::Budget;
 use qd_prompt::Strategy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -203,21 +204,6 @@ pub enum Search {
         #[serde(default = "three")]
         factor: usize,
     },
-}
-
-/// Where to stop. What is reached stops the calls that were not begun; those under way are waited for and kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// Dollars, of calls whose price is known.
-    #[serde(default)]
-    pub usd: Option<f64>,
-    /// Tokens in and out.
-    #[serde(default)]
-    pub tokens: Option<u64>,
-    /// Seconds of work, pauses not counted.
-    #[serde(default)]
-    pub seconds: Option<u64>,
 }
 
 fn one() -> u32 {

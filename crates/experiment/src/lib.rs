@@ -5,7 +5,7 @@
 //! a job that was killed reads what is there and goes on. A [`Report`] is made of the rows: what each cell scored with an
 //! interval, what it cost, and whether there is a winner.
 //!
-//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`shown`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`ledger`] → [`health`] → [`run`] →
+//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`shown`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`health`] → [`run`] →
 //! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`foresight`] → [`proposal`] → [`optimise`].
 //!
 //! What is deliberately absent: scores and statistics, which are `eval`'s.
@@ -21,7 +21,6 @@ pub mod call;
 pub mod table;
 
 pub mod health;
-pub mod ledger;
 pub mod run;
 pub mod rung;
 

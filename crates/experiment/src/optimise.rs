@@ -194,13 +194,6 @@ impl Optimisation {
     }
 }
 
-impl Budget {
-    fn share(self, share: f64) -> Self {
-        let part = |whole: u64| (whole as f64 * share) as u64;
-        Self { usd: self.usd.map(|usd| usd * share), tokens: self.tokens.map(part), seconds: self.seconds.map(part) }
-    }
-}
-
 impl Experiments {
     /// Queues a search for a better version of a prompt; in the end the experiment `name` compares it with the prompt as it was.
     ///
@@ -352,7 +345,7 @@ fn stopped_early(why: &str, told: Value) -> Value {
 }
 
 /// What is left of a budget for the comparison in the end.
-fn left(budget: Budget, spent: crate::ledger::Spent) -> Budget {
+fn left(budget: Budget, spent: qd_gateway::batch::Spent) -> Budget {
     Budget {
         usd: budget.usd.map(|usd| (usd - spent.cost.as_dollars()).max(1e-9)),
         tokens: budget.tokens.map(|tokens| tokens.saturating_sub(spent.tokens)),

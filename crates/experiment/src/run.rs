@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
 use qd_catalog::{Catalog, Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_eval::{Answer, Scorer, Scorers};
+use qd_gateway::batch::{self, Ledger, Spent};
 use qd_gateway::{CallContext, Gateway, Pinned, PromptVersion};
 use qd_lake::Lake;
 use qd_trace::EXPERIMENT_TAG;
@@ -22,7 +23,6 @@ use crate::cell::Cell;
 use crate::definition::{Budget, Definition, Search};
 use crate::experiments::{Content, Experiments};
 use crate::health::Health;
-use crate::ledger::{Ledger, Spent};
 use crate::plan::{Candidate, Item, Plan};
 use crate::report::Results;
 use crate::rung;
@@ -157,7 +157,7 @@ impl Session {
         let there = table::scored(&experiments.lake, info.id).await?;
         let checkpoint = context.checkpoint::<Checkpoint>().unwrap_or_default();
         let worked = Duration::from_millis(checkpoint.worked_ms);
-        let ledger = Ledger::new(request.budget.unwrap_or(definition.budget), worked, there.iter());
+        let ledger = Ledger::new(request.budget.unwrap_or(definition.budget), worked, table::spent(&there));
         if let Some(once) = &checkpoint.once {
             ledger.add_before(Picodollars::new(once.picodollars), once.usage);
         }
@@ -216,7 +216,7 @@ impl Session {
         let mut context = CallContext::of(self.info.project, self.project_name.clone());
         context.tags = vec![format!("{EXPERIMENT_TAG}optimise")];
         let outcome = call::ask(&self.gateway, &context, request, self.context.token()).await;
-        self.ledger.end_of(&outcome);
+        self.ledger.end(outcome.output.is_some(), outcome.cost, outcome.usage);
         if let Some(output) = outcome.output.clone() {
             let picodollars = outcome.cost.map_or(0, Picodollars::get);
             *self.once.lock() = Some(Once { key, output, picodollars, usage: outcome.usage });
@@ -294,7 +294,7 @@ impl Session {
             let known = self.targets.lock().get(name).cloned();
             let target = match known {
                 Some(known) => Ok(known),
-                None => self.gateway.resolve(self.info.project, name).await.map_err(|error| call::chain(&error)),
+                None => self.gateway.resolve(self.info.project, name).await.map_err(|error| batch::told(&error)),
             };
             if let Ok(target) = &target {
                 self.targets.lock().insert(name.to_owned(), target.clone());
@@ -321,11 +321,11 @@ impl Session {
             let (usage, cost) = made.as_ref().map_or((None, None), |made| {
                 (made.usage, made.usage.and_then(|usage| self.gateway.price(&made.served, usage)))
             });
-            self.ledger.end_of(&Outcome { usage, cost, ..Outcome::default() });
+            self.ledger.end(made.is_ok(), cost, usage);
             match made {
                 Ok(made) => vectors.extend(made.vectors),
                 Err(error) => {
-                    let why = format!("the examples could not be compared by {model}: {}", call::chain(&error));
+                    let why = format!("the examples could not be compared by {model}: {}", batch::told(&error));
                     return Ok(Err(Stop::Failed(why)));
                 }
             }
@@ -406,7 +406,7 @@ impl Session {
             (None, Err(outcome)) => outcome.clone(),
         };
         if paid {
-            self.ledger.end_of(&outcome);
+            self.ledger.end(outcome.output.is_some(), outcome.cost, outcome.usage);
         }
         // A call that was given up since the job ends is no answer: it is made again when the job goes on.
         if self.context.cancelled() && outcome.error.is_some() {

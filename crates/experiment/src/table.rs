@@ -13,6 +13,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use qd_base::{Picodollars, ProjectName, Sha256Hex, TableName, Timestamp, Usage, VersionId};
+use qd_gateway::batch::Spent;
 use qd_lake::{Lake, Param, QueryLimits, TableSpec};
 
 use crate::call::Outcome;
@@ -90,6 +91,13 @@ impl Scored {
     pub fn spent(&self) -> Picodollars {
         self.cost.filter(|_| !self.cached).unwrap_or_default()
     }
+}
+
+/// What rows have cost their experiment.
+pub fn spent(rows: &[Scored]) -> Spent {
+    let mut spent = Spent::default();
+    rows.iter().filter(|row| !row.cached).for_each(|row| spent.add(row.error.is_none(), row.cost, row.usage));
+    spent
 }
 
 impl From<&ItemRow> for Scored {

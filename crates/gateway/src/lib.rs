@@ -7,12 +7,13 @@
 //! `record` gets to it.
 //!
 //! Reading order: [`config`] → [`pinned`] → [`context`] → `call` → `provider` → `sse` → `directory` → `tenants` → `exchange` →
-//! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → `gateway`.
+//! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → `gateway` → [`batch`].
 //!
 //! What is deliberately absent: HTTP status codes (they belong to `api`), and any change to an upstream's bytes. An answer's
 //! body and its events are forwarded as they came, so fields that this code does not know survive.
 
 pub mod answer;
+pub mod batch;
 mod call;
 mod capture;
 pub mod config;

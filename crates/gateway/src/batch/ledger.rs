@@ -4,13 +4,33 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use qd_base::{Picodollars, Usage};
-
-use crate::call::Outcome;
-use crate::definition::Budget;
-use crate::table::Scored;
+use serde::{Deserialize, Serialize};
 
 /// Calls after which it is clear that upstreams tell no usage.
 const MOST_BLIND_CALLS: u64 = 8;
+
+/// Where to stop. What is reached stops the calls that were not begun; those under way are waited for and kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Dollars, of calls whose price is known.
+    #[serde(default)]
+    pub usd: Option<f64>,
+    /// Tokens in and out.
+    #[serde(default)]
+    pub tokens: Option<u64>,
+    /// Seconds of work, pauses not counted.
+    #[serde(default)]
+    pub seconds: Option<u64>,
+}
+
+impl Budget {
+    /// A share of it.
+    pub fn share(self, share: f64) -> Self {
+        let part = |whole: u64| (whole as f64 * share) as u64;
+        Self { usd: self.usd.map(|usd| usd * share), tokens: self.tokens.map(part), seconds: self.seconds.map(part) }
+    }
+}
 
 /// Counts what answers cost against a budget.
 #[derive(Debug)]
@@ -38,10 +58,8 @@ pub struct Spent {
 }
 
 impl Ledger {
-    /// A ledger that begins with what rows from before have cost.
-    pub fn new<'a>(budget: Budget, before: Duration, rows: impl Iterator<Item = &'a Scored>) -> Self {
-        let mut spent = Spent::default();
-        rows.for_each(|row| spent.add(row));
+    /// A ledger that begins with how long was worked `before`, and with what was `spent`.
+    pub fn new(budget: Budget, before: Duration, spent: Spent) -> Self {
         Self { budget, begun: Instant::now(), before, spent: Mutex::new(spent) }
     }
 
@@ -78,12 +96,11 @@ impl Ledger {
         self.spent.lock().pay(cost, usage);
     }
 
-    /// Counts a call that was under way.
-    pub fn end_of(&self, outcome: &Outcome) {
+    /// Counts a call that was under way. One that failed has no cost, and may have tokens.
+    pub fn end(&self, answered: bool, cost: Option<Picodollars>, usage: Option<Usage>) {
         let mut spent = self.spent.lock();
         spent.under_way -= 1;
-        spent.unpriced += u64::from(outcome.cost.is_none() && outcome.output.is_some());
-        spent.pay(outcome.cost.unwrap_or_default(), outcome.usage);
+        spent.add(answered, cost, usage);
     }
 
     /// What was spent so far.
@@ -98,12 +115,10 @@ impl Ledger {
 }
 
 impl Spent {
-    fn add(&mut self, row: &Scored) {
-        if row.cached {
-            return;
-        }
-        self.unpriced += u64::from(row.cost.is_none() && row.error.is_none());
-        self.pay(row.spent(), row.usage);
+    /// Adds a call that ended.
+    pub fn add(&mut self, answered: bool, cost: Option<Picodollars>, usage: Option<Usage>) {
+        self.unpriced += u64::from(cost.is_none() && answered);
+        self.pay(cost.unwrap_or_default(), usage);
     }
 
     fn pay(&mut self, cost: Picodollars, usage: Option<Usage>) {
@@ -115,47 +130,42 @@ impl Spent {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
-    fn row(cached: bool) -> Scored {
-        Scored {
-            cell: "c1".into(),
-            item: 0,
-            repeat: 0,
-            scores: BTreeMap::new(),
-            error: None,
-            cached,
-            cost: Some(Picodollars::new(Picodollars::PER_DOLLAR / 10)),
-            latency_ms: None,
-            usage: Some(Usage { input_tokens: 90, output_tokens: 10, ..Usage::default() }),
-            key: qd_base::Sha256Hex::of(b""),
-        }
+    const DIME: Option<Picodollars> = Some(Picodollars::new(Picodollars::PER_DOLLAR / 10));
+
+    fn usage() -> Option<Usage> {
+        Some(Usage { input_tokens: 90, output_tokens: 10, ..Usage::default() })
+    }
+
+    fn spent(calls: usize) -> Spent {
+        let mut spent = Spent::default();
+        (0..calls).for_each(|_| spent.add(true, DIME, usage()));
+        spent
     }
 
     #[test]
     fn with_a_budget_the_first_call_is_waited_for() {
         let budget = Budget { usd: Some(0.5), ..Budget::default() };
-        let ledger = Ledger::new(budget, Duration::ZERO, [].iter());
+        let ledger = Ledger::new(budget, Duration::ZERO, Spent::default());
         assert!(ledger.is_blind());
         ledger.begin().unwrap();
-        ledger.end_of(&Outcome { usage: row(false).usage, ..Outcome::default() });
+        ledger.end(true, None, usage());
         assert!(!ledger.is_blind());
-        assert!(!Ledger::new(Budget::default(), Duration::ZERO, [].iter()).is_blind());
+        assert!(!Ledger::new(Budget::default(), Duration::ZERO, Spent::default()).is_blind());
     }
 
     #[test]
     fn a_budget_stops_before_it_is_passed_by_calls_under_way() {
         let budget = Budget { usd: Some(0.5), ..Budget::default() };
-        let ledger = Ledger::new(budget, Duration::ZERO, [row(false), row(true), row(false)].iter());
+        let ledger = Ledger::new(budget, Duration::ZERO, spent(2));
         // $0.20 were spent, in two calls: three more under way make 0.50.
         for _ in 0..3 {
             ledger.begin().unwrap();
         }
         assert!(ledger.begin().unwrap_err().contains("$0.5"));
         for _ in 0..3 {
-            ledger.end_of(&Outcome { output: Some("free".into()), ..Outcome::default() });
+            ledger.end(true, None, None);
         }
         assert!(ledger.begin().is_ok(), "they cost nothing");
         assert_eq!(ledger.spent().unpriced, 3, "whose price is not known is told");
@@ -163,11 +173,11 @@ mod tests {
 
     #[test]
     fn tokens_and_time_are_budgets_too() {
-        let tokens =
-            Ledger::new(Budget { tokens: Some(200), ..Budget::default() }, Duration::ZERO, [row(false)].iter());
+        let tokens = Ledger::new(Budget { tokens: Some(200), ..Budget::default() }, Duration::ZERO, spent(1));
         tokens.begin().unwrap();
         assert!(tokens.begin().unwrap_err().contains("200 tokens"));
-        let time = Ledger::new(Budget { seconds: Some(5), ..Budget::default() }, Duration::from_secs(5), [].iter());
+        let time =
+            Ledger::new(Budget { seconds: Some(5), ..Budget::default() }, Duration::from_secs(5), Spent::default());
         assert!(time.begin().unwrap_err().contains("5 seconds"));
     }
 }
