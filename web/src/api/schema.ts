@@ -2274,6 +2274,353 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/judges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each judge, by name */
+        get: operations["listJudges"];
+        put?: never;
+        /** Make a version of a judge */
+        post: operations["createJudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Judges that are there already, for whatever model */
+        get: operations["listReadyJudges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A version of a judge */
+        get: operations["getJudge"];
+        put?: never;
+        post?: never;
+        /** Delete a judge with all its versions and what it said in calibrations */
+        delete: operations["removeJudge"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a judge, newest first */
+        get: operations["listJudgeVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/calibrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** On what a version of a judge was compared with people */
+        get: operations["listCalibrations"];
+        put?: never;
+        /** Compare a judge with what people said in a dataset */
+        post: operations["calibrateJudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/card": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the word of a judge is worth */
+        get: operations["getJudgeCard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/judgements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judge one item now */
+        post: operations["judgeItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each evaluation, newest first */
+        get: operations["listEvaluations"];
+        put?: never;
+        /** Make a version of an evaluation and run it */
+        post: operations["createEvaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An evaluation with its report so far */
+        get: operations["getEvaluation"];
+        put?: never;
+        post?: never;
+        /** Delete an evaluation with all its versions and their rows */
+        delete: operations["removeEvaluation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of targets side by side */
+        get: operations["listEvaluationItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/items/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One item with the answers of all targets */
+        get: operations["getEvaluationItem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with an evaluation that has ended */
+        post: operations["resumeEvaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each leaderboard, newest first */
+        get: operations["listLeaderboards"];
+        put?: never;
+        /** Make a version of a leaderboard and run it */
+        post: operations["createLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A leaderboard with what came of it so far */
+        get: operations["getLeaderboard"];
+        put?: never;
+        post?: never;
+        /** Delete a leaderboard with all its versions and their rows */
+        delete: operations["removeLeaderboard"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which documents a leaderboard needs, and which of them are here */
+        post: operations["previewLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Documents of a task with what a model said about them */
+        get: operations["listLeaderboardDocuments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with a leaderboard that has ended */
+        post: operations["resumeLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tasks and groups that come with Quarterdeck */
+        get: operations["listTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a task measures, and which documents it needs */
+        get: operations["getTask"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{name}/documents/{document}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a task asks about one document */
+        get: operations["getTaskDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -6639,6 +6986,1085 @@ export interface components {
         ViewList: {
             /** @description The views. */
             data: components["schemas"]["View"][];
+        };
+        /** @description A judge to be made. */
+        NewJudge: {
+            /** @description Its name. */
+            name: string;
+            from: components["schemas"]["JudgeRecipe"];
+        };
+        /** @description From what a judge is made: exactly one of `definition`, `file`, `ready` and `evals`. */
+        JudgeRecipe: {
+            /** @description The definition; docs/judges.md says what is in it. */
+            definition?: Record<string, never> | null;
+            /** @description A file that holds the definition, as YAML or JSON. */
+            file?: string | null;
+            /** @description A ready judge: `hallucination`. */
+            ready?: string | null;
+            /** @description A file of model-graded specifications of OpenAI Evals. */
+            evals?: null | components["schemas"]["JudgeEvals"];
+            /** @description Who judges, in the place of the definition's model; several are a jury. */
+            models?: string[] | null;
+            /** @description How a jury decides: `majority`, `mean` or `median`. */
+            combine?: string | null;
+            /** @description Values of the judge itself. */
+            settings?: Record<string, never> | null;
+            /** @description Another form of answers: `schema`, `json` or `text`. */
+            form?: string | null;
+        };
+        /** @description A file of OpenAI Evals, and which judge of it is meant. */
+        JudgeEvals: {
+            /** @description The file, as YAML. */
+            file: string;
+            /** @description Which judge of it, where there are several: `closedqa/conciseness`. */
+            name?: string | null;
+            /** @description How many answers are compared at once. */
+            completions?: number | null;
+            /** @description Where the choice stands, when the file does not say: `classify`, `classify_cot`, `cot_classify` or `cot_classify_jp`. */
+            eval_type?: string | null;
+            /** @description Values for fields of the prompt that are not of an item. */
+            arguments?: {
+                [key: string]: string;
+            } | null;
+        };
+        /** @description A version of a judge. */
+        Judge: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its version. */
+            version: number;
+            /** @description The version's identifier, which is in the column `judge` of the table `judgements`. */
+            id: string;
+            /** @description When it was made. */
+            created: string;
+            /** @description How it asks. */
+            method: string;
+            /** @description For each name of a model what it stood for when the version was made: `local/smollm2-135m-instruct@1`. */
+            models: {
+                [key: string]: string;
+            };
+            /** @description Whether it was compared with people: only then its word has a known worth. */
+            calibrated: boolean;
+            /** @description What it asks. */
+            definition: Record<string, never>;
+        };
+        /** @description Judges. */
+        JudgeList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Judge"][];
+        };
+        /** @description A judge that is there already. */
+        ReadyJudge: {
+            /** @description What it is called. */
+            name: string;
+            /** @description What it looks at. */
+            description?: string | null;
+            /** @description How it asks. */
+            method: string;
+            /** @description What an item must have. */
+            inputs: string[];
+            /** @description All of it, without a model. */
+            definition: Record<string, never>;
+        };
+        /** @description Judges that are there already. */
+        ReadyJudgeList: {
+            /** @description The judges. */
+            data: components["schemas"]["ReadyJudge"][];
+        };
+        /** @description A version in a list. */
+        JudgeVersion: {
+            /** @description Its number. */
+            version: number;
+            /** @description Its identifier. */
+            id: string;
+            /** @description When it was made. */
+            created: string;
+        };
+        /** @description Versions of a judge. */
+        JudgeVersionList: {
+            /** @description The versions. */
+            data: components["schemas"]["JudgeVersion"][];
+        };
+        /** @description A comparison to be made. */
+        NewCalibration: {
+            /** @description The version of the judge; the latest when absent. */
+            version?: number | null;
+            /** @description Of a ready judge, who judges. */
+            model?: string | null;
+            /** @description Whether items are judged again whose judgement failed; false when absent. */
+            retry_failed?: boolean | null;
+            calibration: components["schemas"]["CalibrationRequest"];
+        };
+        /** @description What a judge is compared with people on. */
+        CalibrationRequest: {
+            /** @description The dataset, as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            /** @description The columns with what people said, one for each person, 8 at most. What most of them say is the truth. */
+            labels: string[];
+            /** @description For inputs of the judge the column that each is taken from; the one of its own name otherwise. */
+            values?: {
+                [key: string]: string;
+            } | null;
+            /** @description For words of people what of the judge's scale they mean: `{"1": "A", "2": "B", "0": "tie"}`. */
+            means?: {
+                [key: string]: string;
+            } | null;
+            /** @description Of a pair, the two columns that say which model wrote each answer. */
+            authors?: string[] | null;
+            /** @description What those columns call the judge's model; the model's own name when absent. */
+            own?: string | null;
+            /** @description How many items, drawn at random; all that people labelled when absent. 10,000 at most. */
+            limit?: number | null;
+            /** @description The same seed draws the same items. */
+            seed?: number | null;
+            /** @description Items that are judged at once: 4 when absent, 32 at most. */
+            concurrency?: number | null;
+            /** @description Where to stop. */
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description A comparison of a judge with people. */
+        Calibration: {
+            /** @description Which version of which judge, as `name@3`. */
+            judge: string;
+            /** @description The version of the dataset, as `name@3`. */
+            dataset: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /** @description Its last job. */
+            job: string;
+            /** @description How many items are done, while it runs. */
+            done?: number | null;
+            /** @description How many there are. */
+            total?: number | null;
+            request: components["schemas"]["CalibrationRequest"];
+        };
+        /** @description Comparisons of a judge with people. */
+        CalibrationList: {
+            /** @description The comparisons. */
+            data: components["schemas"]["Calibration"][];
+        };
+        /** @description The card of a judge, if it has one. */
+        JudgeCard: {
+            /** @description Which version of which judge, as `name@3`. */
+            judge: string;
+            /** @description Whether it was compared with people. Otherwise take no word of it for a fact. */
+            calibrated: boolean;
+            /** @description What its word is worth. */
+            card?: null | components["schemas"]["Card"];
+        };
+        /** @description What a judge's word is worth, as far as people have said. */
+        Card: {
+            /** @description The version of the dataset, as `name@3`. */
+            dataset: string;
+            /** @description The columns with what people said. */
+            labels: string[];
+            /** @description Where the calibration stands: a card of one that is not finished is of the items so far. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /** @description Its last job. */
+            job: string;
+            /** @description Items that people decided and the judge was asked about. */
+            items: number;
+            /** @description Items on which people said two things equally often: they have no truth and are not asked. */
+            undecided: number;
+            /** @description The share of items that the judge `told`, could not tell (`cannot_tell`), gave no verdict on (`invalid`), and `failed` on. */
+            outcomes: {
+                [key: string]: components["schemas"]["CardStat"];
+            };
+            accuracy: components["schemas"]["CardAccuracy"];
+            kappa: components["schemas"]["CardStat"];
+            /** @description The same with quadratic weights, where the scale has an order and three places or more. */
+            weighted_kappa?: null | components["schemas"]["CardStat"];
+            alpha: components["schemas"]["CardStat"];
+            /** @description `nominal`, `ordinal` or `interval`. */
+            alpha_scale: string;
+            /** @description Spearman's rank correlation, where the scale has an order and three places or more. */
+            spearman?: null | components["schemas"]["CardStat"];
+            /** @description Kendall's τ-b, there too. */
+            kendall?: null | components["schemas"]["CardStat"];
+            /** @description By how much the judge's mean is above people's, where the scale has numbers. */
+            offset?: null | components["schemas"]["CardStat"];
+            /** @description How often each class of people's got which class of the judge's. */
+            confusion?: null | components["schemas"]["CardConfusion"];
+            /** @description Biases, of a judge of pairs. */
+            biases?: null | components["schemas"]["CardBiases"];
+            /** @description How far people agree with each other, and the judge with each of them, where there are several. */
+            people?: null | components["schemas"]["CardPeople"];
+            /** @description How many labels of people the judge's word makes of those there are (PPI++). */
+            worth: components["schemas"]["CardWorth"][];
+            effort: components["schemas"]["CardEffort"];
+            /** @description All of it in a sentence. */
+            sentence: string;
+        };
+        /** @description A statistic with its 95 % interval, or why there is none. */
+        CardStat: {
+            /** @description The number. */
+            value?: number | null;
+            /** @description The lower end of its interval. */
+            low?: number | null;
+            /** @description The upper end. */
+            high?: number | null;
+            /** @description Items that it is of. */
+            items: number;
+            /** @description Why there is no number. */
+            undefined?: string | null;
+        };
+        /** @description How often a judge says what people say. */
+        CardAccuracy: {
+            told: components["schemas"]["CardStat"];
+            all: components["schemas"]["CardStat"];
+            /** @description What people say most often. */
+            most_common?: string | null;
+            base_rate: components["schemas"]["CardStat"];
+            gain: components["schemas"]["CardStat"];
+        };
+        /** @description How often each class of people's got which class of the judge's. */
+        CardConfusion: {
+            /** @description The classes, in their order. */
+            classes: string[];
+            /** @description For each class of people's how often the judge said each class. */
+            counts: number[][];
+            /** @description For each class of people's how often the judge told none. */
+            untold: number[];
+        };
+        /** @description The biases of a judge of pairs. */
+        CardBiases: {
+            order_flips: components["schemas"]["CardStat"];
+            first_place: components["schemas"]["CardStat"];
+            length: components["schemas"]["CardStat"];
+            /** @description How much more often it prefers answers of its own model than people do, where it is known who wrote them. */
+            own?: null | components["schemas"]["CardStat"];
+        };
+        /** @description How far people agree with each other, and the judge with each of them. */
+        CardPeople: {
+            alpha: components["schemas"]["CardStat"];
+            /** @description Each two of them. */
+            pairs: components["schemas"]["CardTwoRaters"][];
+            /** @description The judge and each of them, over what the judge told. */
+            judge: components["schemas"]["CardTwoRaters"][];
+        };
+        /** @description How far two agree. */
+        CardTwoRaters: {
+            /** @description One. */
+            one: string;
+            /** @description The other. */
+            other: string;
+            alike: components["schemas"]["CardStat"];
+            kappa: components["schemas"]["CardStat"];
+        };
+        /** @description What labels of people are worth together with the judge's word on further items. */
+        CardWorth: {
+            /** @description Labels of people. */
+            labels: number;
+            /** @description Further items that only the judge would see. */
+            further: number;
+            effective_labels: components["schemas"]["CardStat"];
+        };
+        /** @description What a judgement takes. */
+        CardEffort: {
+            /** @description Dollars for a thousand items, where prices are known. */
+            usd_per_1000?: null | components["schemas"]["CardStat"];
+            /** @description Items of which a price is not known. */
+            unpriced: number;
+            latency_p50_ms: components["schemas"]["CardStat"];
+            latency_p95_ms: components["schemas"]["CardStat"];
+            calls: components["schemas"]["CardStat"];
+            input_tokens: components["schemas"]["CardStat"];
+            output_tokens: components["schemas"]["CardStat"];
+        };
+        /** @description An item to be judged. */
+        NewJudgement: {
+            /** @description What the judge is shown: a text, or a list of texts, for each of its inputs. Others are left aside. */
+            values: Record<string, never>;
+            /** @description The version of the judge; the latest when absent. */
+            version?: number | null;
+            /** @description Of a ready judge, who judges. */
+            model?: string | null;
+        };
+        /** @description What a judge says of an item. */
+        JudgementBody: {
+            /** @description Which version of which judge, as `name@3`. */
+            judge: string;
+            /** @description Whether that was compared with people: only then its word has a known worth. */
+            calibrated: boolean;
+            /** @description `outcome` (`score`, `cannot_tell`, `invalid` or `failed`) with what belongs to it, `reasons`, `parts`, and what else the method tells. What is no score is never 0. */
+            judgement: Record<string, never>;
+            /** @description Calls that were made. */
+            calls: number;
+            /** @description Tokens in. */
+            input_tokens: number;
+            /** @description Tokens out. */
+            output_tokens: number;
+            /** @description What it cost, in picodollars; null when no price is known. */
+            cost_picodollars?: number | null;
+            /** @description Calls whose price is not known. */
+            unpriced: number;
+            /** @description How long it took. */
+            latency_ms: number;
+            /** @description The trace of its first call. */
+            trace?: string | null;
+        };
+        /** @description An evaluation to be made. */
+        NewEvaluation: {
+            /** @description Its name. */
+            name: string;
+            definition: components["schemas"]["EvaluationDefinition"];
+        };
+        /** @description How an evaluation goes on. */
+        ResumeEvaluation: {
+            /** @description The version; the latest when absent. */
+            version?: number | null;
+            /** @description Whether calls that failed are made again; false when absent. */
+            retry_failed?: boolean | null;
+            /** @description Another budget than the definition's. What was spent before counts, but for time. */
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description A version of an evaluation. */
+        Evaluation: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its version. */
+            version: number;
+            /** @description The version's identifier, which is in the column `evaluation` of the table `evaluation_items`. */
+            id: string;
+            /** @description When it was made. */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`, as when calls always do. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /** @description Its last job. */
+            job?: string | null;
+            /** @description How many answers and words of judges there are, while it runs. */
+            done?: number | null;
+            /** @description How many there will be. */
+            total?: number | null;
+            /** @description Whose answers are looked at: what each target is, by name. */
+            targets: {
+                [key: string]: string;
+            };
+            /** @description How many items. */
+            items: number;
+            /** @description For each name of a model what it stood for when the evaluation was made. */
+            models: {
+                [key: string]: string;
+            };
+            definition: components["schemas"]["EvaluationDefinition"];
+        };
+        EvaluationWithReport: components["schemas"]["Evaluation"] & {
+            report: components["schemas"]["EvaluationReport"];
+        };
+        /** @description Evaluations. */
+        EvaluationList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Evaluation"][];
+        };
+        /** @description A dataset, whose answers are looked at, and what is looked at in them. */
+        EvaluationDefinition: {
+            /** @description What the items are: a dataset as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            /** @description Which of its rows; all when absent. */
+            items?: null | components["schemas"]["ExperimentItems"];
+            /** @description Whose answers are looked at, where that is one. */
+            target?: null | components["schemas"]["EvaluationTarget"];
+            /** @description The same for several, side by side, by name; 8 at most. Say `target` or `targets`. */
+            targets?: {
+                [key: string]: components["schemas"]["EvaluationTarget"];
+            } | null;
+            /** @description From which column a variable of prompts gets its value, where the names differ. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+            /** @description What is looked at, 16 at most. */
+            scorers: components["schemas"]["EvaluationScorer"][];
+            /** @description Whether a call that failed counts as a score of 0 where scores have a lowest value and more is better; true when absent. */
+            count_failures_as_zero?: boolean | null;
+            /** @description Whether answers and judgements are taken from earlier ones of the project to the same call; true when absent. */
+            cache?: boolean | null;
+            /** @description Calls under way at once, 64 at most; 4 when absent. */
+            concurrency?: number | null;
+            /** @description Where to stop. */
+            budget?: null | components["schemas"]["ExperimentBudget"];
+            /** @description What must hold of the report, for whoever waits for it: `bleu >= 30`; with several targets `a.bleu >= 30`. */
+            gate?: string[] | null;
+        };
+        /** @description Whose answers are looked at: `column`, or `prompt` with what goes with it. */
+        EvaluationTarget: {
+            /** @description The column that has the answers. */
+            column?: string | null;
+            /** @description The prompt that a model is asked with, as `name`, `name@3` or `name@label`. */
+            prompt?: string | null;
+            /** @description The model; the prompt's own when absent. */
+            model?: string | null;
+            /** @description Parameters of calls. */
+            parameters?: Record<string, never> | null;
+            /** @description How many examples are shown; what the prompt says when absent. */
+            shots?: null | components["schemas"]["ExperimentShots"];
+        };
+        EvaluationScorer: components["schemas"]["ExperimentScorer"] | components["schemas"]["OwnEvaluationScorer"];
+        /** @description What only evaluations look at. Each kind has options of its own. */
+        OwnEvaluationScorer: {
+            /** @description `classification`, `embedding_similarity` or `judge`. */
+            kind: string;
+            /** @description What the score is called; its kind, or the judge's name, when absent. */
+            name?: string | null;
+            /** @description Of `classification`: the column of the true class; the reference, or the label, when absent. */
+            label?: string | null;
+            /** @description Of `classification`: the class that probabilities are of, and that `"average": "positive"` is about. */
+            positive?: string | null;
+            /** @description Of `classification`: the column with the probability of `positive`. */
+            probability?: string | null;
+            /** @description Of `classification`: `f1`, `precision`, `recall` or `accuracy`. */
+            measure?: string | null;
+            /** @description Of `classification`: `macro`, `micro`, `weighted` or `positive`. */
+            average?: string | null;
+            /** @description Of `classification`: upper and lower case are the same. */
+            ignore_case?: boolean | null;
+            /** @description Of `classification`: a pattern; of its last match the first group is the class, or all of it. */
+            extract?: string | null;
+            /** @description Of `embedding_similarity`: the model of embeddings; the embedded one when absent. */
+            model?: string | null;
+            /** @description Of `judge`: `name`, `name@3`, `name@label` or `ready/NAME@MODEL`. */
+            judge?: string | null;
+            /** @description Of `judge`: from which column each input gets its value; `$answer` is the target's answer. */
+            values?: {
+                [key: string]: string;
+            } | null;
+            /** @description Of `judge`: the column with what people say of the answers, or such columns by target. */
+            human?: Record<string, never> | null;
+        };
+        /** @description A page of items. */
+        EvaluationItemPage: {
+            /** @description The items. */
+            data: components["schemas"]["EvaluationItem"][];
+            /** @description How many there are on all pages. */
+            total: number;
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description An item with what targets answered. */
+        EvaluationItem: {
+            /** @description The row's place in the dataset, from 0. */
+            item: number;
+            /** @description The row's identifier. */
+            row_id: string;
+            /** @description The row's values. */
+            values: Record<string, never>;
+            /** @description What it should be answered; any of them will do. */
+            references: string[];
+            /** @description The answers, in the order of the targets. */
+            answers: components["schemas"]["EvaluationAnswer"][];
+        };
+        /** @description An answer. */
+        EvaluationAnswer: {
+            /** @description The target. */
+            target: string;
+            /** @description What was said; null when the call failed, or the column is empty. */
+            output?: string | null;
+            /** @description Why the call failed. */
+            error?: string | null;
+            /** @description Why the answer ended. */
+            finish_reason?: string | null;
+            /** @description Scores by name; null where there is none. */
+            scores: {
+                [key: string]: number | null;
+            };
+            /** @description Why scores are missing, in one word each: `no_answer`, `no_reference`, `cannot_tell`, … */
+            why: {
+                [key: string]: string;
+            };
+            /** @description All that judges said, by scorer. */
+            judgements: {
+                [key: string]: Record<string, never>;
+            };
+            /** @description What people say of the answer, by scorer. */
+            human: {
+                [key: string]: number;
+            };
+            /** @description What such a call costs, in picodollars; null when its price is not known. */
+            cost_picodollars?: number | null;
+            /** @description Whether it was taken from elsewhere, and so cost nothing. */
+            cached: boolean;
+            /** @description How long it took. */
+            latency_ms?: number | null;
+            /** @description Tokens of the prompt. */
+            input_tokens?: number | null;
+            /** @description Tokens of the answer. */
+            output_tokens?: number | null;
+            /** @description Its trace. */
+            trace_id?: string | null;
+        };
+        /** @description What came of an evaluation so far. */
+        EvaluationReport: {
+            /** @description Items of the dataset that are looked at. */
+            items: number;
+            /** @description What was spent, in picodollars. */
+            spent_picodollars: number;
+            /** @description Tokens in and out that were paid for. */
+            tokens: number;
+            /** @description Calls that were answered and whose price is not known. */
+            unpriced: number;
+            /** @description Each target. */
+            targets: components["schemas"]["EvaluationTargetReport"][];
+            /** @description Pairs of targets held against each other by every score. */
+            comparisons: components["schemas"]["EvaluationComparison"][];
+        };
+        /** @description What came of one target. */
+        EvaluationTargetReport: {
+            /** @description What it is called. */
+            name: string;
+            /** @description What it is. */
+            label: string;
+            /** @description Answers that are there, failed ones and empty cells included. */
+            answers: number;
+            /** @description Calls that failed. */
+            failed: number;
+            /** @description Rows of the dataset that have no answer in the column. */
+            empty: number;
+            /** @description Answers that were taken from elsewhere. */
+            cached: number;
+            /** @description What was spent on answers, in picodollars. */
+            spent_picodollars: number;
+            /** @description What was spent on judges and embeddings, in picodollars. */
+            spent_on_scorers_picodollars: number;
+            /** @description What its calls cost on average in dollars; null when no price is known, and for a column. */
+            cost_per_call_usd?: number | null;
+            /** @description Milliseconds that half of the calls take at most. */
+            latency_p50_ms?: number | null;
+            /** @description Milliseconds that 95 of 100 take at most. */
+            latency_p95_ms?: number | null;
+            /** @description Tokens of a call's prompt on average. */
+            input_tokens?: number | null;
+            /** @description Tokens of an answer on average. */
+            output_tokens?: number | null;
+            /** @description Scores, in the order of the scorers. */
+            scores: components["schemas"]["EvaluationScore"][];
+        };
+        /** @description One score of a target. */
+        EvaluationScore: {
+            /** @description What it is called. */
+            name: string;
+            /** @description The mean over items; of BLEU, chrF and TER the value of the corpus, of classes the measure that was asked for. */
+            value?: number | null;
+            /** @description The lower end of its interval. */
+            low?: number | null;
+            /** @description The upper end. */
+            high?: number | null;
+            /** @description Items that have a score. */
+            items: number;
+            /** @description Items that have none. They are no 0. */
+            missing: number;
+            /** @description Why, each reason with how often. */
+            why: {
+                [key: string]: number;
+            };
+            /** @description Failed calls that count as 0, or as an answer without words. */
+            failures_as_zero: number;
+            /** @description `share`, `points`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description Which way is better: `higher` or `lower`. */
+            better: string;
+            /** @description How the scores of items lie. */
+            distribution?: null | components["schemas"]["EvaluationDistribution"];
+            /** @description Of BLEU, chrF and TER: what they were made with, in sacrebleu's words. */
+            signature?: string | null;
+            /** @description Of these: the mean of the scores of single answers, which is another number. */
+            sentence_mean?: number | null;
+            /** @description Of classes. */
+            classes?: null | components["schemas"]["EvaluationClasses"];
+            /** @description Of a judge. */
+            judge?: null | components["schemas"]["EvaluationJudge"];
+        };
+        /** @description How scores lie. */
+        EvaluationDistribution: {
+            /** @description Where the first bin begins, and each ends. */
+            edges: number[];
+            /** @description How many scores lie in each. */
+            counts: number[];
+        };
+        /** @description How well classes were told. */
+        EvaluationClasses: {
+            /** @description The share of decisions that are right. */
+            accuracy: number;
+            micro: components["schemas"]["EvaluationClassNumbers"];
+            macro: components["schemas"]["EvaluationClassNumbers"];
+            weighted: components["schemas"]["EvaluationClassNumbers"];
+            /** @description Each class, 50 at most. */
+            classes: components["schemas"]["EvaluationClass"][];
+            /** @description Of probabilities: the area under the ROC curve. */
+            roc_auc?: number | null;
+            /** @description Of probabilities: average precision. */
+            average_precision?: number | null;
+            /** @description Of probabilities: the mean squared difference to what is true; less is better. */
+            brier?: number | null;
+            /** @description Of probabilities: how far they are from how often they come true, in ten bins; less is better. */
+            calibration_error?: number | null;
+            /** @description Items with a probability. */
+            probabilities: number;
+        };
+        /** @description Precision, recall and F1. */
+        EvaluationClassNumbers: {
+            /** @description The share of what was told that is right. */
+            precision: number;
+            /** @description The share of what is there that was told. */
+            recall: number;
+            /** @description Their harmonic mean. */
+            f1: number;
+        };
+        EvaluationClass: components["schemas"]["EvaluationClassNumbers"] & {
+            /** @description Its name. */
+            class: string;
+            /** @description How many there are. */
+            support: number;
+            /** @description What was told where it is right, each class with how often. */
+            told: {
+                [key: string]: number;
+            };
+        };
+        /** @description What stands beside the mean of a judge. */
+        EvaluationJudge: {
+            /** @description The judge, as `name@3`. */
+            judge: string;
+            /** @description Whether its word was compared with people's. */
+            calibrated: boolean;
+            /** @description How far it agreed with people. */
+            calibration?: null | components["schemas"]["EvaluationCalibration"];
+            /** @description The mean that people would have given, by prediction-powered inference. */
+            corrected?: null | components["schemas"]["EvaluationCorrected"];
+            /** @description What is to be known of it. */
+            notes: string[];
+        };
+        /** @description The headline of a judge's card. */
+        EvaluationCalibration: {
+            /** @description The dataset on which both were compared. */
+            dataset: string;
+            /** @description Items on which they were. */
+            items: number;
+            /** @description How often it says what people say. */
+            accuracy?: number | null;
+            /** @description The lower end of its interval. */
+            accuracy_low?: number | null;
+            /** @description The upper end. */
+            accuracy_high?: number | null;
+            /** @description Cohen's kappa. */
+            kappa?: number | null;
+            /** @description The lower end of its interval. */
+            kappa_low?: number | null;
+            /** @description The upper end. */
+            kappa_high?: number | null;
+            /** @description All of the card in a sentence. */
+            sentence: string;
+        };
+        /** @description The mean that people would have given. */
+        EvaluationCorrected: {
+            /** @description The estimate. */
+            value: number;
+            /** @description The lower end of its interval. */
+            low?: number | null;
+            /** @description The upper end. */
+            high?: number | null;
+            /** @description What people's labels alone say. */
+            people: number;
+            /** @description The lower end of that. */
+            people_low?: number | null;
+            /** @description The upper end. */
+            people_high?: number | null;
+            /** @description Labels of people. */
+            labels: number;
+            /** @description How many labels people alone would have needed. */
+            effective_labels: number;
+            /** @description How much the judge counts, from 0 to 1. */
+            lambda: number;
+            /** @description Whether there are too few labels for the interval to be relied on. */
+            few_labels: boolean;
+            /** @description Whether the labels are of these very answers; otherwise they are a calibration's. */
+            same_answers: boolean;
+        };
+        /** @description A target `b` held against a target `a` by one score. */
+        EvaluationComparison: {
+            /** @description The score. */
+            scorer: string;
+            /** @description The one target. */
+            a: string;
+            /** @description The one that is held against it. */
+            b: string;
+            /** @description In a sentence. */
+            sentence: string;
+            /** @description `a_better`, `b_better` or `not_shown`. */
+            verdict: string;
+            /** @description Items that both have a score for. */
+            items: number;
+            /** @description Items that only one of them has a score for; they do not count. */
+            left_out: number;
+            /** @description The value of `a` over the items compared. */
+            value_a: number;
+            /** @description The value of `b`. */
+            value_b: number;
+            /** @description `value_b − value_a`. */
+            difference: number;
+            /** @description The lower end of its interval. */
+            low?: number | null;
+            /** @description The upper end. */
+            high?: number | null;
+            /** @description `mcnemar`, `sign_flip`, `student_t` or `paired_bootstrap`. */
+            test: string;
+            /** @description Its p value. */
+            p: number;
+            /** @description The p value after correction for all pairs of targets (Holm), by which is decided. */
+            adjusted_p: number;
+            /** @description How many pairs that are. */
+            family: number;
+            /** @description Items on which `a` is better. */
+            better_a: number;
+            /** @description Items on which `b` is better. */
+            better_b: number;
+            /** @description What the score counts. */
+            unit: string;
+            /** @description Which way is better. */
+            better: string;
+        };
+        /** @description A leaderboard to be made. */
+        NewLeaderboard: {
+            /** @description Its name; `basic` comes with Quarterdeck. */
+            name: string;
+            /** @description What it does; when absent, what the one that comes with Quarterdeck, or the latest version, does. */
+            definition?: null | components["schemas"]["LeaderboardDefinition"];
+            /** @description Other models than the definition's; its own when empty. */
+            models?: string[];
+            /** @description Only the first documents of each task, instead of what the definition says. */
+            limit?: number | null;
+            /** @description Datasets by what tasks call their documents, beside the definition's. */
+            documents?: {
+                [key: string]: string;
+            };
+        };
+        /** @description The same of a name in the path. */
+        LeaderboardWanted: {
+            /** @description What it does; when absent, what the one that comes with Quarterdeck, or the latest version, does. */
+            definition?: null | components["schemas"]["LeaderboardDefinition"];
+            /** @description Other models than the definition's; its own when empty. */
+            models?: string[];
+            /** @description Only the first documents of each task, instead of what the definition says. */
+            limit?: number | null;
+            /** @description Datasets by what tasks call their documents, beside the definition's. */
+            documents?: {
+                [key: string]: string;
+            };
+        };
+        /** @description How a leaderboard goes on. */
+        ResumeLeaderboard: {
+            /** @description The version; the latest when absent. */
+            version?: number | null;
+            /** @description Whether documents that failed are asked about again; false when absent. */
+            retry_failed?: boolean | null;
+            /** @description Another budget than the definition's. What was spent before counts, but for time. */
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description A version of a leaderboard. */
+        Leaderboard: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its version. */
+            version: number;
+            /** @description The version's identifier, which is in the column `leaderboard` of the table `leaderboard_answers`. */
+            id: string;
+            /** @description When it was made. */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`, as when a model cannot be asked. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /** @description Its last job. */
+            job?: string | null;
+            /** @description How many documents were answered, while it runs. */
+            done?: number | null;
+            /** @description How many there are, of all models together. */
+            total?: number | null;
+            /** @description Documents that each model is asked about. */
+            documents: number;
+            /** @description For each name of a model what it stood for when the leaderboard was made: `local/smollm2-135m-instruct@1`. */
+            models: {
+                [key: string]: string;
+            };
+            definition: components["schemas"]["LeaderboardDefinition"];
+        };
+        LeaderboardWithReport: components["schemas"]["Leaderboard"] & {
+            report: components["schemas"]["LeaderboardReport"];
+        };
+        /** @description Leaderboards. */
+        LeaderboardList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Leaderboard"][];
+        };
+        /** @description Tasks, models, and how the numbers become one. */
+        LeaderboardDefinition: {
+            /** @description What is asked, 100 entries at most. */
+            tasks: components["schemas"]["LeaderboardTask"][];
+            /** @description Who is asked, 100 at most. */
+            models?: string[] | null;
+            /** @description `normalised` between chance and the best, as on the second Open LLM Leaderboard, which is taken when absent; or `win_rate`, as HELM has it. */
+            style?: string | null;
+            /** @description Examples in each prompt; each task's own number when absent. A task that sets 0 keeps it. */
+            num_fewshot?: number | null;
+            /** @description Only the first documents of each task. */
+            limit?: number | null;
+            /** @description What examples are drawn by; 1234, lm-evaluation-harness's, when absent. */
+            seed?: number | null;
+            /** @description `turns` or `one_turn`: prompts as messages. Tasks that measure likelihoods are asked of texts only. */
+            chat?: string | null;
+            /** @description What is said before each task's description. */
+            system?: string | null;
+            /** @description Datasets by what tasks call their documents: `{"openai/gsm8k:main#test": "gsm8k-main-test@1"}`. What is not named is looked for under its usual name. */
+            documents?: {
+                [key: string]: string;
+            } | null;
+            /** @description Task files of your own, by their paths: lm-evaluation-harness's YAML. */
+            files?: {
+                [key: string]: string;
+            } | null;
+            /** @description Whether answers to the same requests are taken from earlier leaderboards of the project; true when absent. */
+            cache?: boolean | null;
+            /** @description Whether each model is asked for a few tokens by itself, to see how fast it is here; true when absent. */
+            measure_speed?: boolean | null;
+            /** @description Calls under way at once, 64 at most; 8 when absent. */
+            concurrency?: number | null;
+            /** @description Where to stop. */
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description A task, a group of tasks, or all tasks with a tag. */
+        LeaderboardTask: {
+            /** @description Its name. */
+            task: string;
+            /** @description The metric that counts, with its filter where there are several: `exact_match,flexible-extract`. The first when absent. */
+            metric?: string | null;
+            /** @description How much it counts in the mean; 1 when absent. */
+            weight?: number | null;
+            /** @description What guessing gets. When absent, the share of right choices where there are choices, else 0. */
+            chance?: number | null;
+            /** @description The best there is; 1 when absent. */
+            best?: number | null;
+            /** @description Examples in each prompt. */
+            num_fewshot?: number | null;
+            /** @description Only the first documents. */
+            limit?: number | null;
+        };
+        /** @description The documents of a leaderboard. */
+        LeaderboardNeeds: {
+            definition: components["schemas"]["LeaderboardDefinition"];
+            /** @description What it needs. */
+            data: components["schemas"]["LeaderboardNeed"][];
+        };
+        LeaderboardNeed: components["schemas"]["TaskNeed"] & {
+            /** @description The version of the dataset that has them; null when there is none. */
+            found?: string | null;
+        };
+        /** @description A page of documents. */
+        LeaderboardDocumentPage: {
+            /** @description The documents. */
+            data: components["schemas"]["LeaderboardDocument"][];
+            /** @description How many there are on all pages. */
+            total: number;
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A document with what a model said about it. */
+        LeaderboardDocument: {
+            /** @description Its place, from 0. */
+            document: number;
+            /** @description What would be right: a text, the number of a choice, or a list of them. */
+            target: unknown;
+            /** @description What each filter left of the answer, with what each metric says. */
+            filters: components["schemas"]["LeaderboardFilter"][];
+            /** @description What was said: log-likelihoods of choices, or texts; null when there is no answer. */
+            answers?: Record<string, never>[] | null;
+            /** @description Why it failed. */
+            error?: string | null;
+            /** @description The trace of its last call. */
+            trace?: string | null;
+        };
+        /** @description What was measured of a document after a filter. */
+        LeaderboardFilter: {
+            /** @description The filter. */
+            filter: string;
+            /** @description What it left; null for likelihoods. */
+            answer: unknown;
+            /** @description Each metric's number; a list where it is no number by itself, as a sum with what it is divided by. */
+            measures: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description What came of a leaderboard so far. */
+        LeaderboardReport: {
+            /** @description `normalised` or `win_rate`. */
+            style: string;
+            /** @description Documents that every model is asked about. */
+            documents: number;
+            /** @description Who is ahead, as far as that is sure, in a sentence. */
+            sentence: string;
+            /** @description The models, the best first; those that are not ranked last. */
+            models: components["schemas"]["LeaderboardModel"][];
+        };
+        /** @description A model with what came of it. */
+        LeaderboardModel: {
+            /** @description Its name in the leaderboard. */
+            model: string;
+            /** @description What that stands for. */
+            target?: string | null;
+            /** @description Its score: of 100 when normalised, of 1 for win rates. Null while it lacks a task. */
+            score?: number | null;
+            /** @description The lower end of its interval: 95 %, over other documents of the same kind, beside the same models. */
+            low?: number | null;
+            /** @description The upper end. */
+            high?: number | null;
+            /** @description The best place that it may have. */
+            rank_best?: number | null;
+            /** @description The worst. */
+            rank_worst?: number | null;
+            /** @description Whether nothing else that is ranked is at least as good, as cheap and as fast, by the estimates as they are. */
+            on_front: boolean;
+            /** @description Why it is not ranked: the filter that it does not pass. */
+            left_out?: string | null;
+            /** @description Each entry's normalised score, in the order of the definition; empty for win rates. */
+            entries: (number | null)[];
+            /** @description Each task's numbers. */
+            tasks: components["schemas"]["LeaderboardTaskReport"][];
+            /** @description Tokens a second here, of one answer while nothing else was asked for this leaderboard. */
+            tokens_per_second?: number | null;
+            /** @description Documents that were answered. */
+            documents: number;
+            /** @description Documents that failed; they are left out of the numbers. */
+            failed: number;
+            /** @description Dollars that its answers cost, those taken from earlier leaderboards included; null when a price is not known. */
+            cost_usd?: number | null;
+            /** @description Tokens that its answers took. */
+            tokens: number;
+            /** @description Of them, those of prompts that were not computed again. */
+            cached_tokens: number;
+            /** @description Seconds that calls took, each counted by itself. */
+            seconds: number;
+            facts: components["schemas"]["LeaderboardFacts"];
+        };
+        /** @description A task's numbers of one model. */
+        LeaderboardTaskReport: {
+            /** @description The entry of the leaderboard. */
+            entry: string;
+            /** @description The task. */
+            task: string;
+            /** @description The metric that counts, with its filter. */
+            metric: string;
+            /** @description Its value; null while nothing was answered. */
+            value?: number | null;
+            /** @description Its standard error. */
+            stderr?: number | null;
+            /** @description What guessing gets. */
+            chance: number;
+            /** @description Documents that were answered. */
+            documents: number;
+            /** @description Documents that failed. */
+            failed: number;
+            /** @description All metrics after all filters. */
+            all: components["schemas"]["LeaderboardMetric"][];
+            /** @description What a reader must know. */
+            notes: string[];
+        };
+        /** @description A metric of a task. */
+        LeaderboardMetric: {
+            /** @description Its name. */
+            metric: string;
+            /** @description The filter. */
+            filter: string;
+            /** @description The number. */
+            value: number;
+            /** @description Its standard error. */
+            stderr?: number | null;
+            /** @description Whether more is better. */
+            higher_is_better: boolean;
+            /** @description How many documents have it. */
+            documents: number;
+        };
+        /** @description What is known of a model. */
+        LeaderboardFacts: {
+            /** @description Whether it runs in this process. */
+            is_local: boolean;
+            /** @description Whether it can be asked now. */
+            is_available: boolean;
+            /** @description Bytes on disk. */
+            size_bytes?: number | null;
+            /** @description Numbers in all its tensors. */
+            parameters?: number | null;
+            /** @description How most of its weights are stored. */
+            quantisation?: string | null;
+            /** @description Tokens of context. */
+            context?: number | null;
+            /** @description An SPDX id, or the name of the terms that apply. */
+            licence?: string | null;
+            /** @description Dollars for a million tokens of prompts. */
+            input_usd_per_million?: number | null;
+            /** @description Dollars for a million tokens of answers. */
+            output_usd_per_million?: number | null;
+        };
+        /** @description Tasks by their names. */
+        TaskList: {
+            /** @description The names. */
+            data: components["schemas"]["TaskName"][];
+        };
+        /** @description The name of a task. */
+        TaskName: {
+            /** @description The name. */
+            name: string;
+            /** @description Whether it is a group of tasks. */
+            is_group: boolean;
+            /** @description Words that it is found by. */
+            tags: string[];
+        };
+        /** @description What tasks are. */
+        TaskDescriptions: {
+            /** @description One for each task. */
+            data: components["schemas"]["TaskDescription"][];
+        };
+        /** @description What a task is. */
+        TaskDescription: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its version. */
+            version?: string | null;
+            /** @description `multiple_choice`, `loglikelihood`, `loglikelihood_rolling` or `generate_until`. */
+            output_type: string;
+            /** @description Examples in each prompt where nobody says otherwise. */
+            num_fewshot?: number | null;
+            /** @description Metrics with their filters, as `exact_match,strict-match`; the first counts where nobody says otherwise. */
+            metrics: string[];
+            /** @description The documents that it needs. */
+            needs: components["schemas"]["TaskNeed"][];
+            /** @description What a reader must know. */
+            notes: string[];
+        };
+        /** @description Documents that a task needs. */
+        TaskNeed: {
+            /** @description What definitions of leaderboards name them by: `openai/gsm8k:main#test`. */
+            key: string;
+            /** @description The data set of the hub, where the task names one. */
+            path?: string | null;
+            /** @description The part of it. */
+            name?: string | null;
+            /** @description The split. */
+            split: string;
+            /** @description The dataset here that they are looked for in where nobody says otherwise. */
+            dataset: string;
+        };
+        /** @description What a task asks about a document. */
+        TaskDocument: {
+            /** @description The task. */
+            task: string;
+            /** @description The document's place, from 0. */
+            document: number;
+            /** @description Its fields. */
+            fields: Record<string, never>;
+            /** @description What is asked: contexts with continuations, whole texts, or prompts from which texts go on. */
+            asks: Record<string, never>[];
         };
     };
     responses: never;
@@ -12067,6 +13493,677 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJudges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeList"];
+                };
+            };
+        };
+    };
+    createJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJudge"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judge"];
+                };
+            };
+        };
+    };
+    listReadyJudges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadyJudgeList"];
+                };
+            };
+        };
+    };
+    getJudge: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judge"];
+                };
+            };
+        };
+    };
+    removeJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    listJudgeVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeVersionList"];
+                };
+            };
+        };
+    };
+    listCalibrations: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalibrationList"];
+                };
+            };
+        };
+    };
+    calibrateJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCalibration"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Calibration"];
+                };
+            };
+        };
+    };
+    getJudgeCard: {
+        parameters: {
+            query?: {
+                /** @description The version of the judge; the latest when absent. */
+                version?: number | null;
+                /** @description The dataset, as `name` or `name@3`; that of the latest calibration when absent. */
+                dataset?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeCard"];
+                };
+            };
+        };
+    };
+    judgeItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJudgement"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgementBody"];
+                };
+            };
+        };
+    };
+    listEvaluations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationList"];
+                };
+            };
+        };
+    };
+    createEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEvaluation"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+        };
+    };
+    getEvaluation: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationWithReport"];
+                };
+            };
+        };
+    };
+    removeEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    listEvaluationItems: {
+        parameters: {
+            query?: {
+                /** @description Only answers of this target. */
+                target?: string | null;
+                /** @description The score that `lowest`, `highest` and `missing` are about. */
+                scorer?: string | null;
+                /** @description Only items with at least this score, of the target or of any. */
+                lowest?: number | null;
+                /** @description Only items with at most this score. */
+                highest?: number | null;
+                /** @description Only items without that score; false when absent. */
+                missing?: boolean | null;
+                /** @description Only items on which targets differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the evaluation; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationItemPage"];
+                };
+            };
+        };
+    };
+    getEvaluationItem: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                item: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationItem"];
+                };
+            };
+        };
+    };
+    resumeEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeEvaluation"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+        };
+    };
+    listLeaderboards: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardList"];
+                };
+            };
+        };
+    };
+    createLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLeaderboard"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+        };
+    };
+    getLeaderboard: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+                /** @description Only models of at most so many bytes on disk. */
+                max_size_bytes?: number | null;
+                /** @description Only models that give at least so many tokens a second here. */
+                min_tokens_per_second?: number | null;
+                /** @description Only models with at least so many tokens of context. */
+                min_context?: number | null;
+                /** @description Only models of at most so many dollars for a million tokens of answers; what runs here costs none. */
+                max_output_usd_per_million?: number | null;
+                /** @description Only models with this licence. */
+                licence?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardWithReport"];
+                };
+            };
+        };
+    };
+    removeLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    previewLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaderboardWanted"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardNeeds"];
+                };
+            };
+        };
+    };
+    listLeaderboardDocuments: {
+        parameters: {
+            query: {
+                /** @description The model, as the leaderboard names it. */
+                model: string;
+                /** @description The task, as the report names it. */
+                task: string;
+                /** @description At most this many, of 1,000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the leaderboard; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardDocumentPage"];
+                };
+            };
+        };
+    };
+    resumeLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeLeaderboard"];
+            };
+        };
+        responses: {
+            /** @description ok */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+        };
+    };
+    listTasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
+                };
+            };
+        };
+    };
+    getTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDescriptions"];
+                };
+            };
+        };
+    };
+    getTaskDocument: {
+        parameters: {
+            query?: {
+                /** @description Examples in the prompt; the task's own number when absent. */
+                num_fewshot?: number | null;
+                /** @description `turns` or `one_turn`: as messages. */
+                chat?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                document: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ok */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDocument"];
                 };
             };
         };
