@@ -61,5 +61,5 @@ test("only intervals that have nothing in common are apart", () => {
 });
 
 test("a row is told in one line without what stands elsewhere", () => {
-  expect(lineOf({ id: "r1", question: "How\nmuch?", n: 3, answer: "two" }, ["two", "r1"])).toBe("How much? · 3");
+  expect(lineOf({ id: "r1", question: "How\nmuch?", n: 3, answer: "two", human: null }, ["two", "r1"])).toBe("How much? · 3");
 });

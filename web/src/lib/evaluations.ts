@@ -32,7 +32,7 @@ export function peopleOf({ people, people_low, people_high }: Schemas["Evaluatio
 
 /** Why a score is missing, in words; the server has one word each. */
 const WHY: Record<string, string> = {
-  no_answer: "there is no answer", no_reference: "there is no reference", cannot_tell: "the judge could not tell", invalid: "the judge gave no verdict", failed: "the judge failed", call_failed: "the call failed", empty: "the column is empty",
+  no_answer: "there is no answer", no_reference: "there is no reference", cannot_tell: "the judge could not tell", invalid: "the judge gave no verdict", failed: "the judge failed", not_done: "not done",
 };
 
 export const whyTold = (why: string): string => WHY[why] ?? why.replaceAll("_", " ");
@@ -114,6 +114,6 @@ export function areApart(a: Estimate | undefined, b: Estimate | undefined): bool
 
 /** A row's values in one line, without those that stand elsewhere already. */
 export function lineOf(values: Readonly<Record<string, unknown>>, besides: readonly string[] = []): string {
-  const texts = Object.values(values).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+  const texts = Object.values(values).filter((value) => value !== null).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
   return texts.filter((text) => !besides.includes(text)).join(" · ").replace(/\s+/g, " ");
 }

@@ -104,7 +104,7 @@ function Answers({ evaluation, other, mine, theirs }: { evaluation: Opened; othe
               const [a, b] = [item.answers.find((answer) => answer.target === mine), found[at]?.data?.answers.find((answer) => answer.target === theirs)];
               return (
                 <Table.Tr key={item.item}>
-                  <Table.Td><Text size="xs" c="dimmed">{item.row_id}</Text><Text size="sm">{lineOf(item.values, [...item.references, item.row_id])}</Text>{item.references.length > 0 && <Text size="xs" c="dimmed">Reference: {item.references.join(" · ")}</Text>}</Table.Td>
+                  <Table.Td><Text size="xs" c="dimmed">{item.row_id}</Text><Text size="sm">{lineOf(item.values, [item.row_id, ...item.references, ...item.answers.flatMap(({ output }) => output ?? [])])}</Text>{item.references.length > 0 && <Text size="xs" c="dimmed">Reference: {item.references.join(" · ")}</Text>}</Table.Td>
                   <Table.Td>{a ? <AnswerView answer={a} references={item.references} report={evaluation.report} title={`A: ${mine}`} /> : <Text size="sm" c="dimmed">no answer</Text>}</Table.Td>
                   <Table.Td>{b ? <AnswerView answer={b} references={item.references} report={other.report} title={`B: ${theirs}`} /> : <Text size="sm" c="dimmed">{found[at]?.isPending ? "…" : "not among its items"}</Text>}</Table.Td>
                 </Table.Tr>

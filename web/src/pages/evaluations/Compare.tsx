@@ -3,7 +3,7 @@
 import { Alert, Group, Select, Stack, Table, Text } from "@mantine/core";
 import { Link, useSearchParams } from "react-router";
 import { usePut } from "../../lib/addressBar";
-import { differenceInUnit, differences, inUnit, sentence } from "../../lib/cells";
+import { differenceInUnit, differences, inUnit } from "../../lib/cells";
 import { type Comparison, comparisonsOf } from "../../lib/evaluations";
 import { count, pValue } from "../../lib/format";
 import { axisOf } from "../../lib/interval";
@@ -31,9 +31,9 @@ export function Compare({ evaluation: { report } }: { evaluation: Opened }) {
         <Select label="B, held against A" data={data} value={b} onChange={(value) => value !== null && choose(a, value)} searchable allowDeselect={false} />
       </Group>
       {all.length === 0 && <Empty title="Nothing in common">There is no item on which both have a score.</Empty>}
-      {all.length > 0 && <Alert variant="outline" color={shown.length > 0 ? "teal" : "gray"} title={shown.length > 0 ? "What is shown" : "No difference is shown"} data-testid="compared">{(shown.length > 0 ? shown : all).map((one) => <Text key={one.scorer} size="sm">{sentence(one.sentence)}</Text>)}</Alert>}
+      {all.length > 0 && <Alert variant="outline" color={shown.length > 0 ? "teal" : "gray"} title={shown.length > 0 ? "What is shown" : "No difference is shown"} data-testid="compared">{(shown.length > 0 ? shown : all).map((one) => <Text key={one.scorer} size="sm">{one.scorer.replaceAll("_", " ")}: {one.sentence}.</Text>)}</Alert>}
       {all.length > 0 && <Scores comparisons={all} a={a} b={b} />}
-      {all.length > 0 && <Text size="xs" c="dimmed">The difference is B − A with its 95 % interval, over the items on which both have a score. p is corrected by Holm for all {count(all[0]?.family)} pairs of targets; a difference is shown where that is at most 0.05 and the interval does not hold 0.</Text>}
+      {all.length > 0 && <Text size="xs" c="dimmed">The difference is B − A with its 95 % interval, over the items on which both have a score. p is corrected by Holm for all pairs of targets, of which there {all[0]?.family === 1 ? "is 1" : `are ${count(all[0]?.family)}`}; a difference is shown where that is at most 0.05 and the interval does not hold 0.</Text>}
     </Stack>
   );
 }
@@ -68,7 +68,7 @@ function Line({ one }: { one: Comparison }) {
     <Table.Tr>
       <Table.Td title={one.sentence}>
         {one.scorer.replaceAll("_", " ")}{one.better === "lower" && <Text component="span" size="xs" c="dimmed"> lower is better</Text>}
-        <Text component="div" size="xs"><Link to={`?${new URLSearchParams({ tab: "items", disagree: one.scorer })}`} aria-label={`Where targets differ in ${one.scorer}`}>Where they differ</Link></Text>
+        <Text component="div" size="xs"><Link to={`?${new URLSearchParams({ tab: "items", disagree: one.scorer })}`} aria-label={`Where they differ in ${one.scorer}`}>Where they differ</Link></Text>
       </Table.Td>
       <Table.Td>{shown}</Table.Td>
       {[inUnit(unit, one.value_a), inUnit(unit, one.value_b), differenceInUnit(unit, one.difference)].map((value, at) => <Table.Td key={at} className="num">{value}</Table.Td>)}

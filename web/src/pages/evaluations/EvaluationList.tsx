@@ -1,6 +1,6 @@
 /** All evaluations of the project with what came of each. */
 
-import { Badge, Button, Group, Modal, Stack, Table, Text, TextInput, Title, Tooltip } from "@mantine/core";
+import { Button, Group, Modal, Stack, Table, Text, TextInput, Title, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
@@ -11,6 +11,7 @@ import { toldEstimate } from "../../lib/interval";
 import { CodeBlock } from "../../parts/Code";
 import { StateBadge } from "../../parts/Standing";
 import { Empty, Failed, Waiting } from "../../parts/states";
+import { Uncalibrated } from "../../parts/Uncalibrated";
 import { useListKeys } from "../../shell/keys";
 import { type Evaluation, evaluationQuery, evaluationsQuery } from "./ask";
 
@@ -122,5 +123,5 @@ function First({ report }: { report: Report }) {
     return report.targets.length === 1 ? said : `${target.name} ${said}`;
   });
   const uncalibrated = report.targets.some((target) => scoreOf(target, name)?.judge?.calibrated === false);
-  return <span title={told.join(", ")}>{name.replaceAll("_", " ")}: {told.join(" · ")}{uncalibrated && <> <Badge color="yellow" variant="outline">uncalibrated</Badge></>}</span>;
+  return <span title={told.join(", ")}>{name.replaceAll("_", " ")}: {told.join(" · ")}{uncalibrated && <> <Uncalibrated /></>}</span>;
 }

@@ -1,14 +1,13 @@
 /** One item: what was asked, what it should be answered, and the answers side by side with all that was said of them. */
 
 import { Group, Stack, Switch, Text } from "@mantine/core";
-import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
+import { usePut } from "../../lib/addressBar";
 import { inUnit } from "../../lib/cells";
 import { type Answer, type Report, scoreOf, whyTold } from "../../lib/evaluations";
 import { count, duration, money } from "../../lib/format";
 import type { Judgement } from "../../lib/judges";
 import { markedAgainst } from "../../lib/wordDiff";
-import { usePut } from "../../lib/addressBar";
 import { JudgementView } from "../../parts/JudgementView";
 import { Long, LongText } from "../../parts/Long";
 import type { Item } from "./ask";
@@ -23,7 +22,7 @@ export function ItemView({ item, report }: { item: Item; report: Report }) {
   const values = Object.entries(item.values as Record<string, unknown>).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)] as const);
   return (
     <Stack gap="sm">
-      {values.filter(([, text]) => text !== item.row_id).map(([name, text]) => <section key={name}><Text size="xs" c="dimmed">{name}</Text><LongText text={text} short={ASKED_CHARS} /></section>)}
+      {values.filter(([, text]) => text !== "null" && text !== item.row_id && !item.references.includes(text)).map(([name, text]) => <section key={name}><Text size="xs" c="dimmed">{name}</Text><LongText text={text} short={ASKED_CHARS} /></section>)}
       <section>
         <Text size="xs" c="dimmed">{item.references.length > 1 ? "References, of which any will do" : "Reference"}</Text>
         {item.references.length === 0 ? <Text size="sm" c="dimmed">none</Text> : item.references.map((reference, at) => <LongText key={at} text={reference} short={ASKED_CHARS} />)}
@@ -43,11 +42,19 @@ export function AnswerView({ answer, references, report, title = answer.target }
       <Scores answer={answer} report={report} />
       {answer.error != null ? <Text size="sm" className="failed">{answer.error}</Text> : text === "" ? <Text size="sm" c="dimmed">an empty answer</Text> : <Long parts={markedAgainst(text, references)} short={ASKED_CHARS} />}
       {Object.entries(answer.judgements).map(([name, judgement]) => <Judged key={name} name={name} judgement={judgement as unknown as Judgement} />)}
-      <Text size="xs" c="dimmed" mt={4}>
-        {answer.latency_ms != null && `${duration(answer.latency_ms)} · `}{answer.output_tokens != null && `${count(answer.output_tokens)} ${answer.output_tokens === 1 ? "token" : "tokens"} · `}{money(answer.cost_picodollars)}{answer.cached ? " · taken from before" : ""}{answer.finish_reason && answer.finish_reason !== "stop" ? ` · ended by ${answer.finish_reason}` : ""}
-        {answer.trace_id != null && <> · <Link to={`/traces/${answer.trace_id}`} aria-label={`Trace of the answer of ${title}`}>trace</Link></>}
-      </Text>
+      <Took answer={answer} title={title} />
     </section>
+  );
+}
+
+/** What the answer took, where it was asked for: a column's took nothing. */
+function Took({ answer, title }: { answer: Answer; title: string }) {
+  if (answer.latency_ms == null && answer.cost_picodollars == null && answer.trace_id == null) return null;
+  return (
+    <Text size="xs" c="dimmed" mt={4}>
+      {answer.latency_ms != null && `${duration(answer.latency_ms)} · `}{answer.output_tokens != null && `${count(answer.output_tokens)} ${answer.output_tokens === 1 ? "token" : "tokens"} · `}{money(answer.cost_picodollars)}{answer.cached ? " · taken from before" : ""}{answer.finish_reason && answer.finish_reason !== "stop" ? ` · ended by ${answer.finish_reason}` : ""}
+      {answer.trace_id != null && <> · <Link to={`/traces/${answer.trace_id}`} aria-label={`Trace of the answer of ${title}`}>trace</Link></>}
+    </Text>
   );
 }
 
@@ -70,13 +77,7 @@ function Scores({ answer, report }: { answer: Answer; report: Report }) {
   );
 }
 
-/** What a judge said, with its reasons at once: they are why one looks. */
+/** What a judge said, with its reasons: they are why one looks. */
 function Judged({ name, judgement }: { name: string; judgement: Judgement }) {
-  const [shown, show] = useState(true);
-  return (
-    <div className="below">
-      <Switch size="xs" label={`What ${name.replaceAll("_", " ")} said`} checked={shown} onChange={(event) => show(event.currentTarget.checked)} mb={4} />
-      {shown && <JudgementView judgement={judgement} />}
-    </div>
-  );
+  return <div className="below"><Text size="xs" c="dimmed">{name.replaceAll("_", " ")} says</Text><JudgementView judgement={judgement} /></div>;
 }

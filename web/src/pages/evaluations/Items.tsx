@@ -78,11 +78,14 @@ function columnsOf(report: Report, filter: Filter): Column<Item>[] {
   ]);
   return [
     { key: "#", title: "#", width: "70px", numeric: true, cell: (item) => item.item.toLocaleString("en-US") },
-    { key: "asked", title: "Item", width: "minmax(180px, 3fr)", cell: (item) => lineOf(item.values, [...item.references, item.row_id]) },
+    { key: "asked", title: "Item", width: "minmax(180px, 3fr)", cell: (item) => lineOf(item.values, besidesOf(item)) },
     { key: "reference", title: "Reference", width: "minmax(120px, 2fr)", cell: (item) => item.references.join(" · ") },
     ...answers,
   ];
 }
+
+/** What a line tells in a column of its own. */
+const besidesOf = (item: Item): string[] => [item.row_id, ...item.references, ...item.answers.flatMap(({ output }) => output ?? [])];
 
 function Scored({ item, target, name }: { item: Item; target: Target; name: string }) {
   const answer = item.answers.find((one) => one.target === target.name);

@@ -1,8 +1,8 @@
 /** The report: each score of each target with its interval drawn, corrected where people said something, how scores lie, and what targets take. */
 
-import { Alert, Badge, Stack, Table, Text, Title } from "@mantine/core";
+import { Alert, Stack, Table, Text, Title } from "@mantine/core";
 import { Link } from "react-router";
-import { inUnit, sentence } from "../../lib/cells";
+import { inUnit } from "../../lib/cells";
 import { axisOfScores, itemsIn, missingTold, peopleOf, type Score, scoreOf, scoresOf, type Target } from "../../lib/evaluations";
 import { count, duration, money, percent } from "../../lib/format";
 import type { Axis, Estimate } from "../../lib/interval";
@@ -10,6 +10,7 @@ import { calibrationTold } from "../../lib/judges";
 import { Histogram } from "../../parts/Histogram";
 import { IntervalBar } from "../../parts/IntervalBar";
 import { Empty } from "../../parts/states";
+import { Uncalibrated } from "../../parts/Uncalibrated";
 import type { Opened } from "./ask";
 
 const PICODOLLARS = 1e12;
@@ -21,7 +22,7 @@ export function ReportView({ evaluation: { report } }: { evaluation: Opened }) {
   return (
     <Stack gap="md">
       {shown.length > 0 && (
-        <Alert variant="outline" color="teal" title="What is shown" data-testid="shown">{shown.map((one) => <Text key={`${one.scorer} ${one.a} ${one.b}`} size="sm">{sentence(one.sentence)}</Text>)}</Alert>
+        <Alert variant="outline" color="teal" title="What is shown" data-testid="shown">{shown.map((one) => <Text key={`${one.scorer} ${one.a} ${one.b}`} size="sm">{one.scorer.replaceAll("_", " ")}: {one.sentence}.</Text>)}</Alert>
       )}
       {shown.length === 0 && report.comparisons.length > 0 && <Alert variant="outline" color="gray" title="No difference between targets is shown" data-testid="shown"><Text size="sm">By none of the scores, over these items. That is not to say that there is none.</Text></Alert>}
       <div className="score-grid">{names.map((name) => <ScoreBox key={name} name={name} targets={report.targets} />)}</div>
@@ -83,9 +84,9 @@ function JudgeLine({ judge }: { judge: NonNullable<Score["judge"]> }) {
   return (
     <Text size="xs" component="div" mt={2} mb={4}>
       {judge.judge.startsWith("ready/") ? judge.judge : <Link to={`/judges/${encodeURIComponent(name ?? "")}`}>{judge.judge}</Link>}{" "}
-      {calibration == null ? <Badge color="yellow" variant="outline" className="uncalibrated">uncalibrated</Badge> : <Text component="span" size="xs" c="dimmed" title={calibration.sentence}>{calibrationTold(calibration)}</Text>}
-      {corrected != null && <Text size="xs" c="dimmed">as good as {count(corrected.effective_labels)} labels of people; the judge counts {percent(corrected.lambda)}{!corrected.same_answers && "; the labels are of other answers, those of its comparison with people"}{corrected.few_labels && "; there are few labels, so the interval may be too narrow"}</Text>}
-      {judge.notes.map((note) => <Text key={note} size="xs" c="dimmed">{sentence(note)}</Text>)}
+      {calibration == null ? <Uncalibrated /> : <Text component="span" size="xs" c="dimmed" title={calibration.sentence}>{calibrationTold(calibration)}</Text>}
+      {corrected != null && <Text size="xs" c="dimmed">as good as {count(corrected.effective_labels)} labels of people; the judge counts {percent(corrected.lambda)}</Text>}
+      {judge.notes.map((note) => <Text key={note} size="xs" c="dimmed">{note}</Text>)}
     </Text>
   );
 }

@@ -44,10 +44,14 @@ export function CardView({ judge }: { judge: Judge }) {
         </Stack>
       </div>
       <div className="card-columns">
-        {card.biases && <Lines title="What it looks at besides" lines={biasesOf(card)} drawn />}
-        <Lines title="What it takes" lines={effortOf(card)} />
-        {card.people && <People card={card} />}
-        {card.worth.length > 0 && <Worth card={card} />}
+        <Stack gap="md">
+          {card.biases && <Lines title="What it looks at besides" lines={biasesOf(card)} drawn />}
+          {card.people && <People card={card} />}
+        </Stack>
+        <Stack gap="md">
+          <Lines title="What it takes" lines={effortOf(card)} />
+          {card.worth.length > 0 && <Worth card={card} />}
+        </Stack>
       </div>
       <Text size="xs" c="dimmed">Intervals hold the truth with 95 % confidence. Of all items those that it did not tell are wrong; all other numbers are over what it told. Grey is what it is to be held against.</Text>
     </Stack>
@@ -81,7 +85,7 @@ function Lines({ title, lines, drawn = false }: { title: string; lines: readonly
               <Table.Td>{weak ? <Text component="span" size="sm" c="dimmed">{name}</Text> : name}</Table.Td>
               <Table.Td className="num" title={stat.undefined ?? undefined}>{stat.value == null ? "–" : say(stat.value)}</Table.Td>
               {drawn && <Table.Td>{stat.value != null && kind !== "open" && <IntervalBar estimate={stat} axis={axis} label={name} say={say} weak={weak} />}</Table.Td>}
-              <Table.Td className="num">{stat.value == null ? <Text component="span" size="xs" c="dimmed">{stat.undefined}</Text> : stat.low == null || stat.high == null ? "–" : `${say(stat.low)} to ${say(stat.high)}`}</Table.Td>
+              <Table.Td className="num">{stat.value == null ? <Text component="span" size="xs" c="dimmed">{stat.undefined}</Text> : stat.low == null || stat.high == null ? "–" : `${say(stat.low).replace(" points", "")} to ${say(stat.high)}`}</Table.Td>
               <Table.Td className="num">{count(stat.items)}</Table.Td>
             </Table.Tr>
           ))}

@@ -1,12 +1,13 @@
 /** All judges of the project with what is known of their word, and those that are there already. */
 
-import { Badge, Button, Group, Stack, Table, Text, TextInput, Title, Tooltip } from "@mantine/core";
+import { Button, Group, Stack, Table, Text, TextInput, Title, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 import { ago, time } from "../../lib/format";
 import { headlineOf, type JudgeDefinition, METHODS, scaleOf } from "../../lib/judges";
 import { Empty, Failed, Waiting } from "../../parts/states";
+import { Uncalibrated } from "../../parts/Uncalibrated";
 import { useListKeys } from "../../shell/keys";
 import { useSession } from "../../signin/session";
 import { cardQuery, type Judge, judgesQuery, type Ready, readyQuery } from "./ask";
@@ -92,10 +93,6 @@ function Worth({ judge }: { judge: Judge }) {
   return card == null ? <>…</> : <span title={card.sentence}>{headlineOf(card)}</span>;
 }
 
-export function Uncalibrated() {
-  return <Badge color="yellow" variant="outline" className="uncalibrated" title="It was not compared with people: nobody knows what its word is worth">uncalibrated</Badge>;
-}
-
 function ReadyJudges({ judges, make }: { judges: readonly Ready[]; make: ((judge: Ready) => void) | null }) {
   return (
     <section>
@@ -111,7 +108,7 @@ function ReadyJudges({ judges, make }: { judges: readonly Ready[]; make: ((judge
                 <Table.Td>{judge.description}</Table.Td>
                 <Table.Td>{METHODS[judge.method] ?? judge.method}</Table.Td>
                 <Table.Td>{judge.inputs.join(", ")}</Table.Td>
-                <Table.Td ta="right">{make && <Button variant="default" size="compact-xs" onClick={() => make(judge)} aria-label={`Make a judge from ${judge.name}`}>Make one</Button>}</Table.Td>
+                <Table.Td ta="right">{make && <Button variant="default" size="compact-xs" onClick={() => make(judge)} aria-label={`Make one from ${judge.name}`}>Make one</Button>}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>

@@ -10,12 +10,12 @@ import { time } from "../../lib/format";
 import { type JudgeDefinition, METHODS, scaleOf } from "../../lib/judges";
 import { Confirm } from "../../parts/Confirm";
 import { Failed, Waiting } from "../../parts/states";
+import { Uncalibrated } from "../../parts/Uncalibrated";
 import { useSession } from "../../signin/session";
 import { type Judge, JUDGES, judgeQuery, versionsQuery } from "./ask";
 import { Calibrations } from "./Calibrations";
 import { CardView } from "./CardView";
 import { Definition } from "./Definition";
-import { Uncalibrated } from "./JudgeList";
 import { TryIt } from "./TryIt";
 
 const TABS = [

@@ -9,9 +9,9 @@ import { count, duration, money } from "../../lib/format";
 import { inputsOf, type JudgeDefinition, type Judgement, valuesOf } from "../../lib/judges";
 import { JudgementView } from "../../parts/JudgementView";
 import { Empty, Failed } from "../../parts/states";
+import { Uncalibrated } from "../../parts/Uncalibrated";
 import { useSession } from "../../signin/session";
 import type { Judge, Judged } from "./ask";
-import { Uncalibrated } from "./JudgeList";
 
 export function TryIt({ judge: { name, version, definition } }: { judge: Judge }) {
   const { may } = useSession();

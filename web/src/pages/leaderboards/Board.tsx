@@ -34,12 +34,12 @@ function Filters({ report }: { report: Report }) {
   const put = usePut();
   const later = useDebouncedCallback((name: string, value: number | string) => put({ [name]: typeof value === "number" && value > 0 ? String(value) : null }), TYPING_MS);
   const fields = [
-    { name: "size", label: "At most, GB on disk", step: 0.5 }, { name: "speed", label: "At least, tokens/s here", step: 5 }, { name: "context", label: "At least, tokens of context", step: 1024 }, { name: "usd", label: "At most, $ for 1M tokens out", step: 0.1 },
+    { name: "size", label: "At most, GB on disk", step: 0.5 }, { name: "speed", label: "At least, tokens/s here", step: 5 }, { name: "context", label: "At least, tokens of context", step: 1024 }, { name: "usd", label: "At most, $ / 1M tokens out", step: 0.1 },
   ];
   const filtered = isFiltered(filterOf(params));
   return (
     <Group gap="sm" align="flex-end" key={String(filtered)}>
-      {fields.map(({ name, label, step }) => <NumberInput key={name} label={label} w={190} min={0} step={step} defaultValue={params.get(name) ?? ""} onChange={(value) => later(name, value)} />)}
+      {fields.map(({ name, label, step }) => <NumberInput key={name} label={label} w={200} min={0} step={step} defaultValue={params.get(name) ?? ""} onChange={(value) => later(name, value)} />)}
       <Select label="Licence" w={180} data={licencesOf(report)} value={params.get("licence")} onChange={(value) => put({ licence: value })} clearable placeholder="any" />
       {filtered && <Button variant="subtle" onClick={() => put({ size: null, speed: null, context: null, usd: null, licence: null })}>Show all models</Button>}
     </Group>
@@ -57,7 +57,7 @@ function BoardTable({ report }: { report: Report }) {
           <Table.Tr>
             <Table.Th scope="col" colSpan={2}>Place</Table.Th><Table.Th scope="col">Model</Table.Th><Table.Th scope="col" className="num">Score</Table.Th><Table.Th scope="col" className="num">Interval</Table.Th><Table.Td />
             {tasks.map(({ key, task, metric }) => <Table.Th key={key} scope="col" className="num" title={`${task}: ${metric}`}>{task.replaceAll("_", " ")}</Table.Th>)}
-            {["Cost", "Tokens/s here", "Size", "Parameters", "Context", "$ / 1M out"].map((head) => <Table.Th key={head} scope="col" className="num">{head}</Table.Th>)}
+            {["Cost", "Tokens/s here", "Size", "Context", "$ / 1M out"].map((head) => <Table.Th key={head} scope="col" className="num">{head}</Table.Th>)}
             <Table.Th scope="col">Licence</Table.Th><Table.Th scope="col">Here</Table.Th>
           </Table.Tr>
         </Table.Thead>
@@ -76,7 +76,7 @@ function Line({ model, report, tasks, axis, ranked }: { model: Model; report: Re
       <Table.Td className="num">{places ?? "–"}</Table.Td>
       <Table.Td>{places !== null && <RankBar best={model.rank_best!} worst={model.rank_worst!} of={ranked} label={`Place of ${model.model}`} />}</Table.Td>
       <Table.Td title={model.target ?? undefined}>
-        <b>{model.model}</b> {model.on_front && <Badge variant="default" title="Nothing else that is ranked is at least as good, as cheap and as fast">front</Badge>}
+        <b>{model.model}</b> {model.on_front && <Badge variant="default" miw="max-content" title="Nothing else that is ranked is at least as good, as cheap and as fast">front</Badge>}
         {model.left_out != null && <Text size="xs" c="dimmed">{model.left_out}</Text>}
         {model.failed > 0 && <Text size="xs" className="failed">{count(model.failed)} documents failed</Text>}
       </Table.Td>
@@ -86,8 +86,7 @@ function Line({ model, report, tasks, axis, ranked }: { model: Model; report: Re
       {tasks.map(({ key }) => <Table.Td key={key} className="num"><Task model={model} of={key} /></Table.Td>)}
       <Table.Td className="num" title={`${count(model.tokens)} tokens, ${count(model.cached_tokens)} of prompts not computed again, ${duration(model.seconds * 1000)}`}>{money(model.cost_usd == null ? null : model.cost_usd * PICODOLLARS)}</Table.Td>
       <Table.Td className="num">{model.tokens_per_second == null ? "–" : model.tokens_per_second.toFixed(1)}</Table.Td>
-      <Table.Td className="num">{bytes(facts.size_bytes)}</Table.Td>
-      <Table.Td className="num">{parametersTold(facts.parameters)}{facts.quantisation && <Text component="span" size="xs" c="dimmed"> {facts.quantisation}</Text>}</Table.Td>
+      <Table.Td className="num" title={facts.quantisation ?? undefined}>{bytes(facts.size_bytes)}{facts.parameters != null && <Text component="span" size="xs" c="dimmed"> {parametersTold(facts.parameters)}</Text>}</Table.Td>
       <Table.Td className="num">{count(facts.context)}</Table.Td>
       <Table.Td className="num">{facts.output_usd_per_million == null ? "–" : `$${facts.output_usd_per_million}`}</Table.Td>
       <Table.Td>{facts.licence ?? "–"}</Table.Td>

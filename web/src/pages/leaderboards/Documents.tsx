@@ -97,8 +97,12 @@ function Panel({ document, task, board, close }: { document: Document; task: str
         <ActionIcon variant="subtle" color="gray" size="sm" ml="auto" aria-label="Close the panel" onClick={close}>×</ActionIcon>
       </Group>
       {document.error && <Text size="sm" className="failed">{document.error}</Text>}
-      <Title order={3} mb={4}>What was said</Title>
-      <JsonTree value={{ right: document.target, said: document.answers, filters: document.filters }} label="What was said" />
+      <Text size="sm">Right is: {line(document.target)}</Text>
+      {document.filters.map(({ filter, answer, measures }) => (
+        <Text key={filter} size="sm">{filter === "none" ? "Of it" : `After ${filter}`}: {answer === null ? "" : `${line(answer)} · `}{Object.entries(measures).map(([name, value]) => `${name} ${line(value)}`).join(" · ")}</Text>
+      ))}
+      <Title order={3} mt="sm" mb={4}>What was said</Title>
+      <JsonTree value={document.answers} label="What was said" />
       {shipped && <><Title order={3} mt="sm" mb={4}>What was asked</Title><Asked task={task} document={document.document} shots={shots} /></>}
     </aside>
   );

@@ -33,7 +33,7 @@ export function Tasks() {
     <div className="tasks">
       <div className="tasks-list" role="region" aria-label="Tasks" tabIndex={0}>
         {shown.map(({ name, is_group, tags }) => (
-          <NavLink key={name} component="button" label={name} description={tags.join(", ") || undefined} rightSection={is_group ? <Badge variant="default">group</Badge> : undefined} active={name === chosen} aria-current={name === chosen ? "true" : undefined} onClick={() => put({ task: name, document: null })} py={4} />
+          <NavLink key={name} component="button" label={name} title={tags.join(", ") || undefined} rightSection={is_group ? <Badge variant="default">group</Badge> : undefined} active={name === chosen} aria-current={name === chosen ? "true" : undefined} onClick={() => put({ task: name, document: null })} py={4} />
         ))}
       </div>
       {chosen === null ? <Empty title="No task is chosen">A task is a file that says what models are asked, and how their answers become a number. These come with Quarterdeck; leaderboards take files of your own, too.</Empty> : <Chosen key={chosen} name={chosen} />}
