@@ -45,7 +45,7 @@ export const itemsQuery = (evaluation: Opened, filter: Filter) =>
 export const itemQuery = ({ name, version }: Pick<Evaluation, "name" | "version">, item: number) =>
   queryOptions({
     queryKey: [EVALUATIONS, "item", name, version, item],
-    queryFn: ({ signal }) => take(api.GET("/api/v1/evaluations/{name}/items/{item}", { params: { path: { name, item }, query: { version } }, signal })),
+    queryFn: ({ signal }) => take(api.GET("/api/v1/evaluations/{name}/items/{item}", { params: { path: { name, item: String(item) }, query: { version } }, signal })),
   });
 
 /** A few items on which something is seen beside another run. */

@@ -45,7 +45,7 @@ export const taskQuery = (name: string) =>
 export const askedQuery = (name: string, document: number, shots: number | undefined) =>
   queryOptions({
     queryKey: ["tasks", "document", name, document, shots ?? "own"],
-    queryFn: ({ signal }) => take(api.GET("/api/v1/tasks/{name}/documents/{document}", { params: { path: { name, document }, query: { num_fewshot: shots } }, signal })),
+    queryFn: ({ signal }) => take(api.GET("/api/v1/tasks/{name}/documents/{document}", { params: { path: { name, document: String(document) }, query: { num_fewshot: shots } }, signal })),
     placeholderData: keepPreviousData,
     retry: false,
   });
