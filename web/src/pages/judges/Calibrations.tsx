@@ -26,7 +26,7 @@ export function Calibrations({ judge }: { judge: Judge }) {
       {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
       {asked.data && all.length === 0 && <Empty title="Compared with nobody" action={begin}>A judge is asked about rows on which people said what they think. How far it says the same, with intervals, is its card.</Empty>}
       {all.length > 0 && <Group>{begin}</Group>}
-      {all.length > 0 && <Lines calibrations={all} />}
+      {all.length > 0 && <Lines calibrations={all} version={judge.version} />}
       <Modal opened={beginning} onClose={() => setBeginning(false)} title={`Compare ${judge.name} with people`} size="lg" closeButtonProps={{ "aria-label": "Close" }}>
         {beginning && <Form judge={judge} close={() => setBeginning(false)} />}
       </Modal>
@@ -34,7 +34,7 @@ export function Calibrations({ judge }: { judge: Judge }) {
   );
 }
 
-function Lines({ calibrations }: { calibrations: readonly Calibration[] }) {
+function Lines({ calibrations, version }: { calibrations: readonly Calibration[]; version: number }) {
   return (
     <Table.ScrollContainer minWidth={800}>
       <Table aria-label="Comparisons with people">
@@ -52,7 +52,7 @@ function Lines({ calibrations }: { calibrations: readonly Calibration[] }) {
                 </Group>
                 {one.why && <Text size="xs" c="dimmed">{one.why}</Text>}
               </Table.Td>
-              <Table.Td><Link to={`?dataset=${encodeURIComponent(one.dataset)}`} aria-label={`Card on ${one.dataset}`}>card</Link></Table.Td>
+              <Table.Td><Link to={`?${new URLSearchParams({ version: String(version), dataset: one.dataset })}`} aria-label={`Card on ${one.dataset}`}>card</Link></Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -27,7 +27,7 @@ export function CardView({ judge }: { judge: Judge }) {
   const { card } = asked.data;
   if (card == null) {
     return (
-      <Empty title="Uncalibrated" action={<Button component={Link} to="?tab=calibrations">Compare it with people</Button>}>
+      <Empty title="Uncalibrated" action={<Button component={Link} to={`?${new URLSearchParams({ version: String(judge.version), tab: "calibrations" })}`}>Compare it with people</Button>}>
         Nobody has compared this version with people: take no word of it for a fact. A dataset in which people said what they think is all it takes.
       </Empty>
     );
@@ -102,10 +102,11 @@ function Confusion({ card: { confusion } }: { card: Card }) {
   return (
     <section>
       <Title order={2} mb={4}>Who said what</Title>
-      <Table.ScrollContainer minWidth={0}>
+      <Table.ScrollContainer minWidth={0} scrollAreaProps={{ viewportProps: { tabIndex: 0, "aria-label": "Who said what" } }}>
         <Table className="confusion" withColumnBorders aria-label="What people say and what the judge says">
           <Table.Thead>
-            <Table.Tr><Table.Th scope="col">People, down</Table.Th>{classes.map((name) => <Table.Th key={name} scope="col">judge: {name}</Table.Th>)}{any && <Table.Th scope="col">none told</Table.Th>}</Table.Tr>
+            <Table.Tr><Table.Td rowSpan={2}>People say</Table.Td><Table.Th scope="colgroup" colSpan={classes.length + Number(any)}>The judge says</Table.Th></Table.Tr>
+            <Table.Tr>{classes.map((name) => <Table.Th key={name} scope="col">{name}</Table.Th>)}{any && <Table.Th scope="col">nothing</Table.Th>}</Table.Tr>
           </Table.Thead>
           <Table.Tbody>
             {classes.map((name, down) => (
@@ -126,7 +127,7 @@ function Outcomes({ card: { outcomes } }: { card: Card }) {
   return (
     <section>
       <Title order={2} mb={4}>What came of asking</Title>
-      <Group gap="md">{Object.entries(outcomes).map(([name, stat]) => <Text key={name} size="sm">{OUTCOMES[name] ?? name}: {toldEstimate(stat, percent)}</Text>)}</Group>
+      <Group gap="md">{Object.entries(OUTCOMES).map(([name, words]) => outcomes[name] && <Text key={name} size="sm">{words}: {toldEstimate(outcomes[name], percent)}</Text>)}</Group>
     </section>
   );
 }
@@ -163,7 +164,7 @@ function Worth({ card: { worth } }: { card: Card }) {
     <section>
       <Title order={2} mb={4}>What labels of people become with it</Title>
       <Table aria-label="Effective labels">
-        <Table.Thead><Table.Tr>{["Labels of people", "Further items it sees", "As good as labels of people"].map((head) => <Table.Th key={head} scope="col" className="num">{head}</Table.Th>)}</Table.Tr></Table.Thead>
+        <Table.Thead><Table.Tr>{["Labels of people", "Further items", "As good as labels"].map((head) => <Table.Th key={head} scope="col" className="num">{head}</Table.Th>)}</Table.Tr></Table.Thead>
         <Table.Tbody>
           {worth.map((one) => (
             <Table.Tr key={`${one.labels} ${one.further}`}>
