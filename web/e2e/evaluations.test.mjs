@@ -138,6 +138,7 @@ async function tryIt(page) {
   const said = page.getByTestId("judged");
   await said.getByText("wrong (0)").waitFor();
   await said.getByText("It has two sums.").waitFor();
+  await page.mouse.move(0, 0);
   assert.deepEqual(await violations(page), []);
 }
 
@@ -255,6 +256,7 @@ for (const theme of ["light", "dark"]) {
     await page.getByRole("textbox", { name: "Find a task" }).fill("gsm8k");
     await page.getByRole("button", { name: /^gsm8k/ }).first().click();
     await page.getByText("Its documents are not here.", { exact: false }).waitFor();
+    await page.mouse.move(0, 0);
     assert.deepEqual(await violations(page), []);
     await shot(page, `tasks-${theme}`);
     assert.deepEqual(faults, []);
@@ -269,8 +271,10 @@ test("a judge is made from one that is there, and compared with people by the fo
   await page.getByRole("button", { name: "Make one from correctness" }).click();
   const dialog = page.getByRole("dialog", { name: "A judge from correctness" });
   await dialog.getByRole("textbox", { name: "Name" }).fill("by-form");
-  await dialog.getByRole("textbox", { name: "Who judges" }).fill("stub/judging");
+  await dialog.getByRole("combobox", { name: "Who judges" }).fill("stub/judging");
   await page.keyboard.press("Enter");
+  await page.keyboard.press("Tab");
+  await page.getByRole("listbox", { name: "Who judges" }).waitFor({ state: "hidden" });
   assert.deepEqual(await violations(page), []);
   await dialog.getByRole("button", { name: "Make the judge" }).click();
   await page.waitForURL(/\/judges\/by-form/);
