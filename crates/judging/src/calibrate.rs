@@ -131,8 +131,7 @@ impl Session {
     /// cost nothing. Items on which people did not agree are rows too, and are not asked.
     async fn take_up(&self, rows: Vec<JudgementRow>, retry_failed: bool) -> Result<()> {
         let mut there: HashMap<u64, JudgementRow> = rows.into_iter().map(|row| (row.item, row)).collect();
-        let places: Vec<&Picked> = self.plan.items.iter().collect();
-        for chunk in places.chunks(TOGETHER) {
+        for chunk in self.plan.items.chunks(TOGETHER) {
             let mut kept = Vec::new();
             for (picked, asked) in self.asked(chunk).await? {
                 let undecided = crate::place::truth(&picked.said).is_none();
@@ -141,7 +140,7 @@ impl Session {
                 if !undecided && judged.as_ref().is_none_or(|judged| retry_failed && failed(judged)) {
                     continue;
                 }
-                let row = self.row(picked, &asked, judged);
+                let row = self.row(&picked, &asked, judged);
                 let same = before.is_some_and(|before| JudgementRow { time: before.time, ..row.clone() } == before);
                 if !same {
                     kept.push(row);
@@ -160,21 +159,21 @@ impl Session {
     }
 
     /// What is asked about items.
-    async fn asked<'p>(&self, items: &[&'p Picked]) -> Result<Vec<(&'p Picked, Asked)>> {
+    async fn asked(&self, items: &[Picked]) -> Result<Vec<(Picked, Asked)>> {
         let mut places: Vec<u64> = items.iter().map(|item| item.index).collect();
         places.sort_unstable();
         let rows = self.dataset.rows_at(&places).await?;
         let mut by_place: HashMap<u64, Asked> = rows.iter().map(|row| (row.index, self.plan.asked(row))).collect();
-        Ok(items.iter().filter_map(|item| Some((*item, by_place.remove(&item.index)?))).collect())
+        Ok(items.iter().filter_map(|item| Some((item.clone(), by_place.remove(&item.index)?))).collect())
     }
 
     /// Asks what is missing. Says why it stopped early, if it did.
     async fn ask_all(&self) -> Result<Option<Stop>> {
         for _ in 0..ROUNDS {
             *self.missed.lock() = (0, String::new());
-            let missing: Vec<&Picked> = {
+            let missing: Vec<Picked> = {
                 let done = self.done.lock();
-                self.plan.items.iter().filter(|item| !done.contains(&item.index)).collect()
+                self.plan.items.iter().filter(|item| !done.contains(&item.index)).cloned().collect()
             };
             for chunk in missing.chunks(TOGETHER) {
                 let asked = self.asked(chunk).await?;
@@ -195,7 +194,7 @@ impl Session {
     }
 
     /// Judges items, several at once. After an error none is begun, and those under way are waited for: they are paid.
-    async fn wave(&self, asked: Vec<(&Picked, Asked)>) -> Result<()> {
+    async fn wave(&self, asked: Vec<(Picked, Asked)>) -> Result<()> {
         let mut asked = asked.into_iter();
         while self.ledger.is_blind() {
             let Some((picked, asked)) = asked.next() else { break };
@@ -218,7 +217,7 @@ impl Session {
     }
 
     /// Judges one item and keeps what came of it. Nothing is begun after a stop; what was begun is waited for and kept.
-    async fn one(&self, picked: &Picked, asked: Asked) -> Result<()> {
+    async fn one(&self, picked: Picked, asked: Asked) -> Result<()> {
         let is_over = self.stopped.lock().is_some() || self.missed.lock().0 >= MOST_MISSES;
         if is_over || self.context.cancelled() {
             return Ok(());
@@ -241,7 +240,7 @@ impl Session {
         }
         self.missed.lock().0 = 0;
         self.note(&judged);
-        table::keep(self.lake(), &[self.row(picked, &asked, Some(judged))]).await?;
+        table::keep(self.lake(), &[self.row(&picked, &asked, Some(judged))]).await?;
         self.done.lock().insert(picked.index);
         self.tell();
         self.save().await

@@ -172,7 +172,6 @@ pub struct NewJudge {
 
 /// From what a judge is made: exactly one of `definition`, `file`, `ready` and `evals`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes `qd_judging::Recipe`")]
 pub struct JudgeRecipe {
     /// The definition; docs/judges.md says what is in it.
     #[schema(value_type = Option<Object>)]
@@ -196,7 +195,6 @@ pub struct JudgeRecipe {
 
 /// A file of OpenAI Evals, and which judge of it is meant.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes `qd_judging::recipe::Evals`")]
 pub struct JudgeEvals {
     /// The file, as YAML.
     pub file: String,

@@ -79,7 +79,6 @@ pub struct NewCalibration {
 
 /// What a judge is compared with people on.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes `qd_judging::Request`")]
 pub struct CalibrationRequest {
     /// The dataset, as `name`, `name@3` or `name@label`.
     pub dataset: String,
