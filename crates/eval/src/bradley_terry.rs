@@ -108,7 +108,7 @@ impl Strengths {
 ///
 /// Ranks come from tests of all pairs, corrected after Holm. Of up to [`MOST_REFITTED`] models each pair is tested by the ratio of
 /// likelihoods: the fit is made again with the two alike, and, since matches are whole, with half a match of the stronger of the two
-/// given to the other. Of two models alone this comes to the exact binomial test, as near as a few per cent from five matches on.
+/// given to the other. Of two models alone this comes to the exact binomial test, within 15 % of its p from five matches on.
 /// Of more models it is Wald's test of the difference, and of pairs that met and of which one won always the exact binomial test
 /// where that says more: Wald's says nothing there.
 ///
