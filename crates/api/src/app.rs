@@ -2,6 +2,7 @@
 
 use axum::Router;
 use qd_alert::Alerts;
+use qd_annotation::Annotations;
 use qd_catalog::Catalog;
 use qd_data::Datasets;
 use qd_experiment::Experiments;
@@ -42,6 +43,8 @@ pub struct App {
     pub datasets: Datasets,
     /// Judges, and how far they agree with people.
     pub calibrations: Calibrations,
+    /// Questions that people answer about rows of datasets.
+    pub annotations: Annotations,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
     /// Evaluates rules and tells receivers.

@@ -76,6 +76,12 @@ pub enum Error {
         /// The scope that the route needs.
         needed: Scope,
     },
+    /// Somebody who is not among those who may do it.
+    #[error("{message}")]
+    NotAllowed {
+        /// Who, and among whom they are not.
+        message: String,
+    },
     /// Only the user of this machine, by the local token, may do this.
     #[error("only the operator, who holds the server's local token, may {what}")]
     OperatorOnly {
@@ -343,6 +349,23 @@ impl From<qd_judging::Error> for Error {
             | Judging::Row { .. }
             | Judging::Arrow(_)
             | Judging::Broken { .. } => Self::encode(error),
+impl From<qd_annotation::Error> for Error {
+    /// What is wrong with a request is told by its part; the rest is what a room below says.
+    fn from(error: qd_annotation::Error) -> Self {
+        use qd_annotation::Error as Annotation;
+        let message = error.to_string();
+        match error {
+            Annotation::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Annotation::NotAllowed { .. } => Self::NotAllowed { message },
+            Annotation::NoItem { item, .. } => Self::missing("item", item),
+            Annotation::Full { .. } | Annotation::Restless { .. } | Annotation::Gone { .. } => {
+                Self::Conflict { message }
+            }
+            Annotation::Cancelled => Self::Stopping,
+            Annotation::Data(cause) => cause.into(),
+            Annotation::Catalog(cause) => cause.into(),
+            Annotation::Eval(_) => Self::Parameter { message, param: None, code: Some("too_large") },
+            Annotation::Broken { .. } => Self::encode(error),
         }
     }
 }
@@ -571,6 +594,7 @@ fn sort(error: &Error) -> Sort {
         }
         Error::Csrf => Sort::invalid(StatusCode::FORBIDDEN, "csrf_token"),
         Error::MissingScope { .. } => Sort::invalid(StatusCode::FORBIDDEN, "missing_scope"),
+        Error::NotAllowed { .. } => Sort::invalid(StatusCode::FORBIDDEN, "not_allowed"),
         Error::OperatorOnly { .. } => Sort::invalid(StatusCode::FORBIDDEN, "operator_only"),
         Error::NoRoute { .. } => Sort::invalid(StatusCode::NOT_FOUND, "unknown_url"),
         Error::Method { .. } => Sort::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod alert;
+pub mod annotation;
 pub mod audit;
 pub mod budget;
 pub mod dataset;

@@ -31,6 +31,7 @@ pub fn table() -> Vec<Route> {
         noun::prompt::routes(),
         noun::view::routes(),
         noun::judge::routes(),
+        noun::annotation::routes(),
         noun::experiment::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),

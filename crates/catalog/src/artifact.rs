@@ -42,13 +42,15 @@ pub enum ArtifactKind {
     Index,
     /// Prompts, models and parameters compared on a dataset.
     Experiment,
+    /// A question that people answer about items.
+    Annotation,
     /// A page of the console with its filters, saved under a name.
     View,
 }
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,
@@ -57,6 +59,7 @@ impl ArtifactKind {
         Self::Pipeline,
         Self::Index,
         Self::Experiment,
+        Self::Annotation,
         Self::View,
     ];
 
@@ -71,6 +74,7 @@ impl ArtifactKind {
             Self::Pipeline => "pipeline",
             Self::Index => "index",
             Self::Experiment => "experiment",
+            Self::Annotation => "annotation",
             Self::View => "view",
         }
     }
@@ -421,6 +425,7 @@ impl Catalog {
         crate::label::remove_all(&mut tx, project, kind, name).await?;
         forget_content(&mut tx, &last).await?;
         crate::comment::remove_all(&mut tx, project, kind, name).await?;
+        crate::annotation::remove_all(&mut tx, project, kind, name).await?;
         self.note_artifact(&mut tx, "remove", &last, json!({ "latest": last.number })).await?;
         self.commit_artifact(tx, OPERATION).await?;
         Ok(())

@@ -6,6 +6,7 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`calibration`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
+//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`annotation`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
 //! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; who is to be told of what ([`alert`]); and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
@@ -13,6 +14,7 @@ pub mod master;
 pub mod open;
 pub mod page;
 
+pub mod annotation;
 pub mod artifact;
 pub mod calibration;
 pub mod comment;
@@ -58,6 +60,9 @@ pub use account::{Account, AccountChange, Role, check_password};
 pub use alert::{
     Alert, AlertChange, AlertEvent, AlertEventFilter, AlertState, AlertStep, Delivery, Ending as DeliveryEnding,
     NewAlert, NewAlertEvent, NewReceiver, NewSilence, Receiver, ReceiverChange, Severity, Silence, Standing,
+};
+pub use annotation::{
+    AnnotationDecision, AnnotationItem, AnnotationLabel, AnnotationLease, AnnotationPeople, AnnotationStand,
 };
 pub use artifact::{Artifact, ArtifactKind, NewVersion, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
+mod annotation;
 mod dataset;
 mod experiment;
 mod judge;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+pub use annotation::{Annotation, AnnotationCreate, AnnotationExport, AnnotationLabel};
 pub use dataset::{
     Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
     DatasetSplit,
@@ -142,6 +144,9 @@ Examples:
     /// Rows to evaluate, prompt or train on, in versions that never change
     #[command(subcommand)]
     Dataset(Dataset),
+    /// Ask people about rows of a dataset: who labels what, do they agree, what is true then
+    #[command(subcommand)]
+    Annotation(Annotation),
     /// Compare prompts, models, parameters and examples on a dataset
     #[command(subcommand)]
     Experiment(Experiment),

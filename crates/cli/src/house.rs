@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use qd_alert::Alerts;
+use qd_annotation::{Annotations, ExportHandler};
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
@@ -104,7 +105,8 @@ impl House {
         let datasets = datasets.map_err(failed("opening the datasets"))?;
         // Before the first runner, since no runner could tell later which running jobs are another's.
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
-        let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
+        let annotations = Annotations::new(catalog.clone(), datasets.clone());
+        let jobs = start_jobs(&catalog, &models, &lake, &eraser, (&datasets, &annotations), config);
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
         let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
@@ -141,6 +143,7 @@ impl House {
                 gateway,
                 datasets,
                 calibrations,
+                annotations,
                 experiments,
                 alerts,
                 config,
@@ -230,16 +233,17 @@ fn start_jobs(
     models: &Models,
     lake: &Lake,
     eraser: &Eraser,
-    datasets: &Datasets,
+    (datasets, annotations): (&Datasets, &Annotations),
     config: &Config,
 ) -> Running {
-    let handlers: [Arc<dyn Handler>; 6] = [
+    let handlers: [Arc<dyn Handler>; 7] = [
         Arc::new(PullHandler::new(models.clone())),
         Arc::new(VerifyHandler::new(lake.clone()).and(Arc::new(datasets.clone()))),
         Arc::new(EraseHandler::new(eraser.clone())),
         Arc::new(ImportHandler::new(datasets.clone())),
         Arc::new(SplitHandler::new(datasets.clone())),
         Arc::new(EditHandler::new(datasets.clone())),
+        Arc::new(ExportHandler::new(annotations.clone())),
     ];
     Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
 }

@@ -17,6 +17,7 @@ use crate::*;
 
 mod calls;
 mod change;
+mod extend;
 mod import;
 mod job;
 mod kept;

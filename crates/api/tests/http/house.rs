@@ -10,6 +10,7 @@ use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use qd_alert::Alerts;
+use qd_annotation::{Annotations, ExportHandler};
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, Running, Scope};
@@ -158,6 +159,11 @@ impl House {
     pub fn run_calibrations(&self) -> Running {
         let handler: Arc<dyn Handler> = Arc::new(CalibrateHandler::new(self.calibrations.clone()));
         Runner::new(self.catalog.clone(), [handler]).start()
+    /// A runner of exports of annotations.
+    pub fn run_exports(&self) -> Running {
+        let annotations = Annotations::new(self.catalog.clone(), self.datasets.clone());
+        let export: Arc<dyn Handler> = Arc::new(ExportHandler::new(annotations));
+        Runner::new(self.catalog.clone(), [export]).start()
     }
 
     /// Waits until every call that was answered is in the lake.
@@ -268,6 +274,7 @@ impl Parts {
             gateway: self.gateway.clone(),
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
+            annotations: Annotations::new(self.catalog.clone(), self.datasets.clone()),
             experiments: self.experiments.clone(),
             calibrations: self.calibrations.clone(),
             config,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alerts;
+mod annotations;
 mod budgets;
 mod chat;
 mod completions;

@@ -2,8 +2,10 @@
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`annotations`], [`experiments`].
 
 mod alerts;
+mod annotations;
 mod binary;
 mod commands;
 mod crash;
