@@ -16,9 +16,7 @@ pub use dataset::{
     DatasetSplit,
 };
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
-pub use leaderboard::{
-    Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task,
-};
+pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
 pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.

@@ -107,13 +107,8 @@ impl House {
         let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let leaderboards = Leaderboards::new(
-            catalog.clone(),
-            lake.clone(),
-            gateway.clone(),
-            datasets.clone(),
-            models.clone(),
-        );
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let sweeps = start_experiments(&catalog, &experiments, &leaderboards, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.

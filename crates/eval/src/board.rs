@@ -275,7 +275,8 @@ fn surest(entries: &[Entry], a: usize, b: usize) -> f64 {
         match (&part.scores[a], &part.scores[b]) {
             (Scores::Documents(a), Scores::Documents(b)) => {
                 let differ = |(a, b): (&Option<f64>, &Option<f64>)| a.zip(*b).is_some_and(|(a, b)| a != b);
-                differing += i32::try_from(a.iter().zip(b).filter(|&pair| differ(pair)).count()).unwrap_or(i32::MAX / 2);
+                differing +=
+                    i32::try_from(a.iter().zip(b).filter(|&pair| differ(pair)).count()).unwrap_or(i32::MAX / 2);
             }
             (Scores::None, _) | (_, Scores::None) => {}
             // Of numbers that are no means it is not known how many documents show the difference.
@@ -326,7 +327,8 @@ mod tests {
     fn only_what_is_shown_parts_the_ranks() {
         let models = vec![right(90, 100), right(88, 100), right(30, 100), Scores::None];
         let found = board(Style::Normalised, &[Entry { weight: 1.0, parts: vec![part(models)] }]);
-        let ranks: Vec<_> = found.iter().map(|standing| standing.ranks.map(|range| (range.best, range.worst))).collect();
+        let ranks: Vec<_> =
+            found.iter().map(|standing| standing.ranks.map(|range| (range.best, range.worst))).collect();
         assert_eq!(ranks, [Some((1, 2)), Some((1, 2)), Some((3, 3)), None]);
         // Three documents show nothing, however clear they are: no test of signs goes below 1/4.
         let few = board(Style::Normalised, &[Entry { weight: 1.0, parts: vec![part(vec![right(3, 3), right(0, 3)])] }]);

@@ -212,11 +212,7 @@ fn prompted(ask: &Ask) -> Vec<Prompted> {
         Ask::Choices { context: Prompt::Text(context), continuations } => {
             let one = |continuation: &String| {
                 let (context, continuation) = cut_before_tokens(context, continuation);
-                Prompted {
-                    text: format!("{context}{continuation}"),
-                    from: context.chars().count(),
-                    in_windows: false,
-                }
+                Prompted { text: format!("{context}{continuation}"), from: context.chars().count(), in_windows: false }
             };
             continuations.iter().map(one).collect()
         }
@@ -339,9 +335,8 @@ mod tests {
     #[test]
     fn what_the_engine_measured_is_read_in_order() {
         let prompt = Prompted { text: "ab".to_owned(), from: 1, in_windows: false };
-        let one = |index: u64, sum: f64| {
-            json!({"index": index, "measured": {"sum": sum, "tokens": 1, "is_greedy": true}})
-        };
+        let one =
+            |index: u64, sum: f64| json!({"index": index, "measured": {"sum": sum, "tokens": 1, "is_greedy": true}});
         let body = json!({"choices": [one(1, -2.0), one(0, -1.0)]}).to_string();
         let found = read_likelihoods(body.as_bytes(), &[&prompt, &prompt]).unwrap();
         assert_eq!(found.iter().map(|likelihood| likelihood.sum).collect::<Vec<_>>(), [-1.0, -2.0]);

@@ -110,7 +110,9 @@ impl Filter {
                 (Some(found), Some(least), _) if found < least => {
                     return Some(format!("{what} is {found:.1}, below {least}"));
                 }
-                (Some(found), _, Some(most)) if found > most => return Some(format!("{what} is {found}, above {most}")),
+                (Some(found), _, Some(most)) if found > most => {
+                    return Some(format!("{what} is {found}, above {most}"));
+                }
                 _ => {}
             }
         }
@@ -129,8 +131,14 @@ mod tests {
 
     #[test]
     fn only_who_is_small_and_fast_enough_passes() {
-        let facts = Facts { is_local: true, size_bytes: Some(98_000_000), licence: Some("Apache-2.0".to_owned()), ..Facts::default() };
-        let filter = Filter { max_size_bytes: Some(1_000_000_000), min_tokens_per_second: Some(30.0), ..Filter::default() };
+        let facts = Facts {
+            is_local: true,
+            size_bytes: Some(98_000_000),
+            licence: Some("Apache-2.0".to_owned()),
+            ..Facts::default()
+        };
+        let filter =
+            Filter { max_size_bytes: Some(1_000_000_000), min_tokens_per_second: Some(30.0), ..Filter::default() };
         assert_eq!(filter.refuses(&facts, Some(31.0)), None);
         assert_eq!(filter.refuses(&facts, Some(29.0)).unwrap(), "its speed here is 29.0, below 30");
         assert_eq!(filter.refuses(&facts, None).unwrap(), "its speed here is not known");

@@ -57,14 +57,7 @@ impl Health {
     }
 
     /// A model refused documents. Gives the rows that are to be kept: they wait until it has answered something of the task.
-    pub fn refused(
-        &mut self,
-        model: &str,
-        task: &str,
-        kind: &str,
-        why: &str,
-        rows: Vec<AnswerRow>,
-    ) -> Vec<AnswerRow> {
+    pub fn refused(&mut self, model: &str, task: &str, kind: &str, why: &str, rows: Vec<AnswerRow>) -> Vec<AnswerRow> {
         self.unreached.remove(model);
         let place = (model.to_owned(), task.to_owned());
         let waiting = self.waiting.entry(place.clone()).or_default();
@@ -98,9 +91,11 @@ impl Health {
         }
         let mut lost: Vec<String> = self.lost_models.values().chain(self.lost_tasks.values()).cloned().collect();
         let others = self.missed.iter().filter(|((model, _), _)| !self.lost_models.contains_key(model));
-        lost.extend(others.filter(|(_, why)| !why.is_empty()).map(|((model, task), why)| {
-            format!("{model} was not reached about all of {task}: {why}")
-        }));
+        lost.extend(
+            others
+                .filter(|(_, why)| !why.is_empty())
+                .map(|((model, task), why)| format!("{model} was not reached about all of {task}: {why}")),
+        );
         (lost, rows)
     }
 

@@ -126,7 +126,8 @@ impl Leaderboards {
         let shelf = Shelf::new(&self.datasets, project, &definition.documents);
         let mut needs = Vec::new();
         for need in plan::needs(definition)? {
-            let found = shelf.find(&need).await?.map(|dataset| format!("{}@{}", dataset.info().name, dataset.info().number));
+            let found =
+                shelf.find(&need).await?.map(|dataset| format!("{}@{}", dataset.info().name, dataset.info().number));
             needs.push(Found { need, found });
         }
         Ok(needs)
@@ -165,7 +166,8 @@ impl Leaderboards {
         let mut found = BTreeMap::new();
         for name in names {
             let target = self.gateway.resolve(project, name).await;
-            let target = target.map_err(|error| Error::definition("models", format!("{name}: {}", batch::told(&error))))?;
+            let target =
+                target.map_err(|error| Error::definition("models", format!("{name}: {}", batch::told(&error))))?;
             found.insert(name.clone(), target);
         }
         Ok(found)
@@ -216,12 +218,7 @@ impl Leaderboards {
     ///
     /// # Errors
     /// [`Error::Running`] while it runs.
-    pub async fn resume(
-        &self,
-        board: &Leaderboard,
-        retry_failed: bool,
-        budget: Option<Budget>,
-    ) -> Result<Leaderboard> {
+    pub async fn resume(&self, board: &Leaderboard, retry_failed: bool, budget: Option<Budget>) -> Result<Leaderboard> {
         let running = |job: JobId| Error::Running { name: board.info.name.to_string(), job };
         if let (State::Queued | State::Running, Some(job)) = (board.standing.state, board.standing.job) {
             return Err(running(job));
@@ -313,7 +310,8 @@ impl Leaderboards {
         let work = move |results: &Results<'_>, plan: &Plan| {
             let there = || plan.parts().map(|part| part.id.as_str()).collect::<Vec<_>>().join(", ");
             let part = plan.parts().find(|part| part.id == task);
-            let part = part.ok_or_else(|| Error::definition("task", format!("{task:?} is not in it; it has {}", there())))?;
+            let part =
+                part.ok_or_else(|| Error::definition("task", format!("{task:?} is not in it; it has {}", there())))?;
             results.documents(&model, part)
         };
         self.with_results(board, "reading documents", work).await
@@ -332,4 +330,3 @@ impl Leaderboards {
         tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing })?
     }
 }
-

@@ -203,7 +203,10 @@ fn counted(config: &TaskConfig, entry: &TaskEntry, style: Style, place: usize) -
     let found = measures.iter().find(is).cloned();
     let found = found.ok_or_else(|| Error::definition(&field, format!("{} has {}", config.name, there())))?;
     if style == Style::Normalised && !found.higher_is_better {
-        let why = format!("{} of {} has no best, so it cannot be normalised: use the style win_rate", found.metric, config.name);
+        let why = format!(
+            "{} of {} has no best, so it cannot be normalised: use the style win_rate",
+            found.metric, config.name
+        );
         return Err(Error::definition(field, why));
     }
     Ok(found)
@@ -250,7 +253,10 @@ pub(crate) mod tests {
         let definition: Definition = serde_json::from_value(definition).unwrap();
         let rows = (0..3).map(|n| json!({"q": format!("Q{n}"), "label": n}).as_object().unwrap().clone()).collect();
         let documents = Documents::new().with("test", rows);
-        entries(&definition, configs(&definition)?.into_iter().map(|(at, config)| (at, config, documents.clone())).collect())
+        entries(
+            &definition,
+            configs(&definition)?.into_iter().map(|(at, config)| (at, config, documents.clone())).collect(),
+        )
     }
 
     #[test]
@@ -274,7 +280,8 @@ pub(crate) mod tests {
     #[test]
     fn an_answer_is_the_same_for_the_same_words_and_model() {
         let entries = |more| made(more).unwrap();
-        let target = |model: &str| Pinned { provider: "local".parse().unwrap(), model: model.to_owned(), address_sha256: None };
+        let target =
+            |model: &str| Pinned { provider: "local".parse().unwrap(), model: model.to_owned(), address_sha256: None };
         let key = |more, model: &str| entries(more)[0].parts[0].documents[1].key(&target(model));
         assert_eq!(key(json!({}), "m@1"), key(json!({"limit": 2, "concurrency": 1}), "m@1"));
         assert_ne!(key(json!({}), "m@1"), key(json!({}), "m@2"));

@@ -147,8 +147,7 @@ impl<'r> Results<'r> {
         let mut reports = Vec::with_capacity(models.len());
         let mut scores: Vec<Vec<Scores>> = Vec::with_capacity(models.len());
         for (model, facts) in models {
-            let (tasks, of_parts): (Vec<TaskReport>, Vec<Scores>) =
-                self.tasks(&model)?.into_iter().unzip();
+            let (tasks, of_parts): (Vec<TaskReport>, Vec<Scores>) = self.tasks(&model)?.into_iter().unzip();
             let report = self.model(model, facts, tasks);
             let left_out = filter.refuses(&report.facts, report.tokens_per_second);
             reports.push(ModelReport { left_out, ..report });
@@ -210,12 +209,10 @@ impl<'r> Results<'r> {
 
     fn task(&self, model: &str, entry: &str, part: &Part) -> Result<(TaskReport, Scores)> {
         let scored = part.task.score_answered(&self.answers(model, part))?;
-        let failed = |document: usize| {
-            self.row(model, &part.id, document).is_some_and(|row| row.outcome.error.is_some())
-        };
-        let is = |aggregate: &&Aggregate| {
-            aggregate.metric == part.counts.metric && aggregate.filter == part.counts.filter
-        };
+        let failed =
+            |document: usize| self.row(model, &part.id, document).is_some_and(|row| row.outcome.error.is_some());
+        let is =
+            |aggregate: &&Aggregate| aggregate.metric == part.counts.metric && aggregate.filter == part.counts.filter;
         let counted = scored.aggregates.iter().find(is);
         let scores = match counted {
             None => Scores::None,
@@ -246,7 +243,8 @@ impl<'r> Results<'r> {
             None if local || row.outcome.error.is_some() => Some(0.0),
             None => None,
         };
-        let usage = |of: fn(&qd_base::Usage) -> u64| answers().filter_map(|row| row.outcome.usage.as_ref().map(of)).sum();
+        let usage =
+            |of: fn(&qd_base::Usage) -> u64| answers().filter_map(|row| row.outcome.usage.as_ref().map(of)).sum();
         let speed = rows().find(|row| row.task == SPEED).and_then(|row| {
             let (usage, latency) = (row.outcome.usage?, row.outcome.latency_ms?);
             (latency > 0.0 && usage.output_tokens > 0).then(|| usage.output_tokens as f64 * 1000.0 / latency)
@@ -293,8 +291,7 @@ impl<'r> Results<'r> {
         for result in part.task.score_answered(&self.answers(model, part))?.results {
             let Some(document) = found.get_mut(result.document) else { continue };
             document.target = result.target;
-            let filter =
-                FilterReport { filter: result.filter, answer: result.answer, measures: result.measures };
+            let filter = FilterReport { filter: result.filter, answer: result.answer, measures: result.measures };
             document.filters.push(filter);
         }
         Ok(found)

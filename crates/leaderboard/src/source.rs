@@ -137,7 +137,7 @@ fn artifact(name: &str, key: &str) -> Result<ArtifactName> {
 fn missing(task: &TaskConfig, need: &Need) -> Error {
     let why = format!(
         "the documents of {} (split {}) are not here: import them as the dataset {:?}, name another one, or let the command \
-         line read them with --data DIR",
+         line read them with --from DIR",
         task.name, need.split, need.dataset
     );
     Error::definition(format!("documents.{}", need.key), why)
@@ -178,10 +178,7 @@ mod tests {
         let pair = |key: &str, dataset: &str| (key.to_owned(), dataset.to_owned());
         assert_eq!(
             needs(&shipped, "gsm8k"),
-            [
-                pair("openai/gsm8k:main#test", "gsm8k-main-test"),
-                pair("openai/gsm8k:main#train", "gsm8k-main-train")
-            ]
+            [pair("openai/gsm8k:main#test", "gsm8k-main-test"), pair("openai/gsm8k:main#train", "gsm8k-main-train")]
         );
         assert_eq!(
             needs(&shipped, "bbh_zeroshot_navigate"),

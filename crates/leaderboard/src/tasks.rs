@@ -70,7 +70,8 @@ pub struct Showing {
 
 /// The names of the tasks that come with Quarterdeck.
 pub fn list() -> Vec<Named> {
-    let named = |listed: qd_task::library::Listed| Named { name: listed.name, is_group: listed.is_group, tags: listed.tags };
+    let named =
+        |listed: qd_task::library::Listed| Named { name: listed.name, is_group: listed.is_group, tags: listed.tags };
     Library::shipped().list().into_iter().map(named).collect()
 }
 
@@ -122,12 +123,21 @@ pub async fn render(datasets: &Datasets, project: ProjectId, name: &str, showing
 }
 
 fn entry(task: &str) -> TaskEntry {
-    TaskEntry { task: task.to_owned(), metric: None, weight: 1.0, chance: None, best: 1.0, num_fewshot: None, limit: None }
+    TaskEntry {
+        task: task.to_owned(),
+        metric: None,
+        weight: 1.0,
+        chance: None,
+        best: 1.0,
+        num_fewshot: None,
+        limit: None,
+    }
 }
 
 /// A definition of one task, for its settings.
 fn alone(entry: TaskEntry) -> Definition {
-    let usual: Definition = serde_json::from_value(serde_json::json!({"tasks": []})).expect("everything else has a default");
+    let usual: Definition =
+        serde_json::from_value(serde_json::json!({"tasks": []})).expect("everything else has a default");
     Definition { tasks: vec![entry], ..usual }
 }
 

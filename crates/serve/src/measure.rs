@@ -35,7 +35,10 @@ pub(crate) fn sequences(
     model: &LlamaModel,
 ) -> Result<Vec<Sequence>> {
     if request.max_tokens.is_some_and(|most| most > 0) || request.n.is_some_and(|n| n != 1) {
-        return Err(Error::invalid("measure", "nothing is generated where prompts are measured: leave out max_tokens and n"));
+        return Err(Error::invalid(
+            "measure",
+            "nothing is generated where prompts are measured: leave out max_tokens and n",
+        ));
     }
     let texts = match &request.prompt {
         Prompt::Text(text) => std::slice::from_ref(text),
@@ -70,7 +73,8 @@ pub(crate) fn sequences(
 fn beginning(text: &str, from: usize) -> Result<&str> {
     let mut places = text.char_indices().map(|(place, _)| place).chain([text.len()]);
     let end = places.nth(from).filter(|&end| end < text.len());
-    let wrong = || Error::invalid("measure.from", format!("{from} characters leave nothing of a prompt to be measured"));
+    let wrong =
+        || Error::invalid("measure.from", format!("{from} characters leave nothing of a prompt to be measured"));
     end.map(|end| &text[..end]).ok_or_else(wrong)
 }
 
@@ -124,9 +128,10 @@ fn fitted(
             let cut = all.len() - (context + 1);
             Ok(vec![(all[cut..].to_vec(), from.saturating_sub(cut).max(1))])
         }
-        LongPrompt::Windows if from != 1 => {
-            Err(Error::invalid("measure.from", "a prompt that is measured in windows is measured from its first character on"))
-        }
+        LongPrompt::Windows if from != 1 => Err(Error::invalid(
+            "measure.from",
+            "a prompt that is measured in windows is measured from its first character on",
+        )),
         LongPrompt::Windows => Ok(windows(&all, context)),
     }
 }

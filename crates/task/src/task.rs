@@ -263,7 +263,11 @@ impl Task {
         let answered = answers.iter().flatten().count();
         let mut notes = self.notes();
         if answered < asked.len() {
-            notes.push(format!("{} of {} documents have no answer and are left out", asked.len() - answered, asked.len()));
+            notes.push(format!(
+                "{} of {} documents have no answer and are left out",
+                asked.len() - answered,
+                asked.len()
+            ));
         }
         Ok(Report {
             task: self.config.name.clone(),

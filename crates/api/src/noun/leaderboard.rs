@@ -40,17 +40,22 @@ pub(crate) fn routes() -> Vec<Route> {
         .text("Needs the scope `infer` too, since models are asked. Without a definition the one that comes with Quarterdeck under this name is taken, or that of the latest version. Datasets and models are pinned. What cannot be run is refused here. The same as the latest version is that version: it goes on if it was cancelled or failed.")
         .takes::<NewLeaderboard>()
         .gives::<LeaderboardBody>(201, "The version, with the job that runs it");
-    let needs = Doc::new("Leaderboards", "previewLeaderboard", "Which documents a leaderboard needs, and which of them are here")
-        .text("Nothing is made, and nobody is asked.")
-        .takes::<LeaderboardWanted>()
-        .gives::<LeaderboardNeeds>(200, "The definition that is meant, and its documents");
+    let needs = Doc::new(
+        "Leaderboards",
+        "previewLeaderboard",
+        "Which documents a leaderboard needs, and which of them are here",
+    )
+    .text("Nothing is made, and nobody is asked.")
+    .takes::<LeaderboardWanted>()
+    .gives::<LeaderboardNeeds>(200, "The definition that is meant, and its documents");
     let one = Doc::new("Leaderboards", "getLeaderboard", "A leaderboard with what came of it so far")
         .text("Places are told as ranges, which hold together with 95 % confidence: only models that are shown to be different have different ones. Models that do not pass the filters are told last and are not ranked.")
         .query::<ShowQuery>()
         .gives::<LeaderboardWithReport>(200, "The version and its report");
-    let documents = Doc::new("Leaderboards", "listLeaderboardDocuments", "Documents of a task with what a model said about them")
-        .query::<DocumentsQuery>()
-        .gives::<DocumentPage>(200, "One page of them, in order");
+    let documents =
+        Doc::new("Leaderboards", "listLeaderboardDocuments", "Documents of a task with what a model said about them")
+            .query::<DocumentsQuery>()
+            .gives::<DocumentPage>(200, "One page of them, in order");
     let resume = Doc::new("Leaderboards", "resumeLeaderboard", "Go on with a leaderboard that has ended")
         .text("Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the leaderboard's job.")
         .takes::<ResumeLeaderboard>()

@@ -49,8 +49,7 @@ async fn render(
     Path((name, document)): Path<(String, usize)>,
     Query(query): Query<DocumentQuery>,
 ) -> Result<Json<TaskDocument>> {
-    let showing =
-        Showing { document, num_fewshot: query.num_fewshot, chat: query.chat, documents: Default::default() };
+    let showing = Showing { document, num_fewshot: query.num_fewshot, chat: query.chat, documents: Default::default() };
     let rendered = tasks::render(&surface.app.datasets, caller.project(), &name, showing).await?;
     Ok(Json(rendered.into()))
 }

@@ -63,15 +63,43 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            leaderboards,
+            stub,
+            data,
+        }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            leaderboards,
+            stub,
+            data,
+        }
     }
 
     /// The data folder.

@@ -186,13 +186,24 @@ impl ChatForm {
 
 /// Bytes, as people write them.
 fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, f64); 7] =
-        [("kib", 1024.0), ("mib", 1_048_576.0), ("gib", 1_073_741_824.0), ("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("b", 1.0)];
+    const UNITS: [(&str, f64); 7] = [
+        ("kib", 1024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("b", 1.0),
+    ];
     let lower = text.trim().to_ascii_lowercase();
     let (digits, unit) =
         UNITS.iter().find_map(|(word, unit)| Some((lower.strip_suffix(word)?, *unit))).unwrap_or((&lower, 1.0));
     let number: f64 = digits.trim().parse().map_err(|_| "write it as 500MB or 1GB".to_owned())?;
-    if number.is_finite() && number >= 0.0 { Ok((number * unit) as u64) } else { Err("it must be 0 or more".to_owned()) }
+    if number.is_finite() && number >= 0.0 {
+        Ok((number * unit) as u64)
+    } else {
+        Err("it must be 0 or more".to_owned())
+    }
 }
 
 #[cfg(test)]

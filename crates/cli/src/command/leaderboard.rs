@@ -89,7 +89,8 @@ async fn filtered(door: &Door, wanted: &LeaderboardShow) -> Result<Value, Error>
     let (name, version) = split(&wanted.leaderboard);
     let text = |number: Option<String>| number;
     let (size, speed) = (text(wanted.max_size.map(|n| n.to_string())), text(wanted.min_speed.map(|n| n.to_string())));
-    let (least, price) = (text(wanted.min_context.map(|n| n.to_string())), text(wanted.max_price.map(|n| n.to_string())));
+    let (least, price) =
+        (text(wanted.min_context.map(|n| n.to_string())), text(wanted.max_price.map(|n| n.to_string())));
     let parameters = [
         ("version", version),
         ("max_size_bytes", size.as_deref()),
@@ -184,7 +185,12 @@ async fn documents(context: &Context, door: &Door, wanted: LeaderboardDocuments)
             let filters = row["filters"].as_array().into_iter().flatten();
             let told = filters.map(|filter| match filter["answer"].is_null() {
                 true => filter["measures"].to_string(),
-                false => format!("{}: {} {}", filter["filter"].as_str().unwrap_or_default(), filter["answer"], filter["measures"]),
+                false => format!(
+                    "{}: {} {}",
+                    filter["filter"].as_str().unwrap_or_default(),
+                    filter["answer"],
+                    filter["measures"]
+                ),
             });
             row["told"] = told.collect::<Vec<_>>().join("; ").into();
         }

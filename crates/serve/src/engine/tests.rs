@@ -482,7 +482,8 @@ async fn measured(engine: &Engine, prompts: &[&str], from: &[usize], long: &str)
 #[tokio::test]
 async fn the_end_of_a_text_is_measured_as_its_echo_tells() {
     let engine = shared().await;
-    let (context, ends) = ("Question: What colour is the sky?\nAnswer:", [" blue", " green and yellow", " I do not know"]);
+    let (context, ends) =
+        ("Question: What colour is the sky?\nAnswer:", [" blue", " green and yellow", " I do not know"]);
     let prompts = ends.map(|end| format!("{context}{end}"));
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
     let (found, _) = measured(engine, &prompts, &[context.len(); 3], "refuse").await;

@@ -89,8 +89,8 @@ pub async fn rows(context: &Context, door: &Door, dataset: &str, rows: &[Value])
     let file = json!({"upload": id, "path": format!("{dataset}.jsonl"), "bytes": sent});
     let body = json!({"files": [file], "format": "jsonl"});
     let begun = door.post(&format!("/api/v1/datasets/{}/import", segment(dataset)), &body).await?;
-    let job = job::follow(door, begun["id"].as_str().unwrap_or_default(), &format!("importing {dataset}"), context.progress);
-    let made = job.await?;
+    let (id, what) = (begun["id"].as_str().unwrap_or_default(), format!("importing {dataset}"));
+    let made = job::follow(door, id, &what, context.progress).await?;
     made["result"]["version"].as_u64().ok_or_else(|| Error::doing("importing", "the server did not name the version"))
 }
 
