@@ -9,6 +9,7 @@ use qd_experiment::Experiments;
 use qd_gateway::Gateway;
 use qd_judging::Calibrations;
 use qd_lake::Lake;
+use qd_leaderboard::Leaderboards;
 use qd_model::Models;
 use qd_serve::Engine;
 use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
@@ -47,6 +48,8 @@ pub struct App {
     pub annotations: Annotations,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
+    /// Models compared on benchmark tasks.
+    pub leaderboards: Leaderboards,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

@@ -33,6 +33,8 @@ pub fn table() -> Vec<Route> {
         noun::judge::routes(),
         noun::annotation::routes(),
         noun::experiment::routes(),
+        noun::task::routes(),
+        noun::leaderboard::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),
         noun::sql::routes(),

@@ -46,6 +46,8 @@ pub enum ArtifactKind {
     Annotation,
     /// A page of the console with its filters, saved under a name.
     View,
+    /// Models compared on tasks.
+    Leaderboard,
 }
 
 impl ArtifactKind {
@@ -61,6 +63,7 @@ impl ArtifactKind {
         Self::Experiment,
         Self::Annotation,
         Self::View,
+        Self::Leaderboard,
     ];
 
     /// The kind in one word.
@@ -76,6 +79,7 @@ impl ArtifactKind {
             Self::Experiment => "experiment",
             Self::Annotation => "annotation",
             Self::View => "view",
+            Self::Leaderboard => "leaderboard",
         }
     }
 }

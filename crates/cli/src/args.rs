@@ -10,6 +10,7 @@ mod annotation;
 mod dataset;
 mod experiment;
 mod judge;
+mod leaderboard;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use annotation::{Annotation, AnnotationCreate, AnnotationExport, AnnotationLabel};
@@ -19,6 +20,7 @@ pub use dataset::{
 };
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use judge::{Judge, JudgeCalibrate, JudgeCreate, JudgeRun};
+pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
 pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
@@ -52,7 +54,7 @@ Exit codes:
   1  the operation failed
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
-  100  a gate of `quarterdeck experiment run` failed
+  100  a gate of `quarterdeck experiment run` or `leaderboard run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 
@@ -153,6 +155,12 @@ Examples:
     /// Models that say how good something is, and how far they agree with people
     #[command(subcommand)]
     Judge(Judge),
+    /// Compare models on benchmark tasks: scores with intervals, places as ranges, cost, speed, size
+    #[command(subcommand)]
+    Leaderboard(Leaderboard),
+    /// Benchmark tasks that come with Quarterdeck, and what they ask
+    #[command(subcommand)]
+    Task(Task),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

@@ -21,6 +21,7 @@ use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
 use qd_judging::{CalibrateHandler, Calibrations, Judges};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
+use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig};
 use qd_prompt::Prompts;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
@@ -44,6 +45,7 @@ pub struct House {
     pub datasets: Datasets,
     pub experiments: Experiments,
     pub calibrations: Calibrations,
+    pub leaderboards: Leaderboards,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -66,6 +68,7 @@ impl House {
         let app = parts.app(change);
         let Parts {
             catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
         } = parts;
         Self {
             router: qd_api::app(app),
@@ -77,6 +80,7 @@ impl House {
             datasets,
             experiments,
             calibrations,
+            leaderboards,
             stub,
             data,
         }
@@ -87,6 +91,7 @@ impl House {
         let app = parts.app(|_| {});
         let Parts {
             catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
         } = parts;
         Self {
             router: qd_api::app(app),
@@ -98,6 +103,7 @@ impl House {
             datasets,
             experiments,
             calibrations,
+            leaderboards,
             stub,
             data,
         }
@@ -164,6 +170,10 @@ impl House {
         let annotations = Annotations::new(self.catalog.clone(), self.datasets.clone());
         let export: Arc<dyn Handler> = Arc::new(ExportHandler::new(annotations));
         Runner::new(self.catalog.clone(), [export]).start()
+    /// A runner of leaderboards.
+    pub fn run_leaderboards(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(qd_leaderboard::RunHandler::new(self.leaderboards.clone()));
+        Runner::new(self.catalog.clone(), [run]).start()
     }
 
     /// Waits until every call that was answered is in the lake.
@@ -176,6 +186,7 @@ impl House {
 /// Every table of the product.
 fn all_tables() -> Vec<qd_lake::TableSpec> {
     tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -194,6 +205,7 @@ pub struct Parts {
     pub datasets: Datasets,
     pub experiments: Experiments,
     pub calibrations: Calibrations,
+    pub leaderboards: Leaderboards,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -217,6 +229,7 @@ impl Parts {
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
         let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
             .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
+            .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -237,6 +250,8 @@ impl Parts {
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
         let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
         let calibrations = Calibrations::new(judges, datasets.clone());
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -253,6 +268,7 @@ impl Parts {
             datasets,
             experiments,
             calibrations,
+            leaderboards,
             stub,
             data,
         }
@@ -277,6 +293,7 @@ impl Parts {
             annotations: Annotations::new(self.catalog.clone(), self.datasets.clone()),
             experiments: self.experiments.clone(),
             calibrations: self.calibrations.clone(),
+            leaderboards: self.leaderboards.clone(),
             config,
         }
     }

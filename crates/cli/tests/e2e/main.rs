@@ -3,6 +3,7 @@
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`annotations`], [`experiments`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`leaderboards`].
 
 mod alerts;
 mod annotations;
@@ -13,6 +14,7 @@ mod datasets;
 mod experiments;
 mod judges;
 mod keeping;
+mod leaderboards;
 mod prompts;
 mod start;
 mod stats;
