@@ -4,6 +4,7 @@ use axum::Router;
 use qd_alert::Alerts;
 use qd_catalog::Catalog;
 use qd_data::Datasets;
+use qd_evaluation::Evaluations;
 use qd_experiment::Experiments;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
@@ -41,6 +42,8 @@ pub struct App {
     pub datasets: Datasets,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
+    /// Answers on datasets, with everything that is looked at in them.
+    pub evaluations: Evaluations,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

@@ -7,6 +7,7 @@ pub mod alert;
 pub mod audit;
 pub mod budget;
 pub mod dataset;
+pub mod evaluation;
 pub mod experiment;
 pub mod health;
 pub mod job;

@@ -42,13 +42,15 @@ pub enum ArtifactKind {
     Index,
     /// Prompts, models and parameters compared on a dataset.
     Experiment,
+    /// Answers to the rows of a dataset, with everything that is looked at in them.
+    Evaluation,
     /// A page of the console with its filters, saved under a name.
     View,
 }
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,
@@ -57,6 +59,7 @@ impl ArtifactKind {
         Self::Pipeline,
         Self::Index,
         Self::Experiment,
+        Self::Evaluation,
         Self::View,
     ];
 
@@ -71,6 +74,7 @@ impl ArtifactKind {
             Self::Pipeline => "pipeline",
             Self::Index => "index",
             Self::Experiment => "experiment",
+            Self::Evaluation => "evaluation",
             Self::View => "view",
         }
     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
 mod dataset;
+mod evaluation;
 mod experiment;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
@@ -14,6 +15,7 @@ pub use dataset::{
     Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
     DatasetSplit,
 };
+pub use evaluation::{Evaluation, EvaluationItems, EvaluationResume, EvaluationRun};
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use prompt::{Prompt, Values};
 
@@ -48,7 +50,7 @@ Exit codes:
   1  the operation failed
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
-  100  a gate of `quarterdeck experiment run` failed
+  100  a gate of `quarterdeck eval run` or `quarterdeck experiment run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 
@@ -143,6 +145,9 @@ Examples:
     /// Compare prompts, models, parameters and examples on a dataset
     #[command(subcommand)]
     Experiment(Experiment),
+    /// Look at answers on a dataset with metrics and judges, side by side, with gates for CI
+    #[command(subcommand, visible_alias = "eval")]
+    Evaluation(Evaluation),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

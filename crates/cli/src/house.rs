@@ -22,9 +22,11 @@ use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, EditHandler, ImportHandler, SplitHandler};
+use qd_evaluation::{Desk, Evaluations};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
+use qd_judging::Judges;
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
@@ -59,6 +61,7 @@ pub struct Keep {
     catalog: Catalog,
     jobs: Running,
     sweeps: Running,
+    evaluating: Running,
     watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
@@ -105,8 +108,12 @@ impl House {
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
         let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
         let sweeps = start_experiments(&catalog, &experiments, config);
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let desk = Desk { sources, judges };
+        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
+        let evaluating = start_evaluations(&catalog, &evaluations, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
@@ -117,6 +124,7 @@ impl House {
             catalog: catalog.clone(),
             jobs,
             sweeps,
+            evaluating,
             watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone(), datasets.clone())),
@@ -138,6 +146,7 @@ impl House {
                 gateway,
                 datasets,
                 experiments,
+                evaluations,
                 alerts,
                 config,
             },
@@ -162,6 +171,7 @@ impl Keep {
             watch.shutdown().await;
         }
         self.sweeps.shutdown().await;
+        self.evaluating.shutdown().await;
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -247,6 +257,12 @@ fn start_experiments(catalog: &Catalog, experiments: &Experiments, config: &Conf
     Runner::new(catalog.clone(), [run, optimise]).with_config(runner_config(config)).start()
 }
 
+/// Evaluations too: whoever waits for one in CI does not wait for sweeps.
+fn start_evaluations(catalog: &Catalog, evaluations: &Evaluations, config: &Config) -> Running {
+    let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(evaluations.clone()));
+    Runner::new(catalog.clone(), [run]).with_config(runner_config(config)).start()
+}
+
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
     let master = MasterKey::load(dir).map_err(failed("reading the master key"))?;
     Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
@@ -267,7 +283,7 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 }
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
-    let tables = tables().into_iter().chain([qd_experiment::table()]).collect();
+    let tables = tables().into_iter().chain([qd_experiment::table(), qd_evaluation::table()]).collect();
     Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
@@ -280,7 +296,7 @@ async fn keeping(
     payloads: &BlobStore,
 ) -> Result<(Retention, Eraser), Error> {
     let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
-        .with_others([qd_experiment::table::name()]);
+        .with_others([qd_experiment::table::name(), qd_evaluation::table::name()]);
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

@@ -72,6 +72,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Prompt(verb) => command::prompt::run(context, verb).await,
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Dataset(verb) => command::dataset::run(context, verb).await,
+        Command::Evaluation(verb) => command::evaluation::run(context, verb).await,
         Command::Experiment(verb) => command::experiment::run(context, verb).await,
         Command::Score(verb) => command::score::run(context, verb).await,
         Command::Budget(verb) => command::budget::run(context, verb).await,

@@ -14,9 +14,11 @@ use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, Running, Scope};
 use qd_data::Datasets;
+use qd_evaluation::{Desk, Evaluations};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
+use qd_judging::Judges;
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
@@ -41,6 +43,7 @@ pub struct House {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub evaluations: Evaluations,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -61,15 +64,43 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            evaluations,
+            stub,
+            data,
+        }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            evaluations,
+            stub,
+            data,
+        }
     }
 
     /// The data folder.
@@ -124,6 +155,12 @@ impl House {
         Runner::new(self.catalog.clone(), [run, optimise]).start()
     }
 
+    /// A runner of evaluations.
+    pub fn run_evaluations(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(self.evaluations.clone()));
+        Runner::new(self.catalog.clone(), [run]).start()
+    }
+
     /// Waits until every call that was answered is in the lake.
     pub async fn settle(&self) {
         self.gateway.drain().await;
@@ -133,7 +170,7 @@ impl House {
 
 /// Every table of the product.
 fn all_tables() -> Vec<qd_lake::TableSpec> {
-    tables().into_iter().chain([qd_experiment::table()]).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_evaluation::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -151,6 +188,7 @@ pub struct Parts {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub evaluations: Evaluations,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -173,7 +211,7 @@ impl Parts {
         let engine = Engine::new(EngineConfig::default());
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
         let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
-            .with_others([qd_experiment::table::name()]);
+            .with_others([qd_experiment::table::name(), qd_evaluation::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -191,7 +229,10 @@ impl Parts {
         let traces = Traces::new(lake.clone(), payloads);
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let desk = Desk { sources, judges };
+        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -207,6 +248,7 @@ impl Parts {
             alerts,
             datasets,
             experiments,
+            evaluations,
             stub,
             data,
         }
@@ -229,6 +271,7 @@ impl Parts {
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
             experiments: self.experiments.clone(),
+            evaluations: self.evaluations.clone(),
             config,
         }
     }

@@ -10,6 +10,7 @@ mod datasets;
 mod edges;
 mod embeddings;
 mod erasures;
+mod evaluations;
 mod experiments;
 mod exports;
 mod house;

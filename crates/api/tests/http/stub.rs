@@ -132,6 +132,7 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
         {
             refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
         }
+        "judging" => judged(model, &request),
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
@@ -151,6 +152,19 @@ fn sum(model: &str, request: &Value) -> Response {
     }
     let right = messages[0]["content"].as_str().unwrap().starts_with("add");
     if right { said(model, &(2 * n).to_string()) } else { said(model, "a lot") }
+}
+
+/// A judge who goes by the word after `hereby` in what it is shown.
+fn judged(model: &str, request: &Value) -> Response {
+    let shown = request["messages"].to_string();
+    let word = shown.split("hereby ").nth(1).and_then(|rest| rest.split(|c: char| !c.is_alphabetic()).next());
+    match word {
+        Some("refused") => refuse(StatusCode::BAD_REQUEST, "I judge no such thing"),
+        Some("babble") => said(model, "well, well"),
+        Some("unclear") => said(model, r#"{"reasoning": "hm", "verdict": "cannot tell"}"#),
+        Some(word) => said(model, &json!({"reasoning": "so it is", "verdict": word}).to_string()),
+        None => said(model, r#"{"reasoning": "no", "verdict": "wrong"}"#),
+    }
 }
 
 fn said(model: &str, text: &str) -> Response {

@@ -1,13 +1,14 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`evaluations`].
 
 mod alerts;
 mod binary;
 mod commands;
 mod crash;
 mod datasets;
+mod evaluations;
 mod experiments;
 mod keeping;
 mod prompts;
