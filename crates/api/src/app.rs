@@ -5,6 +5,7 @@ use qd_alert::Alerts;
 use qd_annotation::Annotations;
 use qd_catalog::Catalog;
 use qd_data::Datasets;
+use qd_evaluation::Evaluations;
 use qd_experiment::Experiments;
 use qd_gateway::Gateway;
 use qd_judging::Calibrations;
@@ -50,6 +51,8 @@ pub struct App {
     pub experiments: Experiments,
     /// Models compared on benchmark tasks.
     pub leaderboards: Leaderboards,
+    /// Answers on datasets, with everything that is looked at in them.
+    pub evaluations: Evaluations,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

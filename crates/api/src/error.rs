@@ -394,6 +394,26 @@ impl From<qd_leaderboard::Error> for Error {
             | Board::Row { .. }
             | Board::Arrow(_)
             | Board::Broken { .. } => Self::encode(error),
+impl From<qd_evaluation::Error> for Error {
+    /// What is wrong with a definition is told by its part; the rest is what a room below says.
+    fn from(error: qd_evaluation::Error) -> Self {
+        use qd_evaluation::Error as Evaluation;
+        let message = error.to_string();
+        match error {
+            Evaluation::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Evaluation::Eval(_) => Self::parameter("scorers", "invalid_value", message),
+            Evaluation::Running { .. } => Self::Conflict { message },
+            Evaluation::Cancelled => Self::Stopping,
+            Evaluation::Experiment(cause) => cause.into(),
+            Evaluation::Judging(qd_judging::Error::Catalog(cause)) => cause.into(),
+            Evaluation::Judging(_) => Self::parameter("scorers", "invalid_value", message),
+            Evaluation::Data(cause) => cause.into(),
+            Evaluation::Lake(cause) => cause.into(),
+            Evaluation::Catalog(cause) => cause.into(),
+            Evaluation::Unanswered { .. }
+            | Evaluation::Replaced { .. }
+            | Evaluation::Arrow(_)
+            | Evaluation::Broken { .. } => Self::encode(error),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod annotation;
 pub mod audit;
 pub mod budget;
 pub mod dataset;
+pub mod evaluation;
 pub mod experiment;
 pub mod health;
 pub mod job;

@@ -35,6 +35,7 @@ pub fn table() -> Vec<Route> {
         noun::experiment::routes(),
         noun::task::routes(),
         noun::leaderboard::routes(),
+        noun::evaluation::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),
         noun::sql::routes(),

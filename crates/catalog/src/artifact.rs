@@ -44,6 +44,8 @@ pub enum ArtifactKind {
     Experiment,
     /// A question that people answer about items.
     Annotation,
+    /// Answers to the rows of a dataset, with everything that is looked at in them.
+    Evaluation,
     /// A page of the console with its filters, saved under a name.
     View,
     /// Models compared on tasks.
@@ -62,6 +64,7 @@ impl ArtifactKind {
         Self::Index,
         Self::Experiment,
         Self::Annotation,
+        Self::Evaluation,
         Self::View,
         Self::Leaderboard,
     ];
@@ -78,6 +81,7 @@ impl ArtifactKind {
             Self::Index => "index",
             Self::Experiment => "experiment",
             Self::Annotation => "annotation",
+            Self::Evaluation => "evaluation",
             Self::View => "view",
             Self::Leaderboard => "leaderboard",
         }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod alert;
 mod annotation;
 mod dataset;
+mod evaluation;
 mod experiment;
 mod judge;
 mod leaderboard;
@@ -18,6 +19,7 @@ pub use dataset::{
     Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
     DatasetSplit,
 };
+pub use evaluation::{Evaluation, EvaluationItems, EvaluationResume, EvaluationRun};
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use judge::{Judge, JudgeCalibrate, JudgeCreate, JudgeRun};
 pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
@@ -55,6 +57,7 @@ Exit codes:
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
   100  a gate of `quarterdeck experiment run` or `leaderboard run` failed
+  100  a gate of `quarterdeck eval run` or `quarterdeck experiment run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 
@@ -161,6 +164,9 @@ Examples:
     /// Benchmark tasks that come with Quarterdeck, and what they ask
     #[command(subcommand)]
     Task(Task),
+    /// Look at answers on a dataset with metrics and judges, side by side, with gates for CI
+    #[command(subcommand, visible_alias = "eval")]
+    Evaluation(Evaluation),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

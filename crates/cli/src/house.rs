@@ -23,10 +23,12 @@ use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, EditHandler, ImportHandler, SplitHandler};
+use qd_evaluation::{Desk, Evaluations};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
 use qd_judging::{CalibrateHandler, Calibrations, Judges};
+use qd_judging::Judges;
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_leaderboard::Leaderboards;
@@ -62,6 +64,7 @@ pub struct Keep {
     catalog: Catalog,
     jobs: Running,
     sweeps: Running,
+    evaluating: Running,
     watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
@@ -116,6 +119,12 @@ impl House {
         let leaderboards =
             Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let sweeps = start_experiments(&catalog, &experiments, &leaderboards, config);
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
+        let sweeps = start_experiments(&catalog, &experiments, config);
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let desk = Desk { sources, judges };
+        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
+        let evaluating = start_evaluations(&catalog, &evaluations, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
@@ -126,6 +135,7 @@ impl House {
             catalog: catalog.clone(),
             jobs,
             sweeps,
+            evaluating,
             watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone(), datasets.clone())),
@@ -150,6 +160,7 @@ impl House {
                 annotations,
                 experiments,
                 leaderboards,
+                evaluations,
                 alerts,
                 config,
             },
@@ -174,6 +185,7 @@ impl Keep {
             watch.shutdown().await;
         }
         self.sweeps.shutdown().await;
+        self.evaluating.shutdown().await;
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -273,6 +285,12 @@ fn start_experiments(
     Runner::new(catalog.clone(), [run, optimise, boards]).with_config(runner_config(config)).start()
 }
 
+/// Evaluations too: whoever waits for one in CI does not wait for sweeps.
+fn start_evaluations(catalog: &Catalog, evaluations: &Evaluations, config: &Config) -> Running {
+    let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(evaluations.clone()));
+    Runner::new(catalog.clone(), [run]).with_config(runner_config(config)).start()
+}
+
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
     let master = MasterKey::load(dir).map_err(failed("reading the master key"))?;
     Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
@@ -295,6 +313,7 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
     let tables = tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect();
     let tables = tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect();
+    let tables = tables().into_iter().chain([qd_experiment::table(), qd_evaluation::table()]).collect();
     Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
@@ -309,6 +328,7 @@ async fn keeping(
     let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
         .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
         .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
+        .with_others([qd_experiment::table::name(), qd_evaluation::table::name()]);
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

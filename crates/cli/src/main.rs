@@ -73,6 +73,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Dataset(verb) => command::dataset::run(context, verb).await,
         Command::Annotation(verb) => command::annotation::run(context, verb).await,
+        Command::Evaluation(verb) => command::evaluation::run(context, verb).await,
         Command::Experiment(verb) => command::experiment::run(context, verb).await,
         Command::Judge(verb) => command::judge::run(context, verb).await,
         Command::Leaderboard(verb) => command::leaderboard::run(context, verb).await,

@@ -403,7 +403,7 @@ fn pinned(info: &VersionInfo) -> String {
     format!("{}@{}", info.name, info.number)
 }
 
-/// Where an experiment stands, from its job as far as that is remembered, and from how it ended.
+/// Where an experiment, or another run that notes its job so, stands: from its job as far as that is remembered, and from how it ended.
 pub fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
     let why = ending.as_ref().and_then(|ending| ending["why"].as_str().map(str::to_owned));
     let said = ending.as_ref().and_then(|ending| ending["state"].as_str());

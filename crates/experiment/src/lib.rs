@@ -5,7 +5,7 @@
 //! a job that was killed reads what is there and goes on. A [`Report`] is made of the rows: what each cell scored with an
 //! interval, what it cost, and whether there is a winner.
 //!
-//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`shown`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`health`] → [`run`] →
+//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`shown`] → [`plan`] → [`call`] → [`columns`] → [`table`] → [`rung`] → [`health`] → [`run`] →
 //! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`foresight`] → [`proposal`] → [`optimise`].
 //!
 //! What is deliberately absent: scores and statistics, which are `eval`'s.
@@ -18,6 +18,7 @@ pub mod shown;
 pub mod variables;
 
 pub mod call;
+pub mod columns;
 pub mod table;
 
 pub mod health;

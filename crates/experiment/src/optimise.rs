@@ -236,7 +236,7 @@ impl Experiments {
     /// Draws the rows and parts them: those held out come last, where the final experiment begins.
     async fn part(&self, dataset: &Dataset, wanted: &Optimisation) -> Result<Parts> {
         let definition = wanted.definition(Vec::new(), wanted.items, Budget::default());
-        let mut train = self.sources.items(dataset, &definition).await?;
+        let mut train = self.sources.items(dataset, definition.items).await?;
         let rows = train.len();
         let held_out = train.split_off(rows - (rows as f64 * wanted.held_out).round() as usize);
         let choose = train.split_off((train.len() as f64 * TRAIN_SHARE).round() as usize);

@@ -124,7 +124,7 @@ impl Sources {
             prompts.push(self.prompt(project, reference).await?);
         }
         let cells = cell::cells(&definition, &prompts)?;
-        let items = self.items(&dataset, &definition).await?;
+        let items = self.items(&dataset, definition.items).await?;
         check_calls(cells.len(), items.len(), definition.repeats)?;
         let (mut bases, mut sources) = (Vec::new(), BTreeMap::new());
         for prompt in prompts {
@@ -150,9 +150,12 @@ impl Sources {
     }
 
     /// The rows that are items: drawn at random and in that order, so that the first ones of them are a random part too.
-    pub(crate) async fn items(&self, dataset: &Dataset, definition: &Definition) -> Result<Vec<Arc<Item>>> {
+    ///
+    /// # Errors
+    /// [`Error::Definition`] when they are too many, [`Error::Data`] when they cannot be read.
+    pub async fn items(&self, dataset: &Dataset, items: Items) -> Result<Vec<Arc<Item>>> {
         let length = usize::try_from(dataset.len()).unwrap_or(usize::MAX);
-        let Items { limit, seed, skip } = definition.items;
+        let Items { limit, seed, skip } = items;
         let rest = length.saturating_sub(skip);
         let count = limit.unwrap_or(rest).min(rest);
         if count > MOST_ITEMS {
@@ -260,7 +263,10 @@ pub(crate) async fn pool(dataset: &Dataset) -> Result<Vec<Example>> {
 }
 
 /// Rows by their places, in the order of these.
-pub(crate) async fn read_places(dataset: &Dataset, places: &[usize]) -> Result<Vec<Row>> {
+///
+/// # Errors
+/// [`Error::Data`] when they cannot be read.
+pub async fn read_places(dataset: &Dataset, places: &[usize]) -> Result<Vec<Row>> {
     let mut order: Vec<(u64, usize)> = places.iter().enumerate().map(|(at, &place)| (place as u64, at)).collect();
     order.sort_unstable();
     let mut found: Vec<(usize, Row)> = Vec::with_capacity(places.len());

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Rows that items are compared with at most, as in every call with a prompt that chooses by similarity.
 const MOST_COMPARED: usize = 1_000;
 /// The model of embeddings where nobody names one: the embedded default.
-const USUAL_MODEL: &str = "all-minilm-l6-v2";
+pub const USUAL_MODEL: &str = "all-minilm-l6-v2";
 
 /// The examples of a cell.
 #[derive(Clone)]

@@ -15,10 +15,12 @@ use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, Running, Scope};
 use qd_data::Datasets;
+use qd_evaluation::{Desk, Evaluations};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
 use qd_judging::{CalibrateHandler, Calibrations, Judges};
+use qd_judging::Judges;
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_leaderboard::Leaderboards;
@@ -46,6 +48,7 @@ pub struct House {
     pub experiments: Experiments,
     pub calibrations: Calibrations,
     pub leaderboards: Leaderboards,
+    pub evaluations: Evaluations,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -69,6 +72,7 @@ impl House {
         let Parts {
             catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
             catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
+            catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
         } = parts;
         Self {
             router: qd_api::app(app),
@@ -81,6 +85,7 @@ impl House {
             experiments,
             calibrations,
             leaderboards,
+            evaluations,
             stub,
             data,
         }
@@ -92,6 +97,7 @@ impl House {
         let Parts {
             catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
             catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
+            catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
         } = parts;
         Self {
             router: qd_api::app(app),
@@ -104,6 +110,7 @@ impl House {
             experiments,
             calibrations,
             leaderboards,
+            evaluations,
             stub,
             data,
         }
@@ -173,6 +180,9 @@ impl House {
     /// A runner of leaderboards.
     pub fn run_leaderboards(&self) -> Running {
         let run: Arc<dyn Handler> = Arc::new(qd_leaderboard::RunHandler::new(self.leaderboards.clone()));
+    /// A runner of evaluations.
+    pub fn run_evaluations(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(self.evaluations.clone()));
         Runner::new(self.catalog.clone(), [run]).start()
     }
 
@@ -187,6 +197,7 @@ impl House {
 fn all_tables() -> Vec<qd_lake::TableSpec> {
     tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
     tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_evaluation::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -206,6 +217,7 @@ pub struct Parts {
     pub experiments: Experiments,
     pub calibrations: Calibrations,
     pub leaderboards: Leaderboards,
+    pub evaluations: Evaluations,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -230,6 +242,7 @@ impl Parts {
         let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
             .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
             .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
+            .with_others([qd_experiment::table::name(), qd_evaluation::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -252,6 +265,10 @@ impl Parts {
         let calibrations = Calibrations::new(judges, datasets.clone());
         let leaderboards =
             Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let desk = Desk { sources, judges };
+        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -269,6 +286,7 @@ impl Parts {
             experiments,
             calibrations,
             leaderboards,
+            evaluations,
             stub,
             data,
         }
@@ -294,6 +312,7 @@ impl Parts {
             experiments: self.experiments.clone(),
             calibrations: self.calibrations.clone(),
             leaderboards: self.leaderboards.clone(),
+            evaluations: self.evaluations.clone(),
             config,
         }
     }

@@ -11,6 +11,7 @@ mod datasets;
 mod edges;
 mod embeddings;
 mod erasures;
+mod evaluations;
 mod experiments;
 mod exports;
 mod house;

@@ -132,6 +132,7 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
         {
             refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
         }
+        "judging" => judged(model, &request),
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
         "judge" | "judge-flaky" | "judge-gone" => verdict(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
@@ -169,6 +170,19 @@ fn verdict(model: &str, request: &Value) -> Response {
         "judge-gone" => refuse(StatusCode::SERVICE_UNAVAILABLE, "gone"),
         "judge-flaky" if word == "no" => refuse(StatusCode::BAD_REQUEST, "not this one"),
         _ => said(model, &json!({"reasoning": "Because.", "verdict": word}).to_string()),
+    }
+}
+
+/// A judge who goes by the word after `hereby` in what it is shown.
+fn judged(model: &str, request: &Value) -> Response {
+    let shown = request["messages"].to_string();
+    let word = shown.split("hereby ").nth(1).and_then(|rest| rest.split(|c: char| !c.is_alphabetic()).next());
+    match word {
+        Some("refused") => refuse(StatusCode::BAD_REQUEST, "I judge no such thing"),
+        Some("babble") => said(model, "well, well"),
+        Some("unclear") => said(model, r#"{"reasoning": "hm", "verdict": "cannot tell"}"#),
+        Some(word) => said(model, &json!({"reasoning": "so it is", "verdict": word}).to_string()),
+        None => said(model, r#"{"reasoning": "no", "verdict": "wrong"}"#),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `quarterdeck experiment`: prompts, models, parameters and examples compared on a dataset.
 
 mod gate;
-mod junit;
 
 use std::io::{BufRead as _, IsTerminal as _};
 
@@ -10,6 +9,7 @@ use qd_base::Picodollars;
 use serde_json::{Value, json};
 
 use crate::args::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
+use crate::command::gate::{junit, read};
 use crate::command::{job, pages, rows_of, with_door};
 use crate::context::Context;
 use crate::door::{Door, query, segment};
@@ -134,7 +134,7 @@ async fn fetch(door: &Door, experiment: &str) -> Result<Value, Error> {
 }
 
 async fn begin(context: &Context, door: &Door, wanted: ExperimentRun) -> Result<(), Error> {
-    let gates = wanted.gate.iter().map(|text| gate::read(text)).collect::<Result<Vec<_>, _>>()?;
+    let gates = wanted.gate.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>()?;
     let definition = crate::command::file::read(&wanted.file)?;
     if !gates.is_empty() {
         gate::foresee(&gates, &definition, wanted.cell.as_deref())?;
@@ -150,7 +150,7 @@ async fn begin(context: &Context, door: &Door, wanted: ExperimentRun) -> Result<
     }
     let judged = gate::judge(&gates, &found, wanted.cell.as_deref())?;
     if let Some(file) = &wanted.junit {
-        junit::write(file, &found, &judged)?;
+        junit::write(file, &found, found["report"]["sentence"].as_str().unwrap_or_default(), &judged)?;
     }
     judged.told()
 }

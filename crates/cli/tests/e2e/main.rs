@@ -4,6 +4,7 @@
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`annotations`], [`experiments`].
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`leaderboards`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`evaluations`].
 
 mod alerts;
 mod annotations;
@@ -11,6 +12,7 @@ mod binary;
 mod commands;
 mod crash;
 mod datasets;
+mod evaluations;
 mod experiments;
 mod judges;
 mod keeping;
