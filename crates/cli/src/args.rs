@@ -11,8 +11,8 @@ mod experiment;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use dataset::{
-    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
-    DatasetSplit,
+    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport,
+    DatasetRemoveRows, DatasetReplace, DatasetRows, DatasetSplit,
 };
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use prompt::{Prompt, Values};
