@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -203,6 +204,8 @@ def main():
     parser.add_argument("--no-kill", action="store_true")
     wanted = parser.parse_args()
     os.environ.pop("QUARTERDECK_URL", None)
+    # Whoever ends this ends the server too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     folder = wanted.folder or pathlib.Path(tempfile.mkdtemp(prefix="sweep-"))
     folder.mkdir(parents=True, exist_ok=True)
     search = {"kind": "grid"} if wanted.search == "grid" else {"kind": "halving", "first_items": 20, "factor": 3}

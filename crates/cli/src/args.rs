@@ -16,8 +16,8 @@ mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use annotation::{Annotation, AnnotationCreate, AnnotationExport, AnnotationLabel};
 pub use dataset::{
-    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
-    DatasetSplit,
+    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport,
+    DatasetRemoveRows, DatasetReplace, DatasetRows, DatasetSplit,
 };
 pub use evaluation::{Evaluation, EvaluationItems, EvaluationResume, EvaluationRun};
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};

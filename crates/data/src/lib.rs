@@ -53,5 +53,5 @@ pub use import::{Checked, ImportFile, ImportHandler, ImportRequest, Imported};
 pub use read::{Format, wide_number};
 pub use split::{Made, SplitHandler, SplitRequest};
 pub use upload::{UploadId, Uploads};
-pub use value::text_of;
+pub use value::{key_of, text_of};
 pub use version::{Content, Origin, Part, Source};

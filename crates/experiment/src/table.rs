@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
 use qd_base::{Picodollars, ProjectName, Sha256Hex, TableName, Timestamp, Usage, VersionId};
 use qd_gateway::batch::Spent;
 use qd_lake::{Lake, Param, TableSpec};
@@ -74,6 +74,8 @@ pub struct Scored {
     pub usage: Option<Usage>,
     /// What makes it the same call as another.
     pub key: Sha256Hex,
+    /// When it was answered.
+    pub time: Timestamp,
 }
 
 impl Scored {
@@ -103,6 +105,7 @@ impl From<&ItemRow> for Scored {
             latency_ms: row.outcome.latency_ms,
             usage: row.outcome.usage,
             key: row.key,
+            time: row.time,
         }
     }
 }
@@ -197,7 +200,7 @@ fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
 /// # Errors
 /// [`Error::Lake`] when the lake does not answer, [`Error::Row`] for a row that cannot be read.
 pub async fn scored(lake: &Lake, experiment: VersionId) -> Result<Vec<Scored>> {
-    let sql = "SELECT cell, item, repeat, key, scores, error, cached, original_cost_picodollars, latency_ms, \
+    let sql = "SELECT time, cell, item, repeat, key, scores, error, cached, original_cost_picodollars, latency_ms, \
                input_tokens, output_tokens FROM experiment_items WHERE experiment = $1 ORDER BY time";
     let output = lake.query(sql, vec![experiment.to_string().into()], columns::limits()).await?;
     let mut found: HashMap<(String, u64, u32), Scored> = HashMap::new();
@@ -216,6 +219,8 @@ fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
     let columns = Columns(batch);
     let (cell, item, repeat) = (columns.text("cell")?, columns.whole("item")?, columns.whole("repeat")?);
     let (key, scores, rest) = (columns.text("key")?, columns.text("scores")?, Told::of(&columns)?);
+    let nanos = columns.typed("time", &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())))?;
+    let nanos = nanos.as_primitive::<TimestampNanosecondType>();
     let read = |row: usize| {
         let outcome = rest.outcome(row)?;
         Ok(Scored {
@@ -229,6 +234,7 @@ fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
             latency_ms: outcome.latency_ms,
             usage: outcome.usage,
             key: parsed("key", key.value(row))?,
+            time: Timestamp::from_nanos(nanos.value(row)),
         })
     };
     (0..batch.num_rows()).map(read).collect()

@@ -330,14 +330,14 @@ fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
-/// Vectors that are the nearer to each other the nearer the first numbers in the texts are.
+/// Vectors that are the nearer to each other the nearer the first numbers in the texts are. The last one comes first.
 fn near(request: &Value) -> Response {
-    let vector = |text: &Value| {
+    let vector = |(place, text): (usize, &Value)| {
         let digits = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
         let n: f64 = text.as_str().unwrap().split(' ').find(digits).unwrap().parse().unwrap();
-        json!({"object": "embedding", "index": 0, "embedding": [(n / 100.0).cos(), (n / 100.0).sin()]})
+        json!({"object": "embedding", "index": place, "embedding": [(n / 100.0).cos(), (n / 100.0).sin()]})
     };
-    let data: Vec<Value> = request["input"].as_array().unwrap().iter().map(vector).collect();
+    let data: Vec<Value> = request["input"].as_array().unwrap().iter().enumerate().map(vector).rev().collect();
     let answer =
         json!({"object": "list", "data": data, "model": "sums-near", "usage": {"prompt_tokens": 5, "total_tokens": 5}});
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()

@@ -106,6 +106,9 @@ pub struct PromptOptimisation {
     pub teacher: Option<String>,
     /// The model that proposes instructions; none are proposed when absent.
     pub proposer: Option<String>,
+    /// Parameters of the call that asks it; `{"temperature": 0, "max_tokens": 1000}` when absent.
+    #[schema(value_type = Option<Object>)]
+    pub proposer_parameters: Option<Value>,
     /// How many it proposes, 20 at most; 4 when absent.
     pub instructions: Option<usize>,
     /// The prompt that the best combination becomes a version of; the prompt's name with `-optimised` when absent.
