@@ -77,7 +77,9 @@ impl Chrf {
         limit::texts(NAME, answer, references)?;
         let answer = self.prepared(answer);
         let references: Vec<String> = references.iter().map(|text| self.prepared(text.as_ref())).collect();
-        let (mut alphabet, mut vocabulary) = (Alphabet::default(), Vocabulary::default());
+        let bytes = answer.len() + references.iter().map(String::len).sum::<usize>();
+        let words = if self.word_order > 0 { bytes } else { 0 };
+        let (mut alphabet, mut vocabulary) = (Alphabet::default(), Vocabulary::for_bytes(words));
         let mut units = |text| self.units(text, &mut alphabet, &mut vocabulary);
         let right: Vec<Units> = references.iter().map(|text| units(text)).collect();
         let said = units(&answer);
@@ -132,7 +134,7 @@ impl Chrf {
         if self.lowercase { text.to_lowercase() } else { text.to_owned() }
     }
 
-    fn units<'a>(&self, text: &'a str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary<'a>) -> Units {
+    fn units(&self, text: &str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary) -> Units {
         let counted = text.chars().filter(|&c| self.whitespace || !is_space(c));
         let characters = counted.map(|c| alphabet.number(c)).collect();
         let mut numbers = Vec::new();
