@@ -8,6 +8,7 @@ use qd_experiment::Experiments;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
 use qd_model::Models;
+use qd_scorer::Scorers;
 use qd_serve::Engine;
 use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
 
@@ -41,6 +42,8 @@ pub struct App {
     pub datasets: Datasets,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
+    /// Scores live calls by rules.
+    pub scorers: Scorers,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

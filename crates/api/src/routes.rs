@@ -31,6 +31,7 @@ pub fn table() -> Vec<Route> {
         noun::prompt::routes(),
         noun::view::routes(),
         noun::experiment::routes(),
+        noun::scorer::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),
         noun::sql::routes(),

@@ -9,6 +9,7 @@ mod alert;
 mod dataset;
 mod experiment;
 mod prompt;
+mod scorer;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use dataset::{
     Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
@@ -16,6 +17,7 @@ pub use dataset::{
 };
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use prompt::{Prompt, Values};
+pub use scorer::Scorer;
 
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
@@ -143,6 +145,9 @@ Examples:
     /// Compare prompts, models, parameters and examples on a dataset
     #[command(subcommand)]
     Experiment(Experiment),
+    /// Rules that score live calls, and what came of them
+    #[command(subcommand)]
+    Scorer(Scorer),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

@@ -30,6 +30,7 @@ use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_prompt::Prompts;
+use qd_scorer::Scorers;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
@@ -109,7 +110,9 @@ impl House {
         let sweeps = start_experiments(&catalog, &experiments, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
-        let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
+        let watch =
+            if bound.is_some() { Some(Watch::start(&catalog, (&alerts, &scorers), config).await?) } else { None };
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
@@ -138,6 +141,7 @@ impl House {
                 gateway,
                 datasets,
                 experiments,
+                scorers,
                 alerts,
                 config,
             },

@@ -21,6 +21,7 @@ use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
 use qd_prompt::Prompts;
+use qd_scorer::{ScoreHandler, Scorers};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
@@ -41,6 +42,7 @@ pub struct House {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub scorers: Scorers,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -61,15 +63,41 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, scorers, stub, data, .. } =
+            parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            scorers,
+            stub,
+            data,
+        }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, scorers, stub, data, .. } =
+            parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            scorers,
+            stub,
+            data,
+        }
     }
 
     /// The data folder.
@@ -124,6 +152,12 @@ impl House {
         Runner::new(self.catalog.clone(), [run, optimise]).start()
     }
 
+    /// A runner of scoring.
+    pub fn run_scorers(&self) -> Running {
+        let score: Arc<dyn Handler> = Arc::new(ScoreHandler::new(self.scorers.clone()));
+        Runner::new(self.catalog.clone(), [score]).start()
+    }
+
     /// Waits until every call that was answered is in the lake.
     pub async fn settle(&self) {
         self.gateway.drain().await;
@@ -151,6 +185,7 @@ pub struct Parts {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub scorers: Scorers,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -192,6 +227,7 @@ impl Parts {
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -207,6 +243,7 @@ impl Parts {
             alerts,
             datasets,
             experiments,
+            scorers,
             stub,
             data,
         }
@@ -229,6 +266,7 @@ impl Parts {
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
             experiments: self.experiments.clone(),
+            scorers: self.scorers.clone(),
             config,
         }
     }

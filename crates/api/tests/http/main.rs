@@ -31,6 +31,7 @@ mod prompts;
 mod providers;
 mod retention;
 mod routes;
+mod scorers;
 mod scores;
 mod server;
 mod sign_in;

@@ -1,7 +1,7 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`scorers`].
 
 mod alerts;
 mod binary;
@@ -11,6 +11,7 @@ mod datasets;
 mod experiments;
 mod keeping;
 mod prompts;
+mod scorers;
 mod start;
 mod stats;
 mod transfer;

@@ -76,10 +76,10 @@ pub(crate) fn words(separated: &str) -> impl Iterator<Item = &str> {
 }
 
 fn next_of_ascii(text: &str) -> Option<(&str, &str)> {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r' | b'\x1c'..=b'\x1f');
-    let start = text.bytes().position(|byte| !is_space(&byte))?;
+    let is_space = |byte: u8| KINDS[usize::from(byte)] == Kind::Space;
+    let start = text.bytes().position(|byte| !is_space(byte))?;
     let text = &text[start..];
-    Some(text.split_at(text.bytes().position(|byte| is_space(&byte)).unwrap_or(text.len())))
+    Some(text.split_at(text.bytes().position(is_space).unwrap_or(text.len())))
 }
 
 fn next(text: &str) -> Option<(&str, &str)> {

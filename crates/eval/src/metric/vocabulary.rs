@@ -114,20 +114,23 @@ impl Alphabet {
 /// From keys to numbers: open addressing, for keys that are numbers themselves.
 #[derive(Default)]
 pub(crate) struct Table {
-    slots: Vec<(u64, u32)>,
-    used: usize,
+    /// Keys with their numbers, as they came.
+    entries: Vec<(u64, u32)>,
+    /// Where an entry is, from 1; 0 for none. They are small, since they are emptied for each length of n-grams.
+    slots: Vec<u32>,
     seed: u64,
 }
-
-/// No key: characters and pairs of numbers below 2³² − 1 are less.
-const EMPTY: u64 = u64::MAX;
 
 impl Table {
     /// Makes it empty, with room for so many keys.
     pub fn reset(&mut self, keys: usize) {
+        self.entries.clear();
+        self.make_slots(keys);
+    }
+
+    fn make_slots(&mut self, keys: usize) {
         self.slots.clear();
-        self.slots.resize((keys * 2).next_power_of_two().max(16), (EMPTY, 0));
-        self.used = 0;
+        self.slots.resize((keys * 2).next_power_of_two().max(16), 0);
         self.seed = *SEED;
     }
 
@@ -138,46 +141,52 @@ impl Table {
 
     /// The same of keys that may be alike where not `is_same`.
     fn insert_same(&mut self, key: u64, next: u32, is_same: impl Fn(u32) -> bool) -> u32 {
-        if (self.used + 1) * 2 > self.slots.len() {
+        if (self.entries.len() + 1) * 2 > self.slots.len() {
             self.grow();
         }
         let mask = self.slots.len() - 1;
-        let mut slot = self.slot(key);
-        while self.slots[slot].0 == key && !is_same(self.slots[slot].1) {
-            slot = self.slot_from((slot + 1) & mask, key);
+        let mut slot = self.first(key);
+        loop {
+            let Some(entry) = self.slots[slot].checked_sub(1) else {
+                self.entries.push((key, next));
+                self.slots[slot] = self.entries.len() as u32;
+                return next;
+            };
+            let (there, number) = self.entries[entry as usize];
+            if there == key && is_same(number) {
+                return number;
+            }
+            slot = (slot + 1) & mask;
         }
-        if self.slots[slot].0 == EMPTY {
-            self.slots[slot] = (key, next);
-            self.used += 1;
-        }
-        self.slots[slot].1
     }
 
     /// The number of a key.
     pub fn find(&self, key: u64) -> Option<u32> {
-        let slot = self.slot(key);
-        (self.slots[slot].0 == key).then_some(self.slots[slot].1)
-    }
-
-    /// Where a key stands, or would.
-    fn slot(&self, key: u64) -> usize {
-        self.slot_from(fold(key ^ self.seed, MULTIPLIER) as usize & (self.slots.len() - 1), key)
-    }
-
-    fn slot_from(&self, mut slot: usize, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        while self.slots[slot].0 != key && self.slots[slot].0 != EMPTY {
+        let mut slot = self.first(key);
+        loop {
+            let (there, number) = self.entries[self.slots[slot].checked_sub(1)? as usize];
+            if there == key {
+                return Some(number);
+            }
             slot = (slot + 1) & mask;
         }
-        slot
+    }
+
+    /// Where a key is looked for first.
+    fn first(&self, key: u64) -> usize {
+        fold(key ^ self.seed, MULTIPLIER) as usize & (self.slots.len() - 1)
     }
 
     fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.reset(old.len());
-        for (key, number) in old.into_iter().filter(|&(key, _)| key != EMPTY) {
-            // Keys that are alike stay apart.
-            self.insert_same(key, number, |_| false);
+        self.make_slots(self.slots.len());
+        let mask = self.slots.len() - 1;
+        for entry in 0..self.entries.len() {
+            let mut slot = self.first(self.entries[entry].0);
+            while self.slots[slot] > 0 {
+                slot = (slot + 1) & mask;
+            }
+            self.slots[slot] = entry as u32 + 1;
         }
     }
 }
