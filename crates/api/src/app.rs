@@ -12,6 +12,7 @@ use qd_judging::Calibrations;
 use qd_lake::Lake;
 use qd_leaderboard::Leaderboards;
 use qd_model::Models;
+use qd_scorer::Scorers;
 use qd_serve::Engine;
 use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
 
@@ -53,6 +54,8 @@ pub struct App {
     pub leaderboards: Leaderboards,
     /// Answers on datasets, with everything that is looked at in them.
     pub evaluations: Evaluations,
+    /// Scores live calls by rules.
+    pub scorers: Scorers,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

@@ -414,6 +414,21 @@ impl From<qd_evaluation::Error> for Error {
             | Evaluation::Replaced { .. }
             | Evaluation::Arrow(_)
             | Evaluation::Broken { .. } => Self::encode(error),
+impl From<qd_scorer::Error> for Error {
+    /// What is wrong with a rule is told by its field; the rest is what a room below says.
+    fn from(error: qd_scorer::Error) -> Self {
+        use qd_scorer::Error as Scorer;
+        let message = error.to_string();
+        match error {
+            Scorer::Definition { field, .. } => {
+                Self::parameter(format!("definition.{field}"), "invalid_value", message)
+            }
+            Scorer::TooMany { .. } => Self::Conflict { message },
+            Scorer::NoGroup { .. } => Self::missing("group", message),
+            Scorer::Eval(_) => Self::encode(error),
+            Scorer::Trace(cause) => cause.into(),
+            Scorer::Lake(cause) => cause.into(),
+            Scorer::Catalog(cause) => cause.into(),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod prompt;
 pub mod provider;
 pub mod retention;
 pub mod score;
+pub mod scorer;
 pub mod session;
 pub mod sign_in;
 pub mod sql;

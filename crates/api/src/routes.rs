@@ -36,6 +36,7 @@ pub fn table() -> Vec<Route> {
         noun::task::routes(),
         noun::leaderboard::routes(),
         noun::evaluation::routes(),
+        noun::scorer::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),
         noun::sql::routes(),

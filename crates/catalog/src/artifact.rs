@@ -50,6 +50,8 @@ pub enum ArtifactKind {
     View,
     /// Models compared on tasks.
     Leaderboard,
+    /// Which live calls are scored, and how.
+    Scorer,
 }
 
 impl ArtifactKind {
@@ -67,6 +69,7 @@ impl ArtifactKind {
         Self::Evaluation,
         Self::View,
         Self::Leaderboard,
+        Self::Scorer,
     ];
 
     /// The kind in one word.
@@ -84,6 +87,7 @@ impl ArtifactKind {
             Self::Evaluation => "evaluation",
             Self::View => "view",
             Self::Leaderboard => "leaderboard",
+            Self::Scorer => "scorer",
         }
     }
 }

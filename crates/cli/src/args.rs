@@ -13,6 +13,7 @@ mod experiment;
 mod judge;
 mod leaderboard;
 mod prompt;
+mod scorer;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use annotation::{Annotation, AnnotationCreate, AnnotationExport, AnnotationLabel};
 pub use dataset::{
@@ -24,6 +25,7 @@ pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRu
 pub use judge::{Judge, JudgeCalibrate, JudgeCreate, JudgeRun};
 pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
 pub use prompt::{Prompt, Values};
+pub use scorer::Scorer;
 
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
@@ -167,6 +169,9 @@ Examples:
     /// Look at answers on a dataset with metrics and judges, side by side, with gates for CI
     #[command(subcommand, visible_alias = "eval")]
     Evaluation(Evaluation),
+    /// Rules that score live calls, and what came of them
+    #[command(subcommand)]
+    Scorer(Scorer),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

@@ -27,6 +27,7 @@ pub mod retention;
 pub mod route;
 mod save;
 pub mod score;
+pub mod scorer;
 pub mod serve;
 pub mod sql;
 pub mod stats;

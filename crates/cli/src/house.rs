@@ -35,6 +35,7 @@ use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_prompt::Prompts;
+use qd_scorer::Scorers;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
@@ -127,7 +128,9 @@ impl House {
         let evaluating = start_evaluations(&catalog, &evaluations, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
-        let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
+        let watch =
+            if bound.is_some() { Some(Watch::start(&catalog, (&alerts, &scorers), config).await?) } else { None };
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
@@ -161,6 +164,7 @@ impl House {
                 experiments,
                 leaderboards,
                 evaluations,
+                scorers,
                 alerts,
                 config,
             },

@@ -26,6 +26,7 @@ use qd_lake::{Lake, LakeConfig};
 use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig};
 use qd_prompt::Prompts;
+use qd_scorer::{ScoreHandler, Scorers};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
@@ -49,6 +50,7 @@ pub struct House {
     pub calibrations: Calibrations,
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
+    pub scorers: Scorers,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -74,6 +76,8 @@ impl House {
             catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
             catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
         } = parts;
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, scorers, stub, data, .. } =
+            parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -86,6 +90,7 @@ impl House {
             calibrations,
             leaderboards,
             evaluations,
+            scorers,
             stub,
             data,
         }
@@ -99,6 +104,8 @@ impl House {
             catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
             catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
         } = parts;
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, scorers, stub, data, .. } =
+            parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -111,6 +118,7 @@ impl House {
             calibrations,
             leaderboards,
             evaluations,
+            scorers,
             stub,
             data,
         }
@@ -184,6 +192,10 @@ impl House {
     pub fn run_evaluations(&self) -> Running {
         let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(self.evaluations.clone()));
         Runner::new(self.catalog.clone(), [run]).start()
+    /// A runner of scoring.
+    pub fn run_scorers(&self) -> Running {
+        let score: Arc<dyn Handler> = Arc::new(ScoreHandler::new(self.scorers.clone()));
+        Runner::new(self.catalog.clone(), [score]).start()
     }
 
     /// Waits until every call that was answered is in the lake.
@@ -218,6 +230,7 @@ pub struct Parts {
     pub calibrations: Calibrations,
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
+    pub scorers: Scorers,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -269,6 +282,7 @@ impl Parts {
         let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
         let desk = Desk { sources, judges };
         let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -287,6 +301,7 @@ impl Parts {
             calibrations,
             leaderboards,
             evaluations,
+            scorers,
             stub,
             data,
         }
@@ -313,6 +328,7 @@ impl Parts {
             calibrations: self.calibrations.clone(),
             leaderboards: self.leaderboards.clone(),
             evaluations: self.evaluations.clone(),
+            scorers: self.scorers.clone(),
             config,
         }
     }

@@ -35,6 +35,7 @@ mod prompts;
 mod providers;
 mod retention;
 mod routes;
+mod scorers;
 mod scores;
 mod server;
 mod sign_in;

@@ -5,6 +5,7 @@
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`annotations`], [`experiments`].
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`leaderboards`].
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`evaluations`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`scorers`].
 
 mod alerts;
 mod annotations;
@@ -18,6 +19,7 @@ mod judges;
 mod keeping;
 mod leaderboards;
 mod prompts;
+mod scorers;
 mod start;
 mod stats;
 mod transfer;

@@ -1,5 +1,6 @@
 //! chrF and chrF++, as sacreBLEU 2.6.0 computes them.
 
+use std::borrow::Cow;
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
@@ -76,8 +77,10 @@ impl Chrf {
         self.check()?;
         limit::texts(NAME, answer, references)?;
         let answer = self.prepared(answer);
-        let references: Vec<String> = references.iter().map(|text| self.prepared(text.as_ref())).collect();
-        let (mut alphabet, mut vocabulary) = (Alphabet::default(), Vocabulary::default());
+        let references: Vec<Cow<'_, str>> = references.iter().map(|text| self.prepared(text.as_ref())).collect();
+        let bytes = answer.len() + references.iter().map(|text| text.len()).sum::<usize>();
+        let words = if self.word_order > 0 { bytes } else { 0 };
+        let (mut alphabet, mut vocabulary) = (Alphabet::default(), Vocabulary::for_bytes(words));
         let mut units = |text| self.units(text, &mut alphabet, &mut vocabulary);
         let right: Vec<Units> = references.iter().map(|text| units(text)).collect();
         let said = units(&answer);
@@ -128,13 +131,14 @@ impl Chrf {
         }
     }
 
-    fn prepared(&self, text: &str) -> String {
-        if self.lowercase { text.to_lowercase() } else { text.to_owned() }
+    fn prepared<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
     }
 
-    fn units<'a>(&self, text: &'a str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary<'a>) -> Units {
+    fn units(&self, text: &str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary) -> Units {
         let counted = text.chars().filter(|&c| self.whitespace || !is_space(c));
-        let characters = counted.map(|c| alphabet.number(c)).collect();
+        let mut characters = Vec::with_capacity(text.len());
+        characters.extend(counted.map(|c| alphabet.number(c)));
         let mut numbers = Vec::new();
         if self.word_order > 0 {
             words(text).for_each(|word| {

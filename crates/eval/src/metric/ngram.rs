@@ -12,17 +12,18 @@ pub(crate) fn shared(said: &[u32], references: &[&[u32]], kinds: usize, orders: 
     let mut said_places = Places::new(said);
     let mut right_places: Vec<Places<'_>> = references.iter().map(|text| Places::new(text)).collect();
     let (mut table, mut counts) = (Table::default(), Counts::default());
-    let mut classes = kinds;
     for (order, shared) in shared.iter_mut().enumerate() {
-        if order > 0 {
-            classes = extend(&mut table, &mut said_places, &mut right_places);
+        if order == 0 {
+            counts.count(&right_places, kinds);
+            said_places.0.retain(|place| counts.meet(place.class, shared));
+        } else {
+            let classes = extend(&mut table, &mut right_places);
+            counts.count(&right_places, classes);
+            said_places.extend(|key| table.find(key).filter(|&class| counts.meet(class, shared)));
         }
-        counts.count(&said_places, &right_places, classes);
-        *shared = counts.shared();
         if *shared == 0 {
             break;
         }
-        said_places.0.retain(|place| counts.right[place.class as usize] > 0);
         for places in &mut right_places {
             places.0.retain(|place| counts.said[place.class as usize] > 0);
         }
@@ -30,8 +31,8 @@ pub(crate) fn shared(said: &[u32], references: &[&[u32]], kinds: usize, orders: 
     shared
 }
 
-/// Makes all n-grams one token longer, and drops those that no reference has. Returns how many kinds there are.
-fn extend(table: &mut Table, said: &mut Places<'_>, right: &mut [Places<'_>]) -> usize {
+/// Makes all n-grams of the references one token longer. Returns how many kinds there are.
+fn extend(table: &mut Table, right: &mut [Places<'_>]) -> usize {
     table.reset(right.iter().map(|places| places.0.len()).sum());
     let mut next = 0;
     for places in right {
@@ -41,7 +42,6 @@ fn extend(table: &mut Table, said: &mut Places<'_>, right: &mut [Places<'_>]) ->
             Some(class)
         });
     }
-    said.extend(|key| table.find(key));
     next as usize
 }
 
@@ -70,7 +70,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// How often each class stands in the text, and in the reference that has it most often.
+/// How often each class was met in the text, and how often it stands in the reference that has it most often.
 #[derive(Default)]
 struct Counts {
     said: Vec<u32>,
@@ -79,12 +79,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn count(&mut self, said: &Places<'_>, right: &[Places<'_>], classes: usize) {
+    fn count(&mut self, right: &[Places<'_>], classes: usize) {
         for counts in [&mut self.said, &mut self.right, &mut self.one] {
             counts.clear();
             counts.resize(classes, 0);
         }
-        said.0.iter().for_each(|place| self.said[place.class as usize] += 1);
         if let [only] = right {
             only.0.iter().for_each(|place| self.right[place.class as usize] += 1);
             return;
@@ -98,8 +97,12 @@ impl Counts {
         }
     }
 
-    fn shared(&self) -> u64 {
-        self.said.iter().zip(&self.right).map(|(&said, &right)| u64::from(said.min(right))).sum()
+    /// Meets a class in the text: it is shared as long as a reference has it that often. Returns whether one has it at all.
+    fn meet(&mut self, class: u32, shared: &mut u64) -> bool {
+        let (said, right) = (&mut self.said[class as usize], self.right[class as usize]);
+        *shared += u64::from(*said < right);
+        *said += 1;
+        right > 0
     }
 }
 
