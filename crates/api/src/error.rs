@@ -349,6 +349,10 @@ impl From<qd_judging::Error> for Error {
             | Judging::Row { .. }
             | Judging::Arrow(_)
             | Judging::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_annotation::Error> for Error {
     /// What is wrong with a request is told by its part; the rest is what a room below says.
     fn from(error: qd_annotation::Error) -> Self {
@@ -366,6 +370,10 @@ impl From<qd_annotation::Error> for Error {
             Annotation::Catalog(cause) => cause.into(),
             Annotation::Eval(_) => Self::Parameter { message, param: None, code: Some("too_large") },
             Annotation::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_task::Error> for Error {
     /// Tasks are files that a person wrote: what is wrong with one is told, as is a name that none has.
     fn from(error: qd_task::Error) -> Self {
@@ -394,6 +402,10 @@ impl From<qd_leaderboard::Error> for Error {
             | Board::Row { .. }
             | Board::Arrow(_)
             | Board::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_evaluation::Error> for Error {
     /// What is wrong with a definition is told by its part; the rest is what a room below says.
     fn from(error: qd_evaluation::Error) -> Self {
@@ -414,6 +426,10 @@ impl From<qd_evaluation::Error> for Error {
             | Evaluation::Replaced { .. }
             | Evaluation::Arrow(_)
             | Evaluation::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_scorer::Error> for Error {
     /// What is wrong with a rule is told by its field; the rest is what a room below says.
     fn from(error: qd_scorer::Error) -> Self {

@@ -56,7 +56,7 @@ pub enum ArtifactKind {
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,

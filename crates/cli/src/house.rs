@@ -1,5 +1,6 @@
 //! The rooms, wired: settings in, an application that answers out.
 
+mod asking;
 mod bookkeeping;
 mod mirror;
 mod payloads;
@@ -23,18 +24,11 @@ use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, EditHandler, ImportHandler, SplitHandler};
-use qd_evaluation::{Desk, Evaluations};
-use qd_experiment::plan::Sources;
-use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
-use qd_judging::{CalibrateHandler, Calibrations, Judges};
-use qd_judging::Judges;
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
-use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
-use qd_prompt::Prompts;
 use qd_scorer::Scorers;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
@@ -44,6 +38,7 @@ use crate::Error;
 use crate::config::{Config, TraceMode};
 use crate::door::Answer;
 use crate::error::Cause;
+use crate::house::asking::{Asking, Ground};
 use crate::house::bookkeeping::Bookkeeping;
 use crate::house::retention::Keeping;
 use crate::house::watch::Watch;
@@ -64,8 +59,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
-    sweeps: Running,
-    evaluating: Running,
+    asking: Vec<Running>,
     watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
@@ -112,20 +106,10 @@ impl House {
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
         let annotations = Annotations::new(catalog.clone(), datasets.clone());
         let jobs = start_jobs(&catalog, &models, &lake, &eraser, (&datasets, &annotations), config);
-        let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
-        let calibrations = Calibrations::new(judges, datasets.clone());
-        let sweeps = start_experiments(&catalog, &experiments, &calibrations, config);
-        let leaderboards =
-            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
-        let sweeps = start_experiments(&catalog, &experiments, &leaderboards, config);
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
-        let sweeps = start_experiments(&catalog, &experiments, config);
-        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
-        let desk = Desk { sources, judges };
-        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
-        let evaluating = start_evaluations(&catalog, &evaluations, config);
+        let ground = Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models };
+        let rooms = Asking::open(ground);
+        let asking = rooms.start(&catalog, config);
+        let Asking { experiments, calibrations, leaderboards, evaluations } = rooms;
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
@@ -137,8 +121,7 @@ impl House {
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
-            sweeps,
-            evaluating,
+            asking,
             watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone(), datasets.clone())),
@@ -188,8 +171,9 @@ impl Keep {
         if let Some(watch) = self.watch {
             watch.shutdown().await;
         }
-        self.sweeps.shutdown().await;
-        self.evaluating.shutdown().await;
+        for running in self.asking {
+            running.shutdown().await;
+        }
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -269,32 +253,6 @@ fn start_jobs(
     Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
 }
 
-/// Experiments and calibrations of judges have a runner of their own: two that take hours would take all places of the other.
-fn start_experiments(
-    catalog: &Catalog,
-    experiments: &Experiments,
-    calibrations: &Calibrations,
-/// Experiments and leaderboards have a runner of their own: two that take hours would take all places of the other.
-fn start_experiments(
-    catalog: &Catalog,
-    experiments: &Experiments,
-    leaderboards: &Leaderboards,
-    config: &Config,
-) -> Running {
-    let run: Arc<dyn Handler> = Arc::new(RunHandler::new(experiments.clone()));
-    let optimise = Arc::new(OptimiseHandler::new(experiments.clone()));
-    let calibrate = Arc::new(CalibrateHandler::new(calibrations.clone()));
-    Runner::new(catalog.clone(), [run, optimise, calibrate]).with_config(runner_config(config)).start()
-    let boards = Arc::new(qd_leaderboard::RunHandler::new(leaderboards.clone()));
-    Runner::new(catalog.clone(), [run, optimise, boards]).with_config(runner_config(config)).start()
-}
-
-/// Evaluations too: whoever waits for one in CI does not wait for sweeps.
-fn start_evaluations(catalog: &Catalog, evaluations: &Evaluations, config: &Config) -> Running {
-    let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(evaluations.clone()));
-    Runner::new(catalog.clone(), [run]).with_config(runner_config(config)).start()
-}
-
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
     let master = MasterKey::load(dir).map_err(failed("reading the master key"))?;
     Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
@@ -315,9 +273,7 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 }
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
-    let tables = tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect();
-    let tables = tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect();
-    let tables = tables().into_iter().chain([qd_experiment::table(), qd_evaluation::table()]).collect();
+    let tables = tables().into_iter().chain(asking::tables()).collect();
     Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
@@ -330,9 +286,7 @@ async fn keeping(
     payloads: &BlobStore,
 ) -> Result<(Retention, Eraser), Error> {
     let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
-        .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
-        .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
-        .with_others([qd_experiment::table::name(), qd_evaluation::table::name()]);
+        .with_others(asking::tables().map(|table| table.name));
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

@@ -20,7 +20,6 @@ use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
 use qd_judging::{CalibrateHandler, Calibrations, Judges};
-use qd_judging::Judges;
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_leaderboard::Leaderboards;
@@ -71,13 +70,8 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts {
-            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
-            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
-            catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
-        } = parts;
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, scorers, stub, data, .. } =
-            parts;
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
+        let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -99,13 +93,8 @@ impl House {
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts {
-            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
-            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
-            catalog, recorder, gateway, models, alerts, datasets, experiments, evaluations, stub, data, ..
-        } = parts;
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, scorers, stub, data, .. } =
-            parts;
+        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
+        let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -180,18 +169,27 @@ impl House {
     pub fn run_calibrations(&self) -> Running {
         let handler: Arc<dyn Handler> = Arc::new(CalibrateHandler::new(self.calibrations.clone()));
         Runner::new(self.catalog.clone(), [handler]).start()
+    }
+
     /// A runner of exports of annotations.
     pub fn run_exports(&self) -> Running {
         let annotations = Annotations::new(self.catalog.clone(), self.datasets.clone());
         let export: Arc<dyn Handler> = Arc::new(ExportHandler::new(annotations));
         Runner::new(self.catalog.clone(), [export]).start()
+    }
+
     /// A runner of leaderboards.
     pub fn run_leaderboards(&self) -> Running {
         let run: Arc<dyn Handler> = Arc::new(qd_leaderboard::RunHandler::new(self.leaderboards.clone()));
+        Runner::new(self.catalog.clone(), [run]).start()
+    }
+
     /// A runner of evaluations.
     pub fn run_evaluations(&self) -> Running {
         let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(self.evaluations.clone()));
         Runner::new(self.catalog.clone(), [run]).start()
+    }
+
     /// A runner of scoring.
     pub fn run_scorers(&self) -> Running {
         let score: Arc<dyn Handler> = Arc::new(ScoreHandler::new(self.scorers.clone()));
@@ -207,9 +205,8 @@ impl House {
 
 /// Every table of the product.
 fn all_tables() -> Vec<qd_lake::TableSpec> {
-    tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
-    tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect()
-    tables().into_iter().chain([qd_experiment::table(), qd_evaluation::table()]).collect()
+    let asking = [qd_experiment::table(), qd_judging::table(), qd_leaderboard::table(), qd_evaluation::table()];
+    tables().into_iter().chain(asking).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -252,10 +249,12 @@ impl Parts {
         );
         let engine = Engine::new(EngineConfig::default());
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
-        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
-            .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
-            .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
-            .with_others([qd_experiment::table::name(), qd_evaluation::table::name()]);
+        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0).with_others([
+            qd_experiment::table::name(),
+            qd_judging::table::name(),
+            qd_leaderboard::table::name(),
+            qd_evaluation::table::name(),
+        ]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -273,15 +272,12 @@ impl Parts {
         let traces = Traces::new(lake.clone(), payloads);
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
-        let calibrations = Calibrations::new(judges, datasets.clone());
-        let leaderboards =
-            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
         let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
-        let desk = Desk { sources, judges };
-        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk);
+        let calibrations = Calibrations::new(judges.clone(), datasets.clone());
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
+        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), Desk { sources, judges });
         let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {

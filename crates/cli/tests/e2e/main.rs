@@ -1,11 +1,8 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`annotations`], [`experiments`].
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`leaderboards`].
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`evaluations`].
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`scorers`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`judges`], [`annotations`], [`experiments`], [`leaderboards`],
+//! [`evaluations`], [`scorers`].
 
 mod alerts;
 mod annotations;
