@@ -67,7 +67,7 @@ impl Datasets {
         };
         drop(writing);
         let version = put.map(|version| version.info).map_err(Error::catalog("keeping a version of a dataset"))?;
-        Ok(Edited { version, rows: content.rows, added: 0, known: content.rows })
+        Ok(Edited { version, rows: content.rows, added: 0, known: content.rows, replaced: 0, removed: 0 })
     }
 
     fn write_extended(

@@ -173,14 +173,14 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
     match gateway.embed(context, model, &texts).await {
         Ok(made) => {
             let outcome = Outcome {
-                cost: made.usage.and_then(|usage| gateway.price(&made.served, usage)),
-                usage: made.usage,
+                cost: made.embeddings.usage.and_then(|usage| gateway.price(&made.served, usage)),
+                usage: made.embeddings.usage,
                 latency_ms: Some(begun.elapsed().as_secs_f64() * 1e3),
                 trace: Some(made.served.trace),
                 span: Some(made.served.span),
                 ..Outcome::default()
             };
-            let near = made.vectors.split_first().and_then(|(answer, references)| {
+            let near = made.embeddings.vectors.split_first().and_then(|(answer, references)| {
                 references.iter().filter_map(|reference| cosine(answer, reference)).reduce(f64::max)
             });
             let detail = if near.is_none() { Detail::none("not_comparable") } else { Detail::default() };

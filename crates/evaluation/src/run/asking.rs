@@ -129,12 +129,12 @@ impl Session {
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let made = self.gateway.embed(self.calls(), model, &texts).await;
-        let usage = made.as_ref().ok().and_then(|made| made.usage);
+        let usage = made.as_ref().ok().and_then(|made| made.embeddings.usage);
         let cost = made.as_ref().ok().and_then(|made| self.gateway.price(&made.served, usage?));
         self.ledger.end(made.is_ok(), cost, usage);
         let failed =
             |error| Stop::Failed(format!("examples could not be compared by {model}: {}", batch::told(&error)));
-        Ok(made.map(|made| made.vectors).map_err(failed))
+        Ok(made.map(|made| made.embeddings.vectors).map_err(failed))
     }
 
     /// Gets the answers of models to some items.
