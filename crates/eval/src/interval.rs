@@ -128,6 +128,21 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     below + (sorted[place.ceil() as usize] - below) * place.fract()
 }
 
+/// The interval of a quantile of sorted values, at 95 %: between two of them by their ranks, whatever the distribution; none for fewer
+/// than two values.
+///
+/// With `z = Φ⁻¹(0.975)` the ranks, counted from 1, are `nq ± z·√(nq(1−q))`, rounded outwards. Conover, Practical Nonparametric Statistics,
+/// 3rd edition (1999), section 3.2. Where a rank is beyond the values the outermost stands for it, which holds the truth less often.
+pub fn quantile_interval(sorted: &[f64], share: f64) -> Option<Interval> {
+    let n = sorted.len() as f64;
+    let half = normal_quantile() * (n * share * (1.0 - share)).sqrt();
+    let rank = |rank: f64| (rank.max(1.0) as usize).min(sorted.len()) - 1;
+    (sorted.len() > 1).then(|| Interval {
+        low: sorted[rank((n * share - half).floor())],
+        high: sorted[rank((n * share + half).ceil() + 1.0)],
+    })
+}
+
 /// Student's interval of a mean: `x̄ ± t(1−α/2; n−1)·s/√n`.
 pub(crate) fn student(values: &[f64], middle: f64) -> Interval {
     let n = values.len() as f64;
@@ -212,6 +227,17 @@ mod tests {
         assert!((found.low - 0.445_74).abs() < 1e-4 && (found.high - 4.554_26).abs() < 1e-4, "{found:?}");
         assert_eq!(student_of_sums(3, 6.0, 12.0), Some(Interval { low: 2.0, high: 2.0 }));
         assert_eq!((student_of_sums(1, 6.0, 36.0), student_of_sums(0, 0.0, 0.0)), (None, None));
+    }
+
+    /// Campbell and Gardner, BMJ 296 (1988), table of ranks for the median: of 100 values the 40th and the 61st.
+    #[test]
+    fn quantiles_lie_between_ranks() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(quantile_interval(&values, 0.5), Some(Interval { low: 40.0, high: 61.0 }));
+        // 95 ± 1.96·√(100·0.95·0.05) = 90.7 and 99.3.
+        assert_eq!(quantile_interval(&values, 0.95), Some(Interval { low: 90.0, high: 100.0 }));
+        assert_eq!(quantile_interval(&[1.0, 2.0], 0.05), Some(Interval { low: 1.0, high: 2.0 }));
+        assert_eq!(quantile_interval(&[1.0], 0.5), None);
     }
 
     #[test]
