@@ -395,7 +395,10 @@ impl Dataset {
     }
 
     /// The rows at these places, which are in order and differ.
-    pub(crate) async fn rows_at(&self, places: &[u64]) -> Result<Vec<Row>> {
+    ///
+    /// # Errors
+    /// As [`Dataset::rows`].
+    pub async fn rows_at(&self, places: &[u64]) -> Result<Vec<Row>> {
         let (dataset, ranges) = (self.clone(), places.iter().map(|place| *place..place + 1).collect());
         blocking("reading rows", move || dataset.read(ranges)).await
     }
