@@ -33,6 +33,15 @@ pub struct Judged {
     pub unreached: Option<String>,
 }
 
+impl Judged {
+    /// An item that was not asked about, with why.
+    pub(crate) fn failed(why: String) -> Self {
+        let paid = Paid::default();
+        let judgement = paid.nothing_said(why);
+        paid.judged(judgement, Instant::now(), None)
+    }
+}
+
 /// Judges an item: carries the judge's steps through the gateway. Whom `context` pins is asked and nobody else. `gives_up` ends
 /// the waiting for busy models, and no further requests are begun then.
 ///
@@ -73,7 +82,7 @@ pub async fn judge_pinned(
         let outcomes = asker.ask_all(requests(&asking)).await;
         paid.see(&outcomes);
         if let Some(why) = outcomes.iter().find_map(unreached) {
-            let judgement = paid.nothing_said(&why);
+            let judgement = paid.nothing_said(why.clone());
             return Ok(paid.judged(judgement, begun, Some(why)));
         }
         step = asking.answer(outcomes.into_iter().map(reply).collect());
@@ -160,9 +169,9 @@ impl Paid {
     }
 
     /// What stands where a judgement would, with what was paid for it.
-    fn nothing_said(&self, why: &str) -> Judgement {
+    fn nothing_said(&self, why: String) -> Judgement {
         Judgement {
-            outcome: Outcome::Failed { why: why.to_owned() },
+            outcome: Outcome::Failed { why },
             reasons: None,
             parts: Vec::new(),
             weighting: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use qd_base::{ArtifactName, ModelName, ProjectId, ProjectName};
+use qd_base::{ArtifactName, ModelName, ProjectId, ProjectName, VersionId};
 use qd_catalog::{Artifact, ArtifactKind, Catalog, Page, Version, VersionInfo, VersionRef};
 use qd_gateway::{CallContext, Gateway, Pinned, batch};
 use qd_judge::{Definition, Judge, Method, ready};
@@ -67,8 +67,8 @@ impl Judges {
         definition: Definition,
         actor: &str,
     ) -> Result<Stored> {
-        if name.as_str().starts_with(READY) {
-            return Err(Error::request("name", "names that begin with 'ready/' are those of ready judges"));
+        if name.as_str().starts_with(READY) || format!("{name}/") == READY {
+            return Err(Error::request("name", "'ready' and names that begin with 'ready/' are those of ready judges"));
         }
         self.put(&self.catalog.acting(actor)?, project, name, definition).await
     }
@@ -130,6 +130,14 @@ impl Judges {
     /// [`Error::Catalog`] when there is none.
     pub async fn get(&self, project: ProjectId, name: &ArtifactName, which: &VersionRef) -> Result<Stored> {
         read(self.catalog.version(project, ArtifactKind::Judge, name, which).await?)
+    }
+
+    /// The version of this identifier.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when there is none.
+    pub async fn by_id(&self, judge: VersionId) -> Result<Stored> {
+        read(self.catalog.version_by_id(judge).await?)
     }
 
     /// The judges of a project, by name.
