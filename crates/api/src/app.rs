@@ -6,6 +6,7 @@ use qd_catalog::Catalog;
 use qd_data::Datasets;
 use qd_experiment::Experiments;
 use qd_gateway::Gateway;
+use qd_judging::Calibrations;
 use qd_lake::Lake;
 use qd_model::Models;
 use qd_serve::Engine;
@@ -39,6 +40,8 @@ pub struct App {
     pub gateway: Gateway,
     /// Rows in versions.
     pub datasets: Datasets,
+    /// Judges, and how far they agree with people.
+    pub calibrations: Calibrations,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
     /// Evaluates rules and tells receivers.

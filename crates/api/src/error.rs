@@ -177,6 +177,12 @@ pub enum Error {
         /// What stands in the way.
         message: String,
     },
+    /// A judge's model was not reached.
+    #[error("{message}")]
+    Unreached {
+        /// Why.
+        message: String,
+    },
     /// The time limit of the request.
     #[error("the request took longer than {after_ms} ms and was ended")]
     Timeout {
@@ -314,6 +320,46 @@ impl From<qd_experiment::Error> for Error {
             | Experiment::Arrow(_)
             | Experiment::Broken { .. } => Self::encode(error),
         }
+    }
+}
+
+impl From<qd_judging::Error> for Error {
+    /// What is wrong with a judge, an item or a calibration is told by its part; the rest is what a room below says.
+    fn from(error: qd_judging::Error) -> Self {
+        use qd_judging::Error as Judging;
+        let message = error.to_string();
+        match error {
+            Judging::Request { field, .. } => Self::parameter(field, "invalid_value", message),
+            Judging::Model { .. } => Self::parameter("models", "model_not_found", message),
+            Judging::Judge(cause) => cause.into(),
+            Judging::Running { .. } => Self::Conflict { message },
+            Judging::Cancelled => Self::Stopping,
+            Judging::Eval(_) => Self::parameter("labels", "invalid_value", message),
+            Judging::Data(cause) => cause.into(),
+            Judging::Lake(cause) => cause.into(),
+            Judging::Catalog(cause) => cause.into(),
+            Judging::Replaced { .. }
+            | Judging::Unanswered { .. }
+            | Judging::Row { .. }
+            | Judging::Arrow(_)
+            | Judging::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
+impl From<qd_judge::Error> for Error {
+    /// What is wrong is told by the part of the definition or of the item.
+    fn from(error: qd_judge::Error) -> Self {
+        use qd_judge::Error as Judge;
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let message = format!("{error}{cause}");
+        let param = match error {
+            Judge::Definition { field, .. } | Judge::Template { field, .. } => field,
+            Judge::Item { input, .. } => format!("values.{input}"),
+            Judge::TooLarge { .. } | Judge::TooMuch { .. } => "values".to_owned(),
+            Judge::Evals { .. } => "evals".to_owned(),
+        };
+        Self::parameter(param, "invalid_value", message)
     }
 }
 
@@ -539,6 +585,7 @@ fn sort(error: &Error) -> Sort {
         Error::Parameter { code, .. } => Sort::new(StatusCode::BAD_REQUEST, INVALID, *code),
         Error::Missing { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
         Error::Conflict { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Error::Unreached { .. } => Sort::new(StatusCode::BAD_GATEWAY, "upstream_error", None),
         Error::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("request_timeout")),
         Error::Panic { .. } | Error::Encode(_) => Sort::INTERNAL,
         Error::Gateway(gateway) => sort_gateway(gateway),

@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod experiment;
 pub mod health;
 pub mod job;
+pub mod judge;
 pub mod key;
 pub mod label;
 pub mod lake;

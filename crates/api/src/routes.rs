@@ -30,6 +30,7 @@ pub fn table() -> Vec<Route> {
         noun::retention::routes(),
         noun::prompt::routes(),
         noun::view::routes(),
+        noun::judge::routes(),
         noun::experiment::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),

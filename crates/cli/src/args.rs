@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod alert;
 mod dataset;
 mod experiment;
+mod judge;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use dataset::{
@@ -15,6 +16,7 @@ pub use dataset::{
     DatasetSplit,
 };
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
+pub use judge::{Judge, JudgeCalibrate, JudgeCreate, JudgeRun};
 pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
@@ -143,6 +145,9 @@ Examples:
     /// Compare prompts, models, parameters and examples on a dataset
     #[command(subcommand)]
     Experiment(Experiment),
+    /// Models that say how good something is, and how far they agree with people
+    #[command(subcommand)]
+    Judge(Judge),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod experiment;
 mod file;
 pub mod job;
+pub mod judge;
 pub mod key;
 pub mod model;
 pub mod openapi;

@@ -17,6 +17,7 @@ use qd_data::Datasets;
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
+use qd_judging::{CalibrateHandler, Calibrations, Judges};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
 use qd_model::{Models, ModelsConfig};
@@ -41,6 +42,7 @@ pub struct House {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub calibrations: Calibrations,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -61,15 +63,43 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            calibrations,
+            stub,
+            data,
+        }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            calibrations,
+            stub,
+            data,
+        }
     }
 
     /// The data folder.
@@ -124,6 +154,12 @@ impl House {
         Runner::new(self.catalog.clone(), [run, optimise]).start()
     }
 
+    /// A runner of calibrations.
+    pub fn run_calibrations(&self) -> Running {
+        let handler: Arc<dyn Handler> = Arc::new(CalibrateHandler::new(self.calibrations.clone()));
+        Runner::new(self.catalog.clone(), [handler]).start()
+    }
+
     /// Waits until every call that was answered is in the lake.
     pub async fn settle(&self) {
         self.gateway.drain().await;
@@ -133,7 +169,7 @@ impl House {
 
 /// Every table of the product.
 fn all_tables() -> Vec<qd_lake::TableSpec> {
-    tables().into_iter().chain([qd_experiment::table()]).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -151,6 +187,7 @@ pub struct Parts {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub calibrations: Calibrations,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -173,7 +210,7 @@ impl Parts {
         let engine = Engine::new(EngineConfig::default());
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
         let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
-            .with_others([qd_experiment::table::name()]);
+            .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -192,6 +229,8 @@ impl Parts {
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let calibrations = Calibrations::new(judges, datasets.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -207,6 +246,7 @@ impl Parts {
             alerts,
             datasets,
             experiments,
+            calibrations,
             stub,
             data,
         }
@@ -229,6 +269,7 @@ impl Parts {
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
             experiments: self.experiments.clone(),
+            calibrations: self.calibrations.clone(),
             config,
         }
     }

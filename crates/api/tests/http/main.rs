@@ -15,6 +15,7 @@ mod exports;
 mod house;
 mod imports;
 mod jobs;
+mod judges;
 mod keys;
 mod lake;
 mod local;

@@ -133,6 +133,7 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
             refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
         }
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
+        "judge" | "judge-flaky" | "judge-gone" => verdict(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
     }
@@ -151,6 +152,24 @@ fn sum(model: &str, request: &Value) -> Response {
     }
     let right = messages[0]["content"].as_str().unwrap().starts_with("add");
     if right { said(model, &(2 * n).to_string()) } else { said(model, "a lot") }
+}
+
+/// A judge says what stands between `says:` and `;` in what it sees; of a pair it prefers `strong` to `weak`, and the first place where it
+/// reads `first wins`. Whoever is to say `no` is refused by `judge-flaky`; nobody reaches `judge-gone`.
+fn verdict(model: &str, request: &Value) -> Response {
+    let text = request["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
+    let word = text.split_once("says:").and_then(|(_, rest)| rest.split_once(';')).map(|(word, _)| word);
+    let word = match (text.find("strong"), text.find("weak")) {
+        _ if text.contains("first wins") => "A",
+        (Some(strong), Some(weak)) if strong < weak => "A",
+        (Some(_), Some(_)) => "B",
+        _ => word.unwrap_or("cannot tell"),
+    };
+    match model {
+        "judge-gone" => refuse(StatusCode::SERVICE_UNAVAILABLE, "gone"),
+        "judge-flaky" if word == "no" => refuse(StatusCode::BAD_REQUEST, "not this one"),
+        _ => said(model, &json!({"reasoning": "Because.", "verdict": word}).to_string()),
+    }
 }
 
 fn said(model: &str, text: &str) -> Response {

@@ -1,7 +1,7 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
 
 mod alerts;
 mod binary;
@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod datasets;
 mod experiments;
+mod judges;
 mod keeping;
 mod prompts;
 mod start;
