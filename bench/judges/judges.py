@@ -5,7 +5,7 @@ Starts the binary with a data folder of its own, imports the data, makes the jud
 table of all of them, as Markdown on standard output.
 
 usage: judges.py --binary target/release/quarterdeck --data ../shared/data [--items N] [--only NAME] [--folder DIR] [--mirror DIR]
-                 [--model NAME] [--seed N]
+                 [--model NAME] [--seed N] [--threads N]
 """
 
 import argparse
@@ -24,10 +24,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 class House:
     """A data folder, and the server on it."""
 
-    def __init__(self, binary, folder, mirror, model):
+    def __init__(self, binary, folder, mirror, model, threads):
         self.binary, self.folder, self.model = pathlib.Path(binary).resolve(), pathlib.Path(folder), model
         settings = ["server.address=127.0.0.1:0", "otlp.grpc=false", f"models.defaults={model}", f"models.preload={model}"]
         settings += [f"models.mirror={mirror}"] if mirror else []
+        settings += [f"engine.threads={threads}"] if threads else []
         self.settings = [part for setting in settings for part in ("--set", setting)]
         self.server = None
 
@@ -154,11 +155,12 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("--mirror")
     parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--threads", type=int)
     wanted = parser.parse_args()
     os.environ.pop("QUARTERDECK_URL", None)
     folder = (wanted.folder or pathlib.Path(tempfile.mkdtemp(prefix="judges-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    house = House(wanted.binary, folder, wanted.mirror, wanted.model)
+    house = House(wanted.binary, folder, wanted.mirror, wanted.model, wanted.threads)
     house.start()
     cards = {}
     try:

@@ -459,6 +459,7 @@ impl From<qd_judge::Error> for Error {
             Judge::Definition { field, .. } | Judge::Template { field, .. } => field,
             Judge::Item { input, .. } => format!("values.{input}"),
             Judge::TooLarge { .. } => "values".to_owned(),
+            Judge::TooLarge { .. } | Judge::TooMuch { .. } => "values".to_owned(),
             Judge::Evals { .. } => "evals".to_owned(),
         };
         Self::parameter(param, "invalid_value", message)

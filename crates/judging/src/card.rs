@@ -24,7 +24,7 @@ pub use self::stat::Stat;
 use crate::Result;
 use crate::calibrations::{Calibration, State};
 use crate::judges::Stored;
-use crate::place::{Place, Places, truth};
+use crate::place::{Place, Places, said, truth};
 use crate::table::JudgementRow;
 
 /// How much is drawn for the intervals of a card.
@@ -163,7 +163,7 @@ impl<'a> Cases<'a> {
     pub fn new(judge: &'a Judge, rows: &'a [JudgementRow]) -> Self {
         let places = Places::of(judge);
         let case = |row: &'a JudgementRow| {
-            let said = places.said(&row.judged.as_ref()?.judgement.outcome);
+            let said = said(&row.judged.as_ref()?.judgement.outcome);
             Some(Case { row, truth: truth(&row.said)?, said })
         };
         let cases: Vec<Case<'a>> = rows.iter().filter_map(case).collect();

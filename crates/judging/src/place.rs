@@ -115,12 +115,6 @@ impl Places {
         Some(Place { label: Some(word.clone()), value: *value })
     }
 
-    /// Where a judge's word lies; none where it told nothing.
-    pub fn said(&self, outcome: &Outcome) -> Option<Place> {
-        let Outcome::Score { value, label } = outcome else { return None };
-        Some(Place { label: label.clone(), value: *value })
-    }
-
     /// The class of a place: its word, or the word whose number is nearest, the lower one of two.
     pub fn class(&self, place: &Place) -> Option<usize> {
         if let Some(label) = &place.label {
@@ -130,6 +124,12 @@ impl Places {
         let apart = |at: &usize| self.words[*at].1.map_or(f64::INFINITY, |number| (number - value).abs());
         (0..self.words.len()).min_by(|a, b| apart(a).total_cmp(&apart(b)))
     }
+}
+
+/// Where a judge's word lies; none where it told nothing.
+pub fn said(outcome: &Outcome) -> Option<Place> {
+    let Outcome::Score { value, label } = outcome else { return None };
+    Some(Place { label: label.clone(), value: *value })
 }
 
 /// What most people said; none where two places are said equally often, or nobody said anything. Without words it is the mean.

@@ -72,6 +72,9 @@ impl House {
         let app = parts.app(change);
         let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
         let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+        } = parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -95,6 +98,9 @@ impl House {
         let app = parts.app(|_| {});
         let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
         let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+        } = parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -207,6 +213,7 @@ impl House {
 fn all_tables() -> Vec<qd_lake::TableSpec> {
     let asking = [qd_experiment::table(), qd_judging::table(), qd_leaderboard::table(), qd_evaluation::table()];
     tables().into_iter().chain(asking).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -255,6 +262,8 @@ impl Parts {
             qd_leaderboard::table::name(),
             qd_evaluation::table::name(),
         ]);
+        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
+            .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -279,6 +288,9 @@ impl Parts {
             Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), Desk { sources, judges });
         let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let calibrations = Calibrations::new(judges, datasets.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,

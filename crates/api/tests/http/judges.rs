@@ -72,7 +72,7 @@ async fn judges_are_versions_whose_models_are_pinned() {
     assert_eq!((&listed["data"][0]["name"], &listed["data"][1]["name"]), (&json!("kind"), &json!("polite")));
     let ready = house.get(&key, &format!("{PATH}/ready")).await.expect(200);
     let bias = ready["data"].as_array().unwrap().iter().find(|judge| judge["name"] == "bias").unwrap();
-    assert_eq!((&bias["inputs"], &bias["definition"]["model"]), (&json!(["answer"]), &Value::Null));
+    assert_eq!((&bias["inputs"], &bias["definition"]["model"]), (&json!(["question", "answer"]), &Value::Null));
 }
 
 #[tokio::test]
@@ -121,7 +121,8 @@ async fn an_item_is_judged_now() {
     let failed = judge("flaky", json!({"values": {"answer": "says:no;"}})).await.expect(200);
     assert_eq!(failed["judgement"]["outcome"], "failed");
     create(&house, &key, "gone", "stub/judge-gone").await;
-    judge("gone", json!({"values": {"answer": "x"}})).await.refused(502, "upstream_error");
+    let gone = judge("gone", json!({"values": {"answer": "x"}})).await.expect(502);
+    assert_eq!(gone["error"]["type"], "upstream_error", "{gone}");
 
     // A ready judge with a model is an artifact from then on.
     let said =

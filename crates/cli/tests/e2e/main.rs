@@ -3,6 +3,7 @@
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`judges`], [`annotations`], [`experiments`], [`leaderboards`],
 //! [`evaluations`], [`scorers`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
 
 mod alerts;
 mod annotations;

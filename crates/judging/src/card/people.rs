@@ -44,11 +44,10 @@ impl People {
         let ratings: Vec<Vec<Option<f64>>> =
             cases.rows.iter().map(|row| row.said.iter().map(number).collect()).collect();
         let mut pairs = Vec::new();
-        for one in 0..labels.len() {
-            for other in one + 1..labels.len() {
+        for (one, first) in labels.iter().enumerate() {
+            for (other, second) in labels.iter().enumerate().skip(one + 1) {
                 let said = |row: &JudgementRow| Some((at(row, one)?, at(row, other)?));
-                let both = cases.rows.iter().filter_map(said);
-                pairs.push(two(cases, (&labels[one], &labels[other]), both)?);
+                pairs.push(two(cases, (first, second), cases.rows.iter().filter_map(said))?);
             }
         }
         let mut judge = Vec::new();
