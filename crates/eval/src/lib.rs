@@ -12,7 +12,7 @@
 //!
 //! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`metric`] → [`mod@column`] →
 //! [`interval`] → [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`]; then [`estimate`] → [`agreement`] → [`bias`] →
-//! [`ppi`] → [`dawid_skene`] → [`anytime`] → [`bradley_terry`] → [`rank_range`] → [`elo`] → [`leaderboard`].
+//! [`ppi`] → [`dawid_skene`] → [`anytime`] → [`bradley_terry`] → [`rank_range`] → [`elo`] → [`leaderboard`] → [`board`].
 //!
 //! What is deliberately absent: models, tables and time. Whoever asks brings the answers; the same numbers and the same
 //! seed give the same result.
@@ -44,6 +44,8 @@ pub mod bradley_terry;
 pub mod elo;
 pub mod leaderboard;
 pub mod rank_range;
+
+pub mod board;
 
 pub mod comparison;
 pub mod gate;
