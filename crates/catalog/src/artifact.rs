@@ -44,11 +44,13 @@ pub enum ArtifactKind {
     Experiment,
     /// A page of the console with its filters, saved under a name.
     View,
+    /// Models compared on tasks.
+    Leaderboard,
 }
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,
@@ -58,6 +60,7 @@ impl ArtifactKind {
         Self::Index,
         Self::Experiment,
         Self::View,
+        Self::Leaderboard,
     ];
 
     /// The kind in one word.
@@ -72,6 +75,7 @@ impl ArtifactKind {
             Self::Index => "index",
             Self::Experiment => "experiment",
             Self::View => "view",
+            Self::Leaderboard => "leaderboard",
         }
     }
 }

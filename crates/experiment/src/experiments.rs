@@ -404,7 +404,7 @@ fn pinned(info: &VersionInfo) -> String {
 }
 
 /// Where an experiment stands, from its job as far as that is remembered, and from how it ended.
-fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
+pub fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
     let why = ending.as_ref().and_then(|ending| ending["why"].as_str().map(str::to_owned));
     let said = ending.as_ref().and_then(|ending| ending["state"].as_str());
     let (state, why) = match (job.as_ref().map(|job| job.state), said) {
