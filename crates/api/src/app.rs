@@ -7,6 +7,7 @@ use qd_data::Datasets;
 use qd_experiment::Experiments;
 use qd_gateway::Gateway;
 use qd_lake::Lake;
+use qd_leaderboard::Leaderboards;
 use qd_model::Models;
 use qd_serve::Engine;
 use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
@@ -41,6 +42,8 @@ pub struct App {
     pub datasets: Datasets,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
+    /// Models compared on benchmark tasks.
+    pub leaderboards: Leaderboards,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

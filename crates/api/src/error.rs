@@ -317,6 +317,38 @@ impl From<qd_experiment::Error> for Error {
     }
 }
 
+impl From<qd_task::Error> for Error {
+    /// Tasks are files that a person wrote: what is wrong with one is told, as is a name that none has.
+    fn from(error: qd_task::Error) -> Self {
+        Self::parameter("task", "invalid_value", error.to_string())
+    }
+}
+
+impl From<qd_leaderboard::Error> for Error {
+    /// What is wrong with a definition is told by its part; the rest is what a room below says.
+    fn from(error: qd_leaderboard::Error) -> Self {
+        use qd_leaderboard::Error as Board;
+        let message = error.to_string();
+        match error {
+            Board::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Board::NotReady { .. } => Self::parameter("definition", "invalid_value", message),
+            Board::Eval(_) => Self::parameter("tasks", "invalid_value", message),
+            Board::Running { .. } => Self::Conflict { message },
+            Board::Cancelled => Self::Stopping,
+            Board::Task(cause) => cause.into(),
+            Board::Data(cause) => cause.into(),
+            Board::Model(cause) => cause.into(),
+            Board::Lake(cause) => cause.into(),
+            Board::Catalog(cause) => cause.into(),
+            Board::Unanswered { .. }
+            | Board::Replaced { .. }
+            | Board::Row { .. }
+            | Board::Arrow(_)
+            | Board::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
 impl From<qd_data::Error> for Error {
     /// What is wrong with a request is told by its field; the rest is what a room below says.
     fn from(error: qd_data::Error) -> Self {

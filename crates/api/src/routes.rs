@@ -31,6 +31,8 @@ pub fn table() -> Vec<Route> {
         noun::prompt::routes(),
         noun::view::routes(),
         noun::experiment::routes(),
+        noun::task::routes(),
+        noun::leaderboard::routes(),
         noun::alert::routes(),
         noun::dataset::routes(),
         noun::sql::routes(),

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod alert;
 mod dataset;
 mod experiment;
+mod leaderboard;
 mod prompt;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
 pub use dataset::{
@@ -15,6 +16,7 @@ pub use dataset::{
     DatasetSplit,
 };
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
+pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
 pub use prompt::{Prompt, Values};
 
 /// One binary for models in production: serve them, route to them, and see every call.
@@ -48,7 +50,7 @@ Exit codes:
   1  the operation failed
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
-  100  a gate of `quarterdeck experiment run` failed
+  100  a gate of `quarterdeck experiment run` or `leaderboard run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 
@@ -143,6 +145,12 @@ Examples:
     /// Compare prompts, models, parameters and examples on a dataset
     #[command(subcommand)]
     Experiment(Experiment),
+    /// Compare models on benchmark tasks: scores with intervals, places as ranges, cost, speed, size
+    #[command(subcommand)]
+    Leaderboard(Leaderboard),
+    /// Benchmark tasks that come with Quarterdeck, and what they ask
+    #[command(subcommand)]
+    Task(Task),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

@@ -27,6 +27,7 @@ use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
+use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_prompt::Prompts;
@@ -106,7 +107,9 @@ impl House {
         let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let sweeps = start_experiments(&catalog, &experiments, config);
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
+        let sweeps = start_experiments(&catalog, &experiments, &leaderboards, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
@@ -138,6 +141,7 @@ impl House {
                 gateway,
                 datasets,
                 experiments,
+                leaderboards,
                 alerts,
                 config,
             },
@@ -240,11 +244,17 @@ fn start_jobs(
     Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
 }
 
-/// Experiments have a runner of their own: two that take hours would take all places of the other.
-fn start_experiments(catalog: &Catalog, experiments: &Experiments, config: &Config) -> Running {
+/// Experiments and leaderboards have a runner of their own: two that take hours would take all places of the other.
+fn start_experiments(
+    catalog: &Catalog,
+    experiments: &Experiments,
+    leaderboards: &Leaderboards,
+    config: &Config,
+) -> Running {
     let run: Arc<dyn Handler> = Arc::new(RunHandler::new(experiments.clone()));
     let optimise = Arc::new(OptimiseHandler::new(experiments.clone()));
-    Runner::new(catalog.clone(), [run, optimise]).with_config(runner_config(config)).start()
+    let boards = Arc::new(qd_leaderboard::RunHandler::new(leaderboards.clone()));
+    Runner::new(catalog.clone(), [run, optimise, boards]).with_config(runner_config(config)).start()
 }
 
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
@@ -267,7 +277,7 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 }
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
-    let tables = tables().into_iter().chain([qd_experiment::table()]).collect();
+    let tables = tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect();
     Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
@@ -280,7 +290,7 @@ async fn keeping(
     payloads: &BlobStore,
 ) -> Result<(Retention, Eraser), Error> {
     let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
-        .with_others([qd_experiment::table::name()]);
+        .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

@@ -73,6 +73,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Trace(verb) => command::trace::run(context, verb).await,
         Command::Dataset(verb) => command::dataset::run(context, verb).await,
         Command::Experiment(verb) => command::experiment::run(context, verb).await,
+        Command::Leaderboard(verb) => command::leaderboard::run(context, verb).await,
+        Command::Task(verb) => command::task::run(context, verb).await,
         Command::Score(verb) => command::score::run(context, verb).await,
         Command::Budget(verb) => command::budget::run(context, verb).await,
         Command::Top(top) => command::top::run(context, top).await,

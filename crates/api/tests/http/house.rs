@@ -19,6 +19,7 @@ use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
+use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig};
 use qd_prompt::Prompts;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
@@ -41,6 +42,7 @@ pub struct House {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub leaderboards: Leaderboards,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -61,15 +63,43 @@ impl House {
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
         let parts = Parts::open().await;
         let app = parts.app(change);
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            leaderboards,
+            stub,
+            data,
+        }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
-        let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
+        } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            leaderboards,
+            stub,
+            data,
+        }
     }
 
     /// The data folder.
@@ -124,6 +154,12 @@ impl House {
         Runner::new(self.catalog.clone(), [run, optimise]).start()
     }
 
+    /// A runner of leaderboards.
+    pub fn run_leaderboards(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(qd_leaderboard::RunHandler::new(self.leaderboards.clone()));
+        Runner::new(self.catalog.clone(), [run]).start()
+    }
+
     /// Waits until every call that was answered is in the lake.
     pub async fn settle(&self) {
         self.gateway.drain().await;
@@ -133,7 +169,7 @@ impl House {
 
 /// Every table of the product.
 fn all_tables() -> Vec<qd_lake::TableSpec> {
-    tables().into_iter().chain([qd_experiment::table()]).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -151,6 +187,7 @@ pub struct Parts {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub leaderboards: Leaderboards,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -173,7 +210,7 @@ impl Parts {
         let engine = Engine::new(EngineConfig::default());
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
         let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
-            .with_others([qd_experiment::table::name()]);
+            .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -192,6 +229,8 @@ impl Parts {
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -207,6 +246,7 @@ impl Parts {
             alerts,
             datasets,
             experiments,
+            leaderboards,
             stub,
             data,
         }
@@ -229,6 +269,7 @@ impl Parts {
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
             experiments: self.experiments.clone(),
+            leaderboards: self.leaderboards.clone(),
             config,
         }
     }

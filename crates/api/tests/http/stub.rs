@@ -202,7 +202,11 @@ fn usage() -> String {
 }
 
 async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
-    read(&shared, &headers, &body);
+    let request = read(&shared, &headers, &body);
+    let model = request["model"].as_str().unwrap_or_default();
+    if model.starts_with("scorer") {
+        return scorer(model, &request);
+    }
     json_response(
         r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"echo-1","choices":[{"index":0,"text":" world","logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}"#,
     )
@@ -224,6 +228,53 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
     json_response(
         r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.6,0.8]}],"model":"echo-1","usage":{"prompt_tokens":2,"total_tokens":2}}"#,
     )
+}
+
+/// Says how likely each word of echoed prompts is, `yes` more than every other; and goes on from `n + n = ?` with the sum, which
+/// `scorer-weak` does for even numbers only. `scorer-mute` echoes nothing, `scorer-picky` takes no prompt with the number 3.
+fn scorer(model: &str, request: &Value) -> Response {
+    let prompts: Vec<&str> = match &request["prompt"] {
+        Value::String(prompt) => vec![prompt],
+        prompts => prompts.as_array().unwrap().iter().map(|prompt| prompt.as_str().unwrap()).collect(),
+    };
+    if model == "scorer-picky" && prompts.iter().any(|prompt| prompt.contains("3 + 3")) {
+        return refuse(StatusCode::BAD_REQUEST, "not this one");
+    }
+    let echoes = request["echo"] == true && model != "scorer-mute";
+    let choice = |(index, prompt): (usize, &&str)| match echoes {
+        true => json!({"index": index, "text": prompt, "logprobs": word_logprobs(prompt), "finish_reason": "length"}),
+        false => json!({"index": index, "text": sum_after(model, prompt), "logprobs": null, "finish_reason": "stop"}),
+    };
+    let choices: Vec<Value> = prompts.iter().enumerate().map(choice).collect();
+    let answer = json!({
+        "id": "c", "object": "text_completion", "created": 1, "model": model, "choices": choices,
+        "usage": {"prompt_tokens": 10 * prompts.len(), "completion_tokens": 2, "total_tokens": 10 * prompts.len() + 2},
+    });
+    ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
+fn word_logprobs(prompt: &str) -> Value {
+    let words: Vec<&str> = prompt.split_inclusive(' ').collect();
+    let (mut offsets, mut at) = (Vec::new(), 0);
+    for word in &words {
+        // The blank before a word is a part of its token.
+        offsets.push(if at == 0 { 0 } else { at - 1 });
+        at += word.chars().count();
+    }
+    let number = |(place, word): (usize, &&str)| match (place, *word) {
+        (0, _) => Value::Null,
+        (_, "yes") => json!(-0.5),
+        _ => json!(-2.0),
+    };
+    let numbers: Vec<Value> = words.iter().enumerate().map(number).collect();
+    json!({"tokens": words, "token_logprobs": numbers, "top_logprobs": null, "text_offset": offsets})
+}
+
+fn sum_after(model: &str, prompt: &str) -> String {
+    let Some(n) = prompt.split(" + ").next().and_then(|n| n.rsplit(' ').next()?.parse::<u64>().ok()) else {
+        return "Once upon a time".to_owned();
+    };
+    if model == "scorer-weak" && n % 2 == 1 { "no idea".to_owned() } else { (2 * n).to_string() }
 }
 
 /// A vector for each text: how often each of the first letters of the alphabet is in it, and a little more than nothing. Of

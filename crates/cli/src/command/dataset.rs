@@ -1,6 +1,6 @@
 //! `quarterdeck dataset`: rows in versions, imported, looked at, changed, compared and split.
 
-mod import;
+pub mod import;
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`leaderboards`].
 
 mod alerts;
 mod binary;
@@ -10,6 +10,7 @@ mod crash;
 mod datasets;
 mod experiments;
 mod keeping;
+mod leaderboards;
 mod prompts;
 mod start;
 mod stats;
