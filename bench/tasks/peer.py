@@ -22,14 +22,13 @@ import lm_eval
 import requests
 import yaml
 from lm_eval.api.model import LM
-from lm_eval.models.gguf import get_result
 from lm_eval.tasks import TaskManager
 
 FUNCTIONS = [("truthfulqa", "utils.py"), ("hellaswag", "utils.py"), ("wikitext", "preprocess_wikitext.py"), ("bbh/zeroshot", "utils.py"), ("bbh/cot_zeroshot", "utils.py")]
 
 
 class Endpoint(LM):
-    """What `lm_eval/models/gguf.py` asks and how it reads the answer, several requests at once, with a key and a model's name."""
+    """What `lm_eval/models/gguf.py` asks, several requests at once, with a key and a model's name."""
 
     def __init__(self, job):
         super().__init__()
@@ -55,7 +54,7 @@ class Endpoint(LM):
         def one(request):
             context, continuation = request.args
             choice = self.ask({"prompt": context + continuation, "max_tokens": 1, "echo": True, "logprobs": 5})
-            return get_result(choice["logprobs"], len(context))
+            return measured(choice["logprobs"], len(context), len(context + continuation))
 
         return self.timed("loglikelihood", one, requests)
 
@@ -69,6 +68,14 @@ class Endpoint(LM):
             return self.ask({"prompt": prompt, "stop": how["until"], "max_tokens": how.get("max_gen_toks", 256)})["text"]
 
         return self.timed("generate_until", one, requests)
+
+
+def measured(logprobs, begin, end):
+    """As `get_result` there, which takes it for granted that one token was generated: none is when the likeliest ends the text."""
+    places = [place for place, offset in enumerate(logprobs["text_offset"]) if begin <= offset < end]
+    likeliest = lambda place: max(logprobs["top_logprobs"][place].items(), key=lambda item: item[1])[0]
+    is_greedy = all(likeliest(place) == logprobs["tokens"][place] for place in places)
+    return sum(logprobs["token_logprobs"][place] for place in places), is_greedy
 
 
 def truthfulqa(path):

@@ -50,6 +50,7 @@ pub struct House {
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
     pub scorers: Scorers,
+    pub leaderboards: Leaderboards,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -74,6 +75,8 @@ impl House {
         let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
         let Parts {
             catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
         } = parts;
         Self {
             router: qd_api::app(app),
@@ -88,6 +91,7 @@ impl House {
             leaderboards,
             evaluations,
             scorers,
+            leaderboards,
             stub,
             data,
         }
@@ -100,6 +104,8 @@ impl House {
         let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
         let Parts {
             catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
+        let Parts {
+            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
         } = parts;
         Self {
             router: qd_api::app(app),
@@ -114,6 +120,7 @@ impl House {
             leaderboards,
             evaluations,
             scorers,
+            leaderboards,
             stub,
             data,
         }
@@ -214,6 +221,7 @@ fn all_tables() -> Vec<qd_lake::TableSpec> {
     let asking = [qd_experiment::table(), qd_judging::table(), qd_leaderboard::table(), qd_evaluation::table()];
     tables().into_iter().chain(asking).collect()
     tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
+    tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -235,6 +243,7 @@ pub struct Parts {
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
     pub scorers: Scorers,
+    pub leaderboards: Leaderboards,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -264,6 +273,7 @@ impl Parts {
         ]);
         let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
             .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
+            .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -291,6 +301,8 @@ impl Parts {
         let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
         let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
         let calibrations = Calibrations::new(judges, datasets.clone());
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -310,6 +322,7 @@ impl Parts {
             leaderboards,
             evaluations,
             scorers,
+            leaderboards,
             stub,
             data,
         }
@@ -337,6 +350,7 @@ impl Parts {
             leaderboards: self.leaderboards.clone(),
             evaluations: self.evaluations.clone(),
             scorers: self.scorers.clone(),
+            leaderboards: self.leaderboards.clone(),
             config,
         }
     }

@@ -172,7 +172,7 @@ async fn what_cannot_be_run_is_refused_and_nothing_is_made() {
     assert_eq!(calls(&house), 0);
     let reader = house.key(&[Scope::Write]).await;
     let without = house.post(&reader, PATH, json!({"name": "ours", "definition": definition(&["stub/scorer"])})).await;
-    without.refused(403, "insufficient_permissions");
+    without.refused(403, "missing_scope");
     let preview = house.post(&key, &format!("{PATH}/basic/preview"), json!({"models": ["m"]})).await.expect(200);
     assert_eq!(preview["definition"]["models"], json!(["m"]));
     assert_eq!(preview["data"].as_array().unwrap().len(), 6);

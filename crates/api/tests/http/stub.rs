@@ -283,7 +283,7 @@ fn scorer(model: &str, request: &Value) -> Response {
         "id": "c", "object": "text_completion", "created": 1, "model": model, "choices": choices,
         "usage": {"prompt_tokens": 10 * prompts.len(), "completion_tokens": 2, "total_tokens": 10 * prompts.len() + 2},
     });
-    json_response(&answer.to_string())
+    ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
 fn word_logprobs(prompt: &str) -> Value {

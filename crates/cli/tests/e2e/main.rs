@@ -4,6 +4,7 @@
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`judges`], [`annotations`], [`experiments`], [`leaderboards`],
 //! [`evaluations`], [`scorers`].
 //! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`judges`].
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`experiments`], [`leaderboards`].
 
 mod alerts;
 mod annotations;
