@@ -165,7 +165,11 @@ fn bins(column: &Column) -> Option<Bins> {
     let values = column.values();
     let seen =
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-    let (low, high) = column.unit.bounds().filter(|&(low, high)| low - ROUNDING <= seen.0 && seen.1 <= high + ROUNDING).unwrap_or(seen);
+    let (low, high) = column
+        .unit
+        .bounds()
+        .filter(|&(low, high)| low - ROUNDING <= seen.0 && seen.1 <= high + ROUNDING)
+        .unwrap_or(seen);
     if values.is_empty() || !(low.is_finite() && high.is_finite()) {
         return None;
     }
