@@ -12,6 +12,8 @@ use crate::scorer::{Look, Reader};
 
 /// Bins of a distribution.
 const BINS: usize = 10;
+/// By how much a score may be past its bounds since numbers are rounded: BLEU of the same texts is 100.00000000000004.
+const ROUNDING: f64 = 1e-6;
 
 /// One score of one target.
 #[derive(Debug, Clone, Serialize)]
@@ -163,7 +165,11 @@ fn bins(column: &Column) -> Option<Bins> {
     let values = column.values();
     let seen =
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-    let (low, high) = column.unit.bounds().filter(|&(low, high)| low <= seen.0 && seen.1 <= high).unwrap_or(seen);
+    let (low, high) = column
+        .unit
+        .bounds()
+        .filter(|&(low, high)| low - ROUNDING <= seen.0 && seen.1 <= high + ROUNDING)
+        .unwrap_or(seen);
     if values.is_empty() || !(low.is_finite() && high.is_finite()) {
         return None;
     }
@@ -191,6 +197,7 @@ mod tests {
         let found = bins(&column(Unit::Share, &[0.0, 0.05, 0.1, 0.95, 1.0])).unwrap();
         assert_eq!(found.counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
         assert_eq!((found.edges[0], found.edges[10]), (0.0, 1.0));
+        assert_eq!(bins(&column(Unit::Points, &[100.000_000_000_000_04, 95.0])).unwrap().edges[0], 0.0);
         let found = bins(&column(Unit::Milliseconds, &[10.0, 20.0])).unwrap();
         assert_eq!((found.edges[0], found.counts[0], found.counts[9]), (10.0, 1, 1));
         assert_eq!(bins(&column(Unit::Count, &[3.0, 3.0])).unwrap().counts, [2]);

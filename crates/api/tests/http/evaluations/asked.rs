@@ -58,7 +58,7 @@ async fn refusals_of_items_count_as_zero_and_are_asked_again_when_wanted() {
     );
     let latency = score(&page, "target", "latency");
     assert_eq!((&latency["items"], &latency["why"]), (&json!(15), &json!({"no_answer": 5})));
-    // An answer without words is in the corpus: 15 of 20 words of the references are said, and one is missing in each fourth item.
+    // A failed call is an answer without words there.
     assert_eq!(score(&page, "target", "bleu")["items"], 20);
     let mut definition = asks("stub/sums-flaky");
     definition["count_failures_as_zero"] = json!(false);
