@@ -89,7 +89,7 @@ pub fn wilson(right: u64, n: u64) -> Interval {
 /// Values that are all the same have no spread to draw from. When they have `bounds`, what was not seen in `n` items has a
 /// probability of at most `1 − (α/2)^(1/n)` (Clopper and Pearson at 0 of n), and that much may lie at a bound.
 ///
-/// None for fewer than two values.
+/// None for fewer than two values, and for fewer than two resamples where there is something to draw.
 pub fn bootstrap_mean(values: &[f64], bounds: Option<(f64, f64)>, sampling: Sampling) -> Option<Interval> {
     let n = values.len();
     let middle = mean(values).filter(|_| n > 1)?;
@@ -103,6 +103,9 @@ pub fn bootstrap_mean(values: &[f64], bounds: Option<(f64, f64)>, sampling: Samp
     }
     if n >= MANY_ITEMS {
         return Some(student(values, middle));
+    }
+    if sampling.resamples < 2 {
+        return None;
     }
     let mut means = resample_means(values, sampling);
     means.sort_unstable_by(f64::total_cmp);
@@ -220,6 +223,13 @@ mod tests {
         assert!((found.low - 0.831_57).abs() < 1e-5 && found.high == 1.0, "{found:?}");
         assert_eq!(bootstrap_mean(&[3.0; 5], None, Sampling::default()), Some(Interval { low: 3.0, high: 3.0 }));
         assert_eq!(bootstrap_mean(&[3.0], None, Sampling::default()), None);
+    }
+
+    #[test]
+    fn nothing_drawn_is_no_interval() {
+        let of = |resamples| bootstrap_mean(&[0.1, 0.5, 0.9], None, Sampling { resamples, ..Sampling::default() });
+        assert_eq!((of(0), of(1)), (None, None));
+        assert!(of(2).is_some());
     }
 
     #[test]

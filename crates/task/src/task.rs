@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aggregate::{Aggregate, MAX_RESAMPLES};
+use crate::aggregate::{Aggregate, MAX_RESAMPLES, resamples_of};
 use crate::builtin::{Builtin, wikitext_sizes};
 use crate::config::TaskConfig;
 use crate::documents::{Document, Documents};
@@ -254,7 +254,21 @@ impl Task {
                 self.documents.len()
             ));
         }
+        notes.extend(self.note_of_resamples());
         notes
+    }
+
+    fn note_of_resamples(&self) -> Option<String> {
+        let (documents, asked) = (self.asked().len(), self.settings.resamples.min(MAX_RESAMPLES));
+        let drawn = resamples_of(documents, asked);
+        let resampled = self.config.metrics.iter().filter(|metric| metric.aggregation.is_resampled());
+        let names: Vec<&str> = resampled.map(|metric| metric.name.as_str()).collect();
+        (drawn < asked && !names.is_empty()).then(|| {
+            format!(
+                "standard errors of {} are of {drawn} resamples: more of {documents} documents take too long",
+                names.join(", ")
+            )
+        })
     }
 
     fn aggregates(&self, results: &[DocumentResult]) -> Result<Vec<Aggregate>> {
@@ -610,6 +624,20 @@ mod tests {
         assert!(report.notes[0].contains("num_fewshot to 0"));
         // One of two is right: mean 1/2, s = √(1/2), s/√2 = 1/2.
         assert_eq!((report.aggregates[0].value, report.aggregates[0].stderr), (0.5, Some(0.5)));
+    }
+
+    /// A thousand million documents are drawn at most: 83,000 times 12,000 of them.
+    #[test]
+    fn fewer_resamples_are_noted() {
+        let rows = |n: usize| Value::from(vec![json!({"q": "Q", "label": 0}); n]);
+        let choices = format!("{CHOICES}metric_list: [{{metric: acc}}, {{metric: mcc}}]\n");
+        let note = |n: usize, settings: Settings| task(&choices, rows(n), settings).unwrap().note_of_resamples();
+        let found = note(12_000, Settings::default()).unwrap();
+        assert!(found.contains("of mcc are of 83000 resamples"), "{found}");
+        assert_eq!(note(12_000, Settings { resamples: 1_000, ..Settings::default() }), None);
+        assert_eq!(note(10, Settings::default()), None);
+        let means = task(CHOICES, rows(12_000), Settings::default()).unwrap();
+        assert_eq!(means.note_of_resamples(), None);
     }
 
     #[test]
