@@ -517,7 +517,7 @@ fn replacing(id: &str, why: &str) -> String {
 /// Rows that an edit names and that are not there, the first ones.
 fn not_there(ids: &BTreeSet<&str>) -> Error {
     const TOLD: usize = 20;
-    let told: Vec<_> = ids.iter().take(TOLD).map(|id| format!("{id:?}")).collect();
+    let told: Vec<_> = ids.iter().take(TOLD).copied().collect();
     let more = match ids.len().saturating_sub(TOLD) {
         0 => String::new(),
         more => format!(" and {more} more"),

@@ -103,7 +103,7 @@ fn rows_are_replaced_and_removed_by_their_identifiers() {
 
     let gone = place.run(&["dataset", "remove-rows", "some", "4", "seven", "nine"]);
     assert_eq!(gone.status.code(), Some(1));
-    assert!(words(&gone.stderr).contains("there is no row \"nine\", \"seven\""), "{}", words(&gone.stderr));
+    assert!(words(&gone.stderr).contains("there is no row \"nine, seven\""), "{}", words(&gone.stderr));
     let bad = file(&place, "bad.jsonl", "{\"q\": \"x\"}\n\n{\"id\": 4}\n{\"id\": \"4\"}\n");
     let refused = place.run(&["dataset", "replace", "some", "--file", &bad]);
     let said = words(&refused.stderr);

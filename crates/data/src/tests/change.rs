@@ -64,10 +64,10 @@ async fn rows_that_cannot_replace_or_go_are_named() {
     let mut gone = Edit { remove: (0..60).map(|n| format!("r{n:02}")).collect(), ..Edit::default() };
     let error = scene.edit(gone.clone()).await.unwrap_err().to_string();
     // r10 to r29 are there; of the 40 others the first 20 are named.
-    assert!(error.starts_with("there is no row \"r00\", \"r01\","), "{error}");
-    assert!(error.ends_with("\"r39\" and 20 more"), "{error}");
+    assert!(error.starts_with("there is no row r00, r01,"), "{error}");
+    assert!(error.ends_with("r39 and 20 more"), "{error}");
     gone.remove = BTreeSet::from(["r3".to_owned(), "nobody".to_owned()]);
-    assert_eq!(scene.edit(gone).await.unwrap_err().to_string(), "there is no row \"nobody\"");
+    assert_eq!(scene.edit(gone).await.unwrap_err().to_string(), "there is no row nobody");
     assert_eq!(scene.datasets.list(scene.project).await.unwrap()[0].latest, 1);
 }
 
