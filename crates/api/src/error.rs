@@ -440,7 +440,7 @@ impl From<qd_scorer::Error> for Error {
                 Self::parameter(format!("definition.{field}"), "invalid_value", message)
             }
             Scorer::TooMany { .. } => Self::Conflict { message },
-            Scorer::NoGroup { .. } => Self::missing("group", message),
+            Scorer::NoGroup { by, group } => Self::missing("group of scored calls", format!("{by} {group}")),
             Scorer::Eval(_) => Self::encode(error),
             Scorer::Trace(cause) => cause.into(),
             Scorer::Lake(cause) => cause.into(),

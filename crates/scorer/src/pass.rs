@@ -184,7 +184,7 @@ impl Scorers {
         Ok(())
     }
 
-    /// Scores calls: rows first, then what is counted of them.
+    /// Scores calls: rows first, then what is counted of them. After an error `standing` is nothing to be kept.
     async fn give(
         &self,
         rule: &Active,
@@ -203,48 +203,70 @@ impl Scorers {
                 continue;
             }
             // A payload that is gone is no reason to look at nothing for ever: its beginning is in the row.
-            whole.push(self.traces.with_output(span.clone()).await.unwrap_or(span));
+            whole.push(match span.output_blob {
+                Some(_) => self.traces.with_output(span.clone()).await.unwrap_or(span),
+                None => span,
+            });
         }
-        let of_rule = looks.to_vec();
-        let scored = self.lake.behind("scoring calls", move || score_all(&of_rule, whole)).await?;
-        let known = recent.known.as_ref();
-        let new = scored.iter().flat_map(|(span, values)| {
-            let there = looks.iter().zip(values).filter_map(|(look, value)| Some((look, (*value)?)));
-            there.map(|(look, value)| score(rule, span, look, value, now))
-        });
-        let new: Vec<Score> = new.filter(|score| known.is_none_or(|known| !known.contains(&score.id))).collect();
-        self.traces.give_scores(&new).await?;
-        for (span, values) in &scored {
-            standing.sampled += 1;
-            for (look, value) in looks.iter().zip(values) {
-                match value {
-                    Some(value) => {
-                        standing.scores += 1;
-                        standing.tallies.push(span, look.name(), look.unit(), *value).map_err(Error::Eval)?;
-                    }
-                    None => standing.unscored += 1,
-                }
-            }
-        }
+        let batch = Batch {
+            rule: rule.clone(),
+            looks: looks.to_vec(),
+            known: recent.known.take().unwrap_or_default(),
+            standing: std::mem::take(standing),
+            now,
+            new: Vec::new(),
+        };
+        // Two hundred calls are milliseconds, for which nobody who waits for an answer is held up.
+        let batch = self.lake.behind("scoring calls", move || batch.score_all(&whole)).await??;
+        self.traces.give_scores(&batch.new).await?;
+        (*standing, recent.known) = (batch.standing, Some(batch.known));
         Ok(())
     }
 }
 
-/// What each scorer says of each call; none where there is nothing to be said.
-fn score_all(looks: &[Look], spans: Vec<Span>) -> Vec<(Span, Vec<Option<f64>>)> {
-    let of = |span: Span| {
-        let text = (span.status == qd_trace::Status::Ok).then(|| answer_of(&span)).flatten();
-        let answer = Answer {
-            text: text.as_deref(),
-            references: &[],
-            latency_ms: Some(span.latency_ms()),
-            cost: span.cost,
-            output_tokens: span.usage.map(|usage| usage.output_tokens),
-        };
-        let values = looks.iter().map(|look| look.score(&answer).ok().filter(|value| value.is_finite())).collect();
-        (span, values)
-    };
-    spans.into_iter().map(of).collect()
+/// Calls that are scored together, and what comes of them.
+struct Batch {
+    rule: Active,
+    looks: Vec<Look>,
+    known: HashSet<ScoreId>,
+    standing: Standing,
+    now: Timestamp,
+    /// Scores that are not in the lake yet.
+    new: Vec<Score>,
+}
+
+impl Batch {
+    fn score_all(mut self, spans: &[Span]) -> Result<Self> {
+        let looks = std::mem::take(&mut self.looks);
+        for span in spans {
+            let text = (span.status == qd_trace::Status::Ok).then(|| answer_of(span)).flatten();
+            let answer = Answer {
+                text: text.as_deref(),
+                references: &[],
+                latency_ms: Some(span.latency_ms()),
+                cost: span.cost,
+                output_tokens: span.usage.map(|usage| usage.output_tokens),
+            };
+            self.standing.sampled += 1;
+            for look in &looks {
+                match look.score(&answer).ok().filter(|value| value.is_finite()) {
+                    Some(value) => self.add(span, look, value)?,
+                    None => self.standing.unscored += 1,
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, span: &Span, look: &Look, value: f64) -> Result<()> {
+        self.standing.scores += 1;
+        self.standing.tallies.push(span, look.name(), look.unit(), value).map_err(Error::Eval)?;
+        let score = score(&self.rule, span, look, value, self.now);
+        if !self.known.contains(&score.id) {
+            self.new.push(score);
+        }
+        Ok(())
+    }
 }
 
 fn score(rule: &Active, span: &Span, look: &Look, value: f64, now: Timestamp) -> Score {

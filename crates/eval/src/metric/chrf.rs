@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use serde::{Deserialize, Serialize};
 
 use super::bleu::{SACREBLEU, add, number_of, yes_or_no};
-use super::tokeniser::words;
+use super::tokeniser::{is_ascii_space, words};
 use super::vocabulary::{Alphabet, Vocabulary};
 use super::{limit, ngram};
 use crate::text::is_space;
@@ -136,15 +136,23 @@ impl Chrf {
     }
 
     fn units(&self, text: &str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary) -> Units {
-        let counted = text.chars().filter(|&c| self.whitespace || !is_space(c));
         let mut characters = Vec::with_capacity(text.len());
-        characters.extend(counted.map(|c| alphabet.number(c)));
+        if text.is_ascii() {
+            let counted = text.bytes().filter(|&byte| self.whitespace || !is_ascii_space(byte));
+            counted.for_each(|byte| characters.push(alphabet.number_of_ascii(byte)));
+        } else {
+            let counted = text.chars().filter(|&c| self.whitespace || !is_space(c));
+            counted.for_each(|c| characters.push(alphabet.number(c)));
+        }
         let mut numbers = Vec::new();
         if self.word_order > 0 {
+            numbers.reserve(text.len() / 4);
             words(text).for_each(|word| {
                 let (first, second) = without_punctuation(word);
                 numbers.push(vocabulary.number(first));
-                numbers.extend(second.map(|part| vocabulary.number(part)));
+                if let Some(part) = second {
+                    numbers.push(vocabulary.number(part));
+                }
             });
         }
         Units { characters, words: numbers }
@@ -202,8 +210,9 @@ struct Units {
 
 /// `CHRF._remove_punctuation`: punctuation at the end of a word stands apart, or else that at its beginning.
 fn without_punctuation(word: &str) -> (&str, Option<&str>) {
-    let one_character = word.chars().nth(1).is_none();
-    if one_character {
+    // No character has more bytes.
+    let is_one_character = word.len() == 1 || word.len() <= 4 && word.chars().nth(1).is_none();
+    if is_one_character {
         return (word, None);
     }
     let bytes = word.as_bytes();

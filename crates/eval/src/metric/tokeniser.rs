@@ -75,11 +75,15 @@ pub(crate) fn words(separated: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// White space of ASCII, as Python has it.
+pub(crate) fn is_ascii_space(byte: u8) -> bool {
+    KINDS[usize::from(byte)] == Kind::Space
+}
+
 fn next_of_ascii(text: &str) -> Option<(&str, &str)> {
-    let is_space = |byte: u8| KINDS[usize::from(byte)] == Kind::Space;
-    let start = text.bytes().position(|byte| !is_space(byte))?;
+    let start = text.bytes().position(|byte| !is_ascii_space(byte))?;
     let text = &text[start..];
-    Some(text.split_at(text.bytes().position(is_space).unwrap_or(text.len())))
+    Some(text.split_at(text.bytes().position(is_ascii_space).unwrap_or(text.len())))
 }
 
 fn next(text: &str) -> Option<(&str, &str)> {

@@ -24,7 +24,7 @@ impl Vocabulary {
         let words = (bytes / 8).min(1 << 16);
         let mut table = Table::default();
         table.reset(words);
-        Self { table, long: Vec::new(), starts: Vec::with_capacity(words) }
+        Self { table, long: Vec::with_capacity(words * 4), starts: Vec::with_capacity(words) }
     }
 
     /// The number of a word.
@@ -105,6 +105,15 @@ impl Alphabet {
         number
     }
 
+    /// The number of a character of ASCII.
+    pub fn number_of_ascii(&mut self, byte: u8) -> u32 {
+        let next = self.len;
+        let slot = &mut self.ascii[usize::from(byte & 0x7f)];
+        *slot = (*slot).min(next);
+        self.len += u32::from(*slot == next);
+        *slot
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len as usize
@@ -125,6 +134,7 @@ impl Table {
     /// Makes it empty, with room for so many keys.
     pub fn reset(&mut self, keys: usize) {
         self.entries.clear();
+        self.entries.reserve(keys);
         self.make_slots(keys);
     }
 
