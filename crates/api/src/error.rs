@@ -458,7 +458,6 @@ impl From<qd_judge::Error> for Error {
         let param = match error {
             Judge::Definition { field, .. } | Judge::Template { field, .. } => field,
             Judge::Item { input, .. } => format!("values.{input}"),
-            Judge::TooLarge { .. } => "values".to_owned(),
             Judge::TooLarge { .. } | Judge::TooMuch { .. } => "values".to_owned(),
             Judge::Evals { .. } => "evals".to_owned(),
         };

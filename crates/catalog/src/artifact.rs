@@ -57,7 +57,6 @@ pub enum ArtifactKind {
 impl ArtifactKind {
     /// Every kind.
     pub const ALL: [Self; 13] = [
-    pub const ALL: [Self; 10] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,

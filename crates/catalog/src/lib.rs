@@ -6,7 +6,6 @@
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
 //! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`calibration`] → [`annotation`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
-//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`calibration`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
 //! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; who is to be told of what ([`alert`]); and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 

@@ -59,7 +59,6 @@ Exit codes:
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
   100  a gate of `quarterdeck eval run`, `experiment run` or `leaderboard run` failed
-  100  a gate of `quarterdeck experiment run` or `leaderboard run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 

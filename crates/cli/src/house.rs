@@ -25,10 +25,8 @@ use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, EditHandler, ImportHandler, SplitHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
-use qd_judging::{CalibrateHandler, Calibrations, Judges};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
-use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_scorer::Scorers;
@@ -112,15 +110,6 @@ impl House {
         let rooms = Asking::open(ground);
         let asking = rooms.start(&catalog, config);
         let Asking { experiments, calibrations, leaderboards, evaluations } = rooms;
-        let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
-        let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
-        let calibrations = Calibrations::new(judges, datasets.clone());
-        let sweeps = start_experiments(&catalog, &experiments, &calibrations, config);
-        let leaderboards =
-            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
-        let sweeps = start_experiments(&catalog, &experiments, &leaderboards, config);
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
         let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
@@ -264,26 +253,6 @@ fn start_jobs(
     Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
 }
 
-/// Experiments and calibrations of judges have a runner of their own: two that take hours would take all places of the other.
-fn start_experiments(
-    catalog: &Catalog,
-    experiments: &Experiments,
-    calibrations: &Calibrations,
-/// Experiments and leaderboards have a runner of their own: two that take hours would take all places of the other.
-fn start_experiments(
-    catalog: &Catalog,
-    experiments: &Experiments,
-    leaderboards: &Leaderboards,
-    config: &Config,
-) -> Running {
-    let run: Arc<dyn Handler> = Arc::new(RunHandler::new(experiments.clone()));
-    let optimise = Arc::new(OptimiseHandler::new(experiments.clone()));
-    let calibrate = Arc::new(CalibrateHandler::new(calibrations.clone()));
-    Runner::new(catalog.clone(), [run, optimise, calibrate]).with_config(runner_config(config)).start()
-    let boards = Arc::new(qd_leaderboard::RunHandler::new(leaderboards.clone()));
-    Runner::new(catalog.clone(), [run, optimise, boards]).with_config(runner_config(config)).start()
-}
-
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
     let master = MasterKey::load(dir).map_err(failed("reading the master key"))?;
     Catalog::open(dir, master).await.map_err(failed("opening the catalog"))
@@ -305,8 +274,6 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
     let tables = tables().into_iter().chain(asking::tables()).collect();
-    let tables = tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect();
-    let tables = tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect();
     Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
@@ -320,8 +287,6 @@ async fn keeping(
 ) -> Result<(Retention, Eraser), Error> {
     let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
         .with_others(asking::tables().map(|table| table.name));
-        .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
-        .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

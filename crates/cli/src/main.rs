@@ -79,8 +79,6 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Leaderboard(verb) => command::leaderboard::run(context, verb).await,
         Command::Task(verb) => command::task::run(context, verb).await,
         Command::Scorer(verb) => command::scorer::run(context, verb).await,
-        Command::Leaderboard(verb) => command::leaderboard::run(context, verb).await,
-        Command::Task(verb) => command::task::run(context, verb).await,
         Command::Score(verb) => command::score::run(context, verb).await,
         Command::Budget(verb) => command::budget::run(context, verb).await,
         Command::Top(top) => command::top::run(context, top).await,

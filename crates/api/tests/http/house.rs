@@ -50,7 +50,6 @@ pub struct House {
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
     pub scorers: Scorers,
-    pub leaderboards: Leaderboards,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -73,11 +72,6 @@ impl House {
         let app = parts.app(change);
         let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
         let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
-        let Parts {
-            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
-        let Parts {
-            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
-        } = parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -91,7 +85,6 @@ impl House {
             leaderboards,
             evaluations,
             scorers,
-            leaderboards,
             stub,
             data,
         }
@@ -102,11 +95,6 @@ impl House {
         let app = parts.app(|_| {});
         let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
         let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
-        let Parts {
-            catalog, recorder, gateway, models, alerts, datasets, experiments, calibrations, stub, data, ..
-        let Parts {
-            catalog, recorder, gateway, models, alerts, datasets, experiments, leaderboards, stub, data, ..
-        } = parts;
         Self {
             router: qd_api::app(app),
             catalog,
@@ -120,7 +108,6 @@ impl House {
             leaderboards,
             evaluations,
             scorers,
-            leaderboards,
             stub,
             data,
         }
@@ -220,8 +207,6 @@ impl House {
 fn all_tables() -> Vec<qd_lake::TableSpec> {
     let asking = [qd_experiment::table(), qd_judging::table(), qd_leaderboard::table(), qd_evaluation::table()];
     tables().into_iter().chain(asking).collect()
-    tables().into_iter().chain([qd_experiment::table(), qd_judging::table()]).collect()
-    tables().into_iter().chain([qd_experiment::table(), qd_leaderboard::table()]).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -243,7 +228,6 @@ pub struct Parts {
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
     pub scorers: Scorers,
-    pub leaderboards: Leaderboards,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -271,9 +255,6 @@ impl Parts {
             qd_leaderboard::table::name(),
             qd_evaluation::table::name(),
         ]);
-        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
-            .with_others([qd_experiment::table::name(), qd_judging::table::name()]);
-            .with_others([qd_experiment::table::name(), qd_leaderboard::table::name()]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -298,11 +279,6 @@ impl Parts {
             Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), Desk { sources, judges });
         let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
-        let calibrations = Calibrations::new(judges, datasets.clone());
-        let leaderboards =
-            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -322,7 +298,6 @@ impl Parts {
             leaderboards,
             evaluations,
             scorers,
-            leaderboards,
             stub,
             data,
         }
@@ -350,7 +325,6 @@ impl Parts {
             leaderboards: self.leaderboards.clone(),
             evaluations: self.evaluations.clone(),
             scorers: self.scorers.clone(),
-            leaderboards: self.leaderboards.clone(),
             config,
         }
     }
