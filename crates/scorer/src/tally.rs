@@ -61,7 +61,7 @@ impl By {
 pub enum Tally {
     /// Shares between 0 and 1.
     Share(Watched),
-    /// Milliseconds, dollars and counts, which have no bound.
+    /// Milliseconds, dollars and counts, which have no bound; and metrics told in hundredths.
     Number(WatchedUnbounded),
 }
 
@@ -70,7 +70,7 @@ impl Tally {
     pub fn new(unit: Unit) -> Self {
         match unit {
             Unit::Share => Self::Share(Watched::default()),
-            Unit::Milliseconds | Unit::Dollars | Unit::Count => Self::Number(WatchedUnbounded::default()),
+            Unit::Points | Unit::Milliseconds | Unit::Dollars | Unit::Count => Self::Number(WatchedUnbounded::default()),
         }
     }
 
