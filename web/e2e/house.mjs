@@ -144,7 +144,7 @@ export async function violations(page) {
 }
 
 /** Paths of all pages; a trace and a session are added where there are some. */
-export const PATHS = ["/", "/stats", "/traces", "/sessions", "/users", "/alerts", "/sql", "/playground", "/prompts", "/datasets", "/experiments", "/models", "/providers", "/keys", "/jobs", "/audit", "/settings"];
+export const PATHS = ["/", "/stats", "/traces", "/sessions", "/users", "/alerts", "/sql", "/playground", "/prompts", "/datasets", "/experiments", "/evaluations", "/judges", "/leaderboards", "/models", "/providers", "/keys", "/jobs", "/audit", "/settings"];
 
 /** A little traffic of several models, users and sessions, with one failure. */
 export async function seed(house, { traces = 60 } = {}) {

@@ -1,4 +1,4 @@
-/** An upstream that streams a call of a tool, breaks off in the middle of its answer, or adds numbers as well as it is told to. */
+/** An upstream that streams a call of a tool, breaks off in the middle of its answer, adds numbers as well as it is told to, judges sums, or goes on with them. */
 
 import { createServer } from "node:http";
 
@@ -23,10 +23,33 @@ const ANSWERS = {
     const [, a, b] = /(\d+) \+ (\d+)/.exec(messages.at(-1).content).map(Number);
     const right = messages[0].content.includes("carefully") || a % 2 === 0;
     const message = { role: "assistant", content: `The sum is ${a + b + (right ? 0 : 1)}` };
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify({ id: "c", object: "chat.completion", created: 1, model: "sums", choices: [{ index: 0, message, finish_reason: "stop" }], usage: { prompt_tokens: 9, completion_tokens: 4, total_tokens: 13 } }));
+    whole(response, "sums", message.content);
   },
+  // Wrong is what says two sums; of every twentieth number it cannot tell.
+  judging: (response, { messages }) => {
+    const text = messages.map(({ content }) => content).join("\n");
+    const sums = new Set([...text.matchAll(/The sum is (\d+)/g)].map(([, sum]) => sum));
+    const unsure = /What is (7|27|47) \+/.test(text);
+    whole(response, "judging", JSON.stringify({ reasoning: `It has ${sums.size === 1 ? "one sum" : "two sums"}.`, verdict: unsure ? "cannot tell" : sums.size === 1 ? "correct" : "wrong" }));
+  },
+  good: (response, { prompt }) => goOn(response, "good", prompt, 1),
+  fair: (response, { prompt }) => goOn(response, "fair", prompt, 2),
+  poor: (response, { prompt }) => goOn(response, "poor", prompt, 4),
 };
+
+/** An answer in one piece. */
+function whole(response, model, content) {
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify({ id: "c", object: "chat.completion", created: 1, model, choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }], usage: { prompt_tokens: 9, completion_tokens: 4, total_tokens: 13 } }));
+}
+
+/** Goes on with `n + n = `, rightly where n is a multiple of `every`. */
+function goOn(response, model, prompt, every) {
+  const n = Number(/(\d+) \+ \d+ =\s*$/.exec(String(prompt))?.[1] ?? 0);
+  const text = n % every === 0 ? ` ${2 * n}` : " no idea";
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify({ id: "c", object: "text_completion", created: 1, model, choices: [{ index: 0, text, logprobs: null, finish_reason: "stop" }], usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 } }));
+}
 
 /** Starts it on a free port; what it was asked stands in `asked`. Sums that are wanted patiently come after `release`. */
 export async function openUpstream() {

@@ -4,72 +4,15 @@
  */
 
 export interface paths {
-    "/v1/chat/completions": {
+    "/api/public/health": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        /**
-         * Answer a conversation
-         * @description OpenAI's chat completions. Fields that are not listed are passed on to the model's provider. With `stream` the answer is server-sent events that end with `[DONE]`.
-         */
-        post: operations["createChatCompletion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/completions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Continue a text
-         * @description OpenAI's older completions. Fields that are not listed are passed on to the model's provider.
-         */
-        post: operations["createCompletion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/embeddings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Turn texts into vectors */
-        post: operations["createEmbedding"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The models that can be asked for */
-        get: operations["listModels"];
+        /** Whether the server answers, as Langfuse's clients ask */
+        get: operations["langfuseHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -78,24 +21,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/models/{model}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One model */
-        get: operations["retrieveModel"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/traces": {
+    "/api/public/ingestion": {
         parameters: {
             query?: never;
             header?: never;
@@ -105,70 +31,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Export spans
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         * Events of Langfuse's older clients
+         * @description Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.
          */
-        post: operations["otlpTraces"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/logs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export log records
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpLogs"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export metrics
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpMetrics"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/public/otel/v1/traces": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export spans, where Langfuse's clients send them
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpTracesAsLangfuse"];
+        post: operations["langfuseIngestion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -215,17 +81,20 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/public/health": {
+    "/api/public/otel/v1/traces": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Whether the server answers, as Langfuse's clients ask */
-        get: operations["langfuseHealth"];
+        get?: never;
         put?: never;
-        post?: never;
+        /**
+         * Export spans, where Langfuse's clients send them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpTracesAsLangfuse"];
         delete?: never;
         options?: never;
         head?: never;
@@ -269,7 +138,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/public/ingestion": {
+    "/api/v1/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The people who may sign in
+         * @description Accounts act in the default project, so only its own administrators and the operator manage them.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        /** Add an account */
+        post: operations["createAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change an account
+         * @description What is absent stays. Another password, and disabling the account, end its sign-ins at once; another role holds for them at once.
+         */
+        put: operations["changeAccount"];
+        post?: never;
+        /** Remove an account and end its sign-ins */
+        delete: operations["removeAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What alerts told, newest first
+         * @description Each account and each key reads for itself. What a silence kept from the receivers stands here too.
+         */
+        get: operations["listAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark events as read by the caller */
+        post: operations["readAlertInbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of the inbox is unread, and how many rules fire */
+        get: operations["countAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/preview": {
         parameters: {
             query?: never;
             header?: never;
@@ -279,10 +244,1149 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Events of Langfuse's older clients
-         * @description Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.
+         * How often a rule would have fired
+         * @description Reads the past as the rule would have, once for each of its last windows, or as far apart as is asked for. Nothing is saved and nobody is told.
          */
-        post: operations["langfuseIngestion"];
+        post: operations["previewAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The webhooks that are told, and how each fares
+         * @description Without the scope admin a URL shows its host only: the rest may be a token.
+         */
+        get: operations["listAlertReceivers"];
+        put?: never;
+        /**
+         * Add a webhook
+         * @description Messages are signed as Standard Webhooks 1.0.0 has it. Addresses of this machine and of private networks are refused, unless the operator allows them in [net] allow.
+         */
+        post: operations["createAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook */
+        get: operations["getAlertReceiver"];
+        /**
+         * Change a webhook
+         * @description What is absent stays.
+         */
+        put: operations["changeAlertReceiver"];
+        post?: never;
+        /** Remove a webhook, its secret and what waits for it */
+        delete: operations["removeAlertReceiver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make another secret for a webhook
+         * @description The old one signs nothing from then on.
+         */
+        post: operations["renewAlertReceiverSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook a message that says it is a test */
+        post: operations["testAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules of the project, and how each stands */
+        get: operations["listAlerts"];
+        put?: never;
+        /**
+         * Add a rule
+         * @description A rule with a statement needs the scope admin, since a statement sees the rows of every project; one over all projects is the operator's.
+         */
+        post: operations["createAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule, and how it stands */
+        get: operations["getAlert"];
+        /**
+         * Add or change a rule
+         * @description A rule that is read otherwise than before, or switched on or off, begins anew; if it fires, it is resolved.
+         */
+        put: operations["putAlert"];
+        post?: never;
+        /**
+         * Remove a rule
+         * @description If it fires, it is resolved. What it told stays in the inbox.
+         */
+        delete: operations["removeAlert"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed about a rule, newest first */
+        get: operations["getAlertHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The silences that hold or will hold */
+        get: operations["listAlertSilences"];
+        put?: never;
+        /**
+         * Keep rules from telling for a while
+         * @description Rules go on being evaluated, and what they would tell stands in the inbox as silenced. What still fires when the silence ends is told then.
+         */
+        post: operations["createAlertSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a silence */
+        delete: operations["endAlertSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes, the latest first */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Follow the chain of hashes from its beginning */
+        get: operations["verifyAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The project's budgets and how far they are used
+         * @description Periods are days, weeks from Monday on, and months, by UTC. A budget is told and shown; no call is refused because of it.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One budget */
+        get: operations["getBudget"];
+        /** Add or change a budget */
+        put: operations["putBudget"];
+        post?: never;
+        /** Remove a budget */
+        delete: operations["removeBudget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Datasets, by name */
+        get: operations["listDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One dataset, with its newest versions */
+        get: operations["getDataset"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a dataset with all its versions
+         * @description What was made from it keeps its lineage. Files that no other version names are removed from the disk.
+         */
+        delete: operations["removeDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What two versions of a dataset differ in, row by row
+         * @description Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.
+         */
+        get: operations["diffDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import uploaded files as a new version
+         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. With `check` it looks only. The uploads are gone when it has ended, unless it looked only.
+         */
+        post: operations["importDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version
+         * @description Of several who move a label from the same version, one succeeds; the others get 409.
+         */
+        put: operations["putDatasetLabel"];
+        post?: never;
+        /** Take a label away */
+        delete: operations["removeDatasetLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add, replace and remove rows as a new version
+         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more. Rows that only come to others are written at once. What writes all rows anew (rows replaced or removed, a column of another type) does so at once when these are at most 20,000 and 8 MiB of files, else as a job, as does a change that finds the dataset busy.
+         */
+        post: operations["changeDatasetRows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Split a version into versions of other datasets
+         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. With `stratify` the rows of each value of that column are shared out in proportion instead; a part that has none of a value says so in its `notes`. Answers with a job.
+         */
+        post: operations["splitDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add recorded calls as rows of a new version
+         * @description What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.
+         */
+        post: operations["addTracesToDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a dataset, newest first */
+        get: operations["listDatasetVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version, by its number, a label or `latest` */
+        get: operations["getDatasetVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All rows of a version, as a file
+         * @description As JSON lines, CSV or Parquet, while they are read. In CSV and Parquet, values of columns of type `json` are their JSON text. The connection breaks off when they cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a version
+         * @description In the order of the version, from any place on. With `search`, or with `column` and `value`, those that are looked for; a search ends after it has looked through 200,000 rows, and `next` tells where to look on. With `ids`, those rows.
+         */
+        get: operations["listDatasetRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run one read-only statement over the rows of a version
+         * @description They are the table `rows`: the version's columns, of which those of type `json` are their JSON text, and `__row_id`, what a row is known by. Nothing else is there, so this needs no more than reading. Limits, parameters and forms are those of `/api/v1/sql`. Rows come in no order unless the statement asks for one.
+         */
+        post: operations["queryDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each evaluation, newest first */
+        get: operations["listEvaluations"];
+        put?: never;
+        /**
+         * Make a version of an evaluation and run it
+         * @description Needs the scope `infer` too, where models or judges are asked. References to datasets, prompts and judges are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         */
+        post: operations["createEvaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An evaluation with its report so far
+         * @description Intervals hold the truth with 95 % confidence. BLEU, chrF and TER are values of the corpus, with the bootstrap's interval over items; the scores of items stand beside them. Judges that nobody has compared with people are told as uncalibrated. What has no score is missing, with the reason, and is no 0.
+         */
+        get: operations["getEvaluation"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an evaluation with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeEvaluation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of targets side by side */
+        get: operations["listEvaluationItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/items/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One item with the answers of all targets */
+        get: operations["getEvaluationItem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with an evaluation that has ended
+         * @description Needs the scope `infer` too, where models or judges are asked. What was answered or judged is not asked again. Cancelling is done with the evaluation's job.
+         */
+        post: operations["resumeEvaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each experiment, newest first */
+        get: operations["listExperiments"];
+        put?: never;
+        /**
+         * Make a version of an experiment and run it
+         * @description Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         */
+        post: operations["createExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An experiment with what came of it so far
+         * @description Means are over items; an item that was answered several times counts once. Intervals hold the truth with 95 % confidence. There is a winner only when one cell is told apart from all others after correction for all pairs (Holm).
+         */
+        get: operations["getExperiment"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an experiment with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeExperiment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Two cells held against each other by every score
+         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.
+         */
+        get: operations["compareCells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of cells side by side */
+        get: operations["listExperimentItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/optimisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look for better words and examples of a prompt
+         * @description Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
+         */
+        post: operations["optimisePrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What an experiment would take
+         * @description Cells, calls, and tokens estimated from the calls about a few items at four characters a token. Nothing is made, and nobody is asked. What cannot be run is refused as it would be when it is made.
+         */
+        post: operations["previewExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with an experiment that has ended
+         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the experiment's job.
+         */
+        post: operations["resumeExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of an experiment, newest first */
+        get: operations["listExperimentVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs, newest first */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One job */
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a job's end
+         * @description A job that waits is cancelled at once, one that runs as soon as it looks. A finished job stays as it is.
+         */
+        post: operations["cancelJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A job's events as they happen
+         * @description Server-sent events `state` and `progress`, numbered; Last-Event-ID goes on after one. The stream ends when the job is finished.
+         */
+        get: operations["watchJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each judge, by name */
+        get: operations["listJudges"];
+        put?: never;
+        /**
+         * Make a version of a judge
+         * @description From a definition, a file with one, a ready judge, or a file of OpenAI Evals; exactly one of them. What its models stand for now is part of the version: it asks nobody else later. Several models are a jury. The same judge as the latest version is that version.
+         */
+        post: operations["createJudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Judges that are there already, for whatever model */
+        get: operations["listReadyJudges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A version of a judge */
+        get: operations["getJudge"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a judge with all its versions and what it said in calibrations
+         * @description Its judgements are not seen from then on, and leave the disk with the next compaction. While it is compared with people it is not deleted: cancel that job first.
+         */
+        delete: operations["removeJudge"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/calibrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** On what a version of a judge was compared with people */
+        get: operations["listCalibrations"];
+        put?: never;
+        /**
+         * Compare a judge with what people said in a dataset
+         * @description Needs the scope `infer` too. A job judges each row that people labelled, or some of them drawn at random, and keeps each judgement as a row of the table `judgements`. Asked for again it goes on: what was judged and saw the same is not asked again.
+         */
+        post: operations["calibrateJudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/card": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the word of a judge is worth
+         * @description Made of the rows of its latest calibration, or of the one on a dataset. What the judge did not tell is never 0: accuracy is given over the items that it told and over all, where those it did not tell are wrong; all other numbers are over what it told. Intervals hold the truth with 95 % confidence. A judge that was compared with nobody has no card.
+         */
+        get: operations["getJudgeCard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/judgements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge one item now
+         * @description Needs the scope `infer` too, since a model is asked. What is judged is data: it stands in a fence that it cannot close. A ready judge, such as `ready/hallucination`, needs a model. The judgement is kept nowhere but in the traces of its calls.
+         */
+        post: operations["judgeItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a judge, newest first */
+        get: operations["listJudgeVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys of the caller's project, the latest first */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Make a key
+         * @description The answer is the only time that the key itself is shown.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Make a key void at once and for ever */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lake/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read every file of the lake and of datasets in full
+         * @description Answers with a job. It compares each file with what was written and sets damaged ones of the lake aside, which `/api/v1/status` then tells; of datasets it names the versions whose files are damaged. While such a job of this project is under way, that job is the answer.
+         */
+        post: operations["verifyLake"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each leaderboard, newest first */
+        get: operations["listLeaderboards"];
+        put?: never;
+        /**
+         * Make a version of a leaderboard and run it
+         * @description Needs the scope `infer` too, since models are asked. Without a definition the one that comes with Quarterdeck under this name is taken, or that of the latest version. Datasets and models are pinned. What cannot be run is refused here. The same as the latest version is that version: it goes on if it was cancelled or failed.
+         */
+        post: operations["createLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A leaderboard with what came of it so far
+         * @description Places are told as ranges, which hold together with 95 % confidence: only models that are shown to be different have different ones. Models that do not pass the filters are told last and are not ranked.
+         */
+        get: operations["getLeaderboard"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a leaderboard with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeLeaderboard"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Documents of a task with what a model said about them */
+        get: operations["listLeaderboardDocuments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which documents a leaderboard needs, and which of them are here
+         * @description Nothing is made, and nobody is asked.
+         */
+        post: operations["previewLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a leaderboard that has ended
+         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the leaderboard's job.
+         */
+        post: operations["resumeLeaderboard"];
         delete?: never;
         options?: never;
         head?: never;
@@ -399,6 +1503,280 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Calls over time: how many, how fast, at what cost
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. At most 10 groups have a series of their own; the others are one series without a name.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The prices in force */
+        get: operations["getPrices"];
+        /**
+         * Put a new version of the operator's prices in force
+         * @description The rows replace those put before. Where they are silent, the published prices that the program was built with hold. Calls that ended before keep their cost.
+         */
+        put: operations["putPrices"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The projects that the caller reaches
+         * @description A key reaches its own project; the operator, by the local token, every project.
+         */
+        get: operations["listProjects"];
+        put?: never;
+        /**
+         * Make a project
+         * @description For the operator only: a key cannot leave its project.
+         */
+        post: operations["createProject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prompts, by name */
+        get: operations["listPrompts"];
+        put?: never;
+        /**
+         * Add a version to a prompt
+         * @description The prompt comes to be with its first version. Versions are never changed; when the content is that of the latest one, that is the answer and nothing is added.
+         */
+        post: operations["createPromptVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version of a prompt
+         * @description By label or by number; without either the version with the label 'production', and the latest when there is none. Answered from memory, with an ETag: with If-None-Match an unchanged version is answered with 304.
+         */
+        get: operations["getPrompt"];
+        put?: never;
+        post?: never;
+        /** Remove a prompt with all of its versions, labels and comments */
+        delete: operations["removePrompt"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people say about a prompt's versions */
+        get: operations["listPromptComments"];
+        put?: never;
+        /** Say something about a version */
+        post: operations["createPromptComment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/comments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a comment */
+        delete: operations["removePromptComment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How two versions of a prompt differ, as text */
+        get: operations["diffPrompt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which of two versions is better, as far as is known
+         * @description From the latest experiment in which both were cells over one dataset: for each pair of cells that differ in the version alone, and each score, the paired difference with its interval, corrected for all pairs of the experiment's cells. And from production, side by side, which is no experiment. Where there is nothing, a sentence says how to come by it.
+         */
+        get: operations["getPromptEvidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The labels of a prompt */
+        get: operations["listPromptLabels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version of a prompt
+         * @description Calls that ask for the label get that version from then on. With 'expected', the version where the caller believes the label, or null for nowhere, it moves only from there: of several who move it at once one succeeds, and the others get 409.
+         */
+        put: operations["putPromptLabel"];
+        post?: never;
+        /** Take a label away from a prompt */
+        delete: operations["removePromptLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the versions of a prompt fare in production
+         * @description Of calls that named the prompt; those that experiments made, whose tags begin with `experiment:`, do not count. Percentiles are within one percent of the exact ones; intervals hold the truth with 95 % confidence.
+         */
+        get: operations["getPromptMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a prompt says with these values
+         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity; that needs the scope to infer as well.
+         */
+        post: operations["renderPrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a prompt, the newest first */
+        get: operations["listPromptVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/providers": {
         parameters: {
             query?: never;
@@ -434,6 +1812,47 @@ export interface paths {
         post?: never;
         /** Remove an upstream and its secret */
         delete: operations["removeProvider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long the project's rows are kept, table by table
+         * @description Days are counted to the beginning of a day (UTC): rows are kept for at least so many and for less than one more. Older rows are not seen by any query, and leave the disk when that is worth the work.
+         */
+        get: operations["listRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/{table}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say how long the project's rows of one table are kept
+         * @description Older rows are hidden before this is answered, and are then removed for good.
+         */
+        put: operations["putRetention"];
+        post?: never;
+        /** Keep the rows of a table for as long as the operator's setting says */
+        delete: operations["removeRetention"];
         options?: never;
         head?: never;
         patch?: never;
@@ -485,20 +1904,287 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/prices": {
+    "/api/v1/scores": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The prices in force */
-        get: operations["getPrices"];
+        /** What was thought of traces and spans, newest first */
+        get: operations["listScores"];
+        put?: never;
         /**
-         * Put a new version of the operator's prices in force
-         * @description The rows replace those put before. Where they are silent, the published prices that the program was built with hold. Calls that ended before keep their cost.
+         * Score traces or spans
+         * @description Answered when every score is on disk. A score with the identifier of an earlier one takes its place.
          */
-        put: operations["putPrices"];
+        post: operations["giveScores"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scores/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a score back */
+        delete: operations["takeBackScore"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations, those active last first */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The calls of a conversation, in order
+         * @description Payloads that are too large for a row have their beginning only.
+         */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in */
+        get: operations["getSignIn"];
+        put?: never;
+        /**
+         * Sign in with an account's password or with a key
+         * @description Sets a cookie that stands for the sign-in until it ends: when it is signed out, after 12 hours without a request, after 7 days, or as soon as its key is revoked or its account disabled, removed or given another password. With the cookie every request but GET and HEAD needs the header x-csrf-token.
+         */
+        post: operations["signIn"];
+        /** Sign out */
+        delete: operations["signOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change one's own password
+         * @description Of the account that is signed in. Its other sign-ins end at once, this one goes on. Attempts with a wrong password are slowed down as those to sign in are.
+         */
+        put: operations["changeOwnPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run one read-only statement over the lake
+         * @description SELECT, WITH, EXPLAIN, SHOW and DESCRIBE. The rows of every project are visible, so this needs the scope admin. The header x-quarterdeck-truncated says whether there were more rows than max_rows.
+         */
+        post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Percentiles, tokens and cost of calls, by group
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. The time per output token is (latency - ttft) / (output_tokens - 1), of answers of two tokens or more whose first token was timed.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** In which ways calls went wrong */
+        get: operations["getErrorStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/length": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency as a function of the length of the answer
+         * @description For each group, models unless 'group_by' says otherwise, the line latency = a + b * output_tokens by least squares over the calls that ended well, with standard errors, R² and what calls took beyond it. Fewer than three calls, or answers all of one length, have no line: `no_fit` says so.
+         */
+        get: operations["getLengthFits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/retries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retries and fallbacks
+         * @description Of the calls that the gateway could not answer at once; the newest 20,000 of them are read.
+         */
+        get: operations["getRetryStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the server fares */
+        get: operations["status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tasks and groups that come with Quarterdeck */
+        get: operations["listTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a task measures, and which documents it needs
+         * @description The name of a group or a tag is all of its tasks.
+         */
+        get: operations["getTask"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{name}/documents/{document}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a task asks about one document
+         * @description The very words that every model is asked, examples included. The task's documents have to be here as datasets of their usual names.
+         */
+        get: operations["getTaskDocument"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -521,6 +2207,46 @@ export interface paths {
          * @description Answered when every span is on disk. 429 with Retry-After when too much is waiting already: then none was taken.
          */
         post: operations["appendTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All spans that are wanted, as a file
+         * @description As JSON lines, each a span as `POST /api/v1/traces` takes it, or as a Parquet file with the columns of the table `spans`. In no order; with the filters of a list, without its pages. The connection breaks off when the spans cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import records of a Langfuse or Phoenix export, or of our own
+         * @description Answered when all that could be read is on disk; what could not is told by its place among the records. Identifiers follow from those of the export, so that a record which is imported again takes the place of the first. Spans without a cost get the one of today's prices. Records that are older than the project keeps are counted and not taken. 429 with Retry-After when too much is waiting already: then nothing was taken.
+         */
+        post: operations["importTraces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -604,1249 +2330,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/traces/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * All spans that are wanted, as a file
-         * @description As JSON lines, each a span as `POST /api/v1/traces` takes it, or as a Parquet file with the columns of the table `spans`. In no order; with the filters of a list, without its pages. The connection breaks off when the spans cannot be read to the end, so an answer that came to its end is whole.
-         */
-        get: operations["exportTraces"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/traces/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import records of a Langfuse or Phoenix export, or of our own
-         * @description Answered when all that could be read is on disk; what could not is told by its place among the records. Identifiers follow from those of the export, so that a record which is imported again takes the place of the first. Spans without a cost get the one of today's prices. Records that are older than the project keeps are counted and not taken. 429 with Retry-After when too much is waiting already: then nothing was taken.
-         */
-        post: operations["importTraces"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/overview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Calls over time: how many, how fast, at what cost
-         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. At most 10 groups have a series of their own; the others are one series without a name.
-         */
-        get: operations["getOverview"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Percentiles, tokens and cost of calls, by group
-         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. The time per output token is (latency - ttft) / (output_tokens - 1), of answers of two tokens or more whose first token was timed.
-         */
-        get: operations["getStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats/length": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Latency as a function of the length of the answer
-         * @description For each group, models unless 'group_by' says otherwise, the line latency = a + b * output_tokens by least squares over the calls that ended well, with standard errors, R² and what calls took beyond it. Fewer than three calls, or answers all of one length, have no line: `no_fit` says so.
-         */
-        get: operations["getLengthFits"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats/errors": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** In which ways calls went wrong */
-        get: operations["getErrorStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats/retries": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Retries and fallbacks
-         * @description Of the calls that the gateway could not answer at once; the newest 20,000 of them are read.
-         */
-        get: operations["getRetryStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/budgets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The project's budgets and how far they are used
-         * @description Periods are days, weeks from Monday on, and months, by UTC. A budget is told and shown; no call is refused because of it.
-         */
-        get: operations["listBudgets"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/budgets/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One budget */
-        get: operations["getBudget"];
-        /** Add or change a budget */
-        put: operations["putBudget"];
-        post?: never;
-        /** Remove a budget */
-        delete: operations["removeBudget"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Conversations, those active last first */
-        get: operations["listSessions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sessions/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The calls of a conversation, in order
-         * @description Payloads that are too large for a row have their beginning only.
-         */
-        get: operations["getSession"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** End users, those active last first */
-        get: operations["listUsers"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/users/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Erase an end user from the project, for good
-         * @description Every row that names them, every row that names nobody in a trace where they are named, the scores of those traces, and their large payloads. All of it is hidden from every query when this is answered; the job then takes it off the disk, and with it what had been set aside as damaged. What arrives afterwards is new, and stays. The audit log and the job know the user by the SHA-256 of the name.
-         */
-        delete: operations["eraseUser"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scores": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What was thought of traces and spans, newest first */
-        get: operations["listScores"];
-        put?: never;
-        /**
-         * Score traces or spans
-         * @description Answered when every score is on disk. A score with the identifier of an earlier one takes its place.
-         */
-        post: operations["giveScores"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scores/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Take a score back */
-        delete: operations["takeBackScore"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/retention": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * How long the project's rows are kept, table by table
-         * @description Days are counted to the beginning of a day (UTC): rows are kept for at least so many and for less than one more. Older rows are not seen by any query, and leave the disk when that is worth the work.
-         */
-        get: operations["listRetention"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/retention/{table}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Say how long the project's rows of one table are kept
-         * @description Older rows are hidden before this is answered, and are then removed for good.
-         */
-        put: operations["putRetention"];
-        post?: never;
-        /** Keep the rows of a table for as long as the operator's setting says */
-        delete: operations["removeRetention"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Prompts, by name */
-        get: operations["listPrompts"];
-        put?: never;
-        /**
-         * Add a version to a prompt
-         * @description The prompt comes to be with its first version. Versions are never changed; when the content is that of the latest one, that is the answer and nothing is added.
-         */
-        post: operations["createPromptVersion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * One version of a prompt
-         * @description By label or by number; without either the version with the label 'production', and the latest when there is none. Answered from memory, with an ETag: with If-None-Match an unchanged version is answered with 304.
-         */
-        get: operations["getPrompt"];
-        put?: never;
-        post?: never;
-        /** Remove a prompt with all of its versions, labels and comments */
-        delete: operations["removePrompt"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The versions of a prompt, the newest first */
-        get: operations["listPromptVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/diff": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How two versions of a prompt differ, as text */
-        get: operations["diffPrompt"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/labels": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The labels of a prompt */
-        get: operations["listPromptLabels"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/labels/{label}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Point a label at a version of a prompt
-         * @description Calls that ask for the label get that version from then on. With 'expected', the version where the caller believes the label, or null for nowhere, it moves only from there: of several who move it at once one succeeds, and the others get 409.
-         */
-        put: operations["putPromptLabel"];
-        post?: never;
-        /** Take a label away from a prompt */
-        delete: operations["removePromptLabel"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/comments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What people say about a prompt's versions */
-        get: operations["listPromptComments"];
-        put?: never;
-        /** Say something about a version */
-        post: operations["createPromptComment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/comments/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Remove a comment */
-        delete: operations["removePromptComment"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/render": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * What a prompt says with these values
-         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity; that needs the scope to infer as well.
-         */
-        post: operations["renderPrompt"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * How the versions of a prompt fare in production
-         * @description Of calls that named the prompt; those that experiments made, whose tags begin with `experiment:`, do not count. Percentiles are within one percent of the exact ones; intervals hold the truth with 95 % confidence.
-         */
-        get: operations["getPromptMetrics"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/evidence": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Which of two versions is better, as far as is known
-         * @description From the latest experiment in which both were cells over one dataset: for each pair of cells that differ in the version alone, and each score, the paired difference with its interval, corrected for all pairs of the experiment's cells. And from production, side by side, which is no experiment. Where there is nothing, a sentence says how to come by it.
-         */
-        get: operations["getPromptEvidence"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/views": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Saved views, by name */
-        get: operations["listViews"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/views/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Save a view, or change one */
-        put: operations["putView"];
-        post?: never;
-        /** Forget a view */
-        delete: operations["removeView"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The latest version of each experiment, newest first */
-        get: operations["listExperiments"];
-        put?: never;
-        /**
-         * Make a version of an experiment and run it
-         * @description Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
-         */
-        post: operations["createExperiment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * An experiment with what came of it so far
-         * @description Means are over items; an item that was answered several times counts once. Intervals hold the truth with 95 % confidence. There is a winner only when one cell is told apart from all others after correction for all pairs (Holm).
-         */
-        get: operations["getExperiment"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete an experiment with all its versions and their rows
-         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
-         */
-        delete: operations["removeExperiment"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/preview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * What an experiment would take
-         * @description Cells, calls, and tokens estimated from the calls about a few items at four characters a token. Nothing is made, and nobody is asked. What cannot be run is refused as it would be when it is made.
-         */
-        post: operations["previewExperiment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The versions of an experiment, newest first */
-        get: operations["listExperimentVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/comparison": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Two cells held against each other by every score
-         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.
-         */
-        get: operations["compareCells"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/items": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Items with the answers of cells side by side */
-        get: operations["listExperimentItems"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Go on with an experiment that has ended
-         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the experiment's job.
-         */
-        post: operations["resumeExperiment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/optimisation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Look for better words and examples of a prompt
-         * @description Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
-         */
-        post: operations["optimisePrompt"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/rules": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The rules of the project, and how each stands */
-        get: operations["listAlerts"];
-        put?: never;
-        /**
-         * Add a rule
-         * @description A rule with a statement needs the scope admin, since a statement sees the rows of every project; one over all projects is the operator's.
-         */
-        post: operations["createAlert"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/rules/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One rule, and how it stands */
-        get: operations["getAlert"];
-        /**
-         * Add or change a rule
-         * @description A rule that is read otherwise than before, or switched on or off, begins anew; if it fires, it is resolved.
-         */
-        put: operations["putAlert"];
-        post?: never;
-        /**
-         * Remove a rule
-         * @description If it fires, it is resolved. What it told stays in the inbox.
-         */
-        delete: operations["removeAlert"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/preview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * How often a rule would have fired
-         * @description Reads the past as the rule would have, once for each of its last windows, or as far apart as is asked for. Nothing is saved and nobody is told.
-         */
-        post: operations["previewAlert"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/inbox": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What alerts told, newest first
-         * @description Each account and each key reads for itself. What a silence kept from the receivers stands here too.
-         */
-        get: operations["listAlertInbox"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/inbox/unread": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How much of the inbox is unread, and how many rules fire */
-        get: operations["countAlertInbox"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/inbox/read": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Mark events as read by the caller */
-        post: operations["readAlertInbox"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/rules/{name}/history": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What changed about a rule, newest first */
-        get: operations["getAlertHistory"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The webhooks that are told, and how each fares
-         * @description Without the scope admin a URL shows its host only: the rest may be a token.
-         */
-        get: operations["listAlertReceivers"];
-        put?: never;
-        /**
-         * Add a webhook
-         * @description Messages are signed as Standard Webhooks 1.0.0 has it. Addresses of this machine and of private networks are refused, unless the operator allows them in [net] allow.
-         */
-        post: operations["createAlertReceiver"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One webhook */
-        get: operations["getAlertReceiver"];
-        /**
-         * Change a webhook
-         * @description What is absent stays.
-         */
-        put: operations["changeAlertReceiver"];
-        post?: never;
-        /** Remove a webhook, its secret and what waits for it */
-        delete: operations["removeAlertReceiver"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers/{name}/secret": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Make another secret for a webhook
-         * @description The old one signs nothing from then on.
-         */
-        post: operations["renewAlertReceiverSecret"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers/{name}/test": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Send a webhook a message that says it is a test */
-        post: operations["testAlertReceiver"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/silences": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The silences that hold or will hold */
-        get: operations["listAlertSilences"];
-        put?: never;
-        /**
-         * Keep rules from telling for a while
-         * @description Rules go on being evaluated, and what they would tell stands in the inbox as silenced. What still fires when the silence ends is told then.
-         */
-        post: operations["createAlertSilence"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/silences/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** End a silence */
-        delete: operations["endAlertSilence"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Datasets, by name */
-        get: operations["listDatasets"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One dataset, with its newest versions */
-        get: operations["getDataset"];
-        put?: never;
-        post?: never;
-        /**
-         * Remove a dataset with all its versions
-         * @description What was made from it keeps its lineage. Files that no other version names are removed from the disk.
-         */
-        delete: operations["removeDataset"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Versions of a dataset, newest first */
-        get: operations["listDatasetVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One version, by its number, a label or `latest` */
-        get: operations["getDatasetVersion"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/labels/{label}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Point a label at a version
-         * @description Of several who move a label from the same version, one succeeds; the others get 409.
-         */
-        put: operations["putDatasetLabel"];
-        post?: never;
-        /** Take a label away */
-        delete: operations["removeDatasetLabel"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}/rows": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of a version
-         * @description In the order of the version, from any place on. With `search`, or with `column` and `value`, those that are looked for; a search ends after it has looked through 200,000 rows, and `next` tells where to look on. With `ids`, those rows.
-         */
-        get: operations["listDatasetRows"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}/sql": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Run one read-only statement over the rows of a version
-         * @description They are the table `rows`: the version's columns, of which those of type `json` are their JSON text, and `__row_id`, what a row is known by. Nothing else is there, so this needs no more than reading. Limits, parameters and forms are those of `/api/v1/sql`. Rows come in no order unless the statement asks for one.
-         */
-        post: operations["queryDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * All rows of a version, as a file
-         * @description As JSON lines, CSV or Parquet, while they are read. In CSV and Parquet, values of columns of type `json` are their JSON text. The connection breaks off when they cannot be read to the end, so an answer that came to its end is whole.
-         */
-        get: operations["exportDataset"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/diff": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What two versions of a dataset differ in, row by row
-         * @description Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.
-         */
-        get: operations["diffDataset"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import uploaded files as a new version
-         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. With `check` it looks only. The uploads are gone when it has ended, unless it looked only.
-         */
-        post: operations["importDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/rows": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Add, replace and remove rows as a new version
-         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more. Rows that only come to others are written at once. What writes all rows anew (rows replaced or removed, a column of another type) does so at once when these are at most 20,000 and 8 MiB of files, else as a job, as does a change that finds the dataset busy.
-         */
-        post: operations["changeDatasetRows"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/traces": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Add recorded calls as rows of a new version
-         * @description What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.
-         */
-        post: operations["addTracesToDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/split": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Split a version into versions of other datasets
-         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. With `stratify` the rows of each value of that column are shared out in proportion instead; a part that has none of a value says so in its `notes`. Answers with a job.
-         */
-        post: operations["splitDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/uploads": {
         parameters: {
             query?: never;
@@ -1889,55 +2372,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/sql": {
+    "/api/v1/users": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        /**
-         * Run one read-only statement over the lake
-         * @description SELECT, WITH, EXPLAIN, SHOW and DESCRIBE. The rows of every project are visible, so this needs the scope admin. The header x-quarterdeck-truncated says whether there were more rows than max_rows.
-         */
-        post: operations["query"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/lake/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Read every file of the lake and of datasets in full
-         * @description Answers with a job. It compares each file with what was written and sets damaged ones of the lake aside, which `/api/v1/status` then tells; of datasets it names the versions whose files are damaged. While such a job of this project is under way, that job is the answer.
-         */
-        post: operations["verifyLake"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Jobs, newest first */
-        get: operations["listJobs"];
+        /** End users, those active last first */
+        get: operations["listUsers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1946,109 +2389,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/jobs/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One job */
-        get: operations["getJob"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ask for a job's end
-         * @description A job that waits is cancelled at once, one that runs as soon as it looks. A finished job stays as it is.
-         */
-        post: operations["cancelJob"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs/{id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * A job's events as they happen
-         * @description Server-sent events `state` and `progress`, numbered; Last-Event-ID goes on after one. The stream ends when the job is finished.
-         */
-        get: operations["watchJob"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/projects": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The projects that the caller reaches
-         * @description A key reaches its own project; the operator, by the local token, every project.
-         */
-        get: operations["listProjects"];
-        put?: never;
-        /**
-         * Make a project
-         * @description For the operator only: a key cannot leave its project.
-         */
-        post: operations["createProject"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The keys of the caller's project, the latest first */
-        get: operations["listKeys"];
-        put?: never;
-        /**
-         * Make a key
-         * @description The answer is the only time that the key itself is shown.
-         */
-        post: operations["createKey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}": {
+    "/api/v1/users/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -2058,35 +2399,34 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Make a key void at once and for ever */
-        delete: operations["revokeKey"];
+        /**
+         * Erase an end user from the project, for good
+         * @description Every row that names them, every row that names nobody in a trace where they are named, the scores of those traces, and their large payloads. All of it is hidden from every query when this is answered; the job then takes it off the disk, and with it what had been set aside as damaged. What arrives afterwards is new, and stays. The audit log and the job know the user by the SHA-256 of the name.
+         */
+        delete: operations["eraseUser"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/accounts": {
+    "/api/v1/views": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * The people who may sign in
-         * @description Accounts act in the default project, so only its own administrators and the operator manage them.
-         */
-        get: operations["listAccounts"];
+        /** Saved views, by name */
+        get: operations["listViews"];
         put?: never;
-        /** Add an account */
-        post: operations["createAccount"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/accounts/{name}": {
+    "/api/v1/views/{name}": {
         parameters: {
             query?: never;
             header?: never;
@@ -2094,104 +2434,25 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /**
-         * Change an account
-         * @description What is absent stays. Another password, and disabling the account, end its sign-ins at once; another role holds for them at once.
-         */
-        put: operations["changeAccount"];
+        /** Save a view, or change one */
+        put: operations["putView"];
         post?: never;
-        /** Remove an account and end its sign-ins */
-        delete: operations["removeAccount"];
+        /** Forget a view */
+        delete: operations["removeView"];
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/sign-in": {
+    "/health": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in */
-        get: operations["getSignIn"];
-        put?: never;
-        /**
-         * Sign in with an account's password or with a key
-         * @description Sets a cookie that stands for the sign-in until it ends: when it is signed out, after 12 hours without a request, after 7 days, or as soon as its key is revoked or its account disabled, removed or given another password. With the cookie every request but GET and HEAD needs the header x-csrf-token.
-         */
-        post: operations["signIn"];
-        /** Sign out */
-        delete: operations["signOut"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sign-in/password": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Change one's own password
-         * @description Of the account that is signed in. Its other sign-ins end at once, this one goes on. Attempts with a wrong password are slowed down as those to sign in are.
-         */
-        put: operations["changeOwnPassword"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Changes, the latest first */
-        get: operations["listAudit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Follow the chain of hashes from its beginning */
-        get: operations["verifyAudit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/status": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How the server fares */
-        get: operations["status"];
+        /** Whether the process answers */
+        get: operations["health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2220,15 +2481,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/health": {
+    "/openapi.json": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Whether the process answers */
-        get: operations["health"];
+        /** This document */
+        get: operations["openapi"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2257,17 +2518,151 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/openapi.json": {
+    "/v1/chat/completions": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** This document */
-        get: operations["openapi"];
+        get?: never;
+        put?: never;
+        /**
+         * Answer a conversation
+         * @description OpenAI's chat completions. Fields that are not listed are passed on to the model's provider. With `stream` the answer is server-sent events that end with `[DONE]`.
+         */
+        post: operations["createChatCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Continue a text
+         * @description OpenAI's older completions. Fields that are not listed are passed on to the model's provider.
+         */
+        post: operations["createCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn texts into vectors */
+        post: operations["createEmbedding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export log records
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export metrics
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpMetrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models that can be asked for */
+        get: operations["listModels"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One model */
+        get: operations["retrieveModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpTraces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2935,6 +3330,212 @@ export interface components {
             /** @description With `by`, its name. */
             value?: string | null;
         };
+        /** @description A comparison of a judge with people. */
+        Calibration: {
+            /** @description Which version of which judge, as `name@3`. */
+            judge: string;
+            /** @description The version of the dataset, as `name@3`. */
+            dataset: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /**
+             * Format: uuid
+             * @description Its last job.
+             */
+            job: string;
+            /**
+             * Format: int64
+             * @description How many items are done, while it runs.
+             */
+            done?: number | null;
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total?: number | null;
+            /** @description How it was asked for. */
+            request: components["schemas"]["CalibrationRequest"];
+        };
+        /** @description Comparisons of a judge with people. */
+        CalibrationList: {
+            /** @description The comparisons. */
+            data: components["schemas"]["Calibration"][];
+        };
+        /** @description What a judge is compared with people on. */
+        CalibrationRequest: {
+            /** @description The dataset, as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            /** @description The columns with what people said, one for each person, 8 at most. What most of them say is the truth. */
+            labels: string[];
+            /** @description For inputs of the judge the column that each is taken from; the one of its own name otherwise. */
+            values?: {
+                [key: string]: string;
+            } | null;
+            /** @description For words of people what of the judge's scale they mean: `{"1": "A", "2": "B", "0": "tie"}`. */
+            means?: {
+                [key: string]: string;
+            } | null;
+            /** @description Of a pair, the two columns that say which model wrote each answer. */
+            authors?: string[] | null;
+            /** @description What those columns call the judge's model; the model's own name when absent. */
+            own?: string | null;
+            /** @description How many items, drawn at random; all that people labelled when absent. 10,000 at most. */
+            limit?: number | null;
+            /**
+             * Format: int64
+             * @description The same seed draws the same items.
+             */
+            seed?: number | null;
+            /** @description Items that are judged at once: 4 when absent, 32 at most. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description What a judge's word is worth, as far as people have said. */
+        Card: {
+            /** @description The version of the dataset, as `name@3`. */
+            dataset: string;
+            /** @description The columns with what people said. */
+            labels: string[];
+            /** @description Where the calibration stands: a card of one that is not finished is of the items so far. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /**
+             * Format: uuid
+             * @description Its last job.
+             */
+            job: string;
+            /** @description Items that people decided and the judge was asked about. */
+            items: number;
+            /** @description Items on which people said two things equally often: they have no truth and are not asked. */
+            undecided: number;
+            /** @description The share of items that the judge `told`, could not tell (`cannot_tell`), gave no verdict on (`invalid`), and `failed` on. */
+            outcomes: {
+                [key: string]: components["schemas"]["CardStat"];
+            };
+            /** @description How often it says what people say. */
+            accuracy: components["schemas"]["CardAccuracy"];
+            /** @description Cohen's kappa. */
+            kappa: components["schemas"]["CardStat"];
+            weighted_kappa?: null | components["schemas"]["CardStat"];
+            /** @description Krippendorff's alpha of the judge and people's word. */
+            alpha: components["schemas"]["CardStat"];
+            /** @description `nominal`, `ordinal` or `interval`. */
+            alpha_scale: string;
+            spearman?: null | components["schemas"]["CardStat"];
+            kendall?: null | components["schemas"]["CardStat"];
+            offset?: null | components["schemas"]["CardStat"];
+            confusion?: null | components["schemas"]["CardConfusion"];
+            biases?: null | components["schemas"]["CardBiases"];
+            people?: null | components["schemas"]["CardPeople"];
+            /** @description How many labels of people the judge's word makes of those there are (PPI++). */
+            worth: components["schemas"]["CardWorth"][];
+            /** @description What it takes. */
+            effort: components["schemas"]["CardEffort"];
+            /** @description All of it in a sentence. */
+            sentence: string;
+        };
+        /** @description How often a judge says what people say. */
+        CardAccuracy: {
+            /** @description Over the items that the judge told. */
+            told: components["schemas"]["CardStat"];
+            /** @description Over all items; what the judge did not tell is wrong. */
+            all: components["schemas"]["CardStat"];
+            /** @description What people say most often. */
+            most_common?: string | null;
+            /** @description How often who always says that is right. */
+            base_rate: components["schemas"]["CardStat"];
+            /** @description By how much the judge is right more often than that, over all items. */
+            gain: components["schemas"]["CardStat"];
+        };
+        /** @description The biases of a judge of pairs. */
+        CardBiases: {
+            /** @description The share of pairs of which the judge says something else when the answers change places. */
+            order_flips: components["schemas"]["CardStat"];
+            /** @description How much more often the first place wins than the second: 1 is always, 0 is fair. */
+            first_place: components["schemas"]["CardStat"];
+            /** @description By how much its log-odds for an answer rise when that is twice as long, while people's word stays the same. */
+            length: components["schemas"]["CardStat"];
+            own?: null | components["schemas"]["CardStat"];
+        };
+        /** @description How often each class of people's got which class of the judge's. */
+        CardConfusion: {
+            /** @description The classes, in their order. */
+            classes: string[];
+            /** @description For each class of people's how often the judge said each class. */
+            counts: number[][];
+            /** @description For each class of people's how often the judge told none. */
+            untold: number[];
+        };
+        /** @description What a judgement takes. */
+        CardEffort: {
+            usd_per_1000?: null | components["schemas"]["CardStat"];
+            /** @description Items of which a price is not known. */
+            unpriced: number;
+            /** @description Milliseconds that half of the items take at most. */
+            latency_p50_ms: components["schemas"]["CardStat"];
+            /** @description Milliseconds that 95 of 100 take at most. */
+            latency_p95_ms: components["schemas"]["CardStat"];
+            /** @description Calls of an item on average. */
+            calls: components["schemas"]["CardStat"];
+            /** @description Tokens in of an item on average. */
+            input_tokens: components["schemas"]["CardStat"];
+            /** @description Tokens out of an item on average. */
+            output_tokens: components["schemas"]["CardStat"];
+        };
+        /** @description How far people agree with each other, and the judge with each of them. */
+        CardPeople: {
+            /** @description Krippendorff's alpha of all people, over all items, also those that they did not decide. */
+            alpha: components["schemas"]["CardStat"];
+            /** @description Each two of them. */
+            pairs: components["schemas"]["CardTwoRaters"][];
+            /** @description The judge and each of them, over what the judge told. */
+            judge: components["schemas"]["CardTwoRaters"][];
+        };
+        /** @description A statistic with its 95 % interval, or why there is none. */
+        CardStat: {
+            /**
+             * Format: double
+             * @description The number.
+             */
+            value?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description Items that it is of. */
+            items: number;
+            /** @description Why there is no number. */
+            undefined?: string | null;
+        };
+        /** @description How far two agree. */
+        CardTwoRaters: {
+            /** @description One. */
+            one: string;
+            /** @description The other. */
+            other: string;
+            /** @description The share of items of which both say the same. */
+            alike: components["schemas"]["CardStat"];
+            /** @description Cohen's kappa. */
+            kappa: components["schemas"]["CardStat"];
+        };
+        /** @description What labels of people are worth together with the judge's word on further items. */
+        CardWorth: {
+            /** @description Labels of people. */
+            labels: number;
+            /** @description Further items that only the judge would see. */
+            further: number;
+            /** @description How many labels people alone would need. */
+            effective_labels: components["schemas"]["CardStat"];
+        };
         /** @description A cell `b` held against a cell `a` by one score. */
         CellComparison: {
             /** @description The score. */
@@ -3044,6 +3645,13 @@ export interface components {
             logprobs?: Record<string, never> | null;
             /** @description `stop`, `length` or `content_filter`. */
             finish_reason?: string | null;
+        };
+        /** @description Which end of each prompt is measured; each choice of the answer then has `measured`, with `sum`, `tokens` and `is_greedy`. */
+        CompletionMeasure: {
+            /** @description For each prompt, how many of its characters stand before what is measured. */
+            from: number[];
+            /** @description What becomes of a prompt beyond the context: `refuse`, which is taken when absent, `cut` its beginning, or measure it in `windows`. */
+            long?: string | null;
         };
         /**
          * @description A conversation to be answered.
@@ -3651,6 +4259,540 @@ export interface components {
             kinds: components["schemas"]["FailureCount"][];
             /** @description The groups in which calls went wrong; empty without `group_by`. */
             groups: components["schemas"]["FailureGroup"][];
+        };
+        /** @description A version of an evaluation. */
+        Evaluation: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier, which is in the column `evaluation` of the table `evaluation_items`.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`, as when calls always do. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /**
+             * Format: uuid
+             * @description Its last job.
+             */
+            job?: string | null;
+            /**
+             * Format: int64
+             * @description How many answers and words of judges there are, while it runs.
+             */
+            done?: number | null;
+            /**
+             * Format: int64
+             * @description How many there will be.
+             */
+            total?: number | null;
+            /** @description Whose answers are looked at: what each target is, by name. */
+            targets: {
+                [key: string]: string;
+            };
+            /** @description How many items. */
+            items: number;
+            /** @description For each name of a model what it stood for when the evaluation was made. */
+            models: {
+                [key: string]: string;
+            };
+            /** @description What it does. */
+            definition: components["schemas"]["EvaluationDefinition"];
+        };
+        /** @description An answer. */
+        EvaluationAnswer: {
+            /** @description The target. */
+            target: string;
+            /** @description What was said; null when the call failed, or the column is empty. */
+            output?: string | null;
+            /** @description Why the call failed. */
+            error?: string | null;
+            /** @description Why the answer ended. */
+            finish_reason?: string | null;
+            /** @description Scores by name; null where there is none. */
+            scores: {
+                [key: string]: number | null;
+            };
+            /** @description Why scores are missing, in one word each: `no_answer`, `no_reference`, `cannot_tell`, … */
+            why: {
+                [key: string]: string;
+            };
+            /** @description All that judges said, by scorer. */
+            judgements: {
+                [key: string]: Record<string, never>;
+            };
+            /** @description What people say of the answer, by scorer. */
+            human: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description What such a call costs, in picodollars; null when its price is not known.
+             */
+            cost_picodollars?: number | null;
+            /** @description Whether it was taken from elsewhere, and so cost nothing. */
+            cached: boolean;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            latency_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the prompt.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of the answer.
+             */
+            output_tokens?: number | null;
+            /** @description Its trace. */
+            trace_id?: string | null;
+        };
+        /** @description The headline of a judge's card. */
+        EvaluationCalibration: {
+            /** @description The dataset on which both were compared. */
+            dataset: string;
+            /** @description Items on which they were. */
+            items: number;
+            /**
+             * Format: double
+             * @description How often it says what people say.
+             */
+            accuracy?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            accuracy_low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            accuracy_high?: number | null;
+            /**
+             * Format: double
+             * @description Cohen's kappa.
+             */
+            kappa?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            kappa_low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            kappa_high?: number | null;
+            /** @description All of the card in a sentence. */
+            sentence: string;
+        };
+        /** @description One class. */
+        EvaluationClass: components["schemas"]["EvaluationClassNumbers"] & {
+            /** @description Its name. */
+            class: string;
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            support: number;
+            /** @description What was told where it is right, each class with how often. */
+            told: {
+                [key: string]: number;
+            };
+        };
+        /** @description Precision, recall and F1. */
+        EvaluationClassNumbers: {
+            /**
+             * Format: double
+             * @description The share of what was told that is right.
+             */
+            precision: number;
+            /**
+             * Format: double
+             * @description The share of what is there that was told.
+             */
+            recall: number;
+            /**
+             * Format: double
+             * @description Their harmonic mean.
+             */
+            f1: number;
+        };
+        /** @description How well classes were told. */
+        EvaluationClasses: {
+            /**
+             * Format: double
+             * @description The share of decisions that are right.
+             */
+            accuracy: number;
+            /** @description All decisions counted together. */
+            micro: components["schemas"]["EvaluationClassNumbers"];
+            /** @description Each class counted the same. */
+            macro: components["schemas"]["EvaluationClassNumbers"];
+            /** @description Each class counted as often as it is there. */
+            weighted: components["schemas"]["EvaluationClassNumbers"];
+            /** @description Each class, 50 at most. */
+            classes: components["schemas"]["EvaluationClass"][];
+            /**
+             * Format: double
+             * @description Of probabilities: the area under the ROC curve.
+             */
+            roc_auc?: number | null;
+            /**
+             * Format: double
+             * @description Of probabilities: average precision.
+             */
+            average_precision?: number | null;
+            /**
+             * Format: double
+             * @description Of probabilities: the mean squared difference to what is true; less is better.
+             */
+            brier?: number | null;
+            /**
+             * Format: double
+             * @description Of probabilities: how far they are from how often they come true, in ten bins; less is better.
+             */
+            calibration_error?: number | null;
+            /** @description Items with a probability. */
+            probabilities: number;
+        };
+        /** @description A target `b` held against a target `a` by one score. */
+        EvaluationComparison: {
+            /** @description The score. */
+            scorer: string;
+            /** @description The one target. */
+            a: string;
+            /** @description The one that is held against it. */
+            b: string;
+            /** @description In a sentence. */
+            sentence: string;
+            /** @description `a_better`, `b_better` or `not_shown`. */
+            verdict: string;
+            /** @description Items that both have a score for. */
+            items: number;
+            /** @description Items that only one of them has a score for; they do not count. */
+            left_out: number;
+            /**
+             * Format: double
+             * @description The value of `a` over the items compared.
+             */
+            value_a: number;
+            /**
+             * Format: double
+             * @description The value of `b`.
+             */
+            value_b: number;
+            /**
+             * Format: double
+             * @description `value_b − value_a`.
+             */
+            difference: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description `mcnemar`, `sign_flip`, `student_t` or `paired_bootstrap`. */
+            test: string;
+            /**
+             * Format: double
+             * @description Its p value.
+             */
+            p: number;
+            /**
+             * Format: double
+             * @description The p value after correction for all pairs of targets (Holm), by which is decided.
+             */
+            adjusted_p: number;
+            /** @description How many pairs that are. */
+            family: number;
+            /** @description Items on which `a` is better. */
+            better_a: number;
+            /** @description Items on which `b` is better. */
+            better_b: number;
+            /** @description What the score counts. */
+            unit: string;
+            /** @description Which way is better. */
+            better: string;
+        };
+        /** @description The mean that people would have given. */
+        EvaluationCorrected: {
+            /**
+             * Format: double
+             * @description The estimate.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /**
+             * Format: double
+             * @description What people's labels alone say.
+             */
+            people: number;
+            /**
+             * Format: double
+             * @description The lower end of that.
+             */
+            people_low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            people_high?: number | null;
+            /** @description Labels of people. */
+            labels: number;
+            /**
+             * Format: double
+             * @description How many labels people alone would have needed.
+             */
+            effective_labels: number;
+            /**
+             * Format: double
+             * @description How much the judge counts, from 0 to 1.
+             */
+            lambda: number;
+            /** @description Whether there are too few labels for the interval to be relied on. */
+            few_labels: boolean;
+            /** @description Whether the labels are of these very answers; otherwise they are a calibration's. */
+            same_answers: boolean;
+        };
+        /** @description A dataset, whose answers are looked at, and what is looked at in them. */
+        EvaluationDefinition: {
+            /** @description What the items are: a dataset as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            items?: null | components["schemas"]["ExperimentItems"];
+            target?: null | components["schemas"]["EvaluationTarget"];
+            /** @description The same for several, side by side, by name; 8 at most. Say `target` or `targets`. */
+            targets?: {
+                [key: string]: components["schemas"]["EvaluationTarget"];
+            } | null;
+            /** @description From which column a variable of prompts gets its value, where the names differ. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+            /** @description What is looked at, 16 at most. */
+            scorers: components["schemas"]["EvaluationScorer"][];
+            /** @description Whether a call that failed counts as a score of 0 where scores have a lowest value and more is better; true when absent. */
+            count_failures_as_zero?: boolean | null;
+            /** @description Whether answers and judgements are taken from earlier ones of the project to the same call; true when absent. */
+            cache?: boolean | null;
+            /** @description Calls under way at once, 64 at most; 4 when absent. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+            /** @description What must hold of the report, for whoever waits for it: `bleu >= 30`; with several targets `a.bleu >= 30`. */
+            gate?: string[] | null;
+        };
+        /** @description How scores lie. */
+        EvaluationDistribution: {
+            /** @description Where the first bin begins, and each ends. */
+            edges: number[];
+            /** @description How many scores lie in each. */
+            counts: number[];
+        };
+        /** @description An item with what targets answered. */
+        EvaluationItem: {
+            /**
+             * Format: int64
+             * @description The row's place in the dataset, from 0.
+             */
+            item: number;
+            /** @description The row's identifier. */
+            row_id: string;
+            /** @description The row's values. */
+            values: Record<string, never>;
+            /** @description What it should be answered; any of them will do. */
+            references: string[];
+            /** @description The answers, in the order of the targets. */
+            answers: components["schemas"]["EvaluationAnswer"][];
+        };
+        /** @description A page of items. */
+        EvaluationItemPage: {
+            /** @description The items. */
+            data: components["schemas"]["EvaluationItem"][];
+            /** @description How many there are on all pages. */
+            total: number;
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description What stands beside the mean of a judge. */
+        EvaluationJudge: {
+            /** @description The judge, as `name@3`. */
+            judge: string;
+            /** @description Whether its word was compared with people's. */
+            calibrated: boolean;
+            calibration?: null | components["schemas"]["EvaluationCalibration"];
+            corrected?: null | components["schemas"]["EvaluationCorrected"];
+            /** @description What is to be known of it. */
+            notes: string[];
+        };
+        /** @description Evaluations. */
+        EvaluationList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Evaluation"][];
+        };
+        /** @description What came of an evaluation so far. */
+        EvaluationReport: {
+            /** @description Items of the dataset that are looked at. */
+            items: number;
+            /**
+             * Format: int64
+             * @description What was spent, in picodollars.
+             */
+            spent_picodollars: number;
+            /**
+             * Format: int64
+             * @description Tokens in and out that were paid for.
+             */
+            tokens: number;
+            /** @description Calls that were answered and whose price is not known. */
+            unpriced: number;
+            /** @description Each target. */
+            targets: components["schemas"]["EvaluationTargetReport"][];
+            /** @description Pairs of targets held against each other by every score. */
+            comparisons: components["schemas"]["EvaluationComparison"][];
+        };
+        /** @description One score of a target. */
+        EvaluationScore: {
+            /** @description What it is called. */
+            name: string;
+            /**
+             * Format: double
+             * @description The mean over items; of BLEU, chrF and TER the value of the corpus, of classes the measure that was asked for.
+             */
+            value?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description Items that have a score. */
+            items: number;
+            /** @description Items that have none. They are no 0. */
+            missing: number;
+            /** @description Why, each reason with how often. */
+            why: {
+                [key: string]: number;
+            };
+            /** @description Failed calls that count as 0, or as an answer without words. */
+            failures_as_zero: number;
+            /** @description `share`, `points`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description Which way is better: `higher` or `lower`. */
+            better: string;
+            distribution?: null | components["schemas"]["EvaluationDistribution"];
+            /** @description Of BLEU, chrF and TER: what they were made with, in sacrebleu's words. */
+            signature?: string | null;
+            /**
+             * Format: double
+             * @description Of these: the mean of the scores of single answers, which is another number.
+             */
+            sentence_mean?: number | null;
+            classes?: null | components["schemas"]["EvaluationClasses"];
+            judge?: null | components["schemas"]["EvaluationJudge"];
+        };
+        /** @description What is looked at. */
+        EvaluationScorer: components["schemas"]["ExperimentScorer"] | components["schemas"]["OwnEvaluationScorer"];
+        /** @description Whose answers are looked at: `column`, or `prompt` with what goes with it. */
+        EvaluationTarget: {
+            /** @description The column that has the answers. */
+            column?: string | null;
+            /** @description The prompt that a model is asked with, as `name`, `name@3` or `name@label`. */
+            prompt?: string | null;
+            /** @description The model; the prompt's own when absent. */
+            model?: string | null;
+            /** @description Parameters of calls. */
+            parameters?: Record<string, never> | null;
+            shots?: null | components["schemas"]["ExperimentShots"];
+        };
+        /** @description What came of one target. */
+        EvaluationTargetReport: {
+            /** @description What it is called. */
+            name: string;
+            /** @description What it is. */
+            label: string;
+            /** @description Answers that are there, failed ones and empty cells included. */
+            answers: number;
+            /** @description Calls that failed. */
+            failed: number;
+            /** @description Rows of the dataset that have no answer in the column. */
+            empty: number;
+            /** @description Answers that were taken from elsewhere. */
+            cached: number;
+            /**
+             * Format: int64
+             * @description What was spent on answers, in picodollars.
+             */
+            spent_picodollars: number;
+            /**
+             * Format: int64
+             * @description What was spent on judges and embeddings, in picodollars.
+             */
+            spent_on_scorers_picodollars: number;
+            /**
+             * Format: double
+             * @description What its calls cost on average in dollars; null when no price is known, and for a column.
+             */
+            cost_per_call_usd?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that half of the calls take at most.
+             */
+            latency_p50_ms?: number | null;
+            /**
+             * Format: double
+             * @description Milliseconds that 95 of 100 take at most.
+             */
+            latency_p95_ms?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of a call's prompt on average.
+             */
+            input_tokens?: number | null;
+            /**
+             * Format: double
+             * @description Tokens of an answer on average.
+             */
+            output_tokens?: number | null;
+            /** @description Scores, in the order of the scorers. */
+            scores: components["schemas"]["EvaluationScore"][];
+        };
+        /** @description A version of an evaluation with its report. */
+        EvaluationWithReport: components["schemas"]["Evaluation"] & {
+            /** @description What came of it so far. */
+            report: components["schemas"]["EvaluationReport"];
         };
         /** @description A version of an experiment. */
         Experiment: {
@@ -4382,6 +5524,149 @@ export interface components {
             /** @description Whether the answer must follow it exactly. */
             strict?: boolean | null;
         };
+        /** @description A version of a judge. */
+        Judge: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier, which is in the column `judge` of the table `judgements`.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description How it asks. */
+            method: string;
+            /** @description For each name of a model what it stood for when the version was made: `local/smollm2-135m-instruct@1`. */
+            models: {
+                [key: string]: string;
+            };
+            /** @description Whether it was compared with people: only then its word has a known worth. */
+            calibrated: boolean;
+            /** @description What it asks. */
+            definition: Record<string, never>;
+        };
+        /** @description The card of a judge, if it has one. */
+        JudgeCard: {
+            /** @description Which version of which judge, as `name@3`. */
+            judge: string;
+            /** @description Whether it was compared with people. Otherwise take no word of it for a fact. */
+            calibrated: boolean;
+            card?: null | components["schemas"]["Card"];
+        };
+        /** @description A file of OpenAI Evals, and which judge of it is meant. */
+        JudgeEvals: {
+            /** @description The file, as YAML. */
+            file: string;
+            /** @description Which judge of it, where there are several: `closedqa/conciseness`. */
+            name?: string | null;
+            /** @description How many answers are compared at once. */
+            completions?: number | null;
+            /** @description Where the choice stands, when the file does not say: `classify`, `classify_cot`, `cot_classify` or `cot_classify_jp`. */
+            eval_type?: string | null;
+            /** @description Values for fields of the prompt that are not of an item. */
+            arguments?: {
+                [key: string]: string;
+            } | null;
+        };
+        /** @description Judges. */
+        JudgeList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Judge"][];
+        };
+        /** @description From what a judge is made: exactly one of `definition`, `file`, `ready` and `evals`. */
+        JudgeRecipe: {
+            /** @description The definition; docs/judges.md says what is in it. */
+            definition?: Record<string, never> | null;
+            /** @description A file that holds the definition, as YAML or JSON. */
+            file?: string | null;
+            /** @description A ready judge: `hallucination`. */
+            ready?: string | null;
+            evals?: null | components["schemas"]["JudgeEvals"];
+            /** @description Who judges, in the place of the definition's model; several are a jury. */
+            models?: string[] | null;
+            /** @description How a jury decides: `majority`, `mean` or `median`. */
+            combine?: string | null;
+            /** @description Values of the judge itself. */
+            settings?: Record<string, never> | null;
+            /** @description Another form of answers: `schema`, `json` or `text`. */
+            form?: string | null;
+        };
+        /** @description A version in a list. */
+        JudgeVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description Versions of a judge. */
+        JudgeVersionList: {
+            /** @description The versions. */
+            data: components["schemas"]["JudgeVersion"][];
+        };
+        /** @description What a judge says of an item. */
+        JudgementBody: {
+            /** @description Which version of which judge, as `name@3`. */
+            judge: string;
+            /** @description Whether that was compared with people: only then its word has a known worth. */
+            calibrated: boolean;
+            /**
+             * @description `outcome` (`score`, `cannot_tell`, `invalid` or `failed`) with what belongs to it, `reasons`, `parts`, and what else the
+             *     method tells. What is no score is never 0.
+             */
+            judgement: Record<string, never>;
+            /**
+             * Format: int32
+             * @description Calls that were made.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Tokens in.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens out.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description What it cost, in picodollars; null when no price is known.
+             */
+            cost_picodollars?: number | null;
+            /**
+             * Format: int32
+             * @description Calls whose price is not known.
+             */
+            unpriced: number;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            latency_ms: number;
+            /** @description The trace of its first call. */
+            trace?: string | null;
+        };
         /** @description What is known of a key. */
         Key: {
             /**
@@ -4555,6 +5840,350 @@ export interface components {
             rejected?: number | null;
             /** @description Why. */
             errors?: components["schemas"]["LangfuseError"][] | null;
+        };
+        /** @description A version of a leaderboard. */
+        Leaderboard: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier, which is in the column `leaderboard` of the table `leaderboard_answers`.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description `queued`, `running`, `finished`, `stopped` by a budget, `cancelled`, or `failed`, as when a model cannot be asked. */
+            state: string;
+            /** @description Why it stopped or failed. */
+            why?: string | null;
+            /**
+             * Format: uuid
+             * @description Its last job.
+             */
+            job?: string | null;
+            /**
+             * Format: int64
+             * @description How many documents were answered, while it runs.
+             */
+            done?: number | null;
+            /**
+             * Format: int64
+             * @description How many there are, of all models together.
+             */
+            total?: number | null;
+            /** @description Documents that each model is asked about. */
+            documents: number;
+            /** @description For each name of a model what it stood for when the leaderboard was made: `local/smollm2-135m-instruct@1`. */
+            models: {
+                [key: string]: string;
+            };
+            /** @description What it does. */
+            definition: components["schemas"]["LeaderboardDefinition"];
+        };
+        /** @description Tasks, models, and how the numbers become one. */
+        LeaderboardDefinition: {
+            /** @description What is asked, 100 entries at most. */
+            tasks: components["schemas"]["LeaderboardTask"][];
+            /** @description Who is asked, 100 at most. */
+            models?: string[] | null;
+            /** @description `normalised` between chance and the best, as on the second Open LLM Leaderboard, which is taken when absent; or `win_rate`, as HELM has it. */
+            style?: string | null;
+            /** @description Examples in each prompt; each task's own number when absent. A task that sets 0 keeps it. */
+            num_fewshot?: number | null;
+            /** @description Only the first documents of each task. */
+            limit?: number | null;
+            /**
+             * Format: int64
+             * @description What examples are drawn by; 1234, lm-evaluation-harness's, when absent.
+             */
+            seed?: number | null;
+            /** @description `turns` or `one_turn`: prompts as messages. Tasks that measure likelihoods are asked of texts only. */
+            chat?: string | null;
+            /** @description What is said before each task's description. */
+            system?: string | null;
+            /** @description Datasets by what tasks call their documents: `{"openai/gsm8k:main#test": "gsm8k-main-test@1"}`. What is not named is looked for under its usual name. */
+            documents?: {
+                [key: string]: string;
+            } | null;
+            /** @description Task files of your own, by their paths: lm-evaluation-harness's YAML. */
+            files?: {
+                [key: string]: string;
+            } | null;
+            /** @description Whether answers to the same requests are taken from earlier leaderboards of the project; true when absent. */
+            cache?: boolean | null;
+            /** @description Whether each model is asked for a few tokens by itself, to see how fast it is here; true when absent. */
+            measure_speed?: boolean | null;
+            /** @description Calls under way at once, 64 at most; 8 when absent. */
+            concurrency?: number | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description A document with what a model said about it. */
+        LeaderboardDocument: {
+            /** @description Its place, from 0. */
+            document: number;
+            /** @description What would be right: a text, the number of a choice, or a list of them. */
+            target: unknown;
+            /** @description What each filter left of the answer, with what each metric says. */
+            filters: components["schemas"]["LeaderboardFilter"][];
+            /** @description What was said: log-likelihoods of choices, or texts; null when there is no answer. */
+            answers?: Record<string, never>[] | null;
+            /** @description Why it failed. */
+            error?: string | null;
+            /** @description The trace of its last call. */
+            trace?: string | null;
+        };
+        /** @description A page of documents. */
+        LeaderboardDocumentPage: {
+            /** @description The documents. */
+            data: components["schemas"]["LeaderboardDocument"][];
+            /** @description How many there are on all pages. */
+            total: number;
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description What is known of a model. */
+        LeaderboardFacts: {
+            /** @description Whether it runs in this process. */
+            is_local: boolean;
+            /** @description Whether it can be asked now. */
+            is_available: boolean;
+            /**
+             * Format: int64
+             * @description Bytes on disk.
+             */
+            size_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Numbers in all its tensors.
+             */
+            parameters?: number | null;
+            /** @description How most of its weights are stored. */
+            quantisation?: string | null;
+            /**
+             * Format: int64
+             * @description Tokens of context.
+             */
+            context?: number | null;
+            /** @description An SPDX id, or the name of the terms that apply. */
+            licence?: string | null;
+            /**
+             * Format: double
+             * @description Dollars for a million tokens of prompts.
+             */
+            input_usd_per_million?: number | null;
+            /**
+             * Format: double
+             * @description Dollars for a million tokens of answers.
+             */
+            output_usd_per_million?: number | null;
+        };
+        /** @description What was measured of a document after a filter. */
+        LeaderboardFilter: {
+            /** @description The filter. */
+            filter: string;
+            /** @description What it left; null for likelihoods. */
+            answer: unknown;
+            /** @description Each metric's number; a list where it is no number by itself, as a sum with what it is divided by. */
+            measures: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description Leaderboards. */
+        LeaderboardList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Leaderboard"][];
+        };
+        /** @description A metric of a task. */
+        LeaderboardMetric: {
+            /** @description Its name. */
+            metric: string;
+            /** @description The filter. */
+            filter: string;
+            /**
+             * Format: double
+             * @description The number.
+             */
+            value: number;
+            /**
+             * Format: double
+             * @description Its standard error.
+             */
+            stderr?: number | null;
+            /** @description Whether more is better. */
+            higher_is_better: boolean;
+            /** @description How many documents have it. */
+            documents: number;
+        };
+        /** @description A model with what came of it. */
+        LeaderboardModel: {
+            /** @description Its name in the leaderboard. */
+            model: string;
+            /** @description What that stands for. */
+            target?: string | null;
+            /**
+             * Format: double
+             * @description Its score: of 100 when normalised, of 1 for win rates. Null while it lacks a task.
+             */
+            score?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval: 95 %, over other documents of the same kind, beside the same models.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description The best place that it may have. */
+            rank_best?: number | null;
+            /** @description The worst. */
+            rank_worst?: number | null;
+            /** @description Whether nothing else that is ranked is at least as good, as cheap and as fast, by the estimates as they are. */
+            on_front: boolean;
+            /** @description Why it is not ranked: the filter that it does not pass. */
+            left_out?: string | null;
+            /** @description Each entry's normalised score, in the order of the definition; empty for win rates. */
+            entries: (number | null)[];
+            /** @description Each task's numbers. */
+            tasks: components["schemas"]["LeaderboardTaskReport"][];
+            /**
+             * Format: double
+             * @description Tokens a second here, of one answer while nothing else was asked for this leaderboard.
+             */
+            tokens_per_second?: number | null;
+            /** @description Documents that were answered. */
+            documents: number;
+            /** @description Documents that failed; they are left out of the numbers. */
+            failed: number;
+            /**
+             * Format: double
+             * @description Dollars that its answers cost, those taken from earlier leaderboards included; null when a price is not known.
+             */
+            cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens that its answers took.
+             */
+            tokens: number;
+            /**
+             * Format: int64
+             * @description Of them, those of prompts that were not computed again.
+             */
+            cached_tokens: number;
+            /**
+             * Format: double
+             * @description Seconds that calls took, each counted by itself.
+             */
+            seconds: number;
+            /** @description What is known of it. */
+            facts: components["schemas"]["LeaderboardFacts"];
+        };
+        /** @description Documents that a leaderboard needs. */
+        LeaderboardNeed: components["schemas"]["TaskNeed"] & {
+            /** @description The version of the dataset that has them; null when there is none. */
+            found?: string | null;
+        };
+        /** @description The documents of a leaderboard. */
+        LeaderboardNeeds: {
+            /** @description The definition that is meant. */
+            definition: components["schemas"]["LeaderboardDefinition"];
+            /** @description What it needs. */
+            data: components["schemas"]["LeaderboardNeed"][];
+        };
+        /** @description What came of a leaderboard so far. */
+        LeaderboardReport: {
+            /** @description `normalised` or `win_rate`. */
+            style: string;
+            /** @description Documents that every model is asked about. */
+            documents: number;
+            /** @description Who is ahead, as far as that is sure, in a sentence. */
+            sentence: string;
+            /** @description The models, the best first; those that are not ranked last. */
+            models: components["schemas"]["LeaderboardModel"][];
+        };
+        /** @description A task, a group of tasks, or all tasks with a tag. */
+        LeaderboardTask: {
+            /** @description Its name. */
+            task: string;
+            /** @description The metric that counts, with its filter where there are several: `exact_match,flexible-extract`. The first when absent. */
+            metric?: string | null;
+            /**
+             * Format: double
+             * @description How much it counts in the mean; 1 when absent.
+             */
+            weight?: number | null;
+            /**
+             * Format: double
+             * @description What guessing gets. When absent, the share of right choices where there are choices, else 0.
+             */
+            chance?: number | null;
+            /**
+             * Format: double
+             * @description The best there is; 1 when absent.
+             */
+            best?: number | null;
+            /** @description Examples in each prompt. */
+            num_fewshot?: number | null;
+            /** @description Only the first documents. */
+            limit?: number | null;
+        };
+        /** @description A task's numbers of one model. */
+        LeaderboardTaskReport: {
+            /** @description The entry of the leaderboard. */
+            entry: string;
+            /** @description The task. */
+            task: string;
+            /** @description The metric that counts, with its filter. */
+            metric: string;
+            /**
+             * Format: double
+             * @description Its value; null while nothing was answered.
+             */
+            value?: number | null;
+            /**
+             * Format: double
+             * @description Its standard error.
+             */
+            stderr?: number | null;
+            /**
+             * Format: double
+             * @description What guessing gets.
+             */
+            chance: number;
+            /** @description Documents that were answered. */
+            documents: number;
+            /** @description Documents that failed. */
+            failed: number;
+            /** @description All metrics after all filters. */
+            all: components["schemas"]["LeaderboardMetric"][];
+            /** @description What a reader must know. */
+            notes: string[];
+        };
+        /** @description The same of a name in the path. */
+        LeaderboardWanted: {
+            definition?: null | components["schemas"]["LeaderboardDefinition"];
+            /** @description Other models than the definition's; its own when empty. */
+            models?: string[];
+            /** @description Only the first documents of each task, instead of what the definition says. */
+            limit?: number | null;
+            /** @description Datasets by what tasks call their documents, beside the definition's. */
+            documents?: {
+                [key: string]: string;
+            };
+        };
+        /** @description A version of a leaderboard with what came of it. */
+        LeaderboardWithReport: components["schemas"]["Leaderboard"] & {
+            /** @description What came of it so far. */
+            report: components["schemas"]["LeaderboardReport"];
         };
         /** @description The line of one group. */
         LengthFit: {
@@ -4834,6 +6463,20 @@ export interface components {
              */
             for_s?: number | null;
         };
+        /** @description A comparison to be made. */
+        NewCalibration: {
+            /**
+             * Format: int32
+             * @description The version of the judge; the latest when absent.
+             */
+            version?: number | null;
+            /** @description Of a ready judge, who judges. */
+            model?: string | null;
+            /** @description Whether items are judged again whose judgement failed; false when absent. */
+            retry_failed?: boolean | null;
+            /** @description With what, and how. */
+            calibration: components["schemas"]["CalibrationRequest"];
+        };
         /** @description Recorded calls to be added: those that a filter wants, or those that are named. */
         NewDatasetCalls: {
             /** @description The filters of `GET /api/v1/traces`, without its pages. Calls of language models, unless `kind` or `calls` says otherwise. */
@@ -4912,6 +6555,13 @@ export interface components {
             /** @description A column of few values: of the rows of each value every part gets its share. Not together with `group`. */
             stratify?: string | null;
         };
+        /** @description An evaluation to be made. */
+        NewEvaluation: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it does. */
+            definition: components["schemas"]["EvaluationDefinition"];
+        };
         /** @description An experiment to be made. */
         NewExperiment: {
             /** @description Its name. */
@@ -4929,6 +6579,25 @@ export interface components {
              */
             records: Record<string, never>[];
         };
+        /** @description A judge to be made. */
+        NewJudge: {
+            /** @description Its name. */
+            name: string;
+            /** @description From what. */
+            from: components["schemas"]["JudgeRecipe"];
+        };
+        /** @description An item to be judged. */
+        NewJudgement: {
+            /** @description What the judge is shown: a text, or a list of texts, for each of its inputs. Others are left aside. */
+            values: Record<string, never>;
+            /**
+             * Format: int32
+             * @description The version of the judge; the latest when absent.
+             */
+            version?: number | null;
+            /** @description Of a ready judge, who judges. */
+            model?: string | null;
+        };
         /** @description A key to be made. */
         NewKey: {
             /** @description What its owner calls it. */
@@ -4942,6 +6611,20 @@ export interface components {
             expires?: string | null;
             /** @description The project it acts in; the caller's when absent. Only the operator may name another. */
             project?: string | null;
+        };
+        /** @description A leaderboard to be made. */
+        NewLeaderboard: {
+            /** @description Its name; `basic` comes with Quarterdeck. */
+            name: string;
+            definition?: null | components["schemas"]["LeaderboardDefinition"];
+            /** @description Other models than the definition's; its own when empty. */
+            models?: string[];
+            /** @description Only the first documents of each task, instead of what the definition says. */
+            limit?: number | null;
+            /** @description Datasets by what tasks call their documents, beside the definition's. */
+            documents?: {
+                [key: string]: string;
+            };
         };
         /** @description The operator's prices. */
         NewPrices: {
@@ -5261,6 +6944,37 @@ export interface components {
             ttft_p95_ms: (number | null)[];
             /** @description Speed, as in the total. */
             output_tokens_per_s: (number | null)[];
+        };
+        /** @description What only evaluations look at. Each kind has options of its own. */
+        OwnEvaluationScorer: {
+            /** @description `classification`, `embedding_similarity` or `judge`. */
+            kind: string;
+            /** @description What the score is called; its kind, or the judge's name, when absent. */
+            name?: string | null;
+            /** @description Of `classification`: the column of the true class; the reference, or the label, when absent. */
+            label?: string | null;
+            /** @description Of `classification`: the class that probabilities are of, and that `"average": "positive"` is about. */
+            positive?: string | null;
+            /** @description Of `classification`: the column with the probability of `positive`. */
+            probability?: string | null;
+            /** @description Of `classification`: `f1`, `precision`, `recall` or `accuracy`. */
+            measure?: string | null;
+            /** @description Of `classification`: `macro`, `micro`, `weighted` or `positive`. */
+            average?: string | null;
+            /** @description Of `classification`: upper and lower case are the same. */
+            ignore_case?: boolean | null;
+            /** @description Of `classification`: a pattern; of its last match the first group is the class, or all of it. */
+            extract?: string | null;
+            /** @description Of `embedding_similarity`: the model of embeddings; the embedded one when absent. */
+            model?: string | null;
+            /** @description Of `judge`: `name`, `name@3`, `name@label` or `ready/NAME@MODEL`. */
+            judge?: string | null;
+            /** @description Of `judge`: from which column each input gets its value; `$answer` is the target's answer. */
+            values?: {
+                [key: string]: string;
+            } | null;
+            /** @description Of `judge`: the column with what people say of the answers, or such columns by target. */
+            human?: Record<string, never> | null;
         };
         Parts: string | {
             /** @description `text`, `image_url`, `input_audio`, `file`, `refusal`, … */
@@ -5839,6 +7553,24 @@ export interface components {
             /** @description Its name or alias in the catalogue. */
             name: string;
         };
+        /** @description A judge that is there already. */
+        ReadyJudge: {
+            /** @description What it is called. */
+            name: string;
+            /** @description What it looks at. */
+            description?: string | null;
+            /** @description How it asks. */
+            method: string;
+            /** @description What an item must have. */
+            inputs: string[];
+            /** @description All of it, without a model. */
+            definition: Record<string, never>;
+        };
+        /** @description Judges that are there already. */
+        ReadyJudgeList: {
+            /** @description The judges. */
+            data: components["schemas"]["ReadyJudge"][];
+        };
         /** @description A record that could not be read. */
         RefusedRecord: {
             /** @description Its place among the records, from 0. */
@@ -5936,6 +7668,17 @@ export interface components {
             type: string;
             json_schema?: null | components["schemas"]["JsonSchema"];
         };
+        /** @description How an evaluation goes on. */
+        ResumeEvaluation: {
+            /**
+             * Format: int32
+             * @description The version; the latest when absent.
+             */
+            version?: number | null;
+            /** @description Whether calls that failed are made again; false when absent. */
+            retry_failed?: boolean | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
         /** @description How an experiment goes on. */
         ResumeExperiment: {
             /**
@@ -5944,6 +7687,17 @@ export interface components {
              */
             version?: number | null;
             /** @description Whether calls that failed are made again; false when absent. */
+            retry_failed?: boolean | null;
+            budget?: null | components["schemas"]["ExperimentBudget"];
+        };
+        /** @description How a leaderboard goes on. */
+        ResumeLeaderboard: {
+            /**
+             * Format: int32
+             * @description The version; the latest when absent.
+             */
+            version?: number | null;
+            /** @description Whether documents that failed are asked about again; false when absent. */
             retry_failed?: boolean | null;
             budget?: null | components["schemas"]["ExperimentBudget"];
         };
@@ -6425,6 +8179,66 @@ export interface components {
             /** @description In which ways. */
             kinds: components["schemas"]["KindCount"][];
         };
+        /** @description What a task is. */
+        TaskDescription: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its version. */
+            version?: string | null;
+            /** @description `multiple_choice`, `loglikelihood`, `loglikelihood_rolling` or `generate_until`. */
+            output_type: string;
+            /** @description Examples in each prompt where nobody says otherwise. */
+            num_fewshot?: number | null;
+            /** @description Metrics with their filters, as `exact_match,strict-match`; the first counts where nobody says otherwise. */
+            metrics: string[];
+            /** @description The documents that it needs. */
+            needs: components["schemas"]["TaskNeed"][];
+            /** @description What a reader must know. */
+            notes: string[];
+        };
+        /** @description What tasks are. */
+        TaskDescriptions: {
+            /** @description One for each task. */
+            data: components["schemas"]["TaskDescription"][];
+        };
+        /** @description What a task asks about a document. */
+        TaskDocument: {
+            /** @description The task. */
+            task: string;
+            /** @description The document's place, from 0. */
+            document: number;
+            /** @description Its fields. */
+            fields: Record<string, never>;
+            /** @description What is asked: contexts with continuations, whole texts, or prompts from which texts go on. */
+            asks: Record<string, never>[];
+        };
+        /** @description Tasks by their names. */
+        TaskList: {
+            /** @description The names. */
+            data: components["schemas"]["TaskName"][];
+        };
+        /** @description The name of a task. */
+        TaskName: {
+            /** @description The name. */
+            name: string;
+            /** @description Whether it is a group of tasks. */
+            is_group: boolean;
+            /** @description Words that it is found by. */
+            tags: string[];
+        };
+        /** @description Documents that a task needs. */
+        TaskNeed: {
+            /** @description What definitions of leaderboards name them by: `openai/gsm8k:main#test`. */
+            key: string;
+            /** @description The data set of the hub, where the task names one. */
+            path?: string | null;
+            /** @description The part of it. */
+            name?: string | null;
+            /** @description The split. */
+            split: string;
+            /** @description The dataset here that they are looked for in where nobody says otherwise. */
+            dataset: string;
+        };
         Texts: string | string[];
         /** @description Something that the model may call. */
         Tool: {
@@ -6649,108 +8463,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    createChatCompletion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateChatCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreateChatCompletionResponse"];
-                    "text/event-stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createCompletion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The continuation */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreateCompletionResponse"];
-                    "text/event-stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createEmbedding: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateEmbeddingRequest"];
-            };
-        };
-        responses: {
-            /** @description The vectors */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreateEmbeddingResponse"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listModels: {
+    langfuseHealth: {
         parameters: {
             query?: never;
             header?: never;
@@ -6759,13 +8472,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The models */
+            /** @description It does */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListModelsResponse"];
+                    "application/json": components["schemas"]["LangfuseHealth"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -6779,38 +8492,7 @@ export interface operations {
             };
         };
     };
-    retrieveModel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                model: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The model */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OpenAiModel"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpTraces: {
+    langfuseIngestion: {
         parameters: {
             query?: never;
             header?: never;
@@ -6819,124 +8501,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
+                "application/json": components["schemas"]["LangfuseBatch"];
             };
         };
         responses: {
-            /** @description The export response of OTLP */
-            200: {
+            /** @description What became of each event */
+            207: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpLogs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
-        responses: {
-            /** @description The export response of OTLP */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpMetrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
-        responses: {
-            /** @description The export response of OTLP */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpTracesAsLangfuse: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
-        responses: {
-            /** @description The export response of OTLP */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
+                    "application/json": components["schemas"]["LangfuseBatchTaken"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -7020,22 +8595,28 @@ export interface operations {
             };
         };
     };
-    langfuseHealth: {
+    otlpTracesAsLangfuse: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
         responses: {
-            /** @description It does */
+            /** @description The export response of OTLP */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LangfuseHealth"];
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -7120,7 +8701,36 @@ export interface operations {
             };
         };
     };
-    langfuseIngestion: {
+    listAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAccount: {
         parameters: {
             query?: never;
             header?: never;
@@ -7129,17 +8739,2861 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LangfuseBatch"];
+                "application/json": components["schemas"]["NewAccount"];
             };
         };
         responses: {
-            /** @description What became of each event */
-            207: {
+            /** @description It */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LangfuseBatchTaken"];
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountSpec"];
+            };
+        };
+        responses: {
+            /** @description The account */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertInbox: {
+        parameters: {
+            query?: {
+                /** @description `true`: only what the caller has not read. */
+                unread?: boolean | null;
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkAlertsRead"];
+            };
+        };
+        responses: {
+            /** @description They are */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    countAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertInboxCount"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description What it would have read, and how it would have stood */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPreview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertReceivers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receivers, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertReceiver"];
+            };
+        };
+        responses: {
+            /** @description The receiver, and its secret, this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertReceiverSpec"];
+            };
+        };
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renewAlertReceiverSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver, and its new secret, this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How that went; that it failed is an answer too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverTest"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule; it is evaluated at once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertHistory: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silences, those that end first first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilenceList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertSilence"];
+            };
+        };
+        responses: {
+            /** @description The silence */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilence"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description What this actor did. */
+                actor?: string | null;
+                /** @description What was done to this kind of thing. */
+                noun?: string | null;
+                /** @description What was done to this thing. */
+                subject?: string | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    verifyAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetSpec"];
+            };
+        };
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffDataset: {
+        parameters: {
+            query?: {
+                /** @description The earlier version: a number or a label; the one before `to` when absent. */
+                from?: string | null;
+                /** @description The later version; the latest when absent. */
+                to?: string | null;
+                /** @description Only rows that were `added`, `removed` or `changed`. */
+                change?: string | null;
+                /** @description How many of these rows are passed over. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows differ, and some of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetImport"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the version, the rows, and what was guessed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeDatasetRows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetRowChanges"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description The job that makes it; its result is what 200 would have said */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    splitDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetSplit"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the parts */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addTracesToDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetCalls"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description The job that makes it, where all rows have to be written anew and are many; its result is what 200 would have said */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDatasetVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version, and where it comes from */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportDataset: {
+        parameters: {
+            query?: {
+                /** @description `jsonl`, `csv` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows; with `format` as text/csv or application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetRows: {
+        parameters: {
+            query?: {
+                /** @description The place of the first, from 0. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description Only rows with this text in any column, whatever its case. */
+                search?: string | null;
+                /** @description With `value`: only rows with this value in this column. */
+                column?: string | null;
+                /** @description See `column`; numbers and other values as their JSON text. */
+                value?: string | null;
+                /** @description Only the rows with these identifiers, separated by commas. */
+                ids?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRowList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    queryDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SqlQuery"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the form that Accept asks for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqlAnswer"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEvaluations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEvaluation"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEvaluation: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEvaluationItems: {
+        parameters: {
+            query?: {
+                /** @description Only answers of this target. */
+                target?: string | null;
+                /** @description The score that `lowest`, `highest` and `missing` are about. */
+                scorer?: string | null;
+                /** @description Only items with at least this score, of the target or of any. */
+                lowest?: number | null;
+                /** @description Only items with at most this score. */
+                highest?: number | null;
+                /** @description Only items without that score; false when absent. */
+                missing?: boolean | null;
+                /** @description Only items on which targets differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the evaluation; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEvaluationItem: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The item */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationItem"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeEvaluation"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperiments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getExperiment: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compareCells: {
+        parameters: {
+            query: {
+                /** @description A cell, by identifier or label. */
+                a: string;
+                /** @description The cell that is held against it. */
+                b: string;
+                /** @description Whether these two were to be compared before anything was seen; false when absent. */
+                planned?: boolean | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One comparison a score */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentItems: {
+        parameters: {
+            query?: {
+                /** @description Whose answers: identifiers of cells, separated by commas, 20 at most; those of the first 20 cells when absent. */
+                cells?: string | null;
+                /** @description Only items on which these cells differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    optimisePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptOptimisation"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Optimising"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentDefinition"];
+            };
+        };
+        responses: {
+            /** @description What it would take */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentPreview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 100 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description `queued`, `running`, `succeeded`, `failed` or `cancelled`. */
+                state?: string | null;
+                /** @description For instance `model.pull`. */
+                kind?: string | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancelJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    watchJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJudges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJudge"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judge"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listReadyJudges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadyJudgeList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getJudge: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judge"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listCalibrations: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalibrationList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    calibrateJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCalibration"];
+            };
+        };
+        responses: {
+            /** @description The calibration, with its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Calibration"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getJudgeCard: {
+        parameters: {
+            query?: {
+                /** @description The version of the judge; the latest when absent. */
+                version?: number | null;
+                /** @description The dataset, as `name` or `name@3`; that of the latest calibration when absent. */
+                dataset?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The card, or that there is none */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeCard"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    judgeItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJudgement"];
+            };
+        };
+        responses: {
+            /** @description What the judge says */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgementBody"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJudgeVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 100 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, without their secrets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is void */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    verifyLake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job; its result counts the files that were read and the damaged ones (`segments`, `damaged`, `row_files`), and names datasets that lost rows (`damaged_row_files`) */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listLeaderboards: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLeaderboard"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLeaderboard: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+                /** @description Only models of at most so many bytes on disk. */
+                max_size_bytes?: number | null;
+                /** @description Only models that give at least so many tokens a second here. */
+                min_tokens_per_second?: number | null;
+                /** @description Only models with at least so many tokens of context. */
+                min_context?: number | null;
+                /** @description Only models of at most so many dollars for a million tokens of answers; what runs here costs none. */
+                max_output_usd_per_million?: number | null;
+                /** @description Only models with this licence. */
+                licence?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listLeaderboardDocuments: {
+        parameters: {
+            query: {
+                /** @description The model, as the leaderboard names it. */
+                model: string;
+                /** @description The task, as the report names it. */
+                task: string;
+                /** @description At most this many, of 1,000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the leaderboard; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in order */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardDocumentPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaderboardWanted"];
+            };
+        };
+        responses: {
+            /** @description The definition that is meant, and its documents */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardNeeds"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeLeaderboard"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -7408,6 +11862,696 @@ export interface operations {
             };
         };
     };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description Seconds from point to point; chosen for about a hundred points when absent. */
+                step_s?: number | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
+                group_by?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and series */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPrices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTable"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putPrices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPrices"];
+            };
+        };
+        responses: {
+            /** @description All rows, as they are in force now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTable"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listProjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The projects */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProject"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPrompts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createPromptVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptVersion"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPrompt: {
+        parameters: {
+            query?: {
+                /** @description The version that this label points at. */
+                label?: string | null;
+                /** @description The version of this number. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptComments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comments, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptCommentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createPromptComment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptComment"];
+            };
+        };
+        responses: {
+            /** @description The comment */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptComment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePromptComment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffPrompt: {
+        parameters: {
+            query: {
+                /** @description The older one: a number, a label or `latest`. */
+                from: string;
+                /** @description The newer one. */
+                to: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Both as text, and the difference as diff -u writes it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPromptEvidence: {
+        parameters: {
+            query: {
+                /** @description The one version: a number, a label or `latest`. */
+                from: string;
+                /** @description The other. */
+                to: string;
+                /** @description Of production the last so many days; 7 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptEvidence"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptLabels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putPromptLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The labels of the prompt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePromptLabel: {
+        parameters: {
+            query?: {
+                /** @description The version where the label must be now; wherever it is when absent. */
+                expected?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The labels of the prompt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPromptMetrics: {
+        parameters: {
+            query?: {
+                /** @description The last so many days; 7 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions that were called, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptMetrics"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renderPrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenderPrompt"];
+            };
+        };
+        responses: {
+            /** @description What is said, and what a call of a model would say besides */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderedPrompt"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listProviders: {
         parameters: {
             query?: never;
@@ -7548,6 +12692,99 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each table that has a retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRetention"];
+            };
+        };
+        responses: {
+            /** @description How long they are kept now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The setting `lake.retain_days` holds again */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7722,22 +12959,31 @@ export interface operations {
             };
         };
     };
-    getPrices: {
+    listScores: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those of these traces: identifiers with commas between them, 500 at most. */
+                trace?: string | null;
+                /** @description Only those of this name. */
+                name?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description All rows */
+            /** @description One page of scores */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PriceTable"];
+                    "application/json": components["schemas"]["ScoreList"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -7751,7 +12997,7 @@ export interface operations {
             };
         };
     };
-    putPrices: {
+    giveScores: {
         parameters: {
             query?: never;
             header?: never;
@@ -7760,17 +13006,684 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewPrices"];
+                "application/json": components["schemas"]["NewScores"];
             };
         };
         responses: {
-            /** @description All rows, as they are in force now */
+            /** @description The scores, with their identifiers */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PriceTable"];
+                    "application/json": components["schemas"]["ScoresGiven"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    takeBackScore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only spans that began at or after this time count. */
+                from?: string | null;
+                /** @description Only spans that began before this time count. */
+                to?: string | null;
+                /** @description Only spans of this end user count. */
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: {
+                /** @description At most this many calls, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of its calls */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who it is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Who is signed in now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The cookie is void, here and in the browser */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeOwnPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description The password is the new one */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SqlQuery"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the form that Accept asks for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqlAnswer"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All calls, and the groups of most weight */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getErrorStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kinds of failure, of all calls and by group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLengthFits: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each of the 20 largest groups */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LengthFits"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getRetryStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How often, of which target, to which */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetryStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counters and gauges */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listTasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, in the order of their files */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task, or the tasks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDescriptions"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTaskDocument: {
+        parameters: {
+            query?: {
+                /** @description Examples in the prompt; the task's own number when absent. */
+                num_fewshot?: number | null;
+                /** @description `turns` or `one_turn`: as messages. */
+                chat?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document and the requests about it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDocument"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -7889,6 +13802,131 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Appended"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportTraces: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those that began at or after this time. */
+                from?: string | null;
+                /** @description Only those that began before this time. */
+                to?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, … */
+                kind?: string | null;
+                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+                /**
+                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
+                 */
+                group_by?: string | null;
+                /** @description Only those of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
+                except_groups?: string | null;
+                /** @description Only those that took at least this long. */
+                min_latency_ms?: number | null;
+                /** @description Only those whose first token came after at least this long. */
+                min_ttft_ms?: number | null;
+                /** @description Only those whose prompt had at least so many tokens. */
+                min_input_tokens?: number | null;
+                /** @description Only those whose answer had at least so many tokens. */
+                min_output_tokens?: number | null;
+                /** @description Only those that cost at least so much. */
+                min_cost_picodollars?: number | null;
+                /** @description A text within input, output or status message. */
+                text?: string | null;
+                /** @description `jsonl` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+                /**
+                 * @description `whole` or `beginning` of inputs and outputs that are too large for a row. When absent, whole in JSON lines, and
+                 *     in Parquet the beginning, as the table has it.
+                 */
+                payloads?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The spans; with `format=parquet` as application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            /** @description What was taken and what was not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -8084,3053 +14122,6 @@ export interface operations {
             };
         };
     };
-    exportTraces: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only those that began at or after this time. */
-                from?: string | null;
-                /** @description Only those that began before this time. */
-                to?: string | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, … */
-                kind?: string | null;
-                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-                /**
-                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
-                 */
-                group_by?: string | null;
-                /** @description Only those of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
-                except_groups?: string | null;
-                /** @description Only those that took at least this long. */
-                min_latency_ms?: number | null;
-                /** @description Only those whose first token came after at least this long. */
-                min_ttft_ms?: number | null;
-                /** @description Only those whose prompt had at least so many tokens. */
-                min_input_tokens?: number | null;
-                /** @description Only those whose answer had at least so many tokens. */
-                min_output_tokens?: number | null;
-                /** @description Only those that cost at least so much. */
-                min_cost_picodollars?: number | null;
-                /** @description A text within input, output or status message. */
-                text?: string | null;
-                /** @description `jsonl` or `parquet`; `jsonl` when absent. */
-                format?: string | null;
-                /**
-                 * @description `whole` or `beginning` of inputs and outputs that are too large for a row. When absent, whole in JSON lines, and
-                 *     in Parquet the beginning, as the table has it.
-                 */
-                payloads?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The spans; with `format=parquet` as application/vnd.apache.parquet */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    importTraces: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewImport"];
-            };
-        };
-        responses: {
-            /** @description What was taken and what was not */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Import"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getOverview: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description Seconds from point to point; chosen for about a hundred points when absent. */
-                step_s?: number | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
-                group_by?: string | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Totals and series */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Overview"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getStats: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All calls, and the groups of most weight */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Stats"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getLengthFits: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A line for each of the 20 largest groups */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LengthFits"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getErrorStats: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Kinds of failure, of all calls and by group */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorStats"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getRetryStats: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How often, of which target, to which */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RetryStats"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listBudgets: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The budgets, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BudgetList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getBudget: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The budget */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Budget"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putBudget: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["BudgetSpec"];
-            };
-        };
-        responses: {
-            /** @description The budget */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Budget"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeBudget: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listSessions: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only spans that began at or after this time count. */
-                from?: string | null;
-                /** @description Only spans that began before this time count. */
-                to?: string | null;
-                /** @description Only spans of this end user count. */
-                user?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getSession: {
-        parameters: {
-            query?: {
-                /** @description At most this many calls, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of its calls */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listUsers: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only spans that began at or after this time count. */
-                from?: string | null;
-                /** @description Only spans that began before this time count. */
-                to?: string | null;
-                /** @description Only spans of this end user count. */
-                user?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UserList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    eraseUser: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What was hidden, and the job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Erasure"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listScores: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only those of these traces: identifiers with commas between them, 500 at most. */
-                trace?: string | null;
-                /** @description Only those of this name. */
-                name?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of scores */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScoreList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    giveScores: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewScores"];
-            };
-        };
-        responses: {
-            /** @description The scores, with their identifiers */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScoresGiven"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    takeBackScore: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Each table that has a retention */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RetentionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                table: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewRetention"];
-            };
-        };
-        responses: {
-            /** @description How long they are kept now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Retention"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                table: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The setting `lake.retain_days` holds again */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPrompts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createPromptVersion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPromptVersion"];
-            };
-        };
-        responses: {
-            /** @description The version */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersion"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPrompt: {
-        parameters: {
-            query?: {
-                /** @description The version that this label points at. */
-                label?: string | null;
-                /** @description The version of this number. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersion"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removePrompt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPromptVersions: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    diffPrompt: {
-        parameters: {
-            query: {
-                /** @description The older one: a number, a label or `latest`. */
-                from: string;
-                /** @description The newer one. */
-                to: string;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Both as text, and the difference as diff -u writes it */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptDiff"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPromptLabels: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description By name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptLabelList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putPromptLabel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LabelMove"];
-            };
-        };
-        responses: {
-            /** @description The labels of the prompt */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptLabelList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removePromptLabel: {
-        parameters: {
-            query?: {
-                /** @description The version where the label must be now; wherever it is when absent. */
-                expected?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The labels of the prompt */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptLabelList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPromptComments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The comments, the oldest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptCommentList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createPromptComment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPromptComment"];
-            };
-        };
-        responses: {
-            /** @description The comment */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptComment"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removePromptComment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    renderPrompt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RenderPrompt"];
-            };
-        };
-        responses: {
-            /** @description What is said, and what a call of a model would say besides */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RenderedPrompt"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPromptMetrics: {
-        parameters: {
-            query?: {
-                /** @description The last so many days; 7 when absent. */
-                days?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The versions that were called, the newest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptMetrics"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPromptEvidence: {
-        parameters: {
-            query: {
-                /** @description The one version: a number, a label or `latest`. */
-                from: string;
-                /** @description The other. */
-                to: string;
-                /** @description Of production the last so many days; 7 when absent. */
-                days?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What is known */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptEvidence"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listViews: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ViewList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putView: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewView"];
-            };
-        };
-        responses: {
-            /** @description The view as it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["View"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeView: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listExperiments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 200 of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewExperiment"];
-            };
-        };
-        responses: {
-            /** @description The version, with the job that runs it */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Experiment"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getExperiment: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version and its report */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentWithReport"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    previewExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ExperimentDefinition"];
-            };
-        };
-        responses: {
-            /** @description What it would take */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentPreview"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listExperimentVersions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 100 */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    compareCells: {
-        parameters: {
-            query: {
-                /** @description A cell, by identifier or label. */
-                a: string;
-                /** @description The cell that is held against it. */
-                b: string;
-                /** @description Whether these two were to be compared before anything was seen; false when absent. */
-                planned?: boolean | null;
-                /** @description The version of the experiment; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One comparison a score */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ComparisonList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listExperimentItems: {
-        parameters: {
-            query?: {
-                /** @description Whose answers: identifiers of cells, separated by commas, 20 at most; those of the first 20 cells when absent. */
-                cells?: string | null;
-                /** @description Only items on which these cells differ in this score. */
-                disagree?: string | null;
-                /** @description At most this many, of 100 at most; 20 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description The version of the experiment; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them, in the order in which they are asked */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentItemPage"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    resumeExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ResumeExperiment"];
-            };
-        };
-        responses: {
-            /** @description The version, with its new job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Experiment"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    optimisePrompt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromptOptimisation"];
-            };
-        };
-        responses: {
-            /** @description The job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Optimising"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlerts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rules, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AlertSpec"];
-            };
-        };
-        responses: {
-            /** @description The rule; it is evaluated at once */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rule */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AlertSpec"];
-            };
-        };
-        responses: {
-            /** @description The rule */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    previewAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PreviewRequest"];
-            };
-        };
-        responses: {
-            /** @description What it would have read, and how it would have stood */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertPreview"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlertInbox: {
-        parameters: {
-            query?: {
-                /** @description `true`: only what the caller has not read. */
-                unread?: boolean | null;
-                /** @description At most this many, of 1000 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertEventList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    countAlertInbox: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The numbers */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertInboxCount"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    readAlertInbox: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MarkAlertsRead"];
-            };
-        };
-        responses: {
-            /** @description They are */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getAlertHistory: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertEventList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlertReceivers: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The receivers, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewAlertReceiver"];
-            };
-        };
-        responses: {
-            /** @description The receiver, and its secret, this once */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The receiver */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiver"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AlertReceiverSpec"];
-            };
-        };
-        responses: {
-            /** @description The receiver */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiver"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    renewAlertReceiverSecret: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The receiver, and its new secret, this once */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    testAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How that went; that it failed is an answer too */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverTest"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlertSilences: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The silences, those that end first first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertSilenceList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAlertSilence: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewAlertSilence"];
-            };
-        };
-        responses: {
-            /** @description The silence */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertSilence"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    endAlertSilence: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is over */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listDatasets: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The dataset */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listDatasetVersions: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getDatasetVersion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version, and where it comes from */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetVersionDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putDatasetLabel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LabelMove"];
-            };
-        };
-        responses: {
-            /** @description The dataset with its labels */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeDatasetLabel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The dataset with its labels */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listDatasetRows: {
-        parameters: {
-            query?: {
-                /** @description The place of the first, from 0. */
-                offset?: number | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description Only rows with this text in any column, whatever its case. */
-                search?: string | null;
-                /** @description With `value`: only rows with this value in this column. */
-                column?: string | null;
-                /** @description See `column`; numbers and other values as their JSON text. */
-                value?: string | null;
-                /** @description Only the rows with these identifiers, separated by commas. */
-                ids?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rows */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetRowList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    queryDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SqlQuery"];
-            };
-        };
-        responses: {
-            /** @description The rows, in the form that Accept asks for */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SqlAnswer"];
-                    "application/x-ndjson": string;
-                    "text/csv": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    exportDataset: {
-        parameters: {
-            query?: {
-                /** @description `jsonl`, `csv` or `parquet`; `jsonl` when absent. */
-                format?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rows; with `format` as text/csv or application/vnd.apache.parquet */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    diffDataset: {
-        parameters: {
-            query?: {
-                /** @description The earlier version: a number or a label; the one before `to` when absent. */
-                from?: string | null;
-                /** @description The later version; the latest when absent. */
-                to?: string | null;
-                /** @description Only rows that were `added`, `removed` or `changed`. */
-                change?: string | null;
-                /** @description How many of these rows are passed over. */
-                offset?: number | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How many rows differ, and some of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDiff"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    importDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewDatasetImport"];
-            };
-        };
-        responses: {
-            /** @description The job; its result tells the version, the rows, and what was guessed */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeDatasetRows: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["DatasetRowChanges"];
-            };
-        };
-        responses: {
-            /** @description The new version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetChanged"];
-                };
-            };
-            /** @description The job that makes it; its result is what 200 would have said */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    addTracesToDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewDatasetCalls"];
-            };
-        };
-        responses: {
-            /** @description The new version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetChanged"];
-                };
-            };
-            /** @description The job that makes it, where all rows have to be written anew and are many; its result is what 200 would have said */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    splitDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewDatasetSplit"];
-            };
-        };
-        responses: {
-            /** @description The job; its result tells the parts */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
     beginUpload: {
         parameters: {
             query?: never;
@@ -11262,82 +14253,19 @@ export interface operations {
             };
         };
     };
-    query: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SqlQuery"];
-            };
-        };
-        responses: {
-            /** @description The rows, in the form that Accept asks for */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SqlAnswer"];
-                    "application/x-ndjson": string;
-                    "text/csv": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    verifyLake: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job; its result counts the files that were read and the damaged ones (`segments`, `damaged`, `row_files`), and names datasets that lost rows (`damaged_row_files`) */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listJobs: {
+    listUsers: {
         parameters: {
             query?: {
-                /** @description `queued`, `running`, `succeeded`, `failed` or `cancelled`. */
-                state?: string | null;
-                /** @description For instance `model.pull`. */
-                kind?: string | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
+                /** @description At most this many, of 500 at most; 50 when absent. */
                 limit?: number | null;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string | null;
+                /** @description Only spans that began at or after this time count. */
+                from?: string | null;
+                /** @description Only spans that began before this time count. */
+                to?: string | null;
+                /** @description Only spans of this end user count. */
+                user?: string | null;
             };
             header?: never;
             path?: never;
@@ -11351,7 +14279,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobList"];
+                    "application/json": components["schemas"]["UserList"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -11365,7 +14293,7 @@ export interface operations {
             };
         };
     };
-    getJob: {
+    eraseUser: {
         parameters: {
             query?: never;
             header?: never;
@@ -11376,13 +14304,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The job */
-            200: {
+            /** @description What was hidden, and the job */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Job"];
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -11396,69 +14324,7 @@ export interface operations {
             };
         };
     };
-    cancelJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job as it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    watchJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The events */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listProjects: {
+    listViews: {
         parameters: {
             query?: never;
             header?: never;
@@ -11467,13 +14333,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The projects */
+            /** @description All of the project's */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProjectList"];
+                    "application/json": components["schemas"]["ViewList"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -11487,193 +14353,7 @@ export interface operations {
             };
         };
     };
-    createProject: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewProject"];
-            };
-        };
-        responses: {
-            /** @description The project */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listKeys: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The keys, without their secrets */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["KeyList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createKey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewKey"];
-            };
-        };
-        responses: {
-            /** @description The key */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreatedKey"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    revokeKey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is void */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAccounts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The accounts, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AccountList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAccount: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewAccount"];
-            };
-        };
-        responses: {
-            /** @description It */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Account"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeAccount: {
+    putView: {
         parameters: {
             query?: never;
             header?: never;
@@ -11684,17 +14364,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AccountSpec"];
+                "application/json": components["schemas"]["NewView"];
             };
         };
         responses: {
-            /** @description The account */
+            /** @description The view as it is now */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Account"];
+                    "application/json": components["schemas"]["View"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -11708,7 +14388,7 @@ export interface operations {
             };
         };
     };
-    removeAccount: {
+    removeView: {
         parameters: {
             query?: never;
             header?: never;
@@ -11737,7 +14417,7 @@ export interface operations {
             };
         };
     };
-    getSignIn: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
@@ -11746,202 +14426,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who it is */
+            /** @description It does */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SignedIn"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    signIn: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Credentials"];
-            };
-        };
-        responses: {
-            /** @description Who is signed in now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SignedIn"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    signOut: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The cookie is void, here and in the browser */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeOwnPassword: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PasswordChange"];
-            };
-        };
-        responses: {
-            /** @description The password is the new one */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAudit: {
-        parameters: {
-            query?: {
-                /** @description What this actor did. */
-                actor?: string | null;
-                /** @description What was done to this kind of thing. */
-                noun?: string | null;
-                /** @description What was done to this thing. */
-                subject?: string | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    verifyAudit: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What was found */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditReport"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    status: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Counters and gauges */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -11984,7 +14475,7 @@ export interface operations {
             };
         };
     };
-    health: {
+    openapi: {
         parameters: {
             query?: never;
             header?: never;
@@ -11993,13 +14484,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It does */
+            /** @description The OpenAPI 3.1 document */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["Document"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -12042,7 +14533,178 @@ export interface operations {
             };
         };
     };
-    openapi: {
+    createChatCompletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateChatCompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateChatCompletionResponse"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createCompletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateCompletionRequest"];
+            };
+        };
+        responses: {
+            /** @description The continuation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateCompletionResponse"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createEmbedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateEmbeddingRequest"];
+            };
+        };
+        responses: {
+            /** @description The vectors */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateEmbeddingResponse"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listModels: {
         parameters: {
             query?: never;
             header?: never;
@@ -12051,13 +14713,79 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The OpenAPI 3.1 document */
+            /** @description The models */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Document"];
+                    "application/json": components["schemas"]["ListModelsResponse"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    retrieveModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

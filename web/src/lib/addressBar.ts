@@ -10,3 +10,18 @@ export function useChangeAddress(): ChangeAddress {
   const [, setParams] = useSearchParams();
   return useCallback((change, replace = false) => setParams(change(new URLSearchParams(window.location.search)), { replace }), [setParams]);
 }
+
+export type Put = (values: Record<string, string | null>) => void;
+
+/** Writes some parameters and leaves the others; null removes one. */
+export function usePut(): Put {
+  const change = useChangeAddress();
+  return (values) =>
+    change((params) => {
+      for (const [name, value] of Object.entries(values)) {
+        if (value === null) params.delete(name);
+        else params.set(name, value);
+      }
+      return params;
+    }, true);
+}

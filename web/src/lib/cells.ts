@@ -42,9 +42,9 @@ export function differences(unit: string, low: number, high: number): string {
   return `${differenceInUnit(unit, low).replace(" points", "")} to ${differenceInUnit(unit, high)}`;
 }
 
-/** What the server says, as one writes a sentence; the name of a cell stays as it is. */
+/** What the server says, as one writes a sentence; a name stays as it is where it looks like one: `c1`, `stub/sums`, `judge@2`. */
 export function sentence(text: string): string {
-  return (/^c\d/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?…]$/.test(text) ? "" : ".");
+  return (/^[^\s,:]*[^\p{L}\s,:]/u.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?…]$/.test(text) ? "" : ".");
 }
 
 /** Scores by their names, then what every cell costs and takes. The scorer that cells are ranked by stands first. */

@@ -70,3 +70,9 @@ export function ago(value: string | number | Date | null | undefined, now = Date
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
+
+/** `0.031`, `< 0.001`. */
+export function pValue(p: number | null | undefined): string {
+  if (p === null || p === undefined) return "–";
+  return p < 0.001 ? "< 0.001" : p.toFixed(3);
+}

@@ -30,6 +30,9 @@ export function isFinished(state: string): boolean {
   return FINISHED.includes(state);
 }
 
+/** Whether answers may still come in to what a job makes. */
+export const isGoing = ({ state }: { state: string }): boolean => state === "queued" || state === "running";
+
 /** The events with one more. A feed that was begun again tells the old ones again; those are known already. */
 export function withEvent(events: readonly JobEvent[], next: JobEvent): readonly JobEvent[] {
   const last = events[events.length - 1];

@@ -49,6 +49,13 @@ export function nearestReference(references: readonly string[], answer: string):
   return best;
 }
 
+/** The answer against the nearest reference; as it is where marks would only hinder. */
+export function markedAgainst(text: string, references: readonly string[]): DiffPart[] {
+  const nearest = nearestReference(references, text);
+  const parts = nearest === null ? [] : wordDiff(nearest, text);
+  return parts.length > 0 && isWorthMarking(parts) ? parts : [{ kind: "same", text }];
+}
+
 /** The parts of which the texts have `limit` characters together. */
 export function cut(parts: readonly DiffPart[], limit: number): DiffPart[] {
   const kept: DiffPart[] = [];

@@ -3,10 +3,10 @@
 import { Badge, Checkbox, Table, Text, UnstyledButton } from "@mantine/core";
 import { useState } from "react";
 import { useSearchParams } from "react-router";
+import { usePut } from "../../lib/addressBar";
 import { type Cell, type Measure, sorted } from "../../lib/cells";
-import { count, money } from "../../lib/format";
+import { count, money, pValue } from "../../lib/format";
 import { useListKeys } from "../../shell/keys";
-import { usePut } from "./address";
 import type { Report } from "./ask";
 import { standingOf } from "./HeatMap";
 
@@ -91,10 +91,4 @@ function Marks({ cell, report }: { cell: Cell; report: Report }) {
       {standingOf(cell, report).map((is) => <Badge key={is} variant="default" mr={4}>{is}</Badge>)}
     </>
   );
-}
-
-/** `0.031`, `< 0.001`. */
-export function pValue(p: number | null | undefined): string {
-  if (p === null || p === undefined) return "–";
-  return p < 0.001 ? "< 0.001" : p.toFixed(3);
 }

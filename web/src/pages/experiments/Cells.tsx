@@ -2,8 +2,9 @@
 
 import { Button, Group, Select, Stack, Text } from "@mantine/core";
 import { useSearchParams } from "react-router";
+import { usePut } from "../../lib/addressBar";
 import { type Measure, measuresOf } from "../../lib/cells";
-import { useChosen, usePut } from "./address";
+import { useChosen } from "./address";
 import { MOST_BESIDE, type Opened, type Report } from "./ask";
 import { CellTable } from "./CellTable";
 import { HeatMap } from "./HeatMap";

@@ -3,12 +3,12 @@
 import { Alert, Group, Select, Stack, Switch, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
+import { usePut } from "../../lib/addressBar";
 import { differenceInUnit, differences, inUnit, sentence } from "../../lib/cells";
-import { count } from "../../lib/format";
+import { count, pValue } from "../../lib/format";
 import { Empty, Failed, Waiting } from "../../parts/states";
-import { useChosen, usePut } from "./address";
+import { useChosen } from "./address";
 import { type Comparison, comparisonQuery, type Opened } from "./ask";
-import { pValue } from "./CellTable";
 
 const TESTS: Record<string, string> = { mcnemar: "McNemar, mid-p", sign_flip: "sign flip", student_t: "Student’s paired t" };
 

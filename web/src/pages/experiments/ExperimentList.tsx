@@ -7,11 +7,11 @@ import { Link, useNavigate, useSearchParams } from "react-router";
 import { measuresOf, told } from "../../lib/cells";
 import { ago, count, money, time } from "../../lib/format";
 import { CodeBlock } from "../../parts/Code";
+import { StateBadge } from "../../parts/Standing";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { useListKeys } from "../../shell/keys";
 import { useSession } from "../../signin/session";
 import { type Experiment, experimentQuery, experimentsQuery, type Report } from "./ask";
-import { Stands } from "./Stands";
 
 /** Each line asks for a report, which the server computes: so many at once. */
 const AT_ONCE = 20;
@@ -104,7 +104,7 @@ function Line({ experiment, current }: { experiment: Experiment; current: boolea
     <Table.Tr bg={current ? "var(--mantine-color-default-hover)" : undefined}>
       <Table.Td><Link to={linkTo(experiment.name)}><Text component="span" size="sm" fw={600}>{experiment.name}</Text></Link></Table.Td>
       <Table.Td className="num">{experiment.version}</Table.Td>
-      <Table.Td><Stands experiment={asked.data ?? experiment} /></Table.Td>
+      <Table.Td><StateBadge of={asked.data ?? experiment} /></Table.Td>
       <Table.Td className="num">{count(experiment.cells)}</Table.Td>
       <Table.Td className="num">{count(experiment.items)}</Table.Td>
       <Table.Td className="clip" maw={380} title={report?.sentence}>{asked.isError ? <span className="failed">not read</span> : report === undefined ? "…" : <Result report={report} />}</Table.Td>

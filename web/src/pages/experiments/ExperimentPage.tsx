@@ -3,11 +3,11 @@
 import { Alert, Group, Select, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
+import { usePut } from "../../lib/addressBar";
 import { measuresOf, sentence, told } from "../../lib/cells";
 import { count, money, time } from "../../lib/format";
 import { JsonTree } from "../../parts/JsonTree";
 import { Failed, Waiting } from "../../parts/states";
-import { usePut } from "./address";
 import { experimentQuery, type Opened, type Report, versionsQuery } from "./ask";
 import { Cells } from "./Cells";
 import { Compare } from "./Compare";

@@ -4,16 +4,15 @@ import { Button, Group, MultiSelect, Select, Stack, Switch, Table, Text } from "
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link, useSearchParams } from "react-router";
+import { usePut } from "../../lib/addressBar";
 import { inUnit, type Score } from "../../lib/cells";
 import { count, duration, money } from "../../lib/format";
-import { cut, type DiffPart, isWorthMarking, nearestReference, wordDiff } from "../../lib/wordDiff";
+import { markedAgainst } from "../../lib/wordDiff";
+import { Long } from "../../parts/Long";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { useListKeys } from "../../shell/keys";
-import { useChosen, usePut } from "./address";
+import { useChosen } from "./address";
 import { type Answer, type Item, itemsQuery, MOST_BESIDE, type Opened, PAGE_ITEMS } from "./ask";
-
-/** So much of a text is shown before one asks for all of it. */
-const SHORT_CHARS = 300;
 
 export function Items({ experiment }: { experiment: Opened }) {
   const { report } = experiment;
@@ -128,7 +127,7 @@ function Answers({ answers, ...rest }: AnswersProps) {
 
 function Said({ answer, references, marked, experiment }: Omit<AnswersProps, "answers"> & { answer: Answer }) {
   const text = answer.output ?? "";
-  const parts = useMemo(() => partsOf(text, marked ? references : []), [text, marked, references]);
+  const parts = useMemo(() => markedAgainst(text, marked ? references : []), [text, marked, references]);
   return (
     <div className="item-answer">
       <Scores answer={answer} experiment={experiment} />
@@ -139,13 +138,6 @@ function Said({ answer, references, marked, experiment }: Omit<AnswersProps, "an
       </Text>
     </div>
   );
-}
-
-/** The answer against the nearest reference; as it is where marks would only hinder. */
-function partsOf(text: string, references: readonly string[]): DiffPart[] {
-  const nearest = nearestReference(references, text);
-  const parts = nearest === null ? [] : wordDiff(nearest, text);
-  return parts.length > 0 && isWorthMarking(parts) ? parts : [{ kind: "same", text }];
 }
 
 function Scores({ answer, experiment: { report } }: { answer: Answer; experiment: Opened }) {
@@ -159,18 +151,5 @@ function Scores({ answer, experiment: { report } }: { answer: Answer; experiment
       {answer.repeat > 0 && <Text size="xs" c="dimmed">again ({answer.repeat + 1})</Text>}
       {said.map(({ name, right, text }) => <Text key={name} size="xs"><span className={right === null ? "dot" : right ? "dot dot-ok" : "dot dot-error"} aria-hidden />{name.replaceAll("_", " ")} {text}</Text>)}
     </Group>
-  );
-}
-
-/** A text of which much is shown only when asked for. */
-function Long({ parts }: { parts: readonly DiffPart[] }) {
-  const [all, showAll] = useState(false);
-  const length = parts.reduce((sum, part) => sum + part.text.length, 0);
-  const shown = all ? parts : cut(parts, SHORT_CHARS);
-  return (
-    <div className="item-text">
-      {shown.map((part, at) => (part.kind === "same" ? <span key={at}>{part.text}</span> : part.kind === "missing" ? <del key={at}>{part.text}</del> : <ins key={at}>{part.text}</ins>))}
-      {length > SHORT_CHARS && <>{all ? " " : "… "}<Button variant="subtle" size="compact-xs" onClick={() => showAll(!all)} aria-expanded={all}>{all ? "Less" : `All ${count(length)} characters`}</Button></>}
-    </div>
   );
 }

@@ -5,21 +5,6 @@ import { useChangeAddress } from "../../lib/addressBar";
 import { usualPair } from "../../lib/cells";
 import { MOST_BESIDE, type Report } from "./ask";
 
-export type Put = (values: Record<string, string | null>) => void;
-
-/** Writes some parameters and leaves the others; null removes one. */
-export function usePut(): Put {
-  const change = useChangeAddress();
-  return (values) =>
-    change((params) => {
-      for (const [name, value] of Object.entries(values)) {
-        if (value === null) params.delete(name);
-        else params.set(name, value);
-      }
-      return params;
-    }, true);
-}
-
 interface Chosen {
   /** Those that the reader chose. */
   asked: string[];

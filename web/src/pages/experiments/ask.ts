@@ -2,6 +2,7 @@
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, type Schemas, take } from "../../api/client";
+import { isGoing } from "../../lib/jobEvents";
 
 export type Experiment = Schemas["Experiment"];
 export type Opened = Schemas["ExperimentWithReport"];
@@ -20,9 +21,6 @@ export const MOST_BESIDE = 6;
 /** How often a report is made anew while answers come in. */
 const REPORT_MS = 5_000;
 
-/** Whether answers may still come in. */
-export const isGoing = ({ state }: Pick<Experiment, "state">): boolean => state === "queued" || state === "running";
-
 export const experimentsQuery = queryOptions({ queryKey: [...EXPERIMENTS, "all"], queryFn: () => take(api.GET("/api/v1/experiments")) });
 
 /** A version with its report; the latest version without a number. */
@@ -35,8 +33,6 @@ export const experimentQuery = (name: string, version: number | undefined) =>
 
 export const versionsQuery = (name: string) =>
   queryOptions({ queryKey: [...EXPERIMENTS, "versions", name], queryFn: () => take(api.GET("/api/v1/experiments/{name}/versions", { params: { path: { name } } })) });
-
-export const jobQuery = (id: string) => queryOptions({ queryKey: [...EXPERIMENTS, "job", id], queryFn: () => take(api.GET("/api/v1/jobs/{id}", { params: { path: { id } } })) });
 
 /** What two cells differ in. Answers that came in since make it another question. */
 export const comparisonQuery = ({ name, version, report }: Opened, [a, b]: readonly [string, string], planned: boolean) =>
