@@ -281,7 +281,13 @@ impl Evaluations {
 
     /// How far judges agreed with people, of those that were compared.
     async fn calibrations(&self, judges: &BTreeMap<String, JudgeFacts>) -> Result<BTreeMap<String, Calibration>> {
-        let _ = judges;
-        Ok(BTreeMap::new())
+        let mut found = BTreeMap::new();
+        for (scorer, facts) in judges {
+            if let Some(card) = self.desk.judges.card(facts.version).await? {
+                let pairs = self.desk.judges.calibration(facts.version).await?;
+                found.insert(scorer.clone(), Calibration::of(card, pairs));
+            }
+        }
+        Ok(found)
     }
 }

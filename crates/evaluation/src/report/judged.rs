@@ -2,6 +2,7 @@
 
 use qd_eval::ppi::{self, Sample};
 use qd_eval::{Column, Interval};
+use qd_judging::card::{Card, Stat};
 use serde::Serialize;
 
 use super::Results;
@@ -23,6 +24,24 @@ pub struct Calibration {
     /// What people and the judge said, item by item.
     #[serde(skip)]
     pub pairs: Vec<(f64, f64)>,
+}
+
+impl Calibration {
+    /// The headline of a card, with what both said.
+    pub(crate) fn of(card: Card, pairs: Vec<(f64, f64)>) -> Self {
+        let measured = |stat: &Stat| {
+            let interval = stat.low.zip(stat.high).map(|(low, high)| Interval { low, high });
+            stat.value.map(|value| Measured { value, interval })
+        };
+        Self {
+            accuracy: measured(&card.accuracy.told),
+            kappa: measured(&card.kappa),
+            dataset: card.dataset,
+            items: card.items,
+            sentence: card.sentence,
+            pairs,
+        }
+    }
 }
 
 /// A number of a card with its interval.
