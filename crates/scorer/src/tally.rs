@@ -70,7 +70,9 @@ impl Tally {
     pub fn new(unit: Unit) -> Self {
         match unit {
             Unit::Share => Self::Share(Watched::default()),
-            Unit::Points | Unit::Milliseconds | Unit::Dollars | Unit::Count => Self::Number(WatchedUnbounded::default()),
+            Unit::Points | Unit::Milliseconds | Unit::Dollars | Unit::Count => {
+                Self::Number(WatchedUnbounded::default())
+            }
         }
     }
 
