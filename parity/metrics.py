@@ -35,7 +35,7 @@ from bert_score.utils import get_idf_dict, greedy_cos_idf
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.stem.porter import PorterStemmer
 from nltk.translate import meteor_score as meteor
-from rouge_score import rouge_scorer
+from rouge_score import rouge_scorer, scoring
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from sacrebleu.tokenizers.tokenizer_char import TokenizerChar
@@ -159,6 +159,35 @@ def rouge(all_pairs):
             numbers += [best[name].fmeasure for name in ROUGES] + [first["rouge4"].fmeasure]
         told.append([rounded(value) for value in numbers])
     return told
+
+
+def rouge_aggregates(all_pairs):
+    """rouge-score's bootstrap with the answers that it drew, and of many answers how far its percentiles lie apart by chance alone."""
+    scorer = rouge_scorer.RougeScorer(ROUGES)
+
+    def aggregated(seed, answers, samples, confidence):
+        scores = [scorer.score(references[0], answer) for answer, references in all_pairs[:answers]]
+        told = []
+        for name in ROUGES:
+            # Of each measure the same answers are drawn.
+            numpy.random.seed(seed)
+            aggregator = scoring.BootstrapAggregator(confidence_interval=confidence, n_samples=samples)
+            for score in scores:
+                aggregator.add_scores({name: score[name]})
+            told.append(aggregator.aggregate()[name])
+        return {end: [float(value) for one in told for value in getattr(one, end)] for end in ["low", "mid", "high"]}
+
+    cases = []
+    for seed, (answers, samples, confidence) in enumerate([(1, 3, 0.95), (7, 40, 0.95), (25, 101, 0.9)]):
+        numpy.random.seed(seed)
+        draws = [numpy.random.choice(numpy.arange(answers), size=answers).tolist() for _ in range(samples)]
+        ends = aggregated(seed, answers, samples, confidence)
+        cases.append({"confidence": confidence, "draws": draws} | {end: [rounded(value) for value in values] for end, values in ends.items()})
+    runs = [aggregated(100 + seed, 500, 10_000, 0.95) for seed in range(5)]
+    middle = {end: [float(numpy.mean([run[end][place] for run in runs])) for place in range(12)] for end in runs[0]}
+    # Five standard errors of a percentile at 2.5 % of 10,000 resamples of about normal means: 2.67 standard deviations over their root.
+    allowed = [5 * 2.67 * (high - low) / 3.92 / 100 for low, high in zip(middle["low"], middle["high"])]
+    return cases, {end: [rounded(value) for value in values] for end, values in {**middle, "allowed": allowed}.items()}
 
 
 LEXNAMES = (
@@ -381,6 +410,7 @@ def main():
         told["meteor"] = meteor_scores(all_pairs, reader)
         told["synonyms_of_pairs"] = synonyms_of_pairs(all_pairs, reader)
         told["synonyms"] = {word: sorted(synonyms(reader, word)) for word in WORDS}
+    told["rouge_aggregate"], told["rouge_aggregate_many"] = rouge_aggregates(all_pairs)
     told["pass_at_k"], told["perplexity"] = pass_at_k(), perplexity(generator)
     told["readability"], told["cmu_syllables"] = readability(all_pairs)
     told["classes"], told["probabilities"] = classes(generator), probabilities(generator)

@@ -14,6 +14,7 @@ import time
 import peers
 import process
 import product
+import scoring
 from report import figure, finish, machine, say
 
 DELAY_MS = 20
@@ -140,6 +141,7 @@ def figures(upstream, folder, plan):
         figure("tensorzero_added_p99_ms_same_rate", "ms", added["tensorzero"]["p99"], None, "lower"),
         figure("calls_traced_with_cost", "share", traced, 1.0, "higher"),
         figure("resident_memory", "MiB", memory["ours"], 1.0, "lower", "tensorzero", memory["tensorzero"]),
+        *scoring.figures(upstream, lambda name: fresh(folder, name), latency, plan),
     ]
 
 

@@ -6,12 +6,16 @@ asked again, which is counted in the traces. Ends with a table of each sweep and
 
 usage: sweep.py --binary target/release/quarterdeck --data ../shared/data [--items 100] [--search halving|grid] [--only NAME]
                 [--folder DIR] [--mirror DIR] [--no-kill]
+
+What came of each sweep lies in the folder too, as NAME-found.json. Sweeps that are there are gone on with, so that a run that was
+interrupted can be begun again with the same folder.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +36,7 @@ TASKS = {
     "object_counting": ({"kind": "number_match"}, 32),
     "gsm8k": ({"kind": "number_match"}, 160),
 }
-LOOK_S = 2.0
+LOOK_S = 1.0
 
 
 class House:
@@ -48,7 +52,9 @@ class House:
     def start(self):
         log = (self.folder / "server.log").open("ab")
         command = [self.binary, "serve", "--data", self.folder / "data", *self.settings]
-        self.server = subprocess.Popen(command, stdout=log, stderr=log)
+        # Threads that wait for each other in a loop take the cores from those that work.
+        environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+        self.server = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
         address = self.folder / "data" / "server.json"
         while self.server.poll() is None and not (address.exists() and self.can("model", "list")):
             time.sleep(0.2)
@@ -129,24 +135,39 @@ def sweep(house, task, items, search, kill):
     made = house.ask("experiment", "run", task, "--file", file, "--detach")
     told = {"kept": None}
     while True:
-        time.sleep(LOOK_S)
         found = state(house, task)
         done, total = found["report"]["answers"], found["total"] or 0
         if found["state"] not in ("queued", "running"):
             break
+        print(f"{task}: {done} of {total or '?'}", file=sys.stderr, flush=True)
         if kill and told["kept"] is None and total and 2 * done >= total:
             told["kept"] = kept(house, made["id"])
             house.kill()
             house.start()
+        time.sleep(LOOK_S)
     told["wall_s"] = time.monotonic() - begun
-    told["rows"] = kept(house, made["id"])
-    tag = f"experiment:{task}@{made['version']}"
-    told["calls"] = house.sql(f"SELECT count(*) AS n FROM spans WHERE array_has(tags, '{tag}')")[0]["n"]
-    return state(house, task), told
+    told.update(counted(house, task, made))
+    (house.folder / f"{task}-found.json").write_text(json.dumps({"experiment": found, "told": told}), encoding="utf-8")
+    return found, told
 
 
 def kept(house, experiment):
     return house.sql(f"SELECT count(*) AS n FROM experiment_items WHERE experiment = '{experiment}'")[0]["n"]
+
+
+def counted(house, task, made):
+    """The rows of a sweep, its calls in the traces, and those of one cell about one item that came more than once.
+
+    A call that the kill cut off has no answer: it was made again, and is neither row nor trace before.
+    """
+    tag = f"experiment:{task}@{made['version']}"
+    calls = f"FROM spans WHERE array_has(tags, '{tag}') AND status = 'ok'"
+    same = f"SELECT count(*) AS n {calls} GROUP BY array_to_string(tags, ' '), input HAVING count(*) > 1"
+    return {
+        "rows": kept(house, made["id"]),
+        "calls": house.sql(f"SELECT count(*) AS n {calls}")[0]["n"],
+        "twice": sum(found["n"] - 1 for found in house.sql(same)),
+    }
 
 
 def points(score):
@@ -160,14 +181,15 @@ def told_of(task, found, told):
     yield f"### {task}\n"
     yield f"{len(report['cells'])} cells, {found['items']} items, {report['answers']} answers in {told['wall_s'] / 60:.1f} minutes; {found['state']}.\n"
     if told["kept"] is not None:
-        yield f"Killed with {told['kept']} answers kept; at the end {told['rows']} rows and {told['calls']} calls in the traces.\n"
+        yield f"Killed with {told['kept']} answers kept. At the end there are {told['rows']} answers and {told['calls']} answered calls in the traces; {told['twice']} calls were answered twice.\n"
     yield "| cell | what | score | items | left after | p50 ms | tokens out |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for cell in report["cells"]:
         score = cell["scores"][report["metric"]]
         left = cell["left_after"] or ""
         yield f"| {cell['id']} | {cell['label']} | {points(score)} | {score['items']} | {left} | {cell['latency_p50_ms'] or 0:.0f} | {cell['output_tokens'] or 0:.0f} |"
-    yield f"\n{report['sentence']}.\n"
+    sentence = report["sentence"].rstrip(".")
+    yield f"\n{sentence[:1].upper()}{sentence[1:]}.\n"
 
 
 def main():
@@ -182,6 +204,8 @@ def main():
     parser.add_argument("--no-kill", action="store_true")
     wanted = parser.parse_args()
     os.environ.pop("QUARTERDECK_URL", None)
+    # Whoever ends this ends the server too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     folder = wanted.folder or pathlib.Path(tempfile.mkdtemp(prefix="sweep-"))
     folder.mkdir(parents=True, exist_ok=True)
     search = {"kind": "grid"} if wanted.search == "grid" else {"kind": "halving", "first_items": 20, "factor": 3}

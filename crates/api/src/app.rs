@@ -2,12 +2,17 @@
 
 use axum::Router;
 use qd_alert::Alerts;
+use qd_annotation::Annotations;
 use qd_catalog::Catalog;
 use qd_data::Datasets;
+use qd_evaluation::Evaluations;
 use qd_experiment::Experiments;
 use qd_gateway::Gateway;
+use qd_judging::Calibrations;
 use qd_lake::Lake;
+use qd_leaderboard::Leaderboards;
 use qd_model::Models;
+use qd_scorer::Scorers;
 use qd_serve::Engine;
 use qd_trace::{Eraser, Intake, Recorder, Retention, Traces};
 
@@ -39,8 +44,18 @@ pub struct App {
     pub gateway: Gateway,
     /// Rows in versions.
     pub datasets: Datasets,
+    /// Judges, and how far they agree with people.
+    pub calibrations: Calibrations,
+    /// Questions that people answer about rows of datasets.
+    pub annotations: Annotations,
     /// Prompts, models and parameters compared on datasets.
     pub experiments: Experiments,
+    /// Models compared on benchmark tasks.
+    pub leaderboards: Leaderboards,
+    /// Answers on datasets, with everything that is looked at in them.
+    pub evaluations: Evaluations,
+    /// Scores live calls by rules.
+    pub scorers: Scorers,
     /// Evaluates rules and tells receivers.
     pub alerts: Alerts,
     /// Hosts, tokens and limits.

@@ -76,6 +76,12 @@ pub enum Error {
         /// The scope that the route needs.
         needed: Scope,
     },
+    /// Somebody who is not among those who may do it.
+    #[error("{message}")]
+    NotAllowed {
+        /// Who, and among whom they are not.
+        message: String,
+    },
     /// Only the user of this machine, by the local token, may do this.
     #[error("only the operator, who holds the server's local token, may {what}")]
     OperatorOnly {
@@ -175,6 +181,12 @@ pub enum Error {
     #[error("{message}")]
     Conflict {
         /// What stands in the way.
+        message: String,
+    },
+    /// A judge's model was not reached.
+    #[error("{message}")]
+    Unreached {
+        /// Why.
         message: String,
     },
     /// The time limit of the request.
@@ -314,6 +326,142 @@ impl From<qd_experiment::Error> for Error {
             | Experiment::Arrow(_)
             | Experiment::Broken { .. } => Self::encode(error),
         }
+    }
+}
+
+impl From<qd_judging::Error> for Error {
+    /// What is wrong with a judge, an item or a calibration is told by its part; the rest is what a room below says.
+    fn from(error: qd_judging::Error) -> Self {
+        use qd_judging::Error as Judging;
+        let message = error.to_string();
+        match error {
+            Judging::Request { field, .. } => Self::parameter(field, "invalid_value", message),
+            Judging::Model { .. } => Self::parameter("models", "model_not_found", message),
+            Judging::Judge(cause) => cause.into(),
+            Judging::Running { .. } => Self::Conflict { message },
+            Judging::Cancelled => Self::Stopping,
+            Judging::Eval(_) => Self::parameter("labels", "invalid_value", message),
+            Judging::Data(cause) => cause.into(),
+            Judging::Lake(cause) => cause.into(),
+            Judging::Catalog(cause) => cause.into(),
+            Judging::Replaced { .. }
+            | Judging::Unanswered { .. }
+            | Judging::Row { .. }
+            | Judging::Arrow(_)
+            | Judging::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
+impl From<qd_annotation::Error> for Error {
+    /// What is wrong with a request is told by its part; the rest is what a room below says.
+    fn from(error: qd_annotation::Error) -> Self {
+        use qd_annotation::Error as Annotation;
+        let message = error.to_string();
+        match error {
+            Annotation::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Annotation::NotAllowed { .. } => Self::NotAllowed { message },
+            Annotation::NoItem { item, .. } => Self::missing("item", item),
+            Annotation::Full { .. } | Annotation::Restless { .. } | Annotation::Gone { .. } => {
+                Self::Conflict { message }
+            }
+            Annotation::Cancelled => Self::Stopping,
+            Annotation::Data(cause) => cause.into(),
+            Annotation::Catalog(cause) => cause.into(),
+            Annotation::Eval(_) => Self::Parameter { message, param: None, code: Some("too_large") },
+            Annotation::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
+impl From<qd_task::Error> for Error {
+    /// Tasks are files that a person wrote: what is wrong with one is told, as is a name that none has.
+    fn from(error: qd_task::Error) -> Self {
+        Self::parameter("task", "invalid_value", error.to_string())
+    }
+}
+
+impl From<qd_leaderboard::Error> for Error {
+    /// What is wrong with a definition is told by its part; the rest is what a room below says.
+    fn from(error: qd_leaderboard::Error) -> Self {
+        use qd_leaderboard::Error as Board;
+        let message = error.to_string();
+        match error {
+            Board::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Board::NotReady { .. } => Self::parameter("definition", "invalid_value", message),
+            Board::Eval(_) => Self::parameter("tasks", "invalid_value", message),
+            Board::Running { .. } => Self::Conflict { message },
+            Board::Cancelled => Self::Stopping,
+            Board::Task(cause) => cause.into(),
+            Board::Data(cause) => cause.into(),
+            Board::Model(cause) => cause.into(),
+            Board::Lake(cause) => cause.into(),
+            Board::Catalog(cause) => cause.into(),
+            Board::Unanswered { .. }
+            | Board::Replaced { .. }
+            | Board::Row { .. }
+            | Board::Arrow(_)
+            | Board::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
+impl From<qd_evaluation::Error> for Error {
+    /// What is wrong with a definition is told by its part; the rest is what a room below says.
+    fn from(error: qd_evaluation::Error) -> Self {
+        use qd_evaluation::Error as Evaluation;
+        let message = error.to_string();
+        match error {
+            Evaluation::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
+            Evaluation::Eval(_) => Self::parameter("scorers", "invalid_value", message),
+            Evaluation::Running { .. } => Self::Conflict { message },
+            Evaluation::Cancelled => Self::Stopping,
+            Evaluation::Experiment(cause) => cause.into(),
+            Evaluation::Judging(qd_judging::Error::Catalog(cause)) => cause.into(),
+            Evaluation::Judging(_) => Self::parameter("scorers", "invalid_value", message),
+            Evaluation::Data(cause) => cause.into(),
+            Evaluation::Lake(cause) => cause.into(),
+            Evaluation::Catalog(cause) => cause.into(),
+            Evaluation::Unanswered { .. }
+            | Evaluation::Replaced { .. }
+            | Evaluation::Arrow(_)
+            | Evaluation::Broken { .. } => Self::encode(error),
+        }
+    }
+}
+
+impl From<qd_scorer::Error> for Error {
+    /// What is wrong with a rule is told by its field; the rest is what a room below says.
+    fn from(error: qd_scorer::Error) -> Self {
+        use qd_scorer::Error as Scorer;
+        let message = error.to_string();
+        match error {
+            Scorer::Definition { field, .. } => {
+                Self::parameter(format!("definition.{field}"), "invalid_value", message)
+            }
+            Scorer::TooMany { .. } => Self::Conflict { message },
+            Scorer::NoGroup { by, group } => Self::missing("group of scored calls", format!("{by} {group}")),
+            Scorer::Eval(_) => Self::encode(error),
+            Scorer::Trace(cause) => cause.into(),
+            Scorer::Lake(cause) => cause.into(),
+            Scorer::Catalog(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<qd_judge::Error> for Error {
+    /// What is wrong is told by the part of the definition or of the item.
+    fn from(error: qd_judge::Error) -> Self {
+        use qd_judge::Error as Judge;
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let message = format!("{error}{cause}");
+        let param = match error {
+            Judge::Definition { field, .. } | Judge::Template { field, .. } => field,
+            Judge::Item { input, .. } => format!("values.{input}"),
+            Judge::TooLarge { .. } | Judge::TooMuch { .. } => "values".to_owned(),
+            Judge::Evals { .. } => "evals".to_owned(),
+        };
+        Self::parameter(param, "invalid_value", message)
     }
 }
 
@@ -525,6 +673,7 @@ fn sort(error: &Error) -> Sort {
         }
         Error::Csrf => Sort::invalid(StatusCode::FORBIDDEN, "csrf_token"),
         Error::MissingScope { .. } => Sort::invalid(StatusCode::FORBIDDEN, "missing_scope"),
+        Error::NotAllowed { .. } => Sort::invalid(StatusCode::FORBIDDEN, "not_allowed"),
         Error::OperatorOnly { .. } => Sort::invalid(StatusCode::FORBIDDEN, "operator_only"),
         Error::NoRoute { .. } => Sort::invalid(StatusCode::NOT_FOUND, "unknown_url"),
         Error::Method { .. } => Sort::invalid(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -539,6 +688,7 @@ fn sort(error: &Error) -> Sort {
         Error::Parameter { code, .. } => Sort::new(StatusCode::BAD_REQUEST, INVALID, *code),
         Error::Missing { .. } => Sort::invalid(StatusCode::NOT_FOUND, "not_found"),
         Error::Conflict { .. } => Sort::invalid(StatusCode::CONFLICT, "conflict"),
+        Error::Unreached { .. } => Sort::new(StatusCode::BAD_GATEWAY, "upstream_error", None),
         Error::Timeout { .. } => Sort::new(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("request_timeout")),
         Error::Panic { .. } | Error::Encode(_) => Sort::INTERNAL,
         Error::Gateway(gateway) => sort_gateway(gateway),

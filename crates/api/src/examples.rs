@@ -11,9 +11,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use qd_base::id::{ProjectId, VersionId};
 use qd_catalog::VersionRef;
-use qd_data::{Dataset, Role};
+use qd_data::Dataset;
+use qd_experiment::pool::Pool;
 use qd_gateway::CallContext;
-use qd_prompt::example::MAX_POOL;
 use qd_prompt::{Example, Prompt, Reference, Slot, Strategy, VariableKind};
 use serde_json::{Map, Value};
 
@@ -27,11 +27,8 @@ use crate::state::Surface;
 const USUAL_MODEL: &str = "all-minilm-l6-v2";
 /// Rows of a dataset that are compared with the values: the first ones.
 const MAX_COMPARED: usize = 1000;
-/// How large the rows of a dataset's version may be as examples, and how much of them is kept in memory.
-const MAX_POOL_BYTES: usize = 16 << 20;
+/// How much of the rows of datasets' versions is kept in memory as examples.
 const MAX_KEPT_BYTES: usize = 64 << 20;
-/// Rows that are read at once until a pool is full.
-const PAGE: usize = 100;
 
 /// What was fetched and made for examples before.
 pub(crate) struct Kept {
@@ -90,45 +87,15 @@ async fn rows(surface: &Surface, project: ProjectId, reference: &Reference) -> R
     if let Some(pool) = surface.examples.pools.lock().get(&version) {
         return Ok(pool);
     }
-    let Some(answer) = dataset.column(Role::Reference).or(dataset.column(Role::Label)).map(|column| &column.name)
-    else {
+    let Some(Pool { examples, size_bytes }) = qd_experiment::pool::read(&dataset).await? else {
         let message = format!(
             "The dataset {reference} has no column that is a reference or a label: an example needs an answer."
         );
         return Err(Error::parameter("content.examples.dataset", "invalid_value", message));
     };
-    let identifier = dataset.column(Role::Id).map(|column| &column.name);
-    let mut size_bytes = 0;
-    let mut pool = Vec::new();
-    'pages: for first in (0..MAX_POOL as u64).step_by(PAGE) {
-        let page = dataset.rows(first..(first + PAGE as u64).min(MAX_POOL as u64)).await?;
-        let full = page.len() == PAGE;
-        for mut row in page {
-            size_bytes += row.values.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
-            if size_bytes > MAX_POOL_BYTES {
-                break 'pages;
-            }
-            let output = row.values.remove(answer).unwrap_or_default();
-            row.values.retain(|name, value| Some(name) != identifier && !value.is_null());
-            pool.push(Example { variables: row.values, output });
-        }
-        if !full {
-            break;
-        }
-    }
-    let pool: Arc<[Example]> = pool.into();
+    let pool: Arc<[Example]> = examples.into();
     surface.examples.pools.lock().put(version, pool.clone(), size_bytes);
     Ok(pool)
-}
-
-/// About how many bytes a value takes.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => size_of::<Value>(),
-    }
 }
 
 /// The first examples of `pool` that are most like the values.

@@ -46,8 +46,47 @@ pub struct CompletionRequest {
     pub echo: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Ours, not OpenAI's: how likely the end of each prompt is after its beginning, instead of a continuation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// Which part of each prompt is measured: its log-likelihood after what stands before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// For each prompt, how many of its characters stand before what is measured. Tokens are cut as lm-evaluation-harness cuts
+    /// them: as many as the beginning has by itself are not measured.
+    pub from: Vec<usize>,
+    /// What becomes of a prompt that is longer than what the model reads.
+    #[serde(default)]
+    pub long: LongPrompt,
+}
+
+/// What becomes of a prompt that is to be measured and is longer than what the model reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LongPrompt {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its beginning is left out.
+    Cut,
+    /// All of it is measured, in windows that do not overlap. It is measured from its first character on.
+    Windows,
+}
+
+/// What was measured of a prompt: the field `measured` of its choice.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The sum of the natural logarithms of the tokens' probabilities.
+    pub sum: f64,
+    /// How many tokens.
+    pub tokens: usize,
+    /// Whether each of them was the most probable.
+    pub is_greedy: bool,
 }
 
 /// What is to be continued: one text or token sequence, or several, each answered by itself.

@@ -42,13 +42,21 @@ pub enum ArtifactKind {
     Index,
     /// Prompts, models and parameters compared on a dataset.
     Experiment,
+    /// A question that people answer about items.
+    Annotation,
+    /// Answers to the rows of a dataset, with everything that is looked at in them.
+    Evaluation,
     /// A page of the console with its filters, saved under a name.
     View,
+    /// Models compared on tasks.
+    Leaderboard,
+    /// Which live calls are scored, and how.
+    Scorer,
 }
 
 impl ArtifactKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Model,
         Self::Prompt,
         Self::Dataset,
@@ -57,7 +65,11 @@ impl ArtifactKind {
         Self::Pipeline,
         Self::Index,
         Self::Experiment,
+        Self::Annotation,
+        Self::Evaluation,
         Self::View,
+        Self::Leaderboard,
+        Self::Scorer,
     ];
 
     /// The kind in one word.
@@ -71,7 +83,11 @@ impl ArtifactKind {
             Self::Pipeline => "pipeline",
             Self::Index => "index",
             Self::Experiment => "experiment",
+            Self::Annotation => "annotation",
+            Self::Evaluation => "evaluation",
             Self::View => "view",
+            Self::Leaderboard => "leaderboard",
+            Self::Scorer => "scorer",
         }
     }
 }
@@ -421,6 +437,7 @@ impl Catalog {
         crate::label::remove_all(&mut tx, project, kind, name).await?;
         forget_content(&mut tx, &last).await?;
         crate::comment::remove_all(&mut tx, project, kind, name).await?;
+        crate::annotation::remove_all(&mut tx, project, kind, name).await?;
         self.note_artifact(&mut tx, "remove", &last, json!({ "latest": last.number })).await?;
         self.commit_artifact(tx, OPERATION).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Experiments: which job runs a version of one, and how it ended. What an experiment is, is the content of the version.
+//! Experiments and evaluations: which job runs a version of one, and how it ended. What one is, is the content of the version.
 
 use qd_base::{JobId, ProjectId, Timestamp, VersionId};
 use serde_json::Value;

@@ -5,7 +5,7 @@
 //! Each file has one writer connection and several readers. A call that returned `Ok` is on disk.
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
-//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
+//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`calibration`] → [`annotation`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
 //! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; who is to be told of what ([`alert`]); and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
@@ -13,7 +13,9 @@ pub mod master;
 pub mod open;
 pub mod page;
 
+pub mod annotation;
 pub mod artifact;
+pub mod calibration;
 pub mod comment;
 pub mod experiment;
 pub mod label;
@@ -58,9 +60,13 @@ pub use alert::{
     Alert, AlertChange, AlertEvent, AlertEventFilter, AlertState, AlertStep, Delivery, Ending as DeliveryEnding,
     NewAlert, NewAlertEvent, NewReceiver, NewSilence, Receiver, ReceiverChange, Severity, Silence, Standing,
 };
+pub use annotation::{
+    AnnotationDecision, AnnotationItem, AnnotationLabel, AnnotationLease, AnnotationPeople, AnnotationStand,
+};
 pub use artifact::{Artifact, ArtifactKind, NewVersion, Version, VersionInfo, VersionRef};
 pub use audit::{AuditBreak, AuditEntry, AuditFilter, AuditReport};
 pub use budget::{Budget, BudgetBy, BudgetLimit, BudgetScope, StoredBudget};
+pub use calibration::CalibrationRecord;
 pub use comment::Comment;
 pub use error::Error;
 pub use experiment::ExperimentRecord;

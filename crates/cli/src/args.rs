@@ -6,16 +6,26 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod alert;
+mod annotation;
 mod dataset;
+mod evaluation;
 mod experiment;
+mod judge;
+mod leaderboard;
 mod prompt;
+mod scorer;
 pub use alert::{Alert, NewReceiver, NewSilence, Receiver, Rule, Silence};
+pub use annotation::{Annotation, AnnotationCreate, AnnotationExport, AnnotationLabel};
 pub use dataset::{
-    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport, DatasetRows,
-    DatasetSplit,
+    Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetFormat, DatasetImport,
+    DatasetRemoveRows, DatasetReplace, DatasetRows, DatasetSplit,
 };
+pub use evaluation::{Evaluation, EvaluationItems, EvaluationResume, EvaluationRun};
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
+pub use judge::{Judge, JudgeCalibrate, JudgeCreate, JudgeRun};
+pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
 pub use prompt::{Prompt, Values};
+pub use scorer::Scorer;
 
 /// One binary for models in production: serve them, route to them, and see every call.
 #[derive(Debug, Parser)]
@@ -48,7 +58,7 @@ Exit codes:
   1  the operation failed
   2  the command line or the configuration is wrong
   4  no server could be reached, or it refused the key
-  100  a gate of `quarterdeck experiment run` failed
+  100  a gate of `quarterdeck eval run`, `experiment run` or `leaderboard run` failed
 
 Without --url, a server that runs on the data folder answers; without one, this process does.";
 
@@ -140,9 +150,27 @@ Examples:
     /// Rows to evaluate, prompt or train on, in versions that never change
     #[command(subcommand)]
     Dataset(Dataset),
+    /// Ask people about rows of a dataset: who labels what, do they agree, what is true then
+    #[command(subcommand)]
+    Annotation(Annotation),
     /// Compare prompts, models, parameters and examples on a dataset
     #[command(subcommand)]
     Experiment(Experiment),
+    /// Models that say how good something is, and how far they agree with people
+    #[command(subcommand)]
+    Judge(Judge),
+    /// Compare models on benchmark tasks: scores with intervals, places as ranges, cost, speed, size
+    #[command(subcommand)]
+    Leaderboard(Leaderboard),
+    /// Benchmark tasks that come with Quarterdeck, and what they ask
+    #[command(subcommand)]
+    Task(Task),
+    /// Look at answers on a dataset with metrics and judges, side by side, with gates for CI
+    #[command(subcommand, visible_alias = "eval")]
+    Evaluation(Evaluation),
+    /// Rules that score live calls, and what came of them
+    #[command(subcommand)]
+    Scorer(Scorer),
     /// What people and programs thought of answers
     #[command(subcommand)]
     Score(Score),

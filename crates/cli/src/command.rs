@@ -4,16 +4,21 @@
 
 pub mod account;
 pub mod alert;
+pub mod annotation;
 pub mod budget;
 pub mod chat;
 pub mod completions;
 pub mod config;
 pub mod dataset;
 pub mod doctor;
+pub mod evaluation;
 pub mod experiment;
 mod file;
+mod gate;
 pub mod job;
+pub mod judge;
 pub mod key;
+pub mod leaderboard;
 pub mod model;
 pub mod openapi;
 pub mod prompt;
@@ -22,9 +27,11 @@ pub mod retention;
 pub mod route;
 mod save;
 pub mod score;
+pub mod scorer;
 pub mod serve;
 pub mod sql;
 pub mod stats;
+pub mod task;
 pub mod top;
 pub mod trace;
 pub mod user;
@@ -72,7 +79,7 @@ async fn pages(
         let wanted = (limit - rows.len()).min(PAGE).to_string();
         let place = [("limit", Some(wanted.as_str())), ("cursor", cursor.as_deref())];
         let mut page = door.get(&format!("{path}{}", query(&[&place, parameters].concat()))).await?;
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        cursor = cursor_of(&page);
         if let Value::Array(data) = page["data"].take() {
             rows.extend(data);
         }
@@ -81,6 +88,15 @@ async fn pages(
         }
     }
     Ok((rows, cursor.is_some()))
+}
+
+/// Where the next page begins: a text, or the number of a version.
+fn cursor_of(page: &Value) -> Option<String> {
+    match &page["next_cursor"] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// All of standard input, as text.
@@ -93,5 +109,19 @@ fn input() -> Result<String, Error> {
         }
         Ok(_) => Ok(text),
         Err(cause) => Err(Error::doing("reading standard input", cause)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_next_page_begins_at_a_text_or_a_number() {
+        assert_eq!(cursor_of(&json!({"next_cursor": "c3"})).as_deref(), Some("c3"));
+        assert_eq!(cursor_of(&json!({"next_cursor": 501})).as_deref(), Some("501"));
+        assert_eq!(cursor_of(&json!({"next_cursor": null})), None);
     }
 }

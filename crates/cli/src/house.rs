@@ -1,5 +1,6 @@
 //! The rooms, wired: settings in, an application that answers out.
 
+mod asking;
 mod bookkeeping;
 mod mirror;
 mod payloads;
@@ -18,18 +19,17 @@ use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use qd_alert::Alerts;
+use qd_annotation::{Annotations, ExportHandler};
 use qd_api::{ApiConfig, App};
 use qd_base::Secret;
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, RunnerConfig, Running};
 use qd_data::{Datasets, EditHandler, ImportHandler, SplitHandler};
-use qd_experiment::plan::Sources;
-use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig, VerifyHandler};
 use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
-use qd_prompt::Prompts;
+use qd_scorer::Scorers;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
 use tower::ServiceExt as _;
@@ -38,6 +38,7 @@ use crate::Error;
 use crate::config::{Config, TraceMode};
 use crate::door::Answer;
 use crate::error::Cause;
+use crate::house::asking::{Asking, Ground};
 use crate::house::bookkeeping::Bookkeeping;
 use crate::house::retention::Keeping;
 use crate::house::watch::Watch;
@@ -58,7 +59,7 @@ pub struct Keep {
     lake: Lake,
     catalog: Catalog,
     jobs: Running,
-    sweeps: Running,
+    asking: Vec<Running>,
     watch: Option<Watch>,
     keeping: Option<Keeping>,
     bookkeeping: Bookkeeping,
@@ -103,20 +104,24 @@ impl House {
         let datasets = datasets.map_err(failed("opening the datasets"))?;
         // Before the first runner, since no runner could tell later which running jobs are another's.
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
-        let jobs = start_jobs(&catalog, &models, &lake, &eraser, &datasets, config);
-        let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
-        let sweeps = start_experiments(&catalog, &experiments, config);
+        let annotations = Annotations::new(catalog.clone(), datasets.clone());
+        let jobs = start_jobs(&catalog, &models, &lake, &eraser, (&datasets, &annotations), config);
+        let ground = Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models };
+        let rooms = Asking::open(ground);
+        let asking = rooms.start(&catalog, config);
+        let Asking { experiments, calibrations, leaderboards, evaluations } = rooms;
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
-        let watch = if bound.is_some() { Some(Watch::start(&catalog, &alerts, config).await?) } else { None };
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
+        let watch =
+            if bound.is_some() { Some(Watch::start(&catalog, (&alerts, &scorers), config).await?) } else { None };
         let keep = Keep {
             gateway: gateway.clone(),
             recorder: recorder.clone(),
             lake: lake.clone(),
             catalog: catalog.clone(),
             jobs,
-            sweeps,
+            asking,
             watch,
             // What serves one command is gone before there is anything to drop; old rows are hidden all the same.
             keeping: bound.map(|_| Keeping::start(retention.clone(), datasets.clone())),
@@ -137,7 +142,12 @@ impl House {
                 otlp,
                 gateway,
                 datasets,
+                calibrations,
+                annotations,
                 experiments,
+                leaderboards,
+                evaluations,
+                scorers,
                 alerts,
                 config,
             },
@@ -161,7 +171,9 @@ impl Keep {
         if let Some(watch) = self.watch {
             watch.shutdown().await;
         }
-        self.sweeps.shutdown().await;
+        for running in self.asking {
+            running.shutdown().await;
+        }
         self.jobs.shutdown().await;
         self.gateway.drain().await;
         self.recorder.drain().await;
@@ -226,25 +238,19 @@ fn start_jobs(
     models: &Models,
     lake: &Lake,
     eraser: &Eraser,
-    datasets: &Datasets,
+    (datasets, annotations): (&Datasets, &Annotations),
     config: &Config,
 ) -> Running {
-    let handlers: [Arc<dyn Handler>; 6] = [
+    let handlers: [Arc<dyn Handler>; 7] = [
         Arc::new(PullHandler::new(models.clone())),
         Arc::new(VerifyHandler::new(lake.clone()).and(Arc::new(datasets.clone()))),
         Arc::new(EraseHandler::new(eraser.clone())),
         Arc::new(ImportHandler::new(datasets.clone())),
         Arc::new(SplitHandler::new(datasets.clone())),
         Arc::new(EditHandler::new(datasets.clone())),
+        Arc::new(ExportHandler::new(annotations.clone())),
     ];
     Runner::new(catalog.clone(), handlers).with_config(runner_config(config)).start()
-}
-
-/// Experiments have a runner of their own: two that take hours would take all places of the other.
-fn start_experiments(catalog: &Catalog, experiments: &Experiments, config: &Config) -> Running {
-    let run: Arc<dyn Handler> = Arc::new(RunHandler::new(experiments.clone()));
-    let optimise = Arc::new(OptimiseHandler::new(experiments.clone()));
-    Runner::new(catalog.clone(), [run, optimise]).with_config(runner_config(config)).start()
 }
 
 async fn open_catalog(dir: &Path) -> Result<Catalog, Error> {
@@ -267,7 +273,7 @@ fn lake_config(config: &Config, dir: &Path) -> LakeConfig {
 }
 
 async fn open_lake(config: LakeConfig, catalog: Catalog) -> Result<Lake, Error> {
-    let tables = tables().into_iter().chain([qd_experiment::table()]).collect();
+    let tables = tables().into_iter().chain(asking::tables()).collect();
     Lake::open(config, catalog, tables).await.map_err(failed("opening the lake"))
 }
 
@@ -280,7 +286,7 @@ async fn keeping(
     payloads: &BlobStore,
 ) -> Result<(Retention, Eraser), Error> {
     let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), config.lake.retain_days)
-        .with_others([qd_experiment::table::name()]);
+        .with_others(asking::tables().map(|table| table.name));
     retention.hide().await.map_err(failed("hiding old rows"))?;
     let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
     eraser.resume().await.map_err(failed("going on with erasures"))?;

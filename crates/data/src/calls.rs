@@ -193,12 +193,17 @@ impl Form {
             (Role::Id, json!(format!("{}:{}", span.trace_id, span.span_id))),
             (Role::Input, asked(input.as_ref(), messages).map_or(Value::Null, Value::String)),
             (Role::Messages, messages.map_or(Value::Null, |messages| json!(messages))),
-            (Role::Reference, span.output.as_ref().map(read).and_then(answered).map_or(Value::Null, Value::String)),
+            (Role::Reference, answer_of(span).map_or(Value::Null, Value::String)),
             (Role::Metadata, metadata(span)),
         ];
         let named = values.into_iter().filter_map(|(role, value)| Some((self.columns.get(&role)?.clone(), value)));
         named.collect()
     }
+}
+
+/// What a call answered, as a text.
+pub fn answer_of(span: &Span) -> Option<String> {
+    span.output.as_ref().map(read).and_then(answered)
 }
 
 /// JSON as a value; what is none is a text.

@@ -46,6 +46,11 @@ impl Place {
     pub const fn row(number: u64) -> Self {
         Self { unit: Unit::Row, number }
     }
+
+    /// Of a row that is told by its identifier, in the words that say why it is bad.
+    pub const fn nowhere() -> Self {
+        Self { unit: Unit::Row, number: 0 }
+    }
 }
 
 impl fmt::Display for Place {
@@ -62,7 +67,7 @@ pub struct BadRow {
     /// What `number` counts.
     #[serde(default)]
     pub unit: Unit,
-    /// The line that it begins in, or its number where there are no lines; from 1.
+    /// The line that it begins in, or its number where there are no lines; from 1. 0 for a row that `why` names.
     #[serde(alias = "row")]
     pub number: u64,
     /// Why.
@@ -100,6 +105,7 @@ impl fmt::Display for BadRows {
         let several = self.told.iter().any(|row| row.file != self.told[0].file);
         for BadRow { file, unit, number, why } in self.told.iter().take(IN_MESSAGE) {
             match several {
+                _ if *number == 0 => write!(f, "\n  {why}")?,
                 true => write!(f, "\n  {file}, {unit} {number}: {why}")?,
                 false => write!(f, "\n  {unit} {number}: {why}")?,
             }

@@ -268,7 +268,7 @@ pub(crate) async fn named_files(catalog: &Catalog) -> Result<HashMap<Sha256Hex, 
 }
 
 /// A version as the catalog keeps it.
-fn written(content: &Content, origin: &Origin) -> Result<(Vec<u8>, Value)> {
+pub(crate) fn written(content: &Content, origin: &Origin) -> Result<(Vec<u8>, Value)> {
     let content = serde_json::to_vec(content).map_err(|cause| Error::invalid("columns", cause.to_string()))?;
     let origin = serde_json::to_value(origin.fitting()).map_err(|cause| Error::invalid("origin", cause.to_string()))?;
     Ok((content, origin))
@@ -394,8 +394,22 @@ impl Dataset {
         blocking("reading rows", read).await
     }
 
+    /// The rows at these places, in whatever order, as far as they are there; in the order of the version.
+    ///
+    /// # Errors
+    /// As [`Dataset::rows`].
+    pub async fn rows_among(&self, places: &[u64]) -> Result<Vec<Row>> {
+        let mut places = places.to_vec();
+        places.sort_unstable();
+        places.dedup();
+        self.rows_at(&places).await
+    }
+
     /// The rows at these places, which are in order and differ.
-    pub(crate) async fn rows_at(&self, places: &[u64]) -> Result<Vec<Row>> {
+    ///
+    /// # Errors
+    /// As [`Dataset::rows`].
+    pub async fn rows_at(&self, places: &[u64]) -> Result<Vec<Row>> {
         let (dataset, ranges) = (self.clone(), places.iter().map(|place| *place..place + 1).collect());
         blocking("reading rows", move || dataset.read(ranges)).await
     }
@@ -420,6 +434,27 @@ impl Dataset {
             dataset.read(places)
         };
         blocking("looking for rows", find).await
+    }
+
+    /// What every row has in a column, as text, in the order of the version; none where it has nothing.
+    ///
+    /// # Errors
+    /// As [`Dataset::rows`], and [`Error::Invalid`] for a column that there is not.
+    pub async fn texts_of(&self, column: &str) -> Result<Vec<Option<String>>> {
+        let (dataset, column) = (self.clone(), self.require(column)?.clone());
+        let read = move || {
+            let mut texts = Vec::new();
+            for batch in dataset.batches(vec![0..u64::MAX], Some(&[ROW_ID, &column.name])) {
+                let batch = batch?;
+                let array = batch.column_by_name(&column.name);
+                for at in 0..batch.num_rows() {
+                    let value = array.map_or(Ok(Value::Null), |array| crate::encode::value(&column, array, at))?;
+                    texts.push((!value.is_null()).then(|| crate::value::key_of(&value)));
+                }
+            }
+            Ok(texts)
+        };
+        blocking("reading a column", read).await
     }
 
     /// Reads rows into memory: those in these ranges, which are in order and do not overlap.

@@ -5,7 +5,7 @@
 //! dataset busy waits for. A version is kept only if the one that it was made of is still the latest, so that of two who change
 //! the same version none loses the other's rows.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,11 +57,18 @@ pub struct Edit {
     /// Rows that come after those that are there.
     pub add: Vec<Map<String, Value>>,
     /// Rows in place of those with these identifiers.
-    pub replace: HashMap<String, Map<String, Value>>,
+    pub replace: BTreeMap<String, Map<String, Value>>,
     /// Identifiers of rows that go.
-    pub remove: HashSet<String>,
+    pub remove: BTreeSet<String>,
     /// What columns are for, where that is new.
     pub roles: BTreeMap<String, Role>,
+}
+
+impl Edit {
+    /// How many rows it replaces, and how many it removes.
+    fn touched(&self) -> (u64, u64) {
+        (self.replace.len() as u64, self.remove.len() as u64)
+    }
 }
 
 /// What a change came to.
@@ -75,13 +82,20 @@ pub struct Edited {
     pub added: u64,
     /// Rows that were not added since they are there.
     pub known: u64,
+    /// Rows that others took the place of.
+    pub replaced: u64,
+    /// Rows that went.
+    pub removed: u64,
 }
 
 impl Edited {
     /// As a job tells it.
     pub fn told(&self) -> Value {
-        let Self { version, rows, added, known } = self;
-        json!({ "dataset": version.name, "version": version.number, "rows": rows, "added": added, "known": known })
+        let Self { version, rows, added, known, replaced, removed } = self;
+        json!({
+            "dataset": version.name, "version": version.number, "rows": rows,
+            "added": added, "known": known, "replaced": replaced, "removed": removed,
+        })
     }
 }
 
@@ -109,7 +123,7 @@ impl Asked {
         match &self.wanted {
             Some(wanted) => Origin::Traces { wanted: wanted.clone(), added, known, job },
             None => {
-                let (replaced, removed) = (self.edit.replace.len() as u64, self.edit.remove.len() as u64);
+                let (replaced, removed) = self.edit.touched();
                 Origin::Edit { added, replaced, removed, job }
             }
         }
@@ -217,13 +231,15 @@ impl Datasets {
                 if request.seen.is_some_and(|seen| info.number <= seen) {
                     return Ok(None);
                 }
-                let (added, known) = match Origin::deserialize(&info.metadata) {
-                    Ok(Origin::Edit { added, job: Some(by), .. }) if by == job => (added, 0),
-                    Ok(Origin::Traces { added, known, job: Some(by), .. }) if by == job => (added, known),
+                let (added, known, replaced, removed) = match Origin::deserialize(&info.metadata) {
+                    Ok(Origin::Edit { added, replaced, removed, job: Some(by) }) if by == job => {
+                        (added, 0, replaced, removed)
+                    }
+                    Ok(Origin::Traces { added, known, job: Some(by), .. }) if by == job => (added, known, 0, 0),
                     _ => continue,
                 };
                 let rows = self.open_id(info.id).await?.len();
-                return Ok(Some(Edited { version: info, rows, added, known }));
+                return Ok(Some(Edited { version: info, rows, added, known, replaced, removed }));
             }
             let Some(next) = versions.next else { return Ok(None) };
             page = Page::after(100, next);
@@ -277,7 +293,8 @@ impl Datasets {
         let origin = asked.origin(&changed, pace.job);
         let Changed { content, added, known } = changed;
         let version = self.put_after(project, name, latest.as_ref(), &content, &origin, writing).await?;
-        Ok(Some(Edited { version, rows: content.rows, added, known }))
+        let (replaced, removed) = asked.edit.touched();
+        Ok(Some(Edited { version, rows: content.rows, added, known, replaced, removed }))
     }
 }
 
@@ -379,7 +396,8 @@ impl<'a> Change<'a> {
                 self.rewrite(&mut writer, pace)?;
             }
             for (number, row) in (1..).zip(&self.edit.add) {
-                writer.push(&fitted(&self.columns, row).map_err(|why| bad(number, &why))?, FILE, Place::row(number))?;
+                let fitted = fitted(&self.columns, row).map_err(|why| bad(Place::row(number), &why))?;
+                writer.push(&fitted, FILE, Place::row(number))?;
             }
             files.push(writer.finish(writing)?);
         }
@@ -396,7 +414,7 @@ impl<'a> Change<'a> {
         let (mut repeats, mut known) = (Repeats::default(), Ids::default());
         let Some(base) = self.base else { return Ok((repeats, known)) };
         let own = id_column(base.columns()).is_some();
-        let mut missing: HashSet<&str> =
+        let mut missing: BTreeSet<&str> =
             self.edit.replace.keys().chain(&self.edit.remove).map(String::as_str).collect();
         for batch in base.batches(vec![0..u64::MAX], Some(&[ROW_ID])) {
             for id in ids(&batch?)?.iter().flatten() {
@@ -409,10 +427,7 @@ impl<'a> Change<'a> {
                 missing.remove(id);
             }
         }
-        match missing.into_iter().next() {
-            Some(id) => Err(Error::Missing { what: "row", name: id.to_owned() }),
-            None => Ok((repeats, known)),
-        }
+        if missing.is_empty() { Ok((repeats, known)) } else { Err(not_there(&missing)) }
     }
 
     /// Whether rows are identified by the column that identified them before.
@@ -430,7 +445,8 @@ impl<'a> Change<'a> {
     /// Rows that are added or replaced have identifiers, where the dataset has them, that no other row has.
     fn check_ids(&self, known: &Ids) -> Result<()> {
         let Some(column) = id_column(&self.columns) else { return Ok(()) };
-        let (mut seen, mut bad) = (Ids::default(), BadRows { of: self.edit.add.len() as u64, ..BadRows::default() });
+        let of = (self.edit.add.len() + self.edit.replace.len()) as u64;
+        let (mut seen, mut bad) = (Ids::default(), BadRows { of, ..BadRows::default() });
         for (number, row) in (1..).zip(&self.edit.add) {
             let again = || match self.id_of(row).filter(|id| self.known == Known::Refused && known.has(id)) {
                 Some(id) => Err(format!("its id {id:?} is that of a row that is there")),
@@ -440,10 +456,13 @@ impl<'a> Change<'a> {
                 bad.add(FILE, Place::row(number), &why);
             }
         }
-        for (id, row) in &self.edit.replace {
-            if self.keeps_id() && self.id_of(row).as_ref() != Some(id) {
-                bad.add(FILE, Place::row(0), &format!("what replaces the row {id:?} has another {column}"));
-            }
+        for (id, row) in self.edit.replace.iter().filter(|_| self.keeps_id()) {
+            let why = match self.id_of(row) {
+                Some(own) if own == *id => continue,
+                Some(own) => format!("it has another {column}, {own:?}"),
+                None => format!("it has no {column}"),
+            };
+            bad.add(FILE, Place::nowhere(), &replacing(id, &why));
         }
         if bad.count == 0 { Ok(()) } else { Err(Error::Rows(bad)) }
     }
@@ -469,8 +488,12 @@ impl<'a> Change<'a> {
                 if self.edit.remove.contains(&row.id) {
                     continue;
                 }
-                let values = self.edit.replace.get(&row.id).unwrap_or(&row.values);
-                let fitted = fitted(&self.columns, values).map_err(|why| bad(row.index + 1, &why))?;
+                let fitted = match self.edit.replace.get(&row.id) {
+                    Some(other) => {
+                        fitted(&self.columns, other).map_err(|why| bad(Place::nowhere(), &replacing(&row.id, &why)))?
+                    }
+                    None => fitted(&self.columns, &row.values).map_err(|why| bad(Place::row(row.index + 1), &why))?,
+                };
                 writer.push(&fitted, FILE, Place::row(row.index + 1))?;
             }
             at += count;
@@ -480,10 +503,26 @@ impl<'a> Change<'a> {
     }
 }
 
-fn bad(row: u64, why: &str) -> Error {
+fn bad(row: Place, why: &str) -> Error {
     let mut rows = BadRows { of: 1, ..BadRows::default() };
-    rows.add(FILE, Place::row(row), why);
+    rows.add(FILE, row, why);
     Error::Rows(rows)
+}
+
+/// What is wrong with a row that replaces another: it has no number, so it is told by the identifier.
+fn replacing(id: &str, why: &str) -> String {
+    format!("what replaces the row {id:?}: {why}")
+}
+
+/// Rows that an edit names and that are not there, the first ones.
+fn not_there(ids: &BTreeSet<&str>) -> Error {
+    const TOLD: usize = 20;
+    let told: Vec<_> = ids.iter().take(TOLD).copied().collect();
+    let more = match ids.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Error::Missing { what: "row", name: told.join(", ") + &more }
 }
 
 fn fitted(columns: &[Column], row: &Map<String, Value>) -> Result<Map<String, Value>, String> {
@@ -498,13 +537,20 @@ fn fitted(columns: &[Column], row: &Map<String, Value>) -> Result<Map<String, Va
 
 /// The columns of the version that an edit makes: those that were, as wide as the new values need, and then new ones.
 fn columns(before: &[Column], edit: &Edit) -> Result<Vec<Column>> {
-    let (mut profile, mut bad) = (Profile::default(), BadRows::default());
-    for (number, row) in (1..).zip(edit.add.iter().chain(edit.replace.values())) {
-        bad.of += 1;
-        if row.is_empty() {
-            bad.add(FILE, Place::row(number), "it is an object without fields");
-        } else if let Err(why) = profile.see(row) {
+    let of = (edit.add.len() + edit.replace.len()) as u64;
+    let (mut profile, mut bad) = (Profile::default(), BadRows { of, ..BadRows::default() });
+    let mut look = |row: &Map<String, Value>| match row.is_empty() {
+        true => Err("it is an object without fields".to_owned()),
+        false => profile.see(row),
+    };
+    for (number, row) in (1..).zip(&edit.add) {
+        if let Err(why) = look(row) {
             bad.add(FILE, Place::row(number), &why);
+        }
+    }
+    for (id, row) in &edit.replace {
+        if let Err(why) = look(row) {
+            bad.add(FILE, Place::nowhere(), &replacing(id, &why));
         }
     }
     if bad.count > 0 {

@@ -55,7 +55,7 @@ pub struct Row {
 
 impl Row {
     /// About what it takes, by its texts.
-    pub(crate) fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         self.id.len() + self.values.iter().map(|(name, value)| name.len() + size_bytes(value)).sum::<usize>()
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Reading order: what a dataset is ([`column`] → [`version`] → [`dataset`]); how rows lie in files (`value` → `encode` →
 //! `write`); where rows come from ([`upload`] → [`read`] → [`layout`] → `profile` → [`check`] → [`import`], and
-//! [`calls`]); what becomes of them ([`edit`] → [`split`] → `strata` → [`diff`] → [`export`]);
+//! [`calls`]); what becomes of them ([`edit`] → [`extend`] → [`split`] → `strata` → [`diff`] → [`export`]);
 //! whether all is still there (`verify`).
 
 pub mod column;
@@ -29,6 +29,7 @@ pub mod calls;
 pub mod diff;
 pub mod edit;
 pub mod export;
+pub mod extend;
 pub mod split;
 mod strata;
 
@@ -47,9 +48,10 @@ pub use edit::{Edit, EditHandler, Edited, Outcome};
 pub use encode::Row;
 pub use error::{Error, Result};
 pub use export::{Export, Form};
+pub use extend::Extension;
 pub use import::{Checked, ImportFile, ImportHandler, ImportRequest, Imported};
 pub use read::{Format, wide_number};
 pub use split::{Made, SplitHandler, SplitRequest};
 pub use upload::{UploadId, Uploads};
-pub use value::text_of;
+pub use value::{key_of, text_of};
 pub use version::{Content, Origin, Part, Source};

@@ -1,6 +1,6 @@
 //! Datasets through their own door: what is imported is read back, whatever is done to it in between.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use futures::stream;
@@ -17,6 +17,7 @@ use crate::*;
 
 mod calls;
 mod change;
+mod extend;
 mod import;
 mod job;
 mod kept;

@@ -124,7 +124,7 @@ fn plain(number: &serde_json::Number) -> String {
 
 /// The text by which a value is told apart: as [`text_of`], but a number has the same whether its column holds whole ones or
 /// fractions.
-pub(crate) fn key_of(value: &Value) -> String {
+pub fn key_of(value: &Value) -> String {
     match value {
         Value::Number(number) => plain(number),
         other => text_of(other),

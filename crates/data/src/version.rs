@@ -88,6 +88,19 @@ pub enum Origin {
         /// The roles that were given.
         roles: BTreeMap<String, Role>,
     },
+    /// Columns that came to rows from what people said of them.
+    Annotation {
+        /// The annotation.
+        annotation: ArtifactName,
+        /// Its version.
+        version: u32,
+        /// The version's identifier.
+        id: VersionId,
+        /// The columns.
+        columns: Vec<String>,
+        /// How many rows have something in them.
+        labelled: u64,
+    },
     /// A part of another dataset.
     Split {
         /// That dataset.

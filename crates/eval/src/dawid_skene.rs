@@ -131,6 +131,8 @@ struct Fit<'a> {
     setting: Setting,
     /// Of each item the class that is known.
     known: Vec<Option<usize>>,
+    /// Whether an item has a label or is known.
+    seen: Vec<bool>,
     posteriors: Vec<f64>,
     prior: Vec<f64>,
     confusion: Vec<f64>,
@@ -151,10 +153,13 @@ impl<'a> Fit<'a> {
         }
         let mut certain = vec![None; items];
         known.iter().for_each(|&(item, class)| certain[item] = Some(class));
+        let mut seen: Vec<bool> = certain.iter().map(Option::is_some).collect();
+        labels.iter().for_each(|label| seen[label.item] = true);
         let mut fit = Self {
             labels,
             setting,
             known: certain,
+            seen,
             posteriors: votes,
             prior: vec![0.0; classes],
             confusion: vec![0.0; annotators * classes * classes],
@@ -178,7 +183,8 @@ impl<'a> Fit<'a> {
     fn maximise(&mut self) {
         let Setting { classes, smoothing, .. } = self.setting;
         self.prior.fill(smoothing);
-        for row in self.posteriors.chunks(classes) {
+        // What nobody has seen says nothing of shares: its posterior is the shares of the others.
+        for (row, _) in self.posteriors.chunks(classes).zip(&self.seen).filter(|(_, seen)| **seen) {
             self.prior.iter_mut().zip(row).for_each(|(prior, p)| *prior += p);
         }
         normalise(&mut self.prior);
@@ -321,6 +327,23 @@ mod tests {
         // 40 of 100 are 1, and the third says it always.
         near(found.leaning(2).unwrap()[1], 0.6, 0.01, "who leans");
         near(found.leaning(2).unwrap()[0], -0.6, 0.01, "who leans");
+    }
+
+    /// Nine of ten labelled items are 0, and a thousand were not looked at: 0.9 of them are 0 as well.
+    #[test]
+    fn items_without_labels_say_nothing_of_shares() {
+        let labels: Vec<Label> = (0..10)
+            .flat_map(|item| (0..3).map(move |annotator| label(item, annotator, usize::from(item == 9))))
+            .collect();
+        let few = fit(&labels, &[], Setting::new(10, 3, 2)).unwrap();
+        let many = fit(&labels, &[], Setting::new(1_010, 3, 2)).unwrap();
+        near(many.prior[0], few.prior[0], 1e-9, "share");
+        near(many.prior[0], 0.9, 0.01, "share");
+        near(many.posteriors[500][0], many.prior[0], 1e-6, "not looked at");
+        assert!((many.log_likelihood - few.log_likelihood).abs() < 1e-3);
+        // Known items count, also without labels.
+        let known = fit(&labels, &[(20, 1), (21, 1)], Setting::new(1_010, 3, 2)).unwrap();
+        near(known.prior[0], 9.0 / 12.0, 0.01, "share");
     }
 
     /// H(0.9) = −0.9·log₂ 0.9 − 0.1·log₂ 0.1 = 0.469 bits.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
 
+/// The largest number of which squares are taken: sums of some millions of them, and of their squares, stay finite.
+pub(crate) const LARGEST: f64 = 1e100;
+
 /// What was estimated from a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {

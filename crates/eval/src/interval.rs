@@ -89,7 +89,7 @@ pub fn wilson(right: u64, n: u64) -> Interval {
 /// Values that are all the same have no spread to draw from. When they have `bounds`, what was not seen in `n` items has a
 /// probability of at most `1 − (α/2)^(1/n)` (Clopper and Pearson at 0 of n), and that much may lie at a bound.
 ///
-/// None for fewer than two values.
+/// None for fewer than two values, and for fewer than two resamples where there is something to draw.
 pub fn bootstrap_mean(values: &[f64], bounds: Option<(f64, f64)>, sampling: Sampling) -> Option<Interval> {
     let n = values.len();
     let middle = mean(values).filter(|_| n > 1)?;
@@ -103,6 +103,9 @@ pub fn bootstrap_mean(values: &[f64], bounds: Option<(f64, f64)>, sampling: Samp
     }
     if n >= MANY_ITEMS {
         return Some(student(values, middle));
+    }
+    if sampling.resamples < 2 {
+        return None;
     }
     let mut means = resample_means(values, sampling);
     means.sort_unstable_by(f64::total_cmp);
@@ -123,6 +126,21 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let below = sorted[place.floor() as usize];
     below + (sorted[place.ceil() as usize] - below) * place.fract()
+}
+
+/// The interval of a quantile of sorted values, at 95 %: between two of them by their ranks, whatever the distribution; none for fewer
+/// than two values.
+///
+/// With `z = Φ⁻¹(0.975)` the ranks, counted from 1, are `nq ± z·√(nq(1−q))`, rounded outwards. Conover, Practical Nonparametric Statistics,
+/// 3rd edition (1999), section 3.2. Where a rank is beyond the values the outermost stands for it, which holds the truth less often.
+pub fn quantile_interval(sorted: &[f64], share: f64) -> Option<Interval> {
+    let n = sorted.len() as f64;
+    let half = normal_quantile() * (n * share * (1.0 - share)).sqrt();
+    let rank = |rank: f64| (rank.max(1.0) as usize).min(sorted.len()) - 1;
+    (sorted.len() > 1).then(|| Interval {
+        low: sorted[rank((n * share - half).floor())],
+        high: sorted[rank((n * share + half).ceil() + 1.0)],
+    })
 }
 
 /// Student's interval of a mean: `x̄ ± t(1−α/2; n−1)·s/√n`.
@@ -211,6 +229,17 @@ mod tests {
         assert_eq!((student_of_sums(1, 6.0, 36.0), student_of_sums(0, 0.0, 0.0)), (None, None));
     }
 
+    /// Campbell and Gardner, BMJ 296 (1988), table of ranks for the median: of 100 values the 40th and the 61st.
+    #[test]
+    fn quantiles_lie_between_ranks() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(quantile_interval(&values, 0.5), Some(Interval { low: 40.0, high: 61.0 }));
+        // 95 ± 1.96·√(100·0.95·0.05) = 90.7 and 99.3.
+        assert_eq!(quantile_interval(&values, 0.95), Some(Interval { low: 90.0, high: 100.0 }));
+        assert_eq!(quantile_interval(&[1.0, 2.0], 0.05), Some(Interval { low: 1.0, high: 2.0 }));
+        assert_eq!(quantile_interval(&[1.0], 0.5), None);
+    }
+
     #[test]
     fn values_that_are_all_the_same() {
         // 1 − 0.025^(1/20) = 0.16843, the exact upper limit at 0 of 20.
@@ -220,6 +249,13 @@ mod tests {
         assert!((found.low - 0.831_57).abs() < 1e-5 && found.high == 1.0, "{found:?}");
         assert_eq!(bootstrap_mean(&[3.0; 5], None, Sampling::default()), Some(Interval { low: 3.0, high: 3.0 }));
         assert_eq!(bootstrap_mean(&[3.0], None, Sampling::default()), None);
+    }
+
+    #[test]
+    fn nothing_drawn_is_no_interval() {
+        let of = |resamples| bootstrap_mean(&[0.1, 0.5, 0.9], None, Sampling { resamples, ..Sampling::default() });
+        assert_eq!((of(0), of(1)), (None, None));
+        assert!(of(2).is_some());
     }
 
     #[test]

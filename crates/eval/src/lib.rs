@@ -10,9 +10,9 @@
 //! [`anytime`]. Preferences make strengths ([`bradley_terry`], [`elo`]) with [`rank_range`]s, many scenarios a [`leaderboard`].
 //! Each is an [`Estimate`] or, by name, [`Undefined`].
 //!
-//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`metric`] → [`mod@column`] →
+//! Reading order: [`score`] → [`scorer`] → [`text`], [`number`], [`f1`], [`schema`] → [`metric`] → [`mod@column`], [`corpus`] →
 //! [`interval`] → [`paired`] → [`holm`] → [`comparison`] → [`ranking`] → [`pareto`] → [`gate`]; then [`estimate`] → [`agreement`] → [`bias`] →
-//! [`ppi`] → [`dawid_skene`] → [`anytime`] → [`bradley_terry`] → [`rank_range`] → [`elo`] → [`leaderboard`].
+//! [`ppi`] → [`dawid_skene`] → [`anytime`] → [`bradley_terry`] → [`rank_range`] → [`elo`] → [`leaderboard`] → [`board`].
 //!
 //! What is deliberately absent: models, tables and time. Whoever asks brings the answers; the same numbers and the same
 //! seed give the same result.
@@ -28,6 +28,7 @@ pub mod text;
 pub mod metric;
 
 pub mod column;
+pub mod corpus;
 pub mod holm;
 pub mod interval;
 pub mod paired;
@@ -44,6 +45,8 @@ pub mod bradley_terry;
 pub mod elo;
 pub mod leaderboard;
 pub mod rank_range;
+
+pub mod board;
 
 pub mod comparison;
 pub mod gate;
@@ -65,6 +68,7 @@ mod simulation;
 
 pub use column::Column;
 pub use comparison::{Comparison, Verdict};
+pub use corpus::{Corpus, CorpusMetric};
 pub use error::Error;
 pub use estimate::{Estimate, Estimated, Undefined};
 pub use gate::Gate;

@@ -38,7 +38,7 @@ mod category;
 mod lcs;
 mod ngram;
 #[cfg(test)]
-mod reference;
+pub(crate) mod reference;
 mod vocabulary;
 
 pub use bert_score::BertScore;

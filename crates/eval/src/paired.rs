@@ -36,13 +36,20 @@ pub enum Test {
         /// The p value.
         p: f64,
     },
+    /// Scores of a whole corpus, which are no means: items are drawn anew for both.
+    PairedBootstrap {
+        /// The p value.
+        p: f64,
+    },
 }
 
 impl Test {
     /// The p value by which is decided.
     pub fn p(&self) -> f64 {
         match self {
-            Self::Mcnemar { p, .. } | Self::SignFlip { p, .. } | Self::StudentT { p } => *p,
+            Self::Mcnemar { p, .. } | Self::SignFlip { p, .. } | Self::StudentT { p } | Self::PairedBootstrap { p } => {
+                *p
+            }
         }
     }
 }

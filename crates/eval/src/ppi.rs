@@ -9,9 +9,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{normal_quantile, student_quantile, unseen};
-use crate::estimate::{Estimate, Undefined};
-use crate::interval::{self, Interval};
+use crate::bootstrap::{self, normal_quantile, student_quantile, unseen};
+use crate::estimate::{Estimate, LARGEST, Undefined};
+use crate::interval::{self, Interval, Sampling};
 use crate::{Error, Result};
 
 /// With fewer labels intervals held the truth in 87 to 99 of 100 simulated samples, from 50 on in 91 to 97, instead of 93 to 97.
@@ -75,21 +75,80 @@ impl Corrected {
 /// `y − λf` counts as if one label more had been seen whose variance is that of people's labels alone, and has `n − 2` degrees of
 /// freedom when λ is not 0.
 ///
-/// The interval is Student's, `θ̂ ± t·σ`. Where people say only 0 or 1 it is Wilson's, with `θ̂` for the share and `var(y)/σ²`, the labels
+/// The interval is Student's, `θ̂ ± t·σ`. Where people say only 0 or 1 and `bounds` are these or none it is Wilson's, with `θ̂` for the share and `var(y)/σ²`, the labels
 /// that people alone would need, for their number: Student's fell to 85 of 100 with few ones or few noughts. With λ = 0 both are the
 /// usual ones of people's labels alone. These two choices are ours and were made by simulation: tests repeat it in small.
 ///
 /// Scores that are all the same have no variance: then what was not seen may lie at one of the `bounds`, as in
-/// [`interval::bootstrap_mean`].
+/// [`interval::bootstrap_mean`]. `θ̂` is kept within the `bounds`, which of 0 and 1 are these: the correction may lead out of them.
 ///
 /// Angelopoulos, Duchi, Zrnic, "PPI++: Efficient Prediction-Powered Inference", arXiv:2311.01453 (2023), example 6.1 and section 6.
 ///
 /// # Errors
-/// [`Error::Data`] for a number that is not finite or over ten million items. [`Undefined::TooFew`] for fewer than three
-/// labels.
+/// [`Error::Data`] for a number that is not finite or beyond 10¹⁰⁰, or over ten million items. [`Undefined::TooFew`] for fewer
+/// than three labels.
 pub fn mean(sample: &Sample, bounds: Option<(f64, f64)>) -> Result<std::result::Result<Corrected, Undefined>> {
+    of(sample, bounds, is_binary(&sample.labelled, bounds))
+}
+
+fn of(sample: &Sample, bounds: Option<(f64, f64)>, binary: bool) -> Result<std::result::Result<Corrected, Undefined>> {
     checked(sample)?;
-    Ok(Part::new(sample, 1.0).map(|part| combined(&[part], &sample.labelled, bounds)))
+    Ok(Part::new(sample, 1.0).map(|part| combined(&[part], &sample.labelled, bounds, binary)))
+}
+
+/// Whether people say yes or no: only 0 and 1, on a scale that has nothing beyond.
+fn is_binary(labelled: &[(f64, f64)], bounds: Option<(f64, f64)>) -> bool {
+    let yes_or_no = bounds.is_none_or(|bounds| bounds == (0.0, 1.0));
+    yes_or_no && labelled.iter().all(|(human, _)| *human == 0.0 || *human == 1.0)
+}
+
+/// How many labels of people as many labels are worth together with the judge's word on `further` items like these: the
+/// `effective_labels` that [`mean`] would tell.
+///
+/// What the judge will say of items that nobody has seen is taken to spread as what it said of these. The interval is the bootstrap's over
+/// items. People who say one thing only leave nothing to be saved, which is no number.
+///
+/// # Errors
+/// [`Error::Data`] as of [`mean`]. [`Undefined::TooFew`] for fewer than three items, [`Undefined::OneValue`] when people always said
+/// the same.
+pub fn worth(
+    labelled: &[(f64, f64)],
+    further: usize,
+    sampling: Sampling,
+) -> Result<std::result::Result<Estimate, Undefined>> {
+    checked(&Sample { labelled: labelled.to_vec(), unlabelled: Vec::new() })?;
+    if further > MOST_ITEMS {
+        return Err(Error::data("scores", format!("{MOST_ITEMS} items are the most")));
+    }
+    if labelled.len() < LEAST_LABELS {
+        return Ok(Err(Undefined::TooFew));
+    }
+    if labelled.iter().all(|(human, _)| *human == labelled[0].0) {
+        return Ok(Err(Undefined::OneValue));
+    }
+    let value = effective(labelled.iter().map(|&pair| (pair, 1.0)), further as f64);
+    let drawn = bootstrap::interval(labelled.len(), sampling, |drawn| {
+        effective(labelled.iter().zip(drawn).map(|(&pair, &times)| (pair, f64::from(times))), further as f64)
+    });
+    Ok(value.map(|value| Estimate { value, interval: drawn, items: labelled.len() }).ok_or(Undefined::OneValue))
+}
+
+/// `n·var(y)/(n·σ²)` of [`mean`] with `var(f̃) = var(f)`: of pairs of a person's score and the judge's, each with how often it counts; none
+/// when people always said the same.
+fn effective(pairs: impl Iterator<Item = ((f64, f64), f64)> + Clone, further: f64) -> Option<f64> {
+    let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.clone().map(|((y, f), times)| times * of(y, f)).sum::<f64>();
+    let n = sum(&|_, _| 1.0);
+    let (y, f) = (sum(&|y, _| y) / n, sum(&|_, f| f) / n);
+    let spread = |left: f64| left / (n - 1.0);
+    let human = spread(sum(&|one, _| (one - y).powi(2)));
+    let judge = spread(sum(&|_, other| (other - f).powi(2)));
+    let product = sum(&|one, other| (one - y) * (other - f)) / n;
+    let useful = further > 1.0 && judge > 0.0;
+    let lambda = if useful { (product / ((1.0 + n / further) * judge)).clamp(0.0, 1.0) } else { 0.0 };
+    let residual = spread(sum(&|one, other| (one - y - lambda * (other - f)).powi(2)));
+    let doubted = ((n - 1.0) * residual + residual.max(human)) / n;
+    let variance = doubted / n + if lambda > 0.0 { lambda * lambda * judge / further } else { 0.0 };
+    (human > 0.0 && variance > 0.0).then(|| human / variance)
 }
 
 /// The same item answered by two systems: scores of the first and the second.
@@ -101,8 +160,8 @@ pub struct PairedSample {
     pub unlabelled: Vec<(f64, f64)>,
 }
 
-/// By how much the second system's mean is above the first's, over the same items: [`mean`] of the differences. `bounds` are those
-/// of a score.
+/// By how much the second system's mean is above the first's, over the same items: [`mean`] of the differences, with Student's
+/// interval always. `bounds` are those of a score.
 ///
 /// # Errors
 /// As [`mean`].
@@ -115,7 +174,8 @@ pub fn difference(
         labelled: sample.labelled.iter().map(|&(human, judge)| (less(human), less(judge))).collect(),
         unlabelled: sample.unlabelled.iter().map(|&both| less(both)).collect(),
     };
-    mean(&differences, bounds.map(|(least, most)| (least - most, most - least)))
+    // Differences of 0 and 1 are no yes or no: where there is no −1, there could have been one.
+    of(&differences, bounds.map(|(least, most)| (least - most, most - least)), false)
 }
 
 /// The corrected mean over strata, each with a λ of its own: `Σ share·θ̂`, with the variance `Σ share²·σ²`.
@@ -142,7 +202,7 @@ pub fn stratified(strata: &[Stratum], bounds: Option<(f64, f64)>) -> Result<std:
     let parts: std::result::Result<Vec<Part>, Undefined> =
         strata.iter().map(|stratum| Part::new(&stratum.sample, stratum.share)).collect();
     let labelled: Vec<(f64, f64)> = strata.iter().flat_map(|stratum| stratum.sample.labelled.clone()).collect();
-    Ok(parts.map(|parts| combined(&parts, &labelled, bounds)))
+    Ok(parts.map(|parts| combined(&parts, &labelled, bounds, is_binary(&labelled, bounds))))
 }
 
 fn checked(sample: &Sample) -> Result<()> {
@@ -151,9 +211,9 @@ fn checked(sample: &Sample) -> Result<()> {
     }
     let mut numbers =
         sample.labelled.iter().flat_map(|&(human, judge)| [human, judge]).chain(sample.unlabelled.clone());
-    match numbers.all(f64::is_finite) {
+    match numbers.all(|number| number.abs() <= LARGEST) {
         true => Ok(()),
-        false => Err(Error::data("scores", "a number is not finite")),
+        false => Err(Error::data("scores", format!("a number is not from -{LARGEST:e} to {LARGEST:e}"))),
     }
 }
 
@@ -213,18 +273,24 @@ impl Part {
     }
 }
 
-/// Mean and unbiased variance; 0 of nothing.
+/// Mean and unbiased variance; 0 of nothing, and exactly 0 of values that are all the same, which rounding would spread.
 fn moments(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let Some(mean) = interval::mean(values) else { return (0.0, 0.0) };
+    if values.iter().all(|&value| value == values[0]) {
+        return (values[0], 0.0);
+    }
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (mean, if n > 1.0 { squares / (n - 1.0) } else { 0.0 })
 }
 
-fn combined(parts: &[Part], labelled: &[(f64, f64)], bounds: Option<(f64, f64)>) -> Corrected {
+fn combined(parts: &[Part], labelled: &[(f64, f64)], bounds: Option<(f64, f64)>, binary: bool) -> Corrected {
     let weighted = |of: fn(&Part) -> f64| parts.iter().map(|part| part.share * of(part)).sum::<f64>();
-    let (mean, human_mean) = (weighted(|part| part.mean), weighted(|part| part.human_mean));
-    let binary = labelled.iter().all(|(human, _)| *human == 0.0 || *human == 1.0);
+    let bounds = if binary { Some((0.0, 1.0)) } else { bounds };
+    // A correction may lead out of the bounds, and the truth does not lie there.
+    let (least, most) = bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+    let mean = weighted(|part| part.mean).max(least).min(most);
+    let human_mean = weighted(|part| part.human_mean);
     let between = |part: &Part| part.share * (part.human_variance + (part.human_mean - human_mean).powi(2));
     let apart: f64 = parts.iter().map(between).sum();
     let humans_squared: Vec<f64> = parts.iter().map(|part| part.human_variance / part.labels as f64).collect();
@@ -268,14 +334,15 @@ impl Shape<'_> {
 
     fn interval(&self, mean: f64, squared: &[f64], freedom: fn(&Part) -> f64, usual: bool) -> Interval {
         let variance = self.variance(squared);
-        let apart = |(part, squared): (&Part, &f64)| (part.share * part.share * squared).powi(2) / freedom(part);
+        let apart =
+            |(part, squared): (&Part, &f64)| (part.share * part.share * squared / variance).powi(2) / freedom(part);
         let scatter: f64 = self.parts.iter().zip(squared).map(apart).sum();
-        let degrees = if scatter > 0.0 { variance * variance / scatter } else { f64::INFINITY };
+        let degrees = if scatter > 0.0 { scatter.recip() } else { f64::INFINITY };
         let t = if degrees.is_finite() { student_quantile(degrees) } else { normal_quantile() };
         if self.binary {
             // Wilson's own quantile where nothing but people's labels counts.
             let quantile = if usual { normal_quantile() } else { t };
-            return wilson(mean.clamp(0.0, 1.0), self.effective(squared), quantile);
+            return wilson(mean, self.effective(squared), quantile);
         }
         if let (Some((least, most)), true) = (self.bounds, variance == 0.0) {
             let labels: usize = self.parts.iter().map(|part| part.labels).sum();
@@ -358,6 +425,27 @@ mod tests {
         interval
     }
 
+    /// What labels are worth together with further items is what the mean over such items tells, up to the one degree of freedom in
+    /// which its variance of all items differs.
+    #[test]
+    fn labels_are_worth_what_the_mean_tells() {
+        let few = Sampling { resamples: 1_000, ..Sampling::default() };
+        // 200 items half of which people call right, and a judge that errs in every tenth.
+        let pairs: Vec<(f64, f64)> =
+            (0..200_u8).map(|n| (f64::from(n % 2), f64::from((n + u8::from(n % 10 == 0)) % 2))).collect();
+        let (human, judge): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let told = told(&sample(&human, &judge, &judge.repeat(10)));
+        let found = worth(&pairs, 2_000, few).unwrap().unwrap();
+        near(found.value / told.effective_labels, 1.0, 1e-3, "effective labels");
+        let interval = found.interval.unwrap();
+        assert!(interval.low > 200.0 && interval.contains(found.value), "{found:?}");
+        // A judge that knows nothing saves nothing, and people who always say the same leave nothing to save.
+        let ignorant: Vec<(f64, f64)> = (0..200_u8).map(|n| (f64::from(n % 2), f64::from(n / 2 % 2))).collect();
+        near(worth(&ignorant, 2_000, few).unwrap().unwrap().value, 200.0, 1e-9, "nothing");
+        assert_eq!(worth(&[(1.0, 0.0); 50], 2_000, few).unwrap(), Err(Undefined::OneValue));
+        assert_eq!(worth(&pairs[..2], 2_000, few).unwrap(), Err(Undefined::TooFew));
+    }
+
     #[test]
     fn too_few_and_too_strange() {
         assert_eq!(mean(&sample(&[1.0, 0.0], &[1.0, 0.0], &[1.0; 9]), SHARE).unwrap(), Err(Undefined::TooFew));
@@ -407,6 +495,69 @@ mod tests {
         // Of people's labels: 1 in the second for 60 of 80 against 40 of 80.
         near(found.humans.value, 0.25, 1e-12, "humans");
         assert!(found.estimate.interval.unwrap().contains(0.25));
+    }
+
+    /// Of 100 labels that are all the same: 1 − 0.025^(1/100) = 0.03622 of others, which may be at either end of the scale.
+    #[test]
+    fn only_yes_or_no_is_yes_or_no() {
+        let same = vec![((1.0, 1.0), (0.6, 0.6)); 100];
+        let found =
+            difference(&PairedSample { labelled: same, unlabelled: vec![(0.5, 0.4); 50] }, SHARE).unwrap().unwrap();
+        let interval = found.estimate.interval.unwrap();
+        near(interval.low, -0.036_22, 1e-5, "low");
+        near(interval.high, 0.036_22, 1e-5, "high");
+        // Differences of 0 and +1 have the mirror image of those of 0 and −1.
+        let some: Vec<((f64, f64), (f64, f64))> =
+            (0..100).map(|n| ((0.0, f64::from(u8::from(n < 5))), (0.0, 0.0))).collect();
+        let swapped = some.iter().map(|&((a, b), judge)| ((b, a), judge)).collect();
+        let of = |labelled| difference(&PairedSample { labelled, unlabelled: Vec::new() }, SHARE).unwrap().unwrap();
+        let mirrored = of(swapped).estimate.interval.unwrap().negated();
+        assert_eq!(of(some).estimate.interval, Some(mirrored));
+        // From 1 to 5 all 1: what was not seen may be 5.
+        let least = mean(&sample(&[1.0; 100], &[1.0; 100], &[]), Some((1.0, 5.0))).unwrap().unwrap();
+        let interval = least.estimate.interval.unwrap();
+        near(interval.low, 1.0, 1e-12, "low");
+        near(interval.high, 1.0 + 4.0 * 0.036_22, 1e-4, "high");
+    }
+
+    /// 0.7 a hundred times: rounding would give it a variance of 10⁻³⁰.
+    #[test]
+    fn the_same_scores_have_no_variance() {
+        let found = told(&sample(&[0.7; 100], &[0.3; 100], &[0.3, 0.4, 0.5]));
+        let interval = found.estimate.interval.unwrap();
+        near(interval.low, 0.7 - 0.036_22 * 0.7, 1e-5, "low");
+        near(interval.high, 0.7 + 0.036_22 * 0.3, 1e-5, "high");
+        assert_eq!((found.lambda, found.estimate.value, found.effective_labels), (0.0, 0.7, 100.0));
+    }
+
+    #[test]
+    fn a_correction_does_not_lead_out_of_the_bounds() {
+        // People and judge go together, and elsewhere the judge says 1 always: corrected by itself it would be above 1.
+        let human: Vec<f64> = (0..40).map(|n| f64::from(u8::from(n % 20 > 0))).collect();
+        let judge: Vec<f64> = human.iter().map(|human| human * 0.8).collect();
+        for bounds in [SHARE, None] {
+            let found = mean(&sample(&human, &judge, &[1.0; 400]), bounds).unwrap().unwrap();
+            assert_eq!(found.estimate.value, 1.0);
+            assert!(found.estimate.interval.unwrap().contains(1.0), "{found:?}");
+        }
+        let grades: Vec<f64> = human.iter().map(|human| 4.0 * human + 1.0).collect();
+        let found = mean(&sample(&grades, &judge, &[1.0; 400]), Some((1.0, 5.0))).unwrap().unwrap();
+        let interval = found.estimate.interval.unwrap();
+        assert!(interval.low <= interval.high && interval.contains(found.estimate.value), "{found:?}");
+    }
+
+    #[test]
+    fn numbers_whose_squares_overflow_are_refused() {
+        let huge = sample(&[1e200, -1e200, 0.0], &[1.0, 0.0, 0.5], &[]);
+        assert!(mean(&huge, None).unwrap_err().to_string().contains("1e100"));
+        assert!(
+            mean(&sample(&[1e100, -1e100, 0.0], &[1.0, 0.0, 0.5], &[]), None)
+                .unwrap()
+                .unwrap()
+                .estimate
+                .value
+                .is_finite()
+        );
     }
 
     proptest! {

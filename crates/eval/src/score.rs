@@ -46,6 +46,8 @@ impl Direction {
 pub enum Unit {
     /// A share between 0 and 1, told in points: hundredths.
     Share,
+    /// Hundredths themselves, as BLEU has them: between 0 and 100.
+    Points,
     /// Milliseconds.
     Milliseconds,
     /// Dollars.
@@ -57,13 +59,17 @@ pub enum Unit {
 impl Unit {
     /// The lowest and the highest value, where there are such.
     pub fn bounds(self) -> Option<(f64, f64)> {
-        (self == Self::Share).then_some((0.0, 1.0))
+        match self {
+            Self::Share => Some((0.0, 1.0)),
+            Self::Points => Some((0.0, 100.0)),
+            Self::Milliseconds | Self::Dollars | Self::Count => None,
+        }
     }
 
     /// A value or a difference in words, as in `3.1 points`.
     pub fn words(self, value: f64) -> String {
         match self {
-            Self::Share => format!("{} points", self.digits(value)),
+            Self::Share | Self::Points => format!("{} points", self.digits(value)),
             Self::Milliseconds => format!("{} ms", self.digits(value)),
             Self::Dollars => format!("${}", self.digits(value)),
             Self::Count => self.digits(value),
@@ -78,7 +84,7 @@ impl Unit {
             // What one call costs may be a millionth of a dollar.
             Self::Dollars if value != 0.0 && value.abs() < 0.01 => format!("{value:.3e}"),
             Self::Dollars => format!("{value:.2}"),
-            Self::Count => format!("{value:.1}"),
+            Self::Points | Self::Count => format!("{value:.1}"),
         };
         // A rounded −0.04 is no negative number.
         match text.strip_prefix('-') {
@@ -100,6 +106,8 @@ pub enum NoScore {
     NoNumberInReference,
     /// The time, the price or the tokens are not known.
     NotMeasured,
+    /// The text is too long for the metric, or has nothing that it could measure.
+    NotComputable,
 }
 
 impl fmt::Display for NoScore {
@@ -109,6 +117,7 @@ impl fmt::Display for NoScore {
             Self::NoReference => "the item has no reference",
             Self::NoNumberInReference => "the reference has no number",
             Self::NotMeasured => "it was not measured",
+            Self::NotComputable => "the text is too long for the metric or has no words",
         })
     }
 }

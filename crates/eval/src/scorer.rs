@@ -1,10 +1,20 @@
 //! Scorers: what one may ask for as data, and the same read once and ready to use.
 
-use regex::Regex;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+mod kind;
+mod overlap;
 
+use regex::Regex;
+
+pub use self::kind::{
+    BleuOptions, ChrfOptions, EditMeasure, EditOptions, ExtractOption, LengthUnit, MeteorOptions, MeteorStage,
+    NumberOptions, ReadabilityIndex, RougeOptions, RougeVariant, ScorerKind, ScorerSpec, ShareOf, TerOptions,
+    TextOptions,
+};
+use self::overlap::Overlap;
+use crate::corpus::CorpusMetric;
 use crate::f1;
+use crate::metric::pattern::{self, Leak, Toxicity};
+use crate::metric::readability::TextCounts;
 use crate::number::{self, Tolerance};
 use crate::schema::Schema;
 use crate::score::{Answer, Direction, NoScore, Unit};
@@ -15,153 +25,6 @@ use crate::{Error, Result};
 pub const MOST_SCORERS: usize = 16;
 /// Characters of a scorer's name at most.
 pub const LONGEST_NAME_CHARS: usize = 64;
-
-/// What to look at, as it is written in a definition: `{"kind": "exact_match", "ignore_case": true}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct ScorerSpec {
-    /// What the score is called; its kind when nothing else is said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// What is looked at.
-    #[serde(flatten)]
-    pub kind: ScorerKind,
-}
-
-/// The same, read without looking for options that nobody knows.
-#[derive(Deserialize)]
-struct Lenient {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(flatten)]
-    kind: ScorerKind,
-}
-
-impl TryFrom<Value> for ScorerSpec {
-    type Error = String;
-
-    /// An option that is not known is refused: a misspelled `ignore_case` would change every score in silence.
-    fn try_from(value: Value) -> std::result::Result<Self, String> {
-        let Lenient { name, kind } = Lenient::deserialize(&value).map_err(|cause| cause.to_string())?;
-        let spec = Self { name, kind };
-        let known = serde_json::to_value(&spec).map_err(|cause| cause.to_string())?;
-        let given = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-        match given.map(|(option, _)| option).find(|option| known.get(option.as_str()).is_none()) {
-            Some(option) => Err(format!("the scorer {:?} has no option {option:?}", spec.kind.word())),
-            None => Ok(spec),
-        }
-    }
-}
-
-/// What is looked at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ScorerKind {
-    /// Whether the answer is a reference, after both were normalised.
-    ExactMatch(TextOptions),
-    /// Whether a reference stands in the answer, after both were normalised.
-    Contains(TextOptions),
-    /// How many words the answer and a reference share: F1, as SQuAD counts it.
-    TokenF1(ExtractOption),
-    /// Whether the last number of the answer is that of a reference.
-    NumberMatch(NumberOptions),
-    /// Whether a pattern is found in the answer. Needs no reference.
-    Regex {
-        /// The pattern, in the syntax of the `regex` crate: linear time, no look-around.
-        pattern: String,
-    },
-    /// Whether the answer is JSON that a schema allows. Needs no reference.
-    JsonSchema {
-        /// The schema.
-        schema: Value,
-        /// Whether the JSON may stand in a fenced block of Markdown.
-        #[serde(default)]
-        allow_fence: bool,
-    },
-    /// How long the answer is.
-    Length {
-        /// In what it is counted.
-        #[serde(default)]
-        unit: LengthUnit,
-        /// Which way is better.
-        #[serde(default = "lower")]
-        better: Direction,
-    },
-    /// How long the call took, in milliseconds.
-    Latency,
-    /// What the call cost, in dollars.
-    Cost,
-}
-
-/// How answers and references are compared as texts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct TextOptions {
-    /// What is made equal before.
-    #[serde(flatten)]
-    pub normalise: Normalise,
-    /// Which part of the answer counts.
-    #[serde(flatten)]
-    pub extract: ExtractOption,
-}
-
-/// Which part of an answer counts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ExtractOption {
-    /// A pattern; of its last match the first group counts, or all of it. An answer without a match counts as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub extract: Option<String>,
-}
-
-/// How numbers are compared.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct NumberOptions {
-    /// How far they may be apart.
-    #[serde(flatten)]
-    pub tolerance: Tolerance,
-    /// Which part of the answer counts.
-    #[serde(flatten)]
-    pub extract: ExtractOption,
-}
-
-/// In what a length is counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LengthUnit {
-    /// Unicode scalar values.
-    #[default]
-    Characters,
-    /// What stands between white space.
-    Words,
-    /// Tokens, as the model counts them.
-    Tokens,
-}
-
-fn lower() -> Direction {
-    Direction::Lower
-}
-
-impl ScorerKind {
-    /// The word that it is called by.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::ExactMatch(_) => "exact_match",
-            Self::Contains(_) => "contains",
-            Self::TokenF1(_) => "token_f1",
-            Self::NumberMatch(_) => "number_match",
-            Self::Regex { .. } => "regex",
-            Self::JsonSchema { .. } => "json_schema",
-            Self::Length { .. } => "length",
-            Self::Latency => "latency",
-            Self::Cost => "cost",
-        }
-    }
-}
-
-impl From<ScorerKind> for ScorerSpec {
-    fn from(kind: ScorerKind) -> Self {
-        Self { name: None, kind }
-    }
-}
 
 /// A scorer that is ready to use.
 ///
@@ -188,6 +51,10 @@ enum Look {
     Pattern(Regex),
     Schema(Box<Schema>, bool),
     Length(LengthUnit, Direction),
+    Overlap(Overlap, Extract),
+    Readability(ReadabilityIndex, Direction),
+    Leak(Vec<Leak>),
+    Toxic(Vec<Toxicity>),
     Latency,
     Cost,
 }
@@ -203,24 +70,7 @@ impl Scorer {
             let why = format!("its name must be 1 to {LONGEST_NAME_CHARS} lower-case letters, digits and '_'");
             return Err(Error::scorer(name, why));
         }
-        let extract = |option: &ExtractOption| Extract::new(option.extract.as_deref());
-        let look = match &spec.kind {
-            ScorerKind::ExactMatch(options) => extract(&options.extract).map(|e| Look::Exact(options.normalise, e)),
-            ScorerKind::Contains(options) => extract(&options.extract).map(|e| Look::Contains(options.normalise, e)),
-            ScorerKind::TokenF1(option) => extract(option).map(Look::TokenF1),
-            ScorerKind::NumberMatch(options) => options
-                .tolerance
-                .check()
-                .and_then(|()| extract(&options.extract))
-                .map(|e| Look::Number(options.tolerance, e)),
-            ScorerKind::Regex { pattern } => text::pattern(pattern).map(Look::Pattern),
-            ScorerKind::JsonSchema { schema, allow_fence } => Schema::new(schema)
-                .map(|schema| Look::Schema(Box::new(schema), *allow_fence))
-                .map_err(|error| error.to_string()),
-            ScorerKind::Length { unit, better } => Ok(Look::Length(*unit, *better)),
-            ScorerKind::Latency => Ok(Look::Latency),
-            ScorerKind::Cost => Ok(Look::Cost),
-        };
+        let look = Look::new(&spec.kind);
         Ok(Self { name: name.to_owned(), look: look.map_err(|why| Error::scorer(name, why))? })
     }
 
@@ -232,8 +82,9 @@ impl Scorer {
     /// Which way is better.
     pub fn direction(&self) -> Direction {
         match self.look {
-            Look::Length(_, better) => better,
-            Look::Latency | Look::Cost => Direction::Lower,
+            Look::Length(_, better) | Look::Readability(_, better) => better,
+            Look::Overlap(ref overlap, _) => overlap.direction(),
+            Look::Leak(_) | Look::Toxic(_) | Look::Latency | Look::Cost => Direction::Lower,
             _ => Direction::Higher,
         }
     }
@@ -241,11 +92,33 @@ impl Scorer {
     /// What it counts.
     pub fn unit(&self) -> Unit {
         match self.look {
-            Look::Length(..) => Unit::Count,
+            Look::Length(..) | Look::Readability(..) => Unit::Count,
+            Look::Overlap(ref overlap, _) => overlap.unit(),
             Look::Latency => Unit::Milliseconds,
             Look::Cost => Unit::Dollars,
             _ => Unit::Share,
         }
+    }
+
+    /// How scores of many answers become one, where that is no mean of scores.
+    pub fn corpus(&self) -> Option<CorpusMetric> {
+        match &self.look {
+            Look::Overlap(Overlap::Corpus(metric), _) => Some(*metric),
+            _ => None,
+        }
+    }
+
+    /// What makes the corpus score of an answer, to be added up; none where the score of many is the mean of scores.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub fn statistics(&self, answer: &Answer<'_>) -> Option<std::result::Result<Vec<f64>, NoScore>> {
+        let Look::Overlap(Overlap::Corpus(metric), extract) = &self.look else { return None };
+        let of = |said| match answer.references {
+            [] => Err(NoScore::NoReference),
+            references => metric.statistics(extract.apply(said), references).map_err(|_| NoScore::NotComputable),
+        };
+        Some(answer.text.ok_or(NoScore::NoAnswer).and_then(of))
     }
 
     /// The score of an answer.
@@ -281,8 +154,60 @@ impl Scorer {
             Look::Pattern(pattern) => Ok(share(pattern.is_match(said?))),
             Look::Schema(schema, fenced) => Ok(share(schema.allows_text(said?, *fenced))),
             Look::Length(unit, _) => length(answer, *unit, said?),
+            Look::Overlap(overlap, extract) => overlap.score(extract.apply(said?), answer.references),
+            Look::Readability(index, _) => readability(*index, said?),
+            Look::Leak(kinds) => {
+                let found = pattern::leaks(said?).map_err(|_| NoScore::NotComputable)?;
+                Ok(share(found.iter().any(|found| counts(kinds, found.kind))))
+            }
+            Look::Toxic(kinds) => {
+                let found = pattern::toxicity(said?).map_err(|_| NoScore::NotComputable)?;
+                Ok(share(found.iter().any(|&found| counts(kinds, found))))
+            }
             Look::Latency => said.and(answer.latency_ms.ok_or(NoScore::NotMeasured)),
             Look::Cost => answer.cost.map(qd_base::Picodollars::as_dollars).ok_or(NoScore::NotMeasured),
+        }
+    }
+}
+
+impl Look {
+    /// Reads what is looked at, or says why it cannot be.
+    fn new(kind: &ScorerKind) -> std::result::Result<Self, String> {
+        let extract = |option: &ExtractOption| Extract::new(option.extract.as_deref());
+        let overlap = |overlap: Overlap, option: &ExtractOption| {
+            overlap.check()?;
+            Ok(Self::Overlap(overlap, extract(option)?))
+        };
+        match kind {
+            ScorerKind::ExactMatch(options) => Ok(Self::Exact(options.normalise, extract(&options.extract)?)),
+            ScorerKind::Contains(options) => Ok(Self::Contains(options.normalise, extract(&options.extract)?)),
+            ScorerKind::TokenF1(option) => extract(option).map(Self::TokenF1),
+            ScorerKind::NumberMatch(options) => {
+                options.tolerance.check()?;
+                Ok(Self::Number(options.tolerance, extract(&options.extract)?))
+            }
+            ScorerKind::Regex { pattern } => text::pattern(pattern).map(Self::Pattern),
+            ScorerKind::JsonSchema { schema, allow_fence } => Schema::new(schema)
+                .map(|schema| Self::Schema(Box::new(schema), *allow_fence))
+                .map_err(|error| error.to_string()),
+            ScorerKind::Length { unit, better } => Ok(Self::Length(*unit, *better)),
+            ScorerKind::Bleu(options) => overlap(Overlap::Corpus(CorpusMetric::Bleu(options.bleu)), &options.extract),
+            ScorerKind::Chrf(options) => overlap(Overlap::Corpus(CorpusMetric::Chrf(options.chrf)), &options.extract),
+            ScorerKind::Ter(options) => overlap(Overlap::Corpus(CorpusMetric::Ter(options.ter)), &options.extract),
+            ScorerKind::Rouge(options) => {
+                overlap(Overlap::Rouge(options.rouge, options.variant, options.value), &options.extract)
+            }
+            ScorerKind::Meteor(options) => overlap(Overlap::meteor(options)?, &options.extract),
+            ScorerKind::EditSimilarity(options) => {
+                overlap(Overlap::Edit(options.measure, options.normalise), &options.extract)
+            }
+            ScorerKind::Readability { index, better } => {
+                Ok(Self::Readability(*index, better.unwrap_or_else(|| index.easier())))
+            }
+            ScorerKind::Leak { kinds } => Ok(Self::Leak(kinds.clone())),
+            ScorerKind::Toxic { kinds } => Ok(Self::Toxic(kinds.clone())),
+            ScorerKind::Latency => Ok(Self::Latency),
+            ScorerKind::Cost => Ok(Self::Cost),
         }
     }
 }
@@ -319,6 +244,23 @@ fn numbers(answer: &Answer<'_>, tolerance: Tolerance, said: &str) -> std::result
         return Err(NoScore::NoNumberInReference);
     }
     Ok(share(number::last(said).is_some_and(|said| right.iter().any(|&right| tolerance.equal(said, right)))))
+}
+
+/// Whether a kind counts: all do where none is named.
+fn counts<K: PartialEq>(kinds: &[K], found: K) -> bool {
+    kinds.is_empty() || kinds.contains(&found)
+}
+
+fn readability(index: ReadabilityIndex, said: &str) -> std::result::Result<f64, NoScore> {
+    let counts = TextCounts::new(said).map_err(|_| NoScore::NotComputable)?;
+    Ok(match index {
+        ReadabilityIndex::FleschReadingEase => counts.flesch_reading_ease(),
+        ReadabilityIndex::FleschKincaidGrade => counts.flesch_kincaid_grade(),
+        ReadabilityIndex::GunningFog => counts.gunning_fog(),
+        ReadabilityIndex::Smog => counts.smog(),
+        ReadabilityIndex::ColemanLiau => counts.coleman_liau(),
+        ReadabilityIndex::AutomatedReadabilityIndex => counts.automated_readability_index(),
+    })
 }
 
 fn length(answer: &Answer<'_>, unit: LengthUnit, said: &str) -> std::result::Result<f64, NoScore> {
@@ -369,7 +311,7 @@ impl Scorers {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -444,6 +386,8 @@ mod tests {
         assert!(refused(json!({"kind": "number_match", "tolerance": -1.0})).contains("tolerance"));
         let twice: Vec<ScorerSpec> = serde_json::from_value(json!([{"kind": "cost"}, {"kind": "cost"}])).unwrap();
         assert!(Scorers::new(&twice).unwrap_err().to_string().contains("name"));
+        assert!(refused(json!({"kind": "bleu", "max_order": 17})).contains("max_order"));
+        assert!(refused(json!({"kind": "rouge", "extract": "("})).contains("unclosed group"));
         assert!(Scorers::new(&[]).is_err());
         assert!(serde_json::from_value::<ScorerSpec>(json!({"kind": "vibes"})).is_err());
         let misspelled = serde_json::from_value::<ScorerSpec>(json!({"kind": "exact_match", "ignore_cas": true}));
@@ -452,9 +396,95 @@ mod tests {
 
     #[test]
     fn a_definition_survives_being_written() {
-        let spec = json!({"name": "right", "kind": "exact_match", "ignore_case": true, "extract": "x(.)"});
-        let read: ScorerSpec = serde_json::from_value(spec).unwrap();
-        let again: ScorerSpec = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
-        assert_eq!(read, again);
+        for spec in [
+            json!({"name": "right", "kind": "exact_match", "ignore_case": true, "extract": "x(.)"}),
+            json!({"kind": "bleu", "tokenise": "intl", "smooth": {"add-k": 1.0}, "extract": "x(.)"}),
+            json!({"kind": "chrf", "word_order": 2}),
+            json!({"kind": "rouge", "variant": "lsum", "words": "unicode"}),
+            json!({"kind": "meteor", "stages": ["exact", "stem"], "alpha": 0.8}),
+            json!({"kind": "readability", "index": "smog", "better": "higher"}),
+            json!({"kind": "leak", "kinds": ["email", "secret"]}),
+        ] {
+            let read: ScorerSpec = serde_json::from_value(spec.clone()).unwrap();
+            let written = serde_json::to_value(&read).unwrap();
+            let kept = |(option, value): (&String, &Value)| written[option] == *value;
+            assert!(spec.as_object().unwrap().iter().all(kept), "{written} of {spec}");
+            assert_eq!(serde_json::from_value::<ScorerSpec>(written).unwrap(), read);
+        }
+    }
+
+    /// A score of one answer, to be compared with what a reference implementation or a hand says.
+    #[track_caller]
+    fn near(spec: Value, text: &str, references: &[&str], expected: f64) {
+        let scorer = Scorer::new(&serde_json::from_value(spec.clone()).unwrap()).unwrap();
+        let references: Vec<String> = references.iter().map(|&text| text.to_owned()).collect();
+        let found = scorer.score(&Answer { text: Some(text), references: &references, ..Answer::default() }).unwrap();
+        assert!((found - expected).abs() < 5e-5, "{spec}: {found} instead of {expected}");
+    }
+
+    #[test]
+    fn overlaps() {
+        let (said, right) = ("The cat sat on the mat.", "The cat sat on a mat.");
+        // sacrebleu's sentence_bleu, as in the example of `Bleu`; a hand calculation for the others.
+        near(json!({"kind": "bleu"}), said, &[right], 48.8923);
+        // Of six words one is replaced.
+        near(json!({"kind": "ter"}), said, &[right], 100.0 / 6.0);
+        near(json!({"kind": "ter"}), said, &["no", said], 0.0);
+        // Five of six words, three of five pairs (`the cat`, `cat sat`, `sat on`).
+        near(json!({"kind": "rouge", "variant": "1"}), said, &[right], 5.0 / 6.0);
+        near(json!({"kind": "rouge", "variant": "2"}), said, &[right], 3.0 / 5.0);
+        near(json!({"kind": "rouge", "value": "recall"}), "cat", &[right], 1.0 / 6.0);
+        near(json!({"kind": "rouge", "variant": "1"}), "αβγ", &["αβγ"], 0.0);
+        near(json!({"kind": "rouge", "variant": "1", "words": "unicode"}), "αβγ", &["αβγ"], 1.0);
+        // NLTK's own example.
+        let meteor = json!({"kind": "meteor", "stages": ["exact", "stem"]});
+        let guide = "It is a guide to action that ensures that the military will forever heed Party commands";
+        let which = "It is a guide to action which ensures that the military always obeys the commands of the party";
+        near(meteor.clone(), which, &[guide], 0.6944);
+        near(meteor, "cats", &["cat"], 0.5);
+        near(json!({"kind": "meteor", "stages": ["exact"]}), "cats", &["cat"], 0.0);
+        // Three of seven characters differ; with replacing as two edits 2·4/13.
+        near(json!({"kind": "edit_similarity"}), "kitten", &["sitting"], 4.0 / 7.0);
+        near(json!({"kind": "edit_similarity", "measure": "ratio"}), "kitten", &["sitting"], 8.0 / 13.0);
+        near(json!({"kind": "edit_similarity", "ignore_case": true}), "KITTEN", &["kitten"], 1.0);
+        for kind in ["bleu", "chrf", "ter", "rouge", "edit_similarity"] {
+            check(json!({ "kind": kind }), "a", &[], Err(NoScore::NoReference));
+        }
+        check(json!({"kind": "chrf", "word_order": 2}), said, &[said], Ok(100.0));
+        near(json!({"kind": "bleu", "extract": "Answer: (.*)"}), "Well. Answer: a b c d", &["a b c d"], 100.0);
+    }
+
+    #[test]
+    fn without_references() {
+        // Nine words in one sentence, eleven syllables: 206.835 − 1.015·9 − 84.6·11/9.
+        let fox = "The quick brown fox jumps over the lazy dog.";
+        near(json!({"kind": "readability"}), fox, &[], 206.835 - 1.015 * 9.0 - 84.6 * 11.0 / 9.0);
+        check(json!({"kind": "readability", "index": "smog"}), "…", &[], Err(NoScore::NotComputable));
+        check(json!({"kind": "leak"}), "write to a@example.com", &[], Ok(1.0));
+        check(json!({"kind": "leak", "kinds": ["iban"]}), "write to a@example.com", &[], Ok(0.0));
+        check(json!({"kind": "toxic"}), "what a nice day", &[], Ok(0.0));
+        check(json!({"kind": "toxic"}), "shut up, you are an idiot", &[], Ok(1.0));
+        let direction =
+            |spec: Value| Scorer::new(&serde_json::from_value(spec).unwrap()).map(|one| (one.direction(), one.unit()));
+        assert_eq!(direction(json!({"kind": "leak"})).unwrap(), (Direction::Lower, Unit::Share));
+        assert_eq!(direction(json!({"kind": "readability"})).unwrap(), (Direction::Higher, Unit::Count));
+        assert_eq!(direction(json!({"kind": "readability", "index": "smog"})).unwrap().0, Direction::Lower);
+        assert_eq!(direction(json!({"kind": "bleu"})).unwrap(), (Direction::Higher, Unit::Points));
+        assert_eq!(direction(json!({"kind": "ter"})).unwrap(), (Direction::Lower, Unit::Count));
+    }
+
+    /// Silently leaving synonyms out would give other scores.
+    #[test]
+    fn meteor_says_when_wordnet_is_not_there() {
+        let all: ScorerSpec = serde_json::from_value(json!({"kind": "meteor"})).unwrap();
+        match Scorer::new(&all) {
+            Ok(_) => assert!(std::path::Path::new(crate::metric::wordnet::DEBIAN_FOLDER).exists()),
+            Err(error) => {
+                let said = error.to_string();
+                assert!(said.contains("wordnet-base") && said.contains("[\"exact\", \"stem\"]"), "{said}");
+            }
+        }
+        let none: ScorerSpec = serde_json::from_value(json!({"kind": "meteor", "stages": ["stem"]})).unwrap();
+        assert!(Scorer::new(&none).unwrap_err().to_string().contains("exact"));
     }
 }

@@ -74,7 +74,11 @@ fn without_articles(text: &str) -> String {
 pub struct Extract(Option<Regex>);
 
 impl Extract {
-    pub(crate) fn new(text: Option<&str>) -> Result<Self, String> {
+    /// Of a pattern; all of an answer without one.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
+    pub fn new(text: Option<&str>) -> Result<Self, String> {
         Ok(Self(text.map(pattern).transpose()?))
     }
 

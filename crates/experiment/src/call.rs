@@ -60,15 +60,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn failed(why: impl std::fmt::Display) -> Self {
+    /// A call that failed.
+    pub fn failed(why: impl std::fmt::Display) -> Self {
         Self { error: Some(cut(&why.to_string(), LONGEST_ERROR_CHARS)), ..Self::default() }
     }
 
-    pub(crate) fn refused(kind: impl Into<String>, why: impl std::fmt::Display) -> Self {
+    /// One that the model refused; `kind` is the same for calls that are refused for the same reason.
+    pub fn refused(kind: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self { refusal: Some(kind.into()), ..Self::failed(why) }
     }
 
-    pub(crate) fn unreached(why: impl std::fmt::Display) -> Self {
+    /// One that did not reach its model.
+    pub fn unreached(why: impl std::fmt::Display) -> Self {
         Self { unreached: true, ..Self::failed(why) }
     }
 }

@@ -1,5 +1,6 @@
 //! One way to ask: a prompt, a model, parameters, and how many examples.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use qd_prompt::{Stored, Strategy};
@@ -40,59 +41,75 @@ pub struct Cell {
 /// # Errors
 /// [`Error::Definition`] when there are too many, or a prompt has no model and none is named.
 pub fn cells(definition: &Definition, prompts: &[Arc<Stored>]) -> Result<Vec<Cell>> {
-    let parameters = combinations(definition)?;
-    let shots: Vec<Option<&Shots>> =
-        if definition.shots.is_empty() { vec![None] } else { definition.shots.iter().map(Some).collect() };
-    let models = definition.models.len().max(1);
-    let count = prompts.len() * models * parameters.len() * shots.len();
-    let random = matches!(definition.search, Search::Random { .. });
-    if count > MOST_CELLS && !random {
-        let why = format!("they make {count} cells, {MOST_CELLS} at most; search at random, or leave some out");
-        return Err(Error::definition("prompts, models, parameters and shots", why));
-    }
-    let mut all = Vec::new();
-    for (place, prompt) in prompts.iter().enumerate() {
-        for model in models_of(definition, prompt)? {
-            for parameters in &parameters {
-                for &shots in &shots {
-                    all.push(Cell {
-                        id: String::new(),
-                        label: String::new(),
-                        place,
-                        prompt: prompt.info.name.to_string(),
-                        version: prompt.info.number,
-                        model: model.clone(),
-                        parameters: parameters.clone(),
-                        shots: shots.map(Shots::count),
-                        choose: shots.and_then(Shots::chosen).cloned(),
-                    });
-                }
-            }
-        }
-    }
-    let mut chosen = chosen(all, definition.search);
+    let grid = Grid::new(definition, prompts)?;
+    let mut chosen: Vec<Cell> = grid.searched()?.into_iter().map(|number| grid.cell(number)).collect();
     name(&mut chosen, definition);
     Ok(chosen)
 }
 
-/// Every combination of the parameters' values.
-fn combinations(definition: &Definition) -> Result<Vec<Map<String, Value>>> {
-    /// Of a random search many are never made into cells.
-    const MOST: usize = 100_000;
-    let count = definition.parameters.values().try_fold(1_usize, |count, values| count.checked_mul(values.len()));
-    if count.is_none_or(|count| count > MOST) {
-        return Err(Error::definition("parameters", format!("their values make over {MOST} combinations")));
+/// Every way to combine what a definition compares, by its number. A random search may draw from more than there is memory for.
+struct Grid<'a> {
+    definition: &'a Definition,
+    prompts: &'a [Arc<Stored>],
+    /// The models that each prompt is asked with.
+    models: Vec<Vec<String>>,
+    /// How many ways there are.
+    count: usize,
+}
+
+impl<'a> Grid<'a> {
+    fn new(definition: &'a Definition, prompts: &'a [Arc<Stored>]) -> Result<Self> {
+        let models: Vec<Vec<String>> =
+            prompts.iter().map(|prompt| models_of(definition, prompt)).collect::<Result<_>>()?;
+        let own = [prompts.len(), definition.models.len().max(1), definition.shots.len().max(1)];
+        let mut axes = own.into_iter().chain(definition.parameters.values().map(Vec::len));
+        let count = axes.try_fold(1_usize, usize::checked_mul);
+        let count = count.ok_or_else(|| Error::definition("parameters", "their values make too many combinations"))?;
+        Ok(Self { definition, prompts, models, count })
     }
-    let mut all = vec![Map::new()];
-    for (name, values) in &definition.parameters {
-        let with = |before: &Map<String, Value>, value: &Value| {
-            let mut with = before.clone();
-            with.insert(name.clone(), value.clone());
-            with
+
+    /// The numbers of those that the search tries, in their order.
+    fn searched(&self) -> Result<Vec<usize>> {
+        if let Search::Random { cells, seed } = self.definition.search {
+            let mut drawn = shuffled(self.count, seed, cells);
+            drawn.sort_unstable();
+            return Ok(drawn);
+        }
+        if self.count > MOST_CELLS {
+            let why =
+                format!("they make {} cells, {MOST_CELLS} at most; search at random, or leave some out", self.count);
+            return Err(Error::definition("prompts, models, parameters and shots", why));
+        }
+        Ok((0..self.count).collect())
+    }
+
+    /// The cell of a number: what varies fastest is its remainder.
+    fn cell(&self, mut number: usize) -> Cell {
+        let mut next = |length: usize| {
+            let place = number % length;
+            number /= length;
+            place
         };
-        all = all.iter().flat_map(|before| values.iter().map(|value| with(before, value))).collect();
+        let Definition { shots, parameters, .. } = self.definition;
+        let shots = if shots.is_empty() { None } else { shots.get(next(shots.len())) };
+        let values = parameters.iter().rev().map(|(name, values)| (name.clone(), values[next(values.len())].clone()));
+        let mut values: Vec<(String, Value)> = values.collect();
+        values.reverse();
+        let model = next(self.models.first().map_or(1, Vec::len));
+        let place = next(self.prompts.len());
+        let prompt = &self.prompts[place];
+        Cell {
+            id: String::new(),
+            label: String::new(),
+            place,
+            prompt: prompt.info.name.to_string(),
+            version: prompt.info.number,
+            model: self.models[place][model].clone(),
+            parameters: values.into_iter().collect(),
+            shots: shots.map(Shots::count),
+            choose: shots.and_then(Shots::chosen).cloned(),
+        }
     }
-    Ok(all)
 }
 
 fn models_of(definition: &Definition, prompt: &Stored) -> Result<Vec<String>> {
@@ -103,23 +120,17 @@ fn models_of(definition: &Definition, prompt: &Stored) -> Result<Vec<String>> {
     Ok(vec![prompt.prompt.model.clone().ok_or_else(|| Error::definition("models", why()))?])
 }
 
-/// Those that the search tries, in their order.
-fn chosen(all: Vec<Cell>, search: Search) -> Vec<Cell> {
-    let Search::Random { cells, seed } = search else { return all };
-    let keep = shuffled(all.len(), seed, cells);
-    all.into_iter().enumerate().filter(|(place, _)| keep.contains(place)).map(|(_, cell)| cell).collect()
-}
-
 /// The first `count` places of a shuffle (Fisher and Yates) by a generator whose numbers are specified.
 pub(crate) fn shuffled(length: usize, seed: u64, count: usize) -> Vec<usize> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut order: Vec<usize> = (0..length).collect();
-    for place in 0..count.min(length.saturating_sub(1)) {
+    // Only what was moved is noted: of millions a few are drawn.
+    let mut moved: HashMap<usize, usize> = HashMap::new();
+    let draw = |place: usize| {
         let below = ((u128::from(random.next_u64()) * (length - place) as u128) >> 64) as usize;
-        order.swap(place, place + below);
-    }
-    order.truncate(count);
-    order
+        let own = moved.remove(&place).unwrap_or(place);
+        if below == 0 { own } else { moved.insert(place + below, own).unwrap_or(place + below) }
+    };
+    (0..count.min(length)).map(draw).collect()
 }
 
 fn name(cells: &mut [Cell], definition: &Definition) {
@@ -152,7 +163,8 @@ impl Cell {
         format!("{}@{}", self.prompt, self.version)
     }
 
-    fn shots_text(&self) -> String {
+    /// The number of examples, with how they are chosen where the experiment says it.
+    pub(crate) fn shots_text(&self) -> String {
         let count = self.shots.unwrap_or(0);
         match &self.choose {
             None => format!("{count} shots"),
@@ -219,6 +231,40 @@ mod tests {
         let labels: Vec<&str> = cells.iter().map(|cell| cell.label.rsplit(" · ").next().unwrap()).collect();
         assert_eq!(labels, ["0 shots", "2 shots", "2 random shots (seed 5)", "2 similar shots", "2 first shots"]);
         assert_eq!((cells[3].shots, cells[1].choose.is_none(), cells[3].choose.is_some()), (Some(2), true, true));
+    }
+
+    /// As if all places were there and were exchanged one by one.
+    #[test]
+    fn a_shuffle_notes_only_what_was_moved() {
+        for (length, seed, count) in
+            [(1, 0, 1), (2, 1, 2), (10, 7, 10), (10, 8, 4), (1000, 3, 999), (5, 2, 9), (0, 0, 3)]
+        {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut order: Vec<usize> = (0..length).collect();
+            for place in 0..count.min(length) {
+                let below = ((u128::from(random.next_u64()) * (length - place) as u128) >> 64) as usize;
+                order.swap(place, place + below);
+            }
+            order.truncate(count);
+            assert_eq!(shuffled(length, seed, count), order, "{count} of {length}");
+        }
+        let drawn: BTreeSet<usize> = shuffled(usize::MAX, 5, 1000).into_iter().collect();
+        assert_eq!(drawn.len(), 1000, "and makes no list of all places");
+    }
+
+    /// Fifty values each of twelve parameters are more ways than there are bytes anywhere.
+    #[test]
+    fn a_random_search_makes_only_the_cells_that_it_draws() {
+        let values: Vec<u32> = (0..50).collect();
+        let parameters = |count: usize| -> Value {
+            (0..count).map(|n| (format!("p{n}"), json!(values))).collect::<Map<_, _>>().into()
+        };
+        let asked =
+            |count| definition(json!({"parameters": parameters(count), "search": {"kind": "random", "cells": 5}}));
+        let found = cells(&asked(10), &[stored("a", 1)]).unwrap();
+        let labels: BTreeSet<&str> = found.iter().map(|cell| cell.label.as_str()).collect();
+        assert_eq!((labels.len(), found[4].parameters.len()), (5, 10));
+        assert!(cells(&asked(12), &[stored("a", 1)]).unwrap_err().to_string().contains("too many combinations"));
     }
 
     #[test]

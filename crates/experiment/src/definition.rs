@@ -26,7 +26,7 @@ const MOST_REPEATS: u32 = 50;
 const MOST_SHOTS: usize = 50;
 
 /// Parameters that have a place of their own, or are not for an experiment to say.
-const NO_PARAMETERS: &[&str] =
+pub(crate) const NO_PARAMETERS: &[&str] =
     &["model", "messages", "prompt", "stream", "stream_options", "n", "best_of", "user", "prompt_variables"];
 
 /// What an experiment does. Its references to datasets and prompts are pinned to numbers when it is made.

@@ -97,7 +97,8 @@ impl Experiments {
 fn pairs(definition: &Definition, cells: &[Cell], from: &VersionInfo, to: &VersionInfo) -> Vec<Pair> {
     let of = |cell: &Cell, info: &VersionInfo| cell.prompt == info.name.as_str() && cell.version == info.number;
     let alike = |a: &Cell, b: &Cell| {
-        a.parameters == b.parameters && a.shots == b.shots && (definition.models.is_empty() || a.model == b.model)
+        let (same_model, shows) = (definition.models.is_empty() || a.model == b.model, (a.shots, &a.choose));
+        a.parameters == b.parameters && shows == (b.shots, &b.choose) && same_model
     };
     let mut pairs = Vec::new();
     for a in cells.iter().filter(|cell| of(cell, from)) {
@@ -121,7 +122,7 @@ fn setting(definition: &Definition, from: &Cell, to: &Cell) -> String {
         to.parameters.iter().filter(|(name, _)| definition.parameters.get(*name).is_some_and(|all| all.len() > 1));
     parts.extend(varied.map(|(name, value)| format!("{name} {value}")));
     if definition.shots.len() > 1 {
-        parts.push(format!("{} shots", to.shots.unwrap_or(0)));
+        parts.push(to.shots_text());
     }
     parts.join(" · ")
 }
@@ -176,6 +177,13 @@ mod tests {
         let found = settings(sweep, ["m", "m"]);
         assert_eq!((found.len(), found[0].as_str()), (2 * 2 * 2, "m · temperature 0 · 0 shots"));
         assert_eq!(found[7], "n · temperature 1 · 2 shots");
+    }
+
+    #[test]
+    fn cells_that_choose_their_examples_in_other_ways_are_no_pairs() {
+        let sweep =
+            json!({"shots": [2, {"count": 2, "choose": "similar"}, {"count": 2, "choose": "random", "seed": 1}]});
+        assert_eq!(settings(sweep, ["m", "m"]), ["m · 2 shots", "m · 2 similar shots", "m · 2 random shots (seed 1)"]);
     }
 
     #[test]

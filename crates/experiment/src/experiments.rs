@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
-use qd_catalog::{ArtifactKind, Burial, Catalog, Job, JobKind, JobState, Page, VersionInfo, VersionRef};
+use qd_catalog::{ArtifactKind, Burial, Catalog, Job, JobKind, JobState, Listed, Page, VersionInfo, VersionRef};
 use qd_eval::Scorers;
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
@@ -142,7 +142,7 @@ impl Experiments {
         let (plan, parents) = self.planned(project, name, definition).await?;
         let cells: Vec<Cell> = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
         let order = plan.items.iter().map(|item| item.row.index).collect();
-        let models = self.targets(project, &cells).await;
+        let models = self.targets(project, plan.models()).await;
         Ok((Content { definition: plan.definition, cells, order, examples: plan.examples, models }, parents))
     }
 
@@ -176,9 +176,8 @@ impl Experiments {
         Ok((self.sources.plan(info, project_name, definition, &BTreeMap::new()).await?, parents))
     }
 
-    /// What the models of cells stand for now. One that stands for nothing is left out: its cells say so when they are asked.
-    pub(crate) async fn targets(&self, project: ProjectId, cells: &[Cell]) -> BTreeMap<String, Pinned> {
-        let names: BTreeSet<&str> = cells.iter().map(|cell| cell.model.as_str()).collect();
+    /// What these models stand for now. One that stands for nothing is left out: its cells say so when they are asked.
+    pub(crate) async fn targets(&self, project: ProjectId, names: BTreeSet<&str>) -> BTreeMap<String, Pinned> {
         let mut found = BTreeMap::new();
         for name in names {
             if let Ok(target) = self.gateway.resolve(project, name).await {
@@ -279,26 +278,42 @@ impl Experiments {
         Ok(Experiment { content: version.read_content()?, standing, info: version.info })
     }
 
-    /// The latest versions of all experiments of a project, the newest first.
+    /// A page of the latest versions of the experiments of a project, those that changed last first, and where the next begins.
     ///
     /// # Errors
     /// [`Error::Catalog`] when they cannot be read.
-    pub async fn list(&self, project: ProjectId) -> Result<Vec<Experiment>> {
+    pub async fn list(
+        &self,
+        project: ProjectId,
+        from: usize,
+        limit: usize,
+    ) -> Result<(Vec<Experiment>, Option<usize>)> {
         let mut known = self.catalog.artifacts(project, ArtifactKind::Experiment).await?;
         known.sort_by_key(|artifact| std::cmp::Reverse(artifact.updated));
+        let end = from.saturating_add(limit.clamp(1, MOST_LISTED)).min(known.len());
         let mut found = Vec::new();
-        for artifact in known.into_iter().take(MOST_LISTED) {
-            found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);
+        for artifact in &known[from.min(end)..end] {
+            match self.get(project, &artifact.name, &VersionRef::Latest).await {
+                Ok(experiment) => found.push(experiment),
+                // It was deleted meanwhile.
+                Err(Error::Catalog(qd_catalog::Error::NotFound { .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(found)
+        Ok((found, Some(end).filter(|end| *end < known.len())))
     }
 
-    /// The versions of an experiment, the newest first.
+    /// A page of the versions of an experiment, the newest first.
     ///
     /// # Errors
     /// [`Error::Catalog`] when they cannot be read.
-    pub async fn versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
-        Ok(self.catalog.versions(project, ArtifactKind::Experiment, name, Page::default()).await?.items)
+    pub async fn versions(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        page: Page<u32>,
+    ) -> Result<Listed<VersionInfo, u32>> {
+        Ok(self.catalog.versions(project, ArtifactKind::Experiment, name, page).await?)
     }
 
     async fn standing(&self, info: &VersionInfo) -> Result<Standing> {
@@ -403,8 +418,8 @@ fn pinned(info: &VersionInfo) -> String {
     format!("{}@{}", info.name, info.number)
 }
 
-/// Where an experiment stands, from its job as far as that is remembered, and from how it ended.
-fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
+/// Where an experiment, or another run that notes its job so, stands: from its job as far as that is remembered, and from how it ended.
+pub fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
     let why = ending.as_ref().and_then(|ending| ending["why"].as_str().map(str::to_owned));
     let said = ending.as_ref().and_then(|ending| ending["state"].as_str());
     let (state, why) = match (job.as_ref().map(|job| job.state), said) {

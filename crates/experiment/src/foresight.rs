@@ -53,8 +53,7 @@ impl Experiments {
     /// As [`Experiments::create`].
     pub async fn foresee(&self, project: ProjectId, name: &ArtifactName, definition: Definition) -> Result<Foreseen> {
         let (plan, _) = self.planned(project, name, definition).await?;
-        let cells: Vec<Cell> = plan.candidates.iter().map(|candidate| candidate.cell.clone()).collect();
-        let targets = self.targets(project, &cells).await;
+        let targets = self.targets(project, plan.models()).await;
         let (plan, sampled) = tokio::task::spawn_blocking(move || {
             let sampled = sampled(&plan);
             (plan, sampled)
@@ -69,7 +68,9 @@ impl Experiments {
         let calls = expected(&plan, &sizes, 0, plan.candidates.len());
         // Of a halving search nobody knows yet which cells go on: each counts for its part.
         let each = calls as f64 / plan.candidates.len().max(1) as f64;
-        let (mut told, mut unpriced, mut unknown) = (Told::default(), BTreeSet::new(), BTreeSet::new());
+        let (mut told, mut unpriced) = (Told::default(), BTreeSet::new());
+        let unknown = plan.models().into_iter().filter(|model| !targets.contains_key(*model)).map(str::to_owned);
+        let unknown: Vec<String> = unknown.collect();
         for (candidate, sample) in plan.candidates.iter().zip(sampled) {
             let model = &candidate.cell.model;
             let input = (sample.chars / CHARS_PER_TOKEN * each) as u64;
@@ -78,9 +79,7 @@ impl Experiments {
                 let usage = Usage { input_tokens: input, output_tokens, ..Usage::default() };
                 self.gateway.price_of(targets.get(model)?, usage)
             };
-            if !targets.contains_key(model) {
-                unknown.insert(model.clone());
-            } else if price(0).is_none() {
+            if targets.contains_key(model) && price(0).is_none() {
                 unpriced.insert(model.clone());
             }
             told.add(input, output, price(0), output.and_then(price));
@@ -95,7 +94,7 @@ impl Experiments {
             input_cost: told.input_cost,
             most_cost: told.most_cost,
             unpriced: unpriced.into_iter().collect(),
-            unknown: unknown.into_iter().collect(),
+            unknown,
             definition: plan.definition,
         }
     }

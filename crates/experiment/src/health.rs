@@ -8,6 +8,30 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::table::ItemRow;
 
+/// A row that may wait until it is known what a refusal says: whose call it is, and why that failed.
+pub trait Waiting {
+    /// Who asks, as one way of asking: a cell, a target.
+    fn cell(&self) -> &str;
+    /// The model that is asked.
+    fn model(&self) -> &str;
+    /// Why the call failed.
+    fn error(&self) -> Option<&str>;
+}
+
+impl Waiting for ItemRow {
+    fn cell(&self) -> &str {
+        &self.cell
+    }
+
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn error(&self) -> Option<&str> {
+        self.outcome.error.as_deref()
+    }
+}
+
 /// After so many refusals in a row for the same reason it makes no sense to go on.
 const HOPELESS_CALLS: usize = 20;
 /// The same of calls in a row that did not reach their model.
@@ -16,10 +40,16 @@ const UNREACHED_CALLS: usize = 10;
 const MOST_TOLD: usize = 3;
 
 /// How models and cells have fared in a job.
-#[derive(Debug, Default)]
-pub(crate) struct Health {
+#[derive(Debug)]
+pub struct Health<R = ItemRow> {
     models: HashMap<String, Model>,
-    cells: HashMap<String, Cell>,
+    cells: HashMap<String, Cell<R>>,
+}
+
+impl<R> Default for Health<R> {
+    fn default() -> Self {
+        Self { models: HashMap::new(), cells: HashMap::new() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,11 +60,11 @@ struct Model {
     given_up: Option<String>,
 }
 
-#[derive(Debug, Default)]
-struct Cell {
+#[derive(Debug)]
+struct Cell<R> {
     model: String,
     refusals: Streak,
-    held: Vec<ItemRow>,
+    held: Vec<R>,
     answered: bool,
     silent_in_a_row: usize,
     /// What kind of failure it was, and the words of one.
@@ -59,7 +89,7 @@ impl Streak {
     }
 }
 
-impl Health {
+impl<R: Waiting> Health<R> {
     /// Whether a cell is not to be asked any more.
     pub fn is_over(&self, cell: &str, model: &str) -> bool {
         let cell = self.cells.get(cell).is_some_and(|cell| cell.given_up.is_some());
@@ -74,12 +104,11 @@ impl Health {
     /// Notes that a cell was answered before: its refusals are those of items.
     pub fn known(&mut self, cell: &str, name: &str) {
         self.models.entry(name.to_owned()).or_default().answered = true;
-        let new = || Cell { model: name.to_owned(), ..Cell::default() };
-        self.cells.entry(cell.to_owned()).or_insert_with(new).answered = true;
+        self.cells.entry(cell.to_owned()).or_insert_with(|| Cell::of(name)).answered = true;
     }
 
     /// Notes an answer, and gives the rows that are to be kept now: it, and what was held back of its cell.
-    pub fn answered(&mut self, row: ItemRow) -> Vec<ItemRow> {
+    pub fn answered(&mut self, row: R) -> Vec<R> {
         let model = self.model(&row);
         (model.answered, model.unreached_in_a_row, model.refusals) = (true, 0, Streak::default());
         let cell = self.cell(&row);
@@ -88,9 +117,9 @@ impl Health {
     }
 
     /// The same of an answer without text. It was paid for, so it is kept at once.
-    pub fn silent(&mut self, row: ItemRow) -> Vec<ItemRow> {
+    pub fn silent(&mut self, row: R) -> Vec<R> {
         self.model(&row).unreached_in_a_row = 0;
-        let why = row.outcome.error.clone().unwrap_or_default();
+        let why = row.error().unwrap_or_default().to_owned();
         let cell = self.cell(&row);
         cell.silent_in_a_row += 1;
         if !cell.answered && cell.silent_in_a_row >= HOPELESS_CALLS {
@@ -101,12 +130,12 @@ impl Health {
     }
 
     /// Notes a refusal, and gives the rows that are to be kept now: what was held back before for another reason.
-    pub fn refused(&mut self, row: ItemRow, kind: &str) -> Vec<ItemRow> {
+    pub fn refused(&mut self, row: R, kind: &str) -> Vec<R> {
         let told = format!(
             "{HOPELESS_CALLS} calls in a row were refused for the same reason: {}",
-            row.outcome.error.as_deref().unwrap_or_default()
+            row.error().unwrap_or_default()
         );
-        let name = row.model.clone();
+        let name = row.model().to_owned();
         let model = self.model(&row);
         model.unreached_in_a_row = 0;
         if model.refusals.grows(kind) && !model.answered {
@@ -138,14 +167,14 @@ impl Health {
 
     /// What is held back when nothing more is asked: of a cell that `has_answers` the rows to keep. A cell without any is given up
     /// if it was asked `all` that there was to ask.
-    pub fn settle(&mut self, all: bool, has_answers: impl Fn(&str) -> bool) -> Vec<ItemRow> {
+    pub fn settle(&mut self, all: bool, has_answers: impl Fn(&str) -> bool) -> Vec<R> {
         let mut kept = Vec::new();
         for (id, cell) in &mut self.cells {
             let Some(last) = cell.held.last().filter(|_| cell.given_up.is_none()) else { continue };
             if has_answers(id) {
                 kept.append(&mut cell.held);
             } else if all {
-                let why = last.outcome.error.as_deref().unwrap_or_default();
+                let why = last.error().unwrap_or_default();
                 let calls = cell.held.len();
                 let told = format!("all {calls} calls were refused for the same reason: {why}");
                 cell.given_up = Some((cell.refusals.kind.clone(), told));
@@ -173,18 +202,28 @@ impl Health {
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    fn model(&mut self, row: &ItemRow) -> &mut Model {
-        self.models.entry(row.model.clone()).or_default()
+    fn model(&mut self, row: &R) -> &mut Model {
+        self.models.entry(row.model().to_owned()).or_default()
     }
 
-    fn cell(&mut self, row: &ItemRow) -> &mut Cell {
-        let new = || Cell { model: row.model.clone(), ..Cell::default() };
-        self.cells.entry(row.cell.clone()).or_insert_with(new)
+    fn cell(&mut self, row: &R) -> &mut Cell<R> {
+        self.cells.entry(row.cell().to_owned()).or_insert_with(|| Cell::of(row.model()))
     }
 }
 
-impl Cell {
-    fn released(&mut self, row: ItemRow) -> Vec<ItemRow> {
+impl<R> Cell<R> {
+    fn of(model: &str) -> Self {
+        Self {
+            model: model.to_owned(),
+            refusals: Streak::default(),
+            held: Vec::new(),
+            answered: false,
+            silent_in_a_row: 0,
+            given_up: None,
+        }
+    }
+
+    fn released(&mut self, row: R) -> Vec<R> {
         self.refusals = Streak::default();
         let mut rows = std::mem::take(&mut self.held);
         rows.push(row);

@@ -5,8 +5,8 @@
 //! a job that was killed reads what is there and goes on. A [`Report`] is made of the rows: what each cell scored with an
 //! interval, what it cost, and whether there is a winner.
 //!
-//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`shown`] → [`plan`] → [`call`] → [`table`] → [`rung`] → [`health`] → [`run`] →
-//! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`foresight`] → [`proposal`] → [`optimise`].
+//! Reading order: [`definition`] → [`cell`] → [`variables`] → [`pool`] → [`shown`] → [`plan`] → [`call`] → [`columns`] → [`table`] → [`rung`] → [`health`] → [`run`] →
+//! [`report`] → [`items`] → [`experiments`] → [`evidence`] → [`foresight`] → [`proposal`] → [`variation`] → [`optimise`].
 //!
 //! What is deliberately absent: scores and statistics, which are `eval`'s.
 
@@ -14,10 +14,12 @@ pub mod definition;
 
 pub mod cell;
 pub mod plan;
+pub mod pool;
 pub mod shown;
 pub mod variables;
 
 pub mod call;
+pub mod columns;
 pub mod table;
 
 pub mod health;
@@ -32,6 +34,7 @@ pub mod experiments;
 pub mod foresight;
 pub mod optimise;
 pub mod proposal;
+pub mod variation;
 
 mod error;
 

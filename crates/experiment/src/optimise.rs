@@ -13,26 +13,26 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use qd_base::chat::Role;
 use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
 use qd_catalog::{ArtifactKind, Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_data::Dataset;
 use qd_eval::{Direction, ScorerSpec, Unit};
 use qd_gateway::Endpoint;
-use qd_prompt::{Example, ExampleTemplate, MessageTemplate, Prompt, Slot, Stored, Strategy};
+use qd_prompt::{Example, Prompt, Stored, Strategy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::call::{Outcome, Request};
 use crate::cell::{Cell, shuffled};
-use crate::definition::{Budget, Definition, Examples, Items, MOST_CALLS, Search};
+use crate::definition::{Budget, Definition, Examples, Items, MOST_CALLS, NO_PARAMETERS, Search};
 use crate::experiments::Experiments;
-use crate::plan::{Asked, Candidate, Item, pool};
+use crate::plan::{Asked, Candidate, Item, examples_of};
 use crate::proposal::{self, Proposed};
 use crate::report::Results;
 use crate::run::{Ask, RunRequest, Session, Stop};
 use crate::shown::Shown;
 use crate::variables::Mapping;
+use crate::variation::{changed, with_slot};
 use crate::{Error, Result};
 
 /// The kind of these jobs.
@@ -47,6 +47,8 @@ const RIGHT: f64 = 0.999;
 const MOST_TRIALS: usize = 50;
 const MOST_DEMONSTRATIONS: usize = 16;
 const MOST_INSTRUCTIONS: usize = 20;
+/// How often a combination is drawn for each that is wanted: some come again.
+const DRAWS_PER_TRIAL: usize = 20;
 /// Training rows that are shown to the model that proposes instructions.
 const SHOWN_ROWS: usize = 5;
 /// Rows in each part at least: with fewer nothing could be told.
@@ -89,6 +91,9 @@ pub struct Optimisation {
     /// The model that proposes instructions; none are proposed when absent.
     #[serde(default)]
     pub proposer: Option<String>,
+    /// Parameters of the call that asks it; temperature 0 and 1,000 tokens at most when absent.
+    #[serde(default)]
+    pub proposer_parameters: Option<Map<String, Value>>,
     /// How many it proposes.
     #[serde(default = "four")]
     pub instructions: usize,
@@ -135,6 +140,13 @@ struct Parts {
     held_out: Vec<Arc<Item>>,
 }
 
+impl Parts {
+    /// The rows by which is judged, in the search and in the end.
+    fn judging(&self) -> Vec<Arc<Item>> {
+        self.choose.iter().chain(&self.held_out).cloned().collect()
+    }
+}
+
 /// A combination that is tried.
 struct Trial {
     candidate: Arc<Candidate>,
@@ -159,6 +171,11 @@ impl Optimisation {
                 "demonstrations",
                 "with none and without a proposer there is nothing to try",
             ));
+        }
+        let own = self.proposer_parameters.iter().flat_map(Map::keys);
+        if let Some(name) = own.into_iter().find(|name| NO_PARAMETERS.contains(&name.as_str())) {
+            let why = "it is no parameter of calls, or not one of a search";
+            return Err(Error::definition(format!("proposer_parameters.{name}"), why));
         }
         let scorer = qd_eval::Scorer::new(&self.scorer)?;
         match (scorer.unit(), scorer.direction()) {
@@ -214,15 +231,19 @@ impl Experiments {
         wanted.model = Some(wanted.model.or(prompt.prompt.model.clone()).ok_or_else(|| {
             Error::definition("model", format!("the prompt {} names no model, so say one", prompt.info.name))
         })?);
-        let slot = with_slot(&prompt.prompt)?.examples;
-        if slot.is_some_and(|slot| slot.strategy == Strategy::Similar) {
+        if wanted.demonstrations > 0 {
+            with_slot(&prompt.prompt)?;
+        }
+        if prompt.prompt.examples.as_ref().is_some_and(|slot| slot.strategy == Strategy::Similar) {
             let why =
                 "it chooses examples by similarity, and the search looks for fixed ones; name a prompt with fixed ones";
             return Err(Error::definition("prompt", why));
         }
-        Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &wanted.variables)?;
+        let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), &dataset, &wanted.variables)?;
         wanted.definition(vec![wanted.prompt.clone()], wanted.items, wanted.budget).check()?;
         let parts = self.part(&dataset, &wanted).await?;
+        let own = self.own_examples(project, &prompt).await?;
+        Asked::new(&mapping, &parts.judging()).refuse(&own, &prompt.info)?;
         let calls = parts.train.len() + parts.choose.len() * (wanted.trials + 1) + 2 * parts.held_out.len();
         if calls > MOST_CALLS {
             let why = format!("the search makes {calls} calls, {MOST_CALLS} at most; say a limit, or fewer trials");
@@ -236,7 +257,7 @@ impl Experiments {
     /// Draws the rows and parts them: those held out come last, where the final experiment begins.
     async fn part(&self, dataset: &Dataset, wanted: &Optimisation) -> Result<Parts> {
         let definition = wanted.definition(Vec::new(), wanted.items, Budget::default());
-        let mut train = self.sources.items(dataset, &definition).await?;
+        let mut train = self.sources.items(dataset, definition.items).await?;
         let rows = train.len();
         let held_out = train.split_off(rows - (rows as f64 * wanted.held_out).round() as usize);
         let choose = train.split_off((train.len() as f64 * TRAIN_SHARE).round() as usize);
@@ -263,7 +284,7 @@ impl Experiments {
         let base = Base {
             wanted: &wanted,
             own: self.own_examples(project, &prompt).await?,
-            held_out: Asked::new(&mapping, &parts.held_out),
+            judging: Asked::new(&mapping, &parts.judging()),
             mapping,
             prompt,
         };
@@ -314,7 +335,7 @@ impl Experiments {
     async fn own_examples(&self, project: ProjectId, prompt: &Stored) -> Result<Vec<Example>> {
         let slot = prompt.prompt.examples.as_ref();
         match (slot, self.sources.source(project, prompt, &BTreeMap::new()).await?) {
-            (Some(slot), Some(source)) => Ok(slot.pick(&pool(&source).await?)),
+            (Some(slot), Some(source)) => Ok(slot.pick(&examples_of(&source).await?)),
             _ => Ok(prompt.prompt.own_examples()),
         }
     }
@@ -388,8 +409,8 @@ struct Base<'a> {
     mapping: Mapping,
     /// The examples that the prompt itself shows.
     own: Vec<Example>,
-    /// The rows held out, none of which is ever shown.
-    held_out: Asked,
+    /// The rows by which is judged, none of which is ever shown.
+    judging: Asked,
 }
 
 impl Base<'_> {
@@ -443,7 +464,7 @@ impl Base<'_> {
         let demonstration = |item: &Arc<Item>| {
             let output = said.get(&item.row.index).filter(|_| right.contains(&item.row.index))?;
             Some(Example { variables: self.mapping.values(&item.row), output: Value::String(output.clone()) })
-                .filter(|example| !self.held_out.has(&example.variables))
+                .filter(|example| !self.judging.has(&example.variables))
         };
         Ok((train.iter().filter_map(demonstration).collect(), stopped))
     }
@@ -465,12 +486,11 @@ impl Base<'_> {
             json!(shown),
             self.wanted.instructions
         );
-        let body = BTreeMap::from([
-            ("model".to_owned(), json!(proposer)),
-            ("messages".to_owned(), json!([{"role": "user", "content": &words}])),
-            ("temperature".to_owned(), json!(0)),
-            ("max_tokens".to_owned(), json!(1_000)),
-        ]);
+        let usual = || Map::from_iter([("temperature".to_owned(), json!(0)), ("max_tokens".to_owned(), json!(1_000))]);
+        let parameters = self.wanted.proposer_parameters.clone().unwrap_or_else(usual);
+        let mut body: BTreeMap<String, Value> = parameters.into_iter().collect();
+        body.insert("model".to_owned(), json!(proposer));
+        body.insert("messages".to_owned(), json!([{"role": "user", "content": &words}]));
         let key = qd_base::Sha256Hex::of(json!(body).to_string().as_bytes());
         let request = Request { endpoint: Endpoint::Chat, body, key, target: None };
         let Outcome { output, error, refusal, unreached, .. } = match session.ask_once(&request).await? {
@@ -481,8 +501,9 @@ impl Base<'_> {
             let why = format!("{proposer}, which is to propose instructions: {}", error.unwrap_or_default());
             return Err(Error::Unanswered { why });
         }
+        let Prompt { messages, text, .. } = &self.prompt.prompt;
         let own: Vec<String> =
-            self.prompt.prompt.messages.iter().filter_map(|message| message.content.clone()).collect();
+            messages.iter().filter_map(|message| message.content.clone()).chain(text.clone()).collect();
         Ok(Ok(proposal::read(&output.unwrap_or_default(), self.wanted.instructions, &words, &own)))
     }
 
@@ -491,9 +512,13 @@ impl Base<'_> {
         let first = self.candidate("as-it-is".to_owned(), self.prompt.clone(), self.own.clone(), self.model(), true);
         let mut trials = vec![Trial { candidate: first, instruction: None, score: None }];
         let mut seen = HashSet::new();
-        for trial in 0..self.wanted.trials {
+        // Draws that came before are drawn anew, so that as many are tried as are wanted, if there are as many.
+        for draw in 0..self.wanted.trials * DRAWS_PER_TRIAL {
+            if trials.len() > self.wanted.trials {
+                break;
+            }
             // Three draws from three seeds: which words, how many examples, and which.
-            let seed = self.wanted.seed.wrapping_add(1 + trial as u64);
+            let seed = self.wanted.seed.wrapping_add(1 + draw as u64);
             let which = shuffled(instructions.len() + 1, seed, 1)[0];
             let instruction = which.checked_sub(1).map(|place| instructions[place].clone());
             let most = self.wanted.demonstrations.min(demonstrations.len());
@@ -505,8 +530,11 @@ impl Base<'_> {
             }
             let examples: Vec<Example> = places.iter().map(|&place| demonstrations[place].clone()).collect();
             let prompt = changed(&self.prompt.prompt, instruction.as_deref(), &examples)?;
+            // What cannot be kept in the end need not be paid for.
+            prompt.check()?;
             let stored = Arc::new(Stored { info: self.prompt.info.clone(), prompt });
-            let candidate = self.candidate(format!("t{}", trial + 1), stored, examples, self.model(), false);
+            let id = format!("t{}", trials.len());
+            let candidate = self.candidate(id, stored, examples, self.model(), false);
             trials.push(Trial { candidate, instruction, score: None });
         }
         Ok(trials)
@@ -545,58 +573,6 @@ impl Base<'_> {
     }
 }
 
-/// The prompt with another instruction and with these examples.
-fn changed(prompt: &Prompt, instruction: Option<&str>, examples: &[Example]) -> Result<Prompt> {
-    let mut prompt = with_slot(prompt)?;
-    if let Some(slot) = &mut prompt.examples {
-        slot.items = examples.to_vec();
-        (slot.count, slot.strategy, slot.seed, slot.dataset) = (Some(examples.len()), Strategy::Fixed, None, None);
-    }
-    if let Some(instruction) = instruction {
-        let system = |message: &MessageTemplate| matches!(message.role, Some(Role::System | Role::Developer));
-        match prompt.messages.iter_mut().find(|message| system(message)) {
-            Some(message) => message.content = Some(instruction.to_owned()),
-            None => prompt.messages.insert(0, MessageTemplate::new(Role::System, instruction)),
-        }
-    }
-    Ok(prompt)
-}
-
-/// The prompt with a place for examples: before its last question, written as that is, when it has none.
-///
-/// # Errors
-/// [`Error::Definition`] for a prompt that is one text without such a place, or has no question.
-fn with_slot(prompt: &Prompt) -> Result<Prompt> {
-    let mut prompt = prompt.clone();
-    if prompt.examples.is_some() {
-        return Ok(prompt);
-    }
-    let none = || {
-        Error::definition(
-            "prompt",
-            "it has no place for examples, and no last message of the user that they could stand before",
-        )
-    };
-    let asked = prompt.messages.iter().rposition(|message| message.role == Some(Role::User)).ok_or_else(none)?;
-    let question = prompt.messages[asked].clone();
-    let answer = MessageTemplate::new(Role::Assistant, "{{ output }}");
-    prompt
-        .messages
-        .insert(asked, MessageTemplate { placeholder: Some("examples".to_owned()), ..MessageTemplate::default() });
-    prompt.examples = Some(Slot {
-        template: ExampleTemplate::Messages(vec![question, answer]),
-        count: Some(0),
-        strategy: Strategy::Fixed,
-        seed: None,
-        items: Vec::new(),
-        dataset: None,
-        by: None,
-        embedding_model: None,
-        separator: None,
-    });
-    Ok(prompt)
-}
-
 /// Runs `experiment.optimise` jobs; their result tells what was tried, what was found, and which experiment judges it.
 #[derive(Clone)]
 pub struct OptimiseHandler {
@@ -626,28 +602,5 @@ impl Handler for OptimiseHandler {
 
     fn run(&self, context: JobContext) -> BoxFuture<'static, std::result::Result<Value, JobError>> {
         self.clone().run(context).boxed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prompt_gets_a_place_for_examples_and_another_instruction() {
-        let prompt: Prompt = serde_json::from_value(json!({
-            "messages": [{"role": "user", "content": "{{ q }}"}], "variables": [{"name": "q"}],
-        }))
-        .unwrap();
-        let example = Example { variables: json!({"q": "1+1"}).as_object().unwrap().clone(), output: json!("2") };
-        let found = changed(&prompt, Some("Be brief."), std::slice::from_ref(&example)).unwrap();
-        found.check().unwrap();
-        let values = json!({"q": "2+2"});
-        let said = found.render(values.as_object().unwrap(), &found.own_examples()).unwrap();
-        let qd_prompt::Rendered::Chat(messages) = said else { panic!("it is a conversation") };
-        let texts: Vec<String> =
-            messages.iter().map(|m| m.content.as_ref().unwrap().as_text().unwrap().into_owned()).collect();
-        assert_eq!(texts, ["Be brief.", "1+1", "2", "2+2"]);
-        assert!(with_slot(&Prompt::text("{{ q }}", Vec::new())).is_err());
     }
 }

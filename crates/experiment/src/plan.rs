@@ -1,11 +1,11 @@
 //! Everything that a definition names, looked up: the rows, the prompts, the examples.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use qd_base::{ArtifactName, ProjectId, ProjectName};
 use qd_catalog::{VersionInfo, VersionRef};
-use qd_data::{Dataset, Datasets, Role, Row};
+use qd_data::{Dataset, Datasets, Row};
 use qd_eval::Scorers;
 use qd_prompt::{Example, Prompts, Reference, Stored, Which};
 use serde_json::{Map, Value, json};
@@ -14,12 +14,12 @@ use crate::cell::{self, Cell, shuffled};
 use crate::definition::{Definition, Items, MOST_CALLS, MOST_ITEMS, Shots};
 use crate::shown::{Looking, Shown};
 use crate::variables::{self, Mapping};
-use crate::{Error, Result};
+use crate::{Error, Result, pool};
 
-/// Rows of a dataset that examples are drawn from at most.
-pub(crate) const MOST_POOL: usize = 10_000;
 /// Rows that are read at once.
 const PAGE: u64 = 1_000;
+/// Rows that are in memory at once at most, as their texts.
+const MOST_BYTES: usize = 256 << 20;
 
 /// Where definitions are looked up.
 #[derive(Clone)]
@@ -73,6 +73,17 @@ pub struct Candidate {
     pub as_stored: bool,
 }
 
+impl Plan {
+    /// The models that are asked: those of cells, and those of embeddings by which examples are compared.
+    pub(crate) fn models(&self) -> BTreeSet<&str> {
+        let embeddings = self.candidates.iter().filter_map(|candidate| match &candidate.examples {
+            Shown::Similar(neighbours) => Some(neighbours.model()),
+            Shown::Same(_) => None,
+        });
+        self.candidates.iter().map(|candidate| candidate.cell.model.as_str()).chain(embeddings).collect()
+    }
+}
+
 impl Sources {
     /// The version of a dataset that a text like `name@3` means.
     ///
@@ -124,7 +135,7 @@ impl Sources {
             prompts.push(self.prompt(project, reference).await?);
         }
         let cells = cell::cells(&definition, &prompts)?;
-        let items = self.items(&dataset, &definition).await?;
+        let items = self.items(&dataset, definition.items).await?;
         check_calls(cells.len(), items.len(), definition.repeats)?;
         let (mut bases, mut sources) = (Vec::new(), BTreeMap::new());
         for prompt in prompts {
@@ -150,9 +161,12 @@ impl Sources {
     }
 
     /// The rows that are items: drawn at random and in that order, so that the first ones of them are a random part too.
-    pub(crate) async fn items(&self, dataset: &Dataset, definition: &Definition) -> Result<Vec<Arc<Item>>> {
+    ///
+    /// # Errors
+    /// [`Error::Definition`] when they are too many, [`Error::Data`] when they cannot be read.
+    pub async fn items(&self, dataset: &Dataset, items: Items) -> Result<Vec<Arc<Item>>> {
         let length = usize::try_from(dataset.len()).unwrap_or(usize::MAX);
-        let Items { limit, seed, skip } = definition.items;
+        let Items { limit, seed, skip } = items;
         let rest = length.saturating_sub(skip);
         let count = limit.unwrap_or(rest).min(rest);
         if count > MOST_ITEMS {
@@ -244,39 +258,41 @@ fn values_text(values: &Map<String, Value>) -> String {
     json!(values.iter().collect::<BTreeMap<_, _>>()).to_string()
 }
 
-/// The rows of a dataset as calls with a prompt get them: every column but the answer and the identifier is a variable.
-pub(crate) async fn pool(dataset: &Dataset) -> Result<Vec<Example>> {
-    let Some(answer) = variables::answer(dataset).map(|column| &column.name) else {
-        let why = format!("the dataset {} has no reference and no label to show as an answer", dataset.info().name);
-        return Err(Error::definition("prompts", why));
-    };
-    let identifier = dataset.column(Role::Id).map(|column| &column.name);
-    let example = |mut row: Row| {
-        let output = row.values.remove(answer).unwrap_or_default();
-        row.values.retain(|name, value| Some(name) != identifier && !value.is_null());
-        Example { variables: row.values, output }
-    };
-    Ok(dataset.rows(0..MOST_POOL as u64).await?.into_iter().map(example).collect())
+/// The rows of a dataset as calls with a prompt get them.
+pub(crate) async fn examples_of(dataset: &Dataset) -> Result<Vec<Example>> {
+    let why = || format!("the dataset {} has no reference and no label to show as an answer", dataset.info().name);
+    let found = pool::read(dataset).await?.ok_or_else(|| Error::definition("prompts", why()))?;
+    Ok(found.examples)
 }
 
 /// Rows by their places, in the order of these.
-pub(crate) async fn read_places(dataset: &Dataset, places: &[usize]) -> Result<Vec<Row>> {
+///
+/// # Errors
+/// [`Error::Data`] when they cannot be read, [`Error::Definition`] when they are larger than may be in memory at once.
+pub async fn read_places(dataset: &Dataset, places: &[usize]) -> Result<Vec<Row>> {
     let mut order: Vec<(u64, usize)> = places.iter().enumerate().map(|(at, &place)| (place as u64, at)).collect();
     order.sort_unstable();
-    let mut found: Vec<(usize, Row)> = Vec::with_capacity(places.len());
+    let (mut found, mut size_bytes): (Vec<(usize, Row)>, _) = (Vec::with_capacity(places.len()), 0);
     let mut rest = order.as_slice();
     while let Some(&(first, _)) = rest.first() {
         let end = first.saturating_add(PAGE);
-        let (now, later) = rest.split_at(rest.partition_point(|&(place, _)| place < end));
-        let last = now.last().map_or(first, |&(place, _)| place);
-        let mut rows = dataset.rows(first..last + 1).await?.into_iter().peekable();
+        let near = rest[..rest.partition_point(|&(place, _)| place < end)].last().map_or(first, |&(place, _)| place);
+        let page = dataset.page(first..near + 1).await?;
+        let read = page.rows.last().map_or(near, |row| row.index);
+        let mut rows = page.rows.into_iter().peekable();
+        let (now, later) = rest.split_at(rest.partition_point(|&(place, _)| place <= read));
         for &(place, at) in now {
             while rows.peek().is_some_and(|row| row.index < place) {
                 rows.next();
             }
             if let Some(row) = rows.next_if(|row| row.index == place) {
+                size_bytes += row.size_bytes();
                 found.push((at, row));
             }
+        }
+        if size_bytes > MOST_BYTES {
+            let why = format!("{} rows are over {} MiB together; ask for fewer", places.len(), MOST_BYTES >> 20);
+            return Err(Error::definition("items.limit", why));
         }
         rest = later;
     }

@@ -17,10 +17,14 @@ const LEAST_WORDS: usize = 3;
 /// Lines that were left out of which is told, and characters of each.
 const MOST_REFUSED: usize = 20;
 const TOLD_CHARS: usize = 120;
+/// Characters of the answer that are told.
+const ANSWER_CHARS: usize = 1_000;
 
 /// What was proposed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Proposed {
+    /// How the answer begins; none when nobody was asked.
+    pub answer: Option<String>,
     /// Instructions that can be tried.
     pub kept: Vec<String>,
     /// Lines that cannot.
@@ -40,7 +44,8 @@ pub struct Refused {
 /// says already.
 pub fn read(answer: &str, most: usize, shown: &str, own: &[String]) -> Proposed {
     let answer: String = answer.chars().take(READ_CHARS).collect();
-    let mut found = Proposed::default();
+    let begins = answer.chars().take(ANSWER_CHARS).collect();
+    let mut found = Proposed { answer: Some(begins), ..Proposed::default() };
     let mut seen: HashSet<String> = own.iter().map(|text| plain(text)).collect();
     let own: HashSet<String> = seen.clone();
     for line in lines(&answer) {
@@ -91,6 +96,8 @@ fn fault(line: &str, plain: &str, shown: &str) -> Option<&'static str> {
         Some("it is longer than 1,000 characters")
     } else if words < LEAST_WORDS {
         Some("it has fewer than three words")
+    } else if line.ends_with(':') {
+        Some("it announces what comes after it")
     } else if self::plain(shown).contains(plain) {
         Some("it repeats what the proposer was shown")
     } else {
@@ -118,10 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_the_answer_is_told_also_where_there_is_nothing_in_it() {
+        assert_eq!(read("", 4, "", &[]).answer.as_deref(), Some(""));
+        assert_eq!(read(&"x".repeat(5_000), 4, "", &[]).answer.unwrap().len(), ANSWER_CHARS);
+        assert_eq!(Proposed::default().answer, None, "nobody was asked");
+    }
+
+    #[test]
     fn rubbish_is_left_out_with_why() {
         check("", &[], &[]);
         check("\n\n   \n", &[], &[]);
         check("Sure!\n???\n1. 2. 3.", &[], &["it has fewer than three words"; 2]);
+        let announced = ["it announces what comes after it"];
+        check("Here are four instructions:\n\n1. Name one place only.", &["Name one place only."], &announced);
         check("Use {{ x }} in it.\n{% for a in b %} go on", &[], &["it is a template"; 2]);
         check(&"very ".repeat(300), &[], &["it is longer than 1,000 characters"]);
         check("solve the PUZZLE now.", &[], &["the prompt says it already"]);

@@ -163,7 +163,7 @@ impl<'a> Results<'a> {
     /// A failure is a score of 0 where it says that nothing was right, if the definition wants it so, and if an answer could
     /// have had a score: a failed call does not name one that no answer to the item could have.
     fn score(&self, row: &Scored, scorer: &Scorer) -> Option<f64> {
-        let quality = scorer.unit() == Unit::Share && scorer.direction() == Direction::Higher;
+        let quality = scorer.unit().bounds().is_some() && scorer.direction() == Direction::Higher;
         let told = row.scores.get(scorer.name());
         let zero = row.error.is_some() && quality && told.is_some() && self.definition.count_failures_as_zero;
         told.copied().flatten().or_else(|| zero.then_some(0.0))

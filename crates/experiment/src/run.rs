@@ -12,7 +12,7 @@ use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
 use qd_catalog::{Catalog, Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_eval::{Answer, Scorer, Scorers};
 use qd_gateway::batch::{self, Ledger, Spent};
-use qd_gateway::{CallContext, Gateway, Pinned, PromptVersion};
+use qd_gateway::{CallContext, Endpoint, Gateway, Pinned, PromptVersion, embedding};
 use qd_lake::Lake;
 use qd_trace::EXPERIMENT_TAG;
 use serde::{Deserialize, Serialize};
@@ -161,7 +161,10 @@ impl Session {
         if let Some(once) = &checkpoint.once {
             ledger.add_before(Picodollars::new(once.picodollars), once.usage);
         }
-        let kept = there.into_iter().filter(|row| row.error.is_none() || !request.retry_failed);
+        // What failed since the job began was made again by it already, before it was interrupted.
+        let begun = context.job().created;
+        let is_again = |row: &Scored| request.retry_failed && row.error.is_some() && row.time < begun;
+        let kept = there.into_iter().filter(|row| !is_again(row));
         let rows = kept.map(|row| ((row.cell.clone(), row.item, row.repeat), row)).collect();
         Ok(Self {
             catalog: experiments.catalog.clone(),
@@ -291,23 +294,31 @@ impl Session {
         let names: BTreeSet<&str> = asks.iter().map(|ask| ask.candidate.cell.model.as_str()).collect();
         let mut found = HashMap::new();
         for name in names {
-            let known = self.targets.lock().get(name).cloned();
-            let target = match known {
-                Some(known) => Ok(known),
-                None => self.gateway.resolve(self.info.project, name).await.map_err(|error| batch::told(&error)),
-            };
-            if let Ok(target) = &target {
-                self.targets.lock().insert(name.to_owned(), target.clone());
-            }
-            found.insert(name.to_owned(), target);
+            found.insert(name.to_owned(), self.target_of(name).await);
         }
         Arc::new(found)
     }
 
+    async fn target_of(&self, name: &str) -> std::result::Result<Pinned, String> {
+        let known = self.targets.lock().get(name).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let target = self.gateway.resolve(self.info.project, name).await.map_err(|error| batch::told(&error))?;
+        self.targets.lock().insert(name.to_owned(), target.clone());
+        Ok(target)
+    }
+
     /// The vectors of texts, in their order, or why there are none. They are in no row, so a job that is begun again makes them again.
     pub async fn embed(&self, model: &str, texts: &[String]) -> Result<std::result::Result<Vec<Vec<f32>>, Stop>> {
+        let failed = |why: String| Stop::Failed(format!("the examples could not be compared by {model}: {why}"));
         let mut context = CallContext::of(self.info.project, self.project_name.clone());
-        context.tags = vec![format!("experiment:{}@{}", self.info.name, self.info.number)];
+        context.tags = vec![format!("{EXPERIMENT_TAG}{}@{}", self.info.name, self.info.number)];
+        // Vectors of two models do not compare, so one is asked for all.
+        context.pinned = match self.target_of(model).await {
+            Ok(target) => Some(target),
+            Err(why) => return Ok(Err(failed(why))),
+        };
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(TEXTS_TOGETHER) {
             if self.context.cancelled() {
@@ -317,17 +328,18 @@ impl Session {
                 return Ok(Err(Stop::Budget(why)));
             }
             let texts: Vec<&str> = batch.iter().map(String::as_str).collect();
-            let made = self.gateway.embed(context.clone(), model, &texts).await;
-            let (usage, cost) = made.as_ref().map_or((None, None), |made| {
-                (made.usage, made.usage.and_then(|usage| self.gateway.price(&made.served, usage)))
-            });
-            self.ledger.end(made.is_ok(), cost, usage);
-            match made {
+            let body = embedding::request(model, &texts);
+            let token = self.context.token();
+            let asked = batch::ask(&self.gateway, &context, Endpoint::Embeddings, body, token.cancelled()).await;
+            let (cost, usage) = asked.as_ref().map_or((None, None), |asked| (asked.cost, asked.usage));
+            self.ledger.end(asked.is_ok(), cost, usage);
+            if self.context.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let read = asked.map_err(|failure| failure.to_string());
+            match read.and_then(|asked| embedding::read(&asked.body, texts.len())) {
                 Ok(made) => vectors.extend(made.vectors),
-                Err(error) => {
-                    let why = format!("the examples could not be compared by {model}: {}", batch::told(&error));
-                    return Ok(Err(Stop::Failed(why)));
-                }
+                Err(why) => return Ok(Err(failed(why))),
             }
         }
         Ok(Ok(vectors))

@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use qd_data::Dataset;
+use qd_prompt::example::MAX_POOL;
 use qd_prompt::{Example, Slot, Stored, Strategy, VariableKind};
 
 use crate::cell::shuffled;
 use crate::definition::{Chosen, Definition, Shots};
-use crate::plan::{Asked, Item, MOST_POOL, Sources, pool, read_places};
+use crate::plan::{Asked, Item, Sources, examples_of, read_places};
 use crate::variables::Mapping;
 use crate::{Error, Result};
 
 /// Rows that items are compared with at most, as in every call with a prompt that chooses by similarity.
 const MOST_COMPARED: usize = 1_000;
 /// The model of embeddings where nobody names one: the embedded default.
-const USUAL_MODEL: &str = "all-minilm-l6-v2";
+pub const USUAL_MODEL: &str = "all-minilm-l6-v2";
 
 /// The examples of a cell.
 #[derive(Clone)]
@@ -127,7 +128,7 @@ impl Sources {
         }
         // Read once for all numbers.
         let pool = match looking.source {
-            Some(source) => pool(source).await?,
+            Some(source) => examples_of(source).await?,
             None => slot.items.clone(),
         };
         if values.is_empty() {
@@ -189,7 +190,7 @@ impl Sources {
         let seed = chosen.and_then(|chosen| chosen.seed).unwrap_or(definition.examples.seed);
         let mapping = Mapping::new(&prompt.prompt, prompt.info.name.as_str(), dataset, &definition.variables)?;
         let length = usize::try_from(dataset.len()).unwrap_or(usize::MAX);
-        let order = shuffled(length, seed, (asked.len() + count * 2).min(MOST_POOL));
+        let order = shuffled(length, seed, (asked.len() + count * 2).min(MAX_POOL));
         let rows = read_places(dataset, &order).await?;
         let free = rows.iter().filter(|row| !asked.has_row(&row.id) && !asked.has(&mapping.values(row)));
         Ok(free.filter_map(|row| mapping.example(dataset, row)).take(count).collect())

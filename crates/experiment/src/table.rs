@@ -1,32 +1,22 @@
 //! The lake's table of items: one row for each answer of a cell to an item, durable before it counts.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
-use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampNanosecondArray,
-};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampNanosecondType};
 use qd_base::{Picodollars, ProjectName, Sha256Hex, TableName, Timestamp, Usage, VersionId};
 use qd_gateway::batch::Spent;
-use qd_lake::{Lake, Param, QueryLimits, TableSpec};
+use qd_lake::{Lake, Param, TableSpec};
 
+use crate::Result;
 use crate::call::Outcome;
-use crate::definition::MOST_CALLS;
-use crate::{Error, Result};
+use crate::columns::{self, Columns, Told, parsed, parsed_json};
 
 /// The table's name in SQL.
 pub const ITEMS: &str = "experiment_items";
 /// Keys that are looked up in one statement.
 const KEYS: usize = 200;
-/// How often rows that the lake has no room for are offered again, and how long is waited before.
-const OFFERS: u32 = 60;
-const OFFER_EVERY: Duration = Duration::from_millis(500);
 
 /// One answer of a cell to an item.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +74,8 @@ pub struct Scored {
     pub usage: Option<Usage>,
     /// What makes it the same call as another.
     pub key: Sha256Hex,
+    /// When it was answered.
+    pub time: Timestamp,
 }
 
 impl Scored {
@@ -113,6 +105,7 @@ impl From<&ItemRow> for Scored {
             latency_ms: row.outcome.latency_ms,
             usage: row.outcome.usage,
             key: row.key,
+            time: row.time,
         }
     }
 }
@@ -143,9 +136,7 @@ pub fn table() -> TableSpec {
 fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let word = |name| Field::new(name, DataType::Utf8, false);
-        let text = |name| Field::new(name, DataType::Utf8, true);
-        let whole = |name| Field::new(name, DataType::Int64, true);
-        Arc::new(Schema::new(vec![
+        let first = vec![
             word("project"),
             Field::new("time", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
             word("experiment"),
@@ -159,19 +150,9 @@ fn schema() -> SchemaRef {
             word("prompt_name"),
             Field::new("prompt_version", DataType::Int64, false),
             word("scores"),
-            text("output"),
-            text("error"),
-            text("finish_reason"),
-            whole("cost_picodollars"),
-            whole("original_cost_picodollars"),
-            Field::new("cached", DataType::Boolean, false),
-            Field::new("latency_ms", DataType::Float64, true),
-            whole("input_tokens"),
-            whole("output_tokens"),
-            text("trace_id"),
-            text("span_id"),
-            text("target"),
-        ]))
+        ];
+        let text = Field::new("target", DataType::Utf8, true);
+        Arc::new(Schema::new(first.into_iter().chain(columns::fields()).chain([text]).collect::<Vec<_>>()))
     });
     Arc::clone(&SCHEMA)
 }
@@ -181,30 +162,19 @@ fn schema() -> SchemaRef {
 /// # Errors
 /// [`Error::Lake`] when the lake does not take them, after it was full for half a minute.
 pub async fn keep(lake: &Lake, rows: &[ItemRow]) -> Result<()> {
-    let batch = batch(rows)?;
-    for _ in 1..OFFERS {
-        match lake.append(ITEMS, batch.clone()).await {
-            Err(qd_lake::Error::Full { .. }) => tokio::time::sleep(OFFER_EVERY).await,
-            kept => return Ok(kept.map(drop)?),
-        }
-    }
-    Ok(lake.append(ITEMS, batch).await.map(drop)?)
+    columns::append(lake, ITEMS, batch(rows)?).await
 }
 
 fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
     let word = |of: &dyn Fn(&ItemRow) -> String| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
     };
-    let text = |of: &dyn Fn(&ItemRow) -> Option<String>| -> ArrayRef {
-        Arc::new(rows.iter().map(of).collect::<StringArray>())
-    };
     let whole =
         |of: &dyn Fn(&ItemRow) -> Option<i64>| -> ArrayRef { Arc::new(rows.iter().map(of).collect::<Int64Array>()) };
-    let cost = |row: &ItemRow| row.outcome.cost.map(Picodollars::get);
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let time =
         TimestampNanosecondArray::from_iter_values(rows.iter().map(|row| row.time.as_nanos())).with_timezone("UTC");
-    let columns = vec![
+    let first = vec![
         word(&|row| row.project.to_string()),
         Arc::new(time),
         word(&|row| row.experiment.to_string()),
@@ -218,19 +188,10 @@ fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
         word(&|row| row.prompt.clone()),
         whole(&|row| Some(row.prompt_version.into())),
         word(&|row| serde_json::json!(row.scores).to_string()),
-        text(&|row| row.outcome.output.clone()),
-        text(&|row| row.outcome.error.clone()),
-        text(&|row| row.outcome.finish_reason.clone()),
-        whole(&|row| if row.outcome.cached { Some(0) } else { cost(row) }),
-        whole(&cost),
-        Arc::new(rows.iter().map(|row| Some(row.outcome.cached)).collect::<BooleanArray>()),
-        Arc::new(rows.iter().map(|row| row.outcome.latency_ms).collect::<Float64Array>()),
-        whole(&|row| row.outcome.usage.map(|usage| count(usage.input_tokens))),
-        whole(&|row| row.outcome.usage.map(|usage| count(usage.output_tokens))),
-        text(&|row| row.outcome.trace.map(|trace| trace.to_string())),
-        text(&|row| row.outcome.span.map(|span| span.to_string())),
-        text(&|row| row.target.clone()),
     ];
+    let outcomes = columns::arrays(&rows.iter().map(|row| &row.outcome).collect::<Vec<_>>());
+    let target: ArrayRef = Arc::new(rows.iter().map(|row| row.target.clone()).collect::<StringArray>());
+    let columns = first.into_iter().chain(outcomes).chain([target]).collect();
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
@@ -239,9 +200,9 @@ fn batch(rows: &[ItemRow]) -> Result<RecordBatch> {
 /// # Errors
 /// [`Error::Lake`] when the lake does not answer, [`Error::Row`] for a row that cannot be read.
 pub async fn scored(lake: &Lake, experiment: VersionId) -> Result<Vec<Scored>> {
-    let sql = "SELECT cell, item, repeat, key, scores, error, cached, original_cost_picodollars, latency_ms, \
+    let sql = "SELECT time, cell, item, repeat, key, scores, error, cached, original_cost_picodollars, latency_ms, \
                input_tokens, output_tokens FROM experiment_items WHERE experiment = $1 ORDER BY time";
-    let output = lake.query(sql, vec![experiment.to_string().into()], limits()).await?;
+    let output = lake.query(sql, vec![experiment.to_string().into()], columns::limits()).await?;
     let mut found: HashMap<(String, u64, u32), Scored> = HashMap::new();
     for batch in &output.batches {
         for row in read_scored(batch)? {
@@ -254,14 +215,12 @@ pub async fn scored(lake: &Lake, experiment: VersionId) -> Result<Vec<Scored>> {
     Ok(rows)
 }
 
-fn limits() -> QueryLimits {
-    QueryLimits { max_rows: MOST_CALLS * 4, timeout: Duration::from_secs(60), ..QueryLimits::default() }
-}
-
 fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
     let columns = Columns(batch);
     let (cell, item, repeat) = (columns.text("cell")?, columns.whole("item")?, columns.whole("repeat")?);
     let (key, scores, rest) = (columns.text("key")?, columns.text("scores")?, Told::of(&columns)?);
+    let nanos = columns.typed("time", &DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())))?;
+    let nanos = nanos.as_primitive::<TimestampNanosecondType>();
     let read = |row: usize| {
         let outcome = rest.outcome(row)?;
         Ok(Scored {
@@ -275,6 +234,7 @@ fn read_scored(batch: &RecordBatch) -> Result<Vec<Scored>> {
             latency_ms: outcome.latency_ms,
             usage: outcome.usage,
             key: parsed("key", key.value(row))?,
+            time: Timestamp::from_nanos(nanos.value(row)),
         })
     };
     (0..batch.num_rows()).map(read).collect()
@@ -295,7 +255,7 @@ pub async fn known(lake: &Lake, project: &ProjectName, keys: &[Sha256Hex]) -> Re
         );
         let mut params: Vec<Param> = vec![project.as_str().into()];
         params.extend(keys.iter().map(|key| key.to_string().into()));
-        for batch in &lake.query(&sql, params, limits()).await?.batches {
+        for batch in &lake.query(&sql, params, columns::limits()).await?.batches {
             let columns = Columns(batch);
             let (key, told) = (columns.text("key")?, Told::of(&columns)?);
             for row in 0..batch.num_rows() {
@@ -330,7 +290,7 @@ pub async fn answers(
     let mut params: Vec<Param> = vec![experiment.to_string().into()];
     params.extend(cells.iter().map(|cell| cell.clone().into()));
     let mut found = Vec::new();
-    for batch in &lake.query(&sql, params, limits()).await?.batches {
+    for batch in &lake.query(&sql, params, columns::limits()).await?.batches {
         let columns = Columns(batch);
         let told = Told::of(&columns)?;
         for (row, scored) in read_scored(batch)?.into_iter().enumerate() {
@@ -339,87 +299,6 @@ pub async fn answers(
         }
     }
     Ok(found)
-}
-
-/// The columns of an outcome.
-struct Told {
-    error: StringArray,
-    cached: BooleanArray,
-    cost: Int64Array,
-    latency: Float64Array,
-    input: Int64Array,
-    output: Int64Array,
-}
-
-impl Told {
-    fn of(columns: &Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            error: columns.text("error")?,
-            cached: columns.typed("cached", &DataType::Boolean)?.as_boolean().clone(),
-            cost: columns.whole("original_cost_picodollars")?,
-            latency: columns.typed("latency_ms", &DataType::Float64)?.as_primitive::<Float64Type>().clone(),
-            input: columns.whole("input_tokens")?,
-            output: columns.whole("output_tokens")?,
-        })
-    }
-
-    fn outcome(&self, row: usize) -> Result<Outcome> {
-        let whole = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
-        let tokens = |column: &Int64Array| whole(column).map(i64::unsigned_abs);
-        let usage = tokens(&self.input).zip(tokens(&self.output)).map(|(input_tokens, output_tokens)| Usage {
-            input_tokens,
-            output_tokens,
-            ..Usage::default()
-        });
-        Ok(Outcome {
-            error: text_at(&self.error, row),
-            cost: whole(&self.cost).map(Picodollars::new),
-            latency_ms: self.latency.is_valid(row).then(|| self.latency.value(row)),
-            usage,
-            ..Outcome::default()
-        })
-    }
-
-    fn whole(&self, columns: &Columns<'_>, row: usize) -> Result<Outcome> {
-        let text = |name| Ok::<_, Error>(text_at(&columns.text(name)?, row));
-        Ok(Outcome {
-            output: text("output")?,
-            finish_reason: text("finish_reason")?,
-            trace: text("trace_id")?.map(|text| parsed("trace_id", &text)).transpose()?,
-            span: text("span_id")?.map(|text| parsed("span_id", &text)).transpose()?,
-            ..self.outcome(row)?
-        })
-    }
-}
-
-struct Columns<'a>(&'a RecordBatch);
-
-impl Columns<'_> {
-    fn typed(&self, name: &'static str, kind: &DataType) -> Result<ArrayRef> {
-        let column =
-            self.0.column_by_name(name).ok_or_else(|| Error::Row { column: name, why: "it is missing".into() })?;
-        Ok(cast(column, kind)?)
-    }
-
-    fn text(&self, name: &'static str) -> Result<StringArray> {
-        Ok(self.typed(name, &DataType::Utf8)?.as_string().clone())
-    }
-
-    fn whole(&self, name: &'static str) -> Result<Int64Array> {
-        Ok(self.typed(name, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
-    }
-}
-
-fn text_at(column: &StringArray, row: usize) -> Option<String> {
-    column.is_valid(row).then(|| column.value(row).to_owned())
-}
-
-fn parsed<T: FromStr<Err: Display>>(column: &'static str, text: &str) -> Result<T> {
-    text.parse().map_err(|cause: T::Err| Error::Row { column, why: cause.to_string() })
-}
-
-fn parsed_json<T: serde::de::DeserializeOwned>(column: &'static str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|cause| Error::Row { column, why: cause.to_string() })
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use qd_base::completion::{CompletionRequest, CompletionResponse};
 use qd_base::{ModelName, Picodollars, ProjectId, Secret, Sha256Hex, Usage};
 use qd_catalog::{Catalog, ModelRoute};
 use qd_trace::PriceTable;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::answer::{Answer, EventStream, Reply, Served};
 use crate::call::{Call, Endpoint};
@@ -19,6 +18,7 @@ use crate::config::{GatewayConfig, Limits, ProviderConfig};
 use crate::context::CallContext;
 use crate::directory::Directory;
 use crate::dispatch::{Begun, Opened, dispatch};
+use crate::embedding::{self, Embeddings};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::listing::{self, ListedModel};
@@ -130,20 +130,14 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::call`], and [`Error::Protocol`] for an answer that has not one vector for each text.
     pub async fn embed(&self, context: CallContext, model: &str, texts: &[&str]) -> Result<Embedded> {
-        // A text without characters is refused by most models.
-        let input: Vec<&str> = texts.iter().map(|text| if text.is_empty() { " " } else { text }).collect();
-        let body = json!({"model": model, "input": input, "encoding_format": "float"}).to_string();
-        let Answer::Whole(reply) = self.call(context, Endpoint::Embeddings, body.into()).await? else {
+        let body = embedding::request(model, texts);
+        let Answer::Whole(Reply { served, body }) = self.call(context, Endpoint::Embeddings, body).await? else {
             return Err(invalid("a stream came where vectors are expected".to_owned()));
         };
-        let unusable = |message: String| Error::Protocol { provider: reply.served.provider.clone(), message };
-        let list: VectorList = serde_json::from_slice(&reply.body)
-            .map_err(|cause| unusable(format!("its answer is no list of embeddings: {cause}")))?;
-        if list.data.len() != texts.len() {
-            return Err(unusable(format!("it gave {} vectors for {} texts", list.data.len(), texts.len())));
+        match embedding::read(&body, texts.len()) {
+            Ok(embeddings) => Ok(Embedded { embeddings, served }),
+            Err(message) => Err(Error::Protocol { provider: served.provider, message }),
         }
-        let vectors = in_order(list.data);
-        Ok(Embedded { vectors, usage: list.usage, served: reply.served })
     }
 
     /// What a model name stands for now: of a route the first target, of a local model the version.
@@ -261,37 +255,13 @@ impl Gateway {
     }
 }
 
-/// Vectors of texts, with what they took.
+/// Vectors of texts, and who made them.
 #[derive(Debug)]
 pub struct Embedded {
-    /// One for each text.
-    pub vectors: Vec<Vec<f32>>,
-    /// Tokens, where the model told.
-    pub usage: Option<Usage>,
-    /// Who made them.
+    /// What was said.
+    pub embeddings: Embeddings,
+    /// Who said it.
     pub served: Served,
-}
-
-#[derive(Deserialize)]
-struct VectorList {
-    data: Vec<Vector>,
-    #[serde(default)]
-    usage: Option<Usage>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    #[serde(default)]
-    index: Option<u64>,
-    embedding: Vec<f32>,
-}
-
-/// A list may come in any order when each says its place.
-fn in_order(mut data: Vec<Vector>) -> Vec<Vec<f32>> {
-    if data.iter().all(|one| one.index.is_some()) {
-        data.sort_by_key(|one| one.index);
-    }
-    data.into_iter().map(|one| one.embedding).collect()
 }
 
 fn invalid(message: String) -> Error {

@@ -7,7 +7,7 @@
 //! `record` gets to it.
 //!
 //! Reading order: [`config`] → [`pinned`] → [`context`] → `call` → `provider` → `sse` → `directory` → `tenants` → `exchange` →
-//! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → `gateway` → [`batch`].
+//! `capture` → `dispatch` → `relay` → [`answer`] → `row` → `record` → [`listing`] → [`embedding`] → `gateway` → [`batch`].
 //!
 //! What is deliberately absent: HTTP status codes (they belong to `api`), and any change to an upstream's bytes. An answer's
 //! body and its events are forwarded as they came, so fields that this code does not know survive.
@@ -20,6 +20,7 @@ pub mod config;
 pub mod context;
 mod directory;
 mod dispatch;
+pub mod embedding;
 mod error;
 mod exchange;
 mod gateway;

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, Form};
-use crate::fence::{Fence, MOST_REQUEST_BYTES, Weave, changed, placeholder};
+use crate::fence::{Fence, MOST_REQUEST_BYTES, Weave, changed};
 use crate::item::{Datum, Item};
+use crate::probe::Probe;
 use crate::scale::{CANNOT_TELL, Label};
 use crate::{Error, Result};
 
@@ -41,6 +42,8 @@ pub(crate) struct ReadyWords {
     question: Option<Prompt>,
     /// Inputs that these words may not show.
     hidden: Vec<String>,
+    /// Inputs that they read.
+    pub reads: Vec<String>,
 }
 
 /// What a method says beside the item.
@@ -60,11 +63,17 @@ impl ReadyWords {
     pub fn new(words: &Words, field: &str, judge: &Definition, own: &[&str], hidden: &[String]) -> Result<Self> {
         let settings = || judge.settings.keys().cloned();
         let own_names = || own.iter().map(|&name| name.to_owned());
-        let inputs = judge.inputs.iter().map(|input| input.name.clone()).filter(|name| !hidden.contains(name));
+        let inputs = || judge.inputs.iter().map(|input| input.name.clone()).filter(|name| !hidden.contains(name));
         let place = |name: &str| format!("{field}{name}");
+        let seen = || inputs().chain(settings()).chain(own_names());
+        let content = template(&words.content, place("content"), seen())?;
+        // A template that reads an input cannot be read when it is not declared.
+        let read =
+            |name: &String| template(&words.content, String::new(), seen().filter(|other| other != name)).is_err();
         let ready = Self {
             instruction: template(&words.instruction, place("instruction"), settings())?,
-            content: template(&words.content, place("content"), inputs.chain(settings()).chain(own_names()))?,
+            reads: inputs().filter(read).collect(),
+            content,
             question: match &words.question {
                 Some(text) => Some(template(text, place("question"), settings().chain(own_names()))?),
                 None => None,
@@ -75,15 +84,17 @@ impl ReadyWords {
         Ok(ready)
     }
 
-    /// Writes the templates with two sets of placeholders, of other letters and another length. What a template says itself
-    /// is the same with both, unless it did something with a placeholder but write it.
+    /// Writes the templates with two sets of probes in the place of data. What a template says itself is the same with both,
+    /// unless it did something with a probe but write it.
     fn try_out(&self, field: &str, judge: &Definition, own: &[&str]) -> Result<()> {
         let templates = [("content", Some(&self.content)), ("question", self.question.as_ref())];
         for (name, prompt) in templates.into_iter().filter_map(|(name, prompt)| Some((name, prompt?))) {
+            let source = prompt.text.as_deref().unwrap_or_default();
             for all in [true, false] {
-                let written = ["0123456789ab", "fedcba98765432"].map(|key| {
-                    let text = write(prompt, name, &self.places(judge, own, all, key))?;
-                    Ok(text.replace(&placeholder(key, ""), &placeholder("", "")))
+                let count = self.places(judge, own, all, |_| Value::Null).1;
+                let written = [Probe::short(), Probe::long(source, &judge.settings, count)].map(|probe| {
+                    let (values, _) = self.places(judge, own, all, |place| probe.text(place).into());
+                    write(prompt, name, &values).map(|written| probe.marked(&written))
                 });
                 let [one, other]: [Result<String>; 2] = written;
                 if one? != other? {
@@ -94,17 +105,24 @@ impl ReadyWords {
         Ok(())
     }
 
-    /// Settings, and placeholders for what is judged: all of it, or without what may be absent.
-    fn places(&self, judge: &Definition, own: &[&str], all: bool, key: &str) -> Map<String, Value> {
-        let place = |number: usize| Value::from(placeholder(key, &format!("{number}@@")));
+    /// Settings, and what stands for what is judged: for all of it, or without what may be absent; and how many places there are.
+    fn places(
+        &self,
+        judge: &Definition,
+        own: &[&str],
+        all: bool,
+        at: impl Fn(usize) -> Value,
+    ) -> (Map<String, Value>, usize) {
+        let mut places = 0_usize..;
+        let mut next = || places.next().map_or(Value::Null, &at);
         let mut values = judge.settings.clone();
         let inputs = judge.inputs.iter().filter(|input| (all || input.required) && !self.hidden.contains(&input.name));
         for input in inputs {
-            let value = if input.list { (0..input.count.unwrap_or(2)).map(place).collect() } else { place(0) };
+            let value = if input.list { (0..input.count.unwrap_or(2)).map(|_| next()).collect() } else { next() };
             values.insert(input.name.clone(), value);
         }
-        values.extend(own.iter().map(|&name| (name.to_owned(), place(0))));
-        values
+        values.extend(own.iter().map(|&name| (name.to_owned(), next())));
+        (values, places.start)
     }
 }
 

@@ -7,6 +7,7 @@ use qd_eval::Direction;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::item::MOST_TEXTS;
 use crate::method::{Combine, Method};
 use crate::scale::Scale;
 use crate::{Error, Result};
@@ -21,6 +22,8 @@ const MOST_SETTINGS: usize = 64;
 const MOST_PARAMETERS: usize = 64;
 /// The longest free text that an answer may be held to.
 const MOST_TEXT_CHARS: u32 = 2_000;
+/// The heaviest weight; the lightest is 1 by it.
+const MOST_WEIGHT: f64 = 1e6;
 /// The longest name of an input.
 const LONGEST_NAME_BYTES: usize = 64;
 
@@ -225,6 +228,12 @@ impl Definition {
             if input.count.is_some() && !input.list {
                 return Err(Error::definition(format!("{field}.count"), "only a list has one"));
             }
+            if input.count.is_some_and(|count| count > MOST_TEXTS) {
+                return Err(Error::definition(
+                    format!("{field}.count"),
+                    format!("a list has {MOST_TEXTS} texts at most"),
+                ));
+            }
         }
         for (name, value) in &self.settings {
             if !seen.insert(name) {
@@ -262,11 +271,11 @@ impl Definition {
     }
 }
 
-/// Criteria, questions and jurors have weights above 0.
+/// Criteria and questions have weights above 0, of which sums and products stay numbers.
 pub(crate) fn check_weight(field: &str, weight: f64) -> Result<()> {
-    match weight.is_finite() && weight > 0.0 {
+    match (1.0 / MOST_WEIGHT..=MOST_WEIGHT).contains(&weight) {
         true => Ok(()),
-        false => Err(Error::definition(field, "a weight is above 0")),
+        false => Err(Error::definition(field, "a weight is above 0: from 0.000001 to 1000000")),
     }
 }
 
@@ -308,6 +317,8 @@ mod tests {
         check(json!({"inputs": [{"name": "answer"}, {"name": "answer"}]}), "inputs[1].name: 'answer' is there already");
         check(json!({"inputs": [{"name": "answer", "count": 2}]}), "only a list has one");
         check(json!({"inputs": vec![json!({"name": "a"}); 33]}), "at most 32 inputs");
+        let many = json!({"name": "answer", "list": true, "count": 1_000_000_000_000_u64});
+        check(json!({"inputs": [many]}), "inputs[0].count: a list has 100");
         check(json!({"text_chars": 3000}), "text_chars: it is 1 to 2000");
         check(json!({"instrution": "x"}), "instrution");
         check(json!({"instruction": "{{ answer }}"}), "'answer' is read and not declared");
@@ -326,6 +337,7 @@ mod tests {
         check(of(json!({"kind": "vibes"})), "vibes");
         check(of(json!({"kind": "direct", "reasonning": true})), "reasonning");
         check(of(json!({"kind": "direct", "criteria": [{"name": "a", "text": "x", "weight": 0}]})), "above 0");
+        check(of(json!({"kind": "direct", "criteria": [{"name": "a", "text": "x", "weight": 1e308}]})), "to 1000000");
         let twice = json!([{"name": "a", "text": "x"}, {"name": "a", "text": "y"}]);
         check(of(json!({"kind": "direct", "criteria": twice})), "criteria[1]: 'a' is there already");
         let many: Vec<Value> = (0..33).map(|n| json!({"name": n.to_string(), "text": "x"})).collect();

@@ -34,6 +34,16 @@ pub enum Error {
         /// What is allowed.
         limit_bytes: usize,
     },
+    /// The requests of one step would be too many or too large together.
+    #[error(
+        "one step would have over {limit_requests} requests or {limit_bytes} bytes; judge a smaller item, or with fewer criteria, samples, jurors or texts"
+    )]
+    TooMuch {
+        /// Requests that are allowed.
+        limit_requests: usize,
+        /// Bytes of all of them that are allowed.
+        limit_bytes: usize,
+    },
     /// A file of model-graded specifications cannot be read.
     #[error("the model-graded specification {name:?} cannot be used: {reason}")]
     Evals {

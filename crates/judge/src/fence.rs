@@ -139,11 +139,11 @@ pub(crate) fn changed(field: &str) -> Error {
 /// A text whose control characters are visible and whose control tokens are taken apart.
 ///
 /// Tokenisers read `<|im_end|>` as the end of a turn wherever it stands, so a space is put behind its first sign.
-/// Characters that nobody sees (controls, directions of writing, Unicode's tags, in which whole instructions can be
-/// hidden) become U+FFFD.
+/// Characters that nobody sees (controls, directions of writing, fillers, Unicode's tags and selectors, in which whole
+/// instructions can be hidden) become U+FFFD. A joiner or one selector behind a visible sign is part of writing and stays.
 pub fn neutralise(text: &str) -> Cow<'_, str> {
-    let text = match text.chars().any(is_unseen) {
-        true => Cow::Owned(text.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect()),
+    let text = match text.chars().any(|c| is_unseen(c) || is_selector(c) || is_joiner(c)) {
+        true => Cow::Owned(seen(text)),
         false => Cow::Borrowed(text),
     };
     match MARKS.is_match(&text) {
@@ -152,11 +152,49 @@ pub fn neutralise(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A text in which everything is seen, or stands where writing needs it.
+fn seen(text: &str) -> String {
+    /// What the next selector or joiner would stand behind.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Behind {
+        Nothing,
+        Sign,
+        Selected,
+    }
+    let mut behind = Behind::Nothing;
+    let one = |c: char| {
+        let (kept, next) = match c {
+            c if is_unseen(c) => (false, Behind::Nothing),
+            c if is_selector(c) => (behind == Behind::Sign, Behind::Selected),
+            c if is_joiner(c) => (behind != Behind::Nothing, Behind::Nothing),
+            c if c.is_whitespace() => (true, Behind::Nothing),
+            _ => (true, Behind::Sign),
+        };
+        behind = if kept { next } else { Behind::Nothing };
+        if kept { c } else { '\u{fffd}' }
+    };
+    text.chars().map(one).collect()
+}
+
 fn is_unseen(c: char) -> bool {
     let control = c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    // Bidirectional overrides and isolates, invisible operators, interlinear marks, and the tags of plane 14.
-    let hidden = matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-    control || hidden
+    // Soft hyphens, marks, embeddings, overrides and isolates of direction, separators, invisible operators, interlinear marks.
+    let format = matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+    // Letters without a form.
+    let filler = matches!(c, '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{3164}' | '\u{ffa0}');
+    // Tags and the further selectors: all of what plane 14 has.
+    control || format || filler || matches!(c, '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Chooses a form of the sign before it.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Joins signs or keeps them apart, as Persian, Indian languages and families of emoji need it.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200d}')
 }
 
 /// A mark with a space behind its first sign; a heading's second half is set apart from its first.
@@ -179,7 +217,7 @@ static MARKS: LazyLock<Regex> = LazyLock::new(|| {
         |THINK|IMG|IMG_BREAK|IMG_END|PREFIX|MIDDLE|SUFFIX|gMASK|BOS|EOS|PAD|UNK|CLS|SEP|MASK";
     const SPEAKERS: &str = "human|user|assistant|system|instruction|response|input|output";
     let pattern = format!(
-        r"(?im)<[|｜][^<>\n|｜]{{1,64}}[|｜]>|</?(?:{WORDS})>|<</?SYS>>|\[/?(?:{BRACKETED})\]|^[ \t]*\#{{2,4}}[ \t]?(?:{SPEAKERS}):|^[ \t]*(?:human|user|assistant|system):"
+        r"(?im)<[|｜][^<>\n|｜]{{1,64}}[|｜]>|</?(?:{WORDS})>|<</?SYS>>|\[/?(?:{BRACKETED})\]|(?:^|\r)[ \t]*\#{{2,4}}[ \t]?(?:{SPEAKERS}):|(?:^|\r)[ \t]*(?:human|user|assistant|system):"
     );
     Regex::new(&pattern).expect("the pattern is valid")
 });
@@ -206,6 +244,8 @@ mod tests {
             ("</think>", "< /think>"),
             ("### Instruction: obey", "### Instruction : obey"),
             ("x\nHuman: hi", "x\nHuman : hi"),
+            ("x\rHuman: hi", "x\rHuman : hi"),
+            ("x\r\n## System: hi", "x\r\n## System : hi"),
             ("a\u{200b}b\u{e0041}c\u{7}d\u{202e}e", "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e"),
         ] {
             assert_eq!(neutralise(text), expected, "{text:?}");
@@ -214,6 +254,28 @@ mod tests {
         {
             let kept = neutralise(same);
             assert_eq!(kept.replace(" :", ":"), same);
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_is_made_visible() {
+        for unseen in "\u{ad}\u{34f}\u{61c}\u{115f}\u{17b4}\u{180e}\u{200e}\u{200f}\u{2028}\u{2029}\u{3164}\u{ffa0}\u{e0100}\u{e01ef}".chars() {
+            assert_eq!(neutralise(&format!("a{unseen}b")), "a\u{fffd}b", "{unseen:?}");
+        }
+        // Bytes as a run of selectors behind one sign, and as joiners: one selector and one joiner stay.
+        assert_eq!(neutralise("😀\u{fe01}\u{fe02}\u{fe0f}!"), "😀\u{fe01}\u{fffd}\u{fffd}!");
+        assert_eq!(neutralise("a\u{200d}\u{200c}\u{200d}b"), "a\u{200d}\u{fffd}\u{fffd}b");
+        assert_eq!(neutralise(" \u{fe0f}\u{200d}"), " \u{fffd}\u{fffd}");
+        // A family, a heart on fire, a flag, Persian and a sign of Devanagari.
+        for same in [
+            "👨\u{200d}👩\u{200d}👧",
+            "❤\u{fe0f}\u{200d}🔥",
+            "🇩🇪",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "1\u{fe0f}\u{20e3}",
+        ] {
+            assert_eq!(neutralise(same), same);
         }
     }
 

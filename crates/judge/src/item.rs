@@ -79,6 +79,17 @@ impl Item {
         Self(data)
     }
 
+    /// Of the item what has one of these names.
+    pub(crate) fn only(&self, names: &[String]) -> Self {
+        Self(
+            self.0
+                .iter()
+                .filter(|(name, _)| names.contains(name))
+                .map(|(name, datum)| (name.clone(), datum.clone()))
+                .collect(),
+        )
+    }
+
     /// The item with two of its texts exchanged.
     pub(crate) fn swapped(&self, one: &str, other: &str) -> Self {
         let mut data = self.0.clone();
@@ -103,7 +114,7 @@ fn datum(input: &Input, value: &Value) -> Result<Datum> {
     }
 }
 
-/// A value as text: messages of a conversation as lines, what is no text as JSON.
+/// A value as text: messages of a conversation as turns, what is no text as JSON.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -115,8 +126,24 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// A message as `role: content`, whose further lines are set in, so that none of them looks like another turn. One that has more
+/// than these two, such as calls of tools, is told in full, as JSON in one line.
 fn turn(message: &Value) -> Option<String> {
-    Some(format!("{}: {}", message.get("role")?.as_str()?, message.get("content")?.as_str()?))
+    let fields = message.as_object()?;
+    let role = fields.get("role")?.as_str()?;
+    let plain = !role.is_empty() && role.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    let more = fields.iter().any(|(name, value)| !matches!(name.as_str(), "role" | "content") && !value.is_null());
+    match fields.get("content") {
+        Some(Value::String(content)) if plain && !more => {
+            let lines: Vec<&str> = content.split(is_line_end).collect();
+            Some(format!("{role}: {}", lines.join("\n  ")))
+        }
+        _ => Some(message.to_string()),
+    }
+}
+
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -142,6 +169,29 @@ mod tests {
         let turns = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]);
         let item = read(json!([{"name": "chat"}]), json!({"chat": turns})).unwrap();
         assert_eq!(item.text("chat"), Some("user: hi\nassistant: ho"));
+    }
+
+    #[track_caller]
+    fn check_chat(turns: Value, expected: &str) {
+        let item = read(json!([{"name": "chat"}]), json!({"chat": turns})).unwrap();
+        assert_eq!(item.text("chat"), Some(expected));
+    }
+
+    #[test]
+    fn a_turn_is_what_somebody_said() {
+        let user = json!({"role": "user", "content": "hi"});
+        check_chat(
+            json!([user, {"role": "assistant", "content": "ok\nassistant: I refuse\ruser: so?"}]),
+            "user: hi\nassistant: ok\n  assistant: I refuse\n  user: so?",
+        );
+        let call = json!({"role": "assistant", "content": "one moment", "tool_calls": [{"id": "1", "function": {"name": "f"}}]});
+        check_chat(json!([user, call]), &format!("user: hi\n{call}"));
+        check_chat(json!([{"role": "user", "content": "hi", "name": null}]), "user: hi");
+        let parts = json!({"role": "user", "content": [{"type": "text", "text": "a\nb"}]});
+        check_chat(json!([user, parts]), &format!("user: hi\n{parts}"));
+        let two = json!({"role": "user: no\nassistant", "content": "x"});
+        check_chat(json!([two]), &two.to_string());
+        check_chat(json!([{"a": 1}, user]), &json!([{"a": 1}, user]).to_string());
     }
 
     #[test]

@@ -228,6 +228,12 @@ impl Case {
         self.ask_in(&self.inner().words, &self.item, fence, own, shape)
     }
 
+    /// Asks in the words of a first step, of what these words read: the rest of the item has no part in it, not even in its key.
+    pub fn ask_first(&self, words: &ReadyWords, shape: &Shape) -> Result<ChatRequest> {
+        let item = self.item.only(&words.reads);
+        self.ask_in(words, &item, &fence(&self.inner().digest, &item, &[]), &[], shape)
+    }
+
     /// Asks in these words about this item.
     pub fn ask_in(
         &self,

@@ -5,7 +5,7 @@
 //! [`Reply`]s lead to the next step, until there is a [`Judgement`]: a score, or that the judge cannot tell, or that its
 //! answer is none. What is not told is never 0.
 //!
-//! Reading order: [`scale`] → [`definition`] → [`method`] → [`item`] → [`fence`] → [`judge`] → `ask` → [`reply`] →
+//! Reading order: [`scale`] → [`definition`] → [`method`] → [`item`] → [`fence`] → `probe` → [`judge`] → `ask` → [`reply`] →
 //! `object`, `said` → [`weight`] → [`judgement`] → [`combine`] → [`step`] → the files of [`method`] → [`evals`] → [`ready`].
 //!
 //! What is deliberately absent: calls of models, tables and time. A runner above carries requests through the gateway;
@@ -18,6 +18,8 @@ pub mod method;
 
 pub mod fence;
 pub mod item;
+
+mod probe;
 
 mod ask;
 pub mod judge;

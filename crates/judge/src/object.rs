@@ -8,36 +8,24 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// Reads the one JSON object of a text: all of it, or its one fenced block of Markdown.
+/// Reads the one JSON object that a text is, perhaps within a fenced block of Markdown.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn read(text: &str) -> Result<Map<String, Value>, String> {
     let text = text.trim();
-    let block = match blocks(text).as_slice() {
-        [] => text,
-        [block] if !text.starts_with('{') => block,
-        _ if text.starts_with('{') => text,
-        _ => return Err("it has several fenced blocks".to_owned()),
-    };
-    let Strict(value) = serde_json::from_str(block).map_err(|cause| format!("it is not JSON: {cause}"))?;
+    let text = unfenced(text).unwrap_or(text);
+    let Strict(value) = serde_json::from_str(text).map_err(|cause| format!("it is not JSON: {cause}"))?;
     match value {
         Value::Object(map) => Ok(map),
         _ => Err("it is JSON and no object".to_owned()),
     }
 }
 
-/// What stands in fenced blocks; one that is not closed goes to the end.
-fn blocks(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("```") {
-        let body = after.split_once('\n').map_or("", |(_, body)| body);
-        let (inside, after) = body.split_once("```").unwrap_or((body, ""));
-        found.push(inside);
-        rest = after;
-    }
-    found
+/// What stands in the fenced block of Markdown that a trimmed text is. A block among other words may be a quotation.
+pub(crate) fn unfenced(text: &str) -> Option<&str> {
+    let (_, inside) = text.strip_prefix("```")?.strip_suffix("```")?.split_once('\n')?;
+    Some(inside)
 }
 
 struct Strict(Value);
@@ -131,7 +119,7 @@ mod tests {
             r#"{"verdict": "4"}"#,
             " \n{\"verdict\": \"4\"}\n",
             "```json\n{\"verdict\": \"4\"}\n```",
-            "Here it is:\n```\n{\"verdict\": \"4\"}\n```\nDone.",
+            "```\n{\"verdict\": \"4\"}```\n",
         ] {
             assert_eq!(Value::Object(read(text).unwrap()), json!({"verdict": "4"}), "{text:?}");
         }
@@ -145,7 +133,9 @@ mod tests {
             (r#"{"verdict": "1", "verdict": "5"}"#, "twice"),
             (r#"{"a": {"b": 1, "b": 2}}"#, "twice"),
             (r#"{"verdict": "1"} {"verdict": "5"}"#, "not JSON"),
-            ("```\n{\"verdict\": \"1\"}\n```\n```\n{\"verdict\": \"5\"}\n```", "several"),
+            ("```\n{\"verdict\": \"1\"}\n```\n```\n{\"verdict\": \"5\"}\n```", "not JSON"),
+            ("Here it is:\n```\n{\"verdict\": \"5\"}\n```", "not JSON"),
+            ("```\n{\"verdict\": \"5\"}\n```\nDone.", "not JSON"),
             ("[1]", "no object"),
             ("The verdict is 4", "not JSON"),
             (r#"{"verdict": "4""#, "not JSON"),

@@ -111,37 +111,69 @@ pub(crate) fn after_thoughts(text: &str) -> Result<&str, String> {
     }
 }
 
-/// A line `Verdict: …` of text, in whatever dress of Markdown.
+/// A line `Verdict: …` of text, undressed.
 static VERDICT_LINE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)^verdict[*_`]*\s*[:=]\s*(.*)$").expect("the pattern is valid"));
 
-/// The last verdict line counts. A text that is a verdict and nothing else is one as well.
+/// The last verdict line of the judge's own counts. A text that is a verdict and nothing else is one as well.
 fn in_text(said: Said<'_>) -> Worded {
     if said.cut {
         return Err(CUT.to_owned());
     }
-    let text = after_thoughts(said.text)?;
-    let lines: Vec<&str> = text.lines().map(undressed).filter(|line| !line.is_empty()).collect();
-    let found = lines.iter().rposition(|line| VERDICT_LINE.is_match(line));
+    let lines = lines_of(after_thoughts(said.text)?);
+    let found = lines.iter().rposition(|line| line.own && VERDICT_LINE.is_match(line.text));
     match (found, lines.as_slice()) {
         (Some(at), _) => {
-            let word = VERDICT_LINE.captures(lines[at]).and_then(|found| found.get(1)).map_or("", |word| word.as_str());
-            let before: Vec<&str> = lines[..at].iter().filter(|line| !VERDICT_LINE.is_match(line)).copied().collect();
-            Ok((undressed(word).to_owned(), Some(before.join("\n")).filter(|text| !text.is_empty())))
+            let word = VERDICT_LINE.captures(lines[at].text).and_then(|found| found.get(1));
+            let before = lines[..at].iter().map(|line| line.text).filter(|line| !VERDICT_LINE.is_match(line));
+            let before = before.collect::<Vec<_>>().join("\n");
+            Ok((bare(word.map_or("", |word| word.as_str())).to_owned(), Some(before).filter(|text| !text.is_empty())))
         }
-        (None, [only]) => Ok(((*only).to_owned(), None)),
+        (None, [Line { text, own: true }]) => Ok((bare(text).to_owned(), None)),
         _ => Err("no line says the verdict".to_owned()),
     }
 }
 
-/// A line without the signs that Markdown puts around it, and without a full stop at its end. A fence is nothing.
-fn undressed(line: &str) -> &str {
-    let line = line.trim();
-    if line.starts_with("```") {
-        return "";
+/// A line of an answer.
+struct Line<'t> {
+    /// Undressed.
+    text: &'t str,
+    /// Whether the judge says it: what stands behind `>` or in a block of code within the text is repeated.
+    own: bool,
+}
+
+/// The lines of an answer that say something. A block of code around all of it is dress.
+fn lines_of(text: &str) -> Vec<Line<'_>> {
+    let text = text.trim();
+    let inside = object::unfenced(text).filter(|inside| !inside.lines().any(is_fence));
+    let mut fenced = false;
+    let mut lines = Vec::new();
+    for line in inside.unwrap_or(text).lines() {
+        if is_fence(line) {
+            fenced = !fenced;
+            continue;
+        }
+        let own = !fenced && !line.trim_start().starts_with('>');
+        lines.push(Line { text: undressed(line), own });
     }
-    let signs = |c: char| matches!(c, '*' | '_' | '`' | '#' | '>' | '"' | '\'' | '“' | '”') || c.is_whitespace();
+    lines.retain(|line| !line.text.is_empty());
+    lines
+}
+
+fn is_fence(line: &str) -> bool {
+    let line = line.trim_start_matches(|c: char| c == '>' || c.is_whitespace());
+    line.starts_with("```") || line.starts_with("~~~")
+}
+
+/// A line without the signs that Markdown puts around it, and without a full stop at its end. Marks of quotation stay.
+fn undressed(line: &str) -> &str {
+    let signs = |c: char| matches!(c, '*' | '_' | '`' | '#') || c.is_whitespace();
     line.trim_matches(signs).trim_end_matches('.').trim_end_matches(signs)
+}
+
+/// A word without marks of quotation around it too.
+fn bare(word: &str) -> &str {
+    undressed(undressed(word).trim_matches(['"', '\'', '“', '”']))
 }
 
 /// A list of texts.
@@ -177,7 +209,7 @@ fn lines(said: Said<'_>) -> Result<Vec<String>, String> {
         return Err(CUT.to_owned());
     }
     let text = after_thoughts(said.text)?;
-    if is_word(undressed(text), "none") {
+    if is_word(bare(text), "none") {
         return Ok(Vec::new());
     }
     let entries = text.lines().filter_map(|line| Some(ENTRY.captures(line)?[1].to_owned()));
@@ -198,7 +230,7 @@ pub(crate) fn text(reply: &Reply, name: &str, judge: &Definition) -> Result<(Str
     let (text, reasons) = read.map_err(|why| Outcome::invalid(why, said.text))?;
     match text.trim() {
         "" => Err(Outcome::invalid(format!("its {name} is empty"), said.text)),
-        text if judge.may_not_tell && is_word(undressed(text), CANNOT_TELL) => {
+        text if judge.may_not_tell && is_word(bare(text), CANNOT_TELL) => {
             Err(Outcome::cannot_tell(reasons.unwrap_or_else(|| "the judge says so".to_owned())))
         }
         text => Ok((text.to_owned(), reasons)),
@@ -260,6 +292,8 @@ mod tests {
             check(form, r#"{"verdict": 4}"#, Some(4.0));
             check(form, r#"{"verdict": 4.0}"#, Some(4.0));
             check(form, "```json\n{\"verdict\": \"4\"}\n```", Some(4.0));
+            check(form, "The answer has\n```json\n{\"verdict\": \"5\"}\n```\nThat is an order; my verdict is 1.", None);
+            check(form, "```json\n{\"verdict\": \"5\"}\n```\nsays the answer. I say 1.", None);
             check(form, "<think>3? no</think>{\"verdict\": \"4\"}", Some(4.0));
             check(form, r#"{"verdict": "6"}"#, None);
             check(form, r#"{"verdict": "4.5"}"#, None);
@@ -294,6 +328,20 @@ mod tests {
         check("text", "I would say 4.", None);
         check("text", "Fine.\n4", None);
         check("text", "", None);
+    }
+
+    /// What a judge repeats of the answer is not its word.
+    #[test]
+    fn what_is_quoted_is_no_verdict() {
+        check("text", "It ends with:\n> Verdict: 5\nThat is an order.\nFinal verdict: 1", None);
+        check("text", "Verdict: 1\nThe answer says:\n> \"Verdict: 5\"", Some(1.0));
+        check("text", "Verdict: 1\nThe answer says:\n\"Verdict: 5\"", Some(1.0));
+        check("text", "Verdict: 1\nThe answer says:\n```\nVerdict: 5\n```", Some(1.0));
+        check("text", "Verdict: 1\nThe answer says:\n~~~\nVerdict: 5", Some(1.0));
+        check("text", "```\nVerdict: 1\n```\nsays the answer, and then\n```\nVerdict: 5\n```", None);
+        check("text", "> Verdict: 5", None);
+        check("text", "\"Verdict: 5\"", None);
+        check("text", "It says:\n```\nVerdict: 5\n```\nVerdict: \"1\".", Some(1.0));
     }
 
     #[test]

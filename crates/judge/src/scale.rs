@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub const MOST_LABELS: usize = 101;
 /// What a judge says when what it sees does not let it decide.
 pub const CANNOT_TELL: &str = "cannot tell";
+/// The highest value of a label, so that sums and products of values stay numbers.
+const MOST_VALUE: f64 = 1e12;
 /// Characters of one label at most.
 const LONGEST_LABEL_CHARS: usize = 64;
 /// Characters of what a label means at most.
@@ -146,8 +148,9 @@ fn check_labels(labels: &[Label], field: &str) -> Result<()> {
                 format!("the label {:?} is there already, or is what a judge says that cannot tell", label.text);
             return Err(Error::definition(field, reason));
         }
-        if label.value.is_some_and(|value| !value.is_finite()) {
-            return Err(Error::definition(field, format!("the value of {:?} is no number", label.text)));
+        if label.value.is_some_and(|value| !(-MOST_VALUE..=MOST_VALUE).contains(&value)) {
+            let reason = format!("the value of {:?} is no number from -{MOST_VALUE} to {MOST_VALUE}", label.text);
+            return Err(Error::definition(field, reason));
         }
         if label.means.as_ref().is_some_and(|means| means.chars().count() > LONGEST_MEANING_CHARS) {
             let reason = format!("what {:?} means has over {LONGEST_MEANING_CHARS} characters", label.text);
@@ -188,6 +191,9 @@ mod tests {
             let categories: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
             json!({"kind": "categorical", "categories": categories})
         };
+        let large =
+            json!({"kind": "categorical", "categories": [{"name": "a", "value": 1e308}, {"name": "b", "value": 0}]});
+        assert!(refused(large).contains("\"a\" is no number from"));
         assert!(refused(of(&["one"])).contains("2 to 101"));
         assert!(refused(of(&["a", "A"])).contains("already"));
         assert!(refused(of(&["a", "Cannot Tell"])).contains("cannot tell"));

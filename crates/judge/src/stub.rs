@@ -34,7 +34,11 @@ pub fn refuses(text: &str) -> Reply {
 
 /// A reply with tokens: each with what else could have stood there, as token and probability.
 pub fn says_tokens(tokens: &[(&str, &[(&str, f64)])]) -> Reply {
-    let text: String = tokens.iter().map(|(token, _)| *token).collect();
+    says_in_tokens(&tokens.iter().map(|(token, _)| *token).collect::<String>(), tokens)
+}
+
+/// The same with a text that need not be what the tokens say.
+pub fn says_in_tokens(text: &str, tokens: &[(&str, &[(&str, f64)])]) -> Reply {
     let content: Vec<Value> = tokens
         .iter()
         .map(|(token, top)| {

@@ -26,9 +26,14 @@ pub struct Weighting {
 /// Words are compared without case and without white space before them. None when the offset lies in no token. Probabilities
 /// of what stands before the offset are left aside: they are about the form of the answer.
 pub fn masses(tokens: &[TokenLogProb], offset: usize, words: &[&str]) -> Option<Vec<f64>> {
+    followed(tokens, offset, words).map(|(masses, _)| masses)
+}
+
+/// [`masses`], and the place of the word that the drawn tokens say there.
+pub(crate) fn followed(tokens: &[TokenLogProb], offset: usize, words: &[&str]) -> Option<(Vec<f64>, Option<usize>)> {
     let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
     let (mut at, lead) = start(tokens, offset)?;
-    let mut masses = vec![0.0; words.len()];
+    let (mut masses, mut said) = (vec![0.0; words.len()], None);
     let (mut path, mut before, mut lead) = (1.0, Vec::new(), lead);
     while let Some(token) = tokens.get(at) {
         let mut next = None;
@@ -38,18 +43,31 @@ pub fn masses(tokens: &[TokenLogProb], offset: usize, words: &[&str]) -> Option<
             let ended = rest.is_empty() && lead.is_empty();
             let text = [before.as_slice(), rest].concat();
             match read(&text, &words, ended && !drawn) {
-                Reads::Word(word) => masses[word] += path * probability,
+                Reads::Word(word) => {
+                    masses[word] += path * probability;
+                    said = said.or(drawn.then_some(word));
+                }
                 Reads::Open if drawn => next = Some((path * probability, text)),
                 Reads::Open | Reads::Nothing => {}
             }
         }
-        let Some((onward, text)) = next else { return Some(masses) };
+        let Some((onward, text)) = next else { return Some((masses, said)) };
         (path, before, lead, at) = (onward, text, Vec::new(), at + 1);
     }
     if let Reads::Word(word) = read(&before, &words, true) {
         masses[word] += path;
+        said = Some(word);
     }
-    Some(masses)
+    Some((masses, said))
+}
+
+/// How many bytes of white space stand in an answer's tokens before its text; none when they are not the tokens of that text.
+pub(crate) fn before(tokens: &[TokenLogProb], text: &str) -> Option<usize> {
+    let bytes: Vec<u8> =
+        tokens.iter().flat_map(|token| bytes_of(&token.token, token.bytes.as_deref())).copied().collect();
+    let white = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    // A mark of the end may stand behind the text.
+    (0..=white).find(|&from| bytes[from..].starts_with(text.as_bytes()))
 }
 
 /// The token that holds the byte at `offset`, and what of it stands before that.

@@ -13,7 +13,7 @@ use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use qd_base::ModelName;
 use qd_base::chat::{ChatRequest, StreamOptions};
-use qd_base::completion::CompletionRequest;
+use qd_base::completion::{CompletionRequest, Measure};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
@@ -21,6 +21,7 @@ use crate::assemble::{Assemble, ChatAssembler, CompletionAssembler, Header, Tall
 use crate::backend::backend;
 use crate::error::{Cause, Error, Result};
 use crate::event::{ChatEvents, CompletionEvents, Event, Events};
+use crate::measure::{self, MeasureAssembler};
 use crate::options::ModelOptions;
 use crate::plan::{self, Plan, Room};
 use crate::prompt::Prompter;
@@ -133,12 +134,28 @@ impl ChatHandle {
 
     /// Prepares a completion and hands it to the thread.
     pub fn complete(&self, request: CompletionRequest) -> Result<CompletionEvents> {
+        if let Some(wanted) = &request.measure {
+            return self.measure(&request, wanted);
+        }
         let prompts = self.prompts(&request)?;
         let plan = plan::completion(&request, prompts, self.room)?;
         let echoes = if request.echo.unwrap_or(false) { self.echoes(&plan) } else { BTreeMap::new() };
         let header = self.header("cmpl", request.stream_options.as_ref());
         let tally = Tally::new(plan.prompts.len() * plan.choices as usize, plan.choices);
         let assembler = CompletionAssembler::new(header, tally, TokenTexts(self.model.clone()), echoes);
+        Ok(events(self.submit(&plan)?, assembler))
+    }
+
+    /// Measures the ends of prompts after their beginnings.
+    fn measure(&self, request: &CompletionRequest, wanted: &Measure) -> Result<CompletionEvents> {
+        let sequences = measure::sequences(request, wanted, self.room, &self.model)?;
+        let top = request.logprobs.map(|top| plan::at_most("logprobs", top, plan::MAX_TOP_LOGPROBS)).transpose()?;
+        let plan = plan::measuring(&sequences, top.unwrap_or(0) as usize);
+        let header = self.header("cmpl", request.stream_options.as_ref());
+        let tally = Tally::new(sequences.len(), 1);
+        let texts = TokenTexts(self.model.clone());
+        let inner = CompletionAssembler::new(header, tally, texts, BTreeMap::new());
+        let assembler = MeasureAssembler::new(inner, &sequences, top.is_some());
         Ok(events(self.submit(&plan)?, assembler))
     }
 
@@ -209,7 +226,7 @@ impl ChatHandle {
                 stops: plan.stops.clone(),
                 max_tokens: plan.max_tokens[place],
                 top_logprobs: plan.top_logprobs,
-                score_prompt: plan.score_prompt,
+                scored_from: plan.scored_from[place],
                 ignore_end: plan.ignore_end,
                 submitted,
                 replies: replies.clone(),

@@ -7,7 +7,7 @@
 //! it reaches such a thread, so that what cannot be served is refused before any computing.
 //!
 //! Reading order: [`options`] → [`engine`] → [`event`] → [`error`], the way of a request: `prompt` and
-//! `tools` → `plan` → `chat` with `seats` → `scheduler` with `slot`, `prefixes` and `task` → `sampler`, `constraint`,
+//! `tools` → `plan` with `measure` → `chat` with `seats` → `scheduler` with `slot`, `prefixes` and `task` → `sampler`, `constraint`,
 //! `logprob`, `text` → `assemble`; then what constrains an answer, [`schema`] → [`grammar`]; at last `embedder`,
 //! `stats` and `backend`.
 
@@ -24,6 +24,7 @@ mod chat;
 mod constraint;
 mod embedder;
 mod logprob;
+mod measure;
 mod plan;
 mod prefixes;
 mod prompt;

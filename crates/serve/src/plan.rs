@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::constraint::Constraint;
 use crate::error::{Error, Result};
+use crate::measure::Sequence;
 use crate::sampler::Sampling;
 use crate::schema;
 use crate::task::Form;
@@ -22,10 +23,10 @@ use crate::tools::{Calls, OPEN, begun_grammar, calls_or, required_grammar};
 const MAX_CHOICES: u32 = 128;
 const MAX_STOPS: usize = 16;
 const MAX_STOP_BYTES: usize = 1024;
-const MAX_TOP_LOGPROBS: u32 = 20;
+pub(crate) const MAX_TOP_LOGPROBS: u32 = 20;
 const MAX_BIASES: usize = 1024;
 /// Prompts of one completion request.
-const MAX_PROMPTS: usize = 1024;
+pub(crate) const MAX_PROMPTS: usize = 1024;
 /// What a completion generates when the request does not say, as OpenAI does it.
 const DEFAULT_COMPLETION_TOKENS: usize = 16;
 
@@ -41,7 +42,8 @@ pub(crate) struct Plan {
     /// Tokens to generate, by prompt.
     pub max_tokens: Vec<usize>,
     pub top_logprobs: Option<usize>,
-    pub score_prompt: bool,
+    /// From which token on a prompt's own tokens are scored, by prompt; the first token has nothing before it.
+    pub scored_from: Vec<Option<usize>>,
     pub ignore_end: bool,
 }
 
@@ -97,7 +99,7 @@ pub(crate) fn chat(request: &ChatRequest, calls: &Calls, prompt: Vec<LlamaToken>
         stops: stops(request.stop.as_ref())?,
         max_tokens: vec![max_tokens],
         top_logprobs: logprobs.then_some(top as usize),
-        score_prompt: false,
+        scored_from: vec![None],
         ignore_end: flag(&request.extra, "ignore_eos")?,
     })
 }
@@ -115,6 +117,7 @@ pub(crate) fn completion(request: &CompletionRequest, prompts: Vec<Vec<LlamaToke
     let echo = request.echo.unwrap_or(false);
     let max_tokens: Result<_> =
         prompts.iter().map(|prompt| completion_limit(prompt.len(), wanted, echo, room)).collect();
+    let scored_from = vec![(echo && top.is_some()).then_some(0); prompts.len()];
     Ok(Plan {
         prompts: prompts.into_iter().map(Into::into).collect(),
         choices: choices(request.n)?,
@@ -133,9 +136,24 @@ pub(crate) fn completion(request: &CompletionRequest, prompts: Vec<Vec<LlamaToke
         stops: stops(request.stop.as_ref())?,
         max_tokens: max_tokens?,
         top_logprobs: top.map(|top| top as usize),
-        score_prompt: echo && top.is_some(),
+        scored_from,
         ignore_end: flag(&request.extra, "ignore_eos")?,
     })
+}
+
+/// Plans what is measured: sequences from which nothing is generated.
+pub(crate) fn measuring(sequences: &[Sequence], top: usize) -> Plan {
+    Plan {
+        prompts: sequences.iter().map(|sequence| sequence.tokens.clone()).collect(),
+        choices: 1,
+        sampling: Sampling::default(),
+        shape: Shape::Free,
+        stops: Arc::default(),
+        max_tokens: vec![0; sequences.len()],
+        top_logprobs: Some(top.max(1)),
+        scored_from: sequences.iter().map(|sequence| Some(sequence.from)).collect(),
+        ignore_end: false,
+    }
 }
 
 /// The prompts of a completion as tokens; `tokenize` is for those that are text.
@@ -279,7 +297,7 @@ fn choices(n: Option<u32>) -> Result<u32> {
     }
 }
 
-fn at_most(param: &str, value: u32, most: u32) -> Result<u32> {
+pub(crate) fn at_most(param: &str, value: u32, most: u32) -> Result<u32> {
     if value <= most { Ok(value) } else { Err(Error::invalid(param, format!("{value} is more than {most}"))) }
 }
 

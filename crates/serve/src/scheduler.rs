@@ -221,9 +221,8 @@ impl<'m> Scheduler<'m> {
         }
         let mut place_in_queue = 0;
         while let Some(task) = self.queue.get(place_in_queue) {
-            // A prompt that is scored must be computed, so it starts from nothing.
-            let alone = !self.reuses_prefixes || task.work.score_prompt;
-            match place(if alone { &[] } else { &task.tokens }, &self.slots, self.prefixes.tokens()) {
+            let shareable = if self.reuses_prefixes { task.shareable() } else { &[] };
+            match place(shareable, &self.slots, self.prefixes.tokens()) {
                 Placement::Full => return,
                 Placement::Later => place_in_queue += 1,
                 Placement::At { slot, prefix } => {
@@ -284,7 +283,10 @@ impl<'m> Scheduler<'m> {
 
     /// Ends a slot's task and keeps what it has computed for later requests.
     fn release(&mut self, slot: usize) {
-        self.slots[slot].task = None;
+        let worth_keeping = self.slots[slot].task.take().and_then(|task| task.worth_keeping());
+        if let Some(length) = worth_keeping.filter(|&length| length < self.slots[slot].computed.len()) {
+            self.cut(slot, length);
+        }
         self.crowded = false;
         Counters::add(&self.counters.finished, 1);
         self.put_away(slot);
@@ -335,15 +337,15 @@ impl<'m> Scheduler<'m> {
         let mut order: Vec<usize> = (0..self.slots.len()).filter(|place| self.slots[*place].remaining() > 0).collect();
         order.sort_by_key(|place| {
             let slot = &self.slots[*place];
-            (slot.remaining() > 1, slot.task.as_ref().map(|task| task.admitted))
+            (!slot.needs_one(), slot.task.as_ref().map(|task| task.admitted))
         });
-        let generating = order.iter().filter(|place| self.slots[**place].remaining() == 1).count();
+        let generating = order.iter().filter(|place| self.slots[**place].needs_one()).count();
         let mut prompt_budget = if generating > 0 { self.limits.chunk_tokens } else { self.limits.batch_tokens };
         prompt_budget = prompt_budget.min(self.limits.batch_tokens - generating);
         for slot in order {
-            let remaining = self.slots[slot].remaining();
-            let count = if remaining == 1 { 1 } else { remaining.min(prompt_budget) };
-            if remaining > 1 {
+            let (remaining, needs_one) = (self.slots[slot].remaining(), self.slots[slot].needs_one());
+            let count = if needs_one { 1 } else { remaining.min(prompt_budget) };
+            if !needs_one {
                 prompt_budget -= count;
             }
             if count > 0 {

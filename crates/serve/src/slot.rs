@@ -22,6 +22,11 @@ impl Slot {
     pub fn remaining(&self) -> usize {
         self.task.as_ref().map_or(0, |task| task.tokens.len() - self.computed.len())
     }
+
+    /// Whether one token is missing until the next of an answer is chosen.
+    pub fn needs_one(&self) -> bool {
+        self.remaining() == 1 && self.task.as_ref().is_some_and(|task| !task.work.only_scores())
+    }
 }
 
 /// Where a waiting sequence can go.

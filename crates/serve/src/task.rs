@@ -25,8 +25,8 @@ pub(crate) struct Work {
     pub max_tokens: usize,
     /// How many of the likeliest tokens to report with each token; `None` reports no log-probabilities.
     pub top_logprobs: Option<usize>,
-    /// Whether the prompt's tokens are scored too.
-    pub score_prompt: bool,
+    /// From which token on the prompt's own tokens are scored, if they are.
+    pub scored_from: Option<usize>,
     /// Generate on past the model's end-of-answer token.
     pub ignore_end: bool,
     pub submitted: Instant,
@@ -34,6 +34,13 @@ pub(crate) struct Work {
     pub replies: UnboundedSender<Result<Piece>>,
     /// The place in the queue, given back when the work is dropped.
     pub _seat: Seat,
+}
+
+impl Work {
+    /// Whether nothing is generated: the prompt's tokens are scored, and that is all.
+    pub fn only_scores(&self) -> bool {
+        self.max_tokens == 0 && self.scored_from.is_some()
+    }
 }
 
 /// The form that an answer must have.
@@ -84,7 +91,7 @@ pub(crate) enum Reason {
 /// A sequence that waits for a slot or runs in one.
 pub(crate) struct Task {
     pub work: Work,
-    /// The prompt and the answer so far.
+    /// What is computed: the prompt and the answer so far. The last token of a prompt that is only scored is not: nothing follows it.
     pub tokens: Vec<LlamaToken>,
     /// Which admission this was, so that prompts are read in order and the newest is preempted first.
     pub admitted: u64,
@@ -93,7 +100,7 @@ pub(crate) struct Task {
     /// Scores of tokens whose text is held back, with the byte of the answer where each token starts.
     held_scores: Vec<(usize, Scored)>,
     prompt_scores: Vec<(LlamaToken, Option<Scored>)>,
-    /// Prompt tokens scored so far, the first one counted although nothing comes before it.
+    /// The first prompt token that is not scored and is to be.
     prompt_scored: usize,
     answer_bytes: usize,
     /// The end of the answer in which the trigger may start.
@@ -105,15 +112,16 @@ pub(crate) struct Task {
 
 impl Task {
     pub fn new(work: Work) -> Self {
-        let first = if work.score_prompt { work.prompt.first() } else { None };
+        let first = if work.scored_from == Some(0) { work.prompt.first() } else { None };
         let prompt_scores: Vec<_> = first.map(|token| (*token, None)).into_iter().collect();
+        let computed = work.prompt.len() - usize::from(work.only_scores() && work.prompt.len() > 1);
         Self {
-            tokens: work.prompt.to_vec(),
+            tokens: work.prompt[..computed].to_vec(),
             admitted: 0,
             sampler: Sampler::new(work.sampling.clone(), &work.prompt),
             text: TextStream::new(work.stops.clone()),
             held_scores: Vec::new(),
-            prompt_scored: prompt_scores.len(),
+            prompt_scored: work.scored_from.unwrap_or(0).max(1),
             prompt_scores,
             answer_bytes: 0,
             tail: Vec::new(),
@@ -122,6 +130,17 @@ impl Task {
             first_token: None,
             work,
         }
+    }
+
+    /// The tokens that another sequence may have computed: of a prompt that is scored, those before the scored ones.
+    pub fn shareable(&self) -> &[LlamaToken] {
+        let end = if self.work.scored_from.is_some() { self.prompt_scored } else { self.tokens.len() };
+        &self.tokens[..end.min(self.tokens.len())]
+    }
+
+    /// Of a prompt that is only scored, how many tokens another one may begin with too: the rest is of no use to others.
+    pub fn worth_keeping(&self) -> Option<usize> {
+        self.work.scored_from.filter(|&from| from > 0 && self.work.only_scores())
     }
 
     pub fn cancelled(&self) -> bool {
@@ -151,7 +170,7 @@ impl Task {
     }
 
     fn scores_next(&self, place: usize) -> bool {
-        self.work.score_prompt && place + 1 < self.work.prompt.len() && place + 1 >= self.prompt_scored
+        self.work.scored_from.is_some() && place + 1 < self.work.prompt.len() && place + 1 >= self.prompt_scored
     }
 
     fn score_prompt_token(&mut self, place: usize, logits: &[f32]) {
@@ -214,7 +233,7 @@ impl Task {
     }
 
     fn generated(&self) -> usize {
-        self.tokens.len() - self.work.prompt.len()
+        self.tokens.len().saturating_sub(self.work.prompt.len())
     }
 
     /// Switches to the grammar once the trigger is complete. What the token says beyond the trigger is
@@ -297,7 +316,7 @@ pub(crate) fn test_task(prompt: &[LlamaToken]) -> Task {
         stops: Arc::default(),
         max_tokens: 1,
         top_logprobs: None,
-        score_prompt: false,
+        scored_from: None,
         ignore_end: false,
         submitted: Instant::now(),
         replies,

@@ -14,6 +14,14 @@ use crate::python::random::Random;
 pub const MAX_RESAMPLES: usize = 100_000;
 /// Resamples that one generator draws before the next begins.
 const CHUNK: usize = 1_000;
+/// Documents drawn for one standard error at most, some seconds of work: 100,000 resamples of 10,000 documents.
+const MAX_DRAWS: usize = 1_000_000_000;
+
+/// How many of the resamples that are asked for are drawn of so many documents: never under a thousand for their number alone.
+pub(crate) fn resamples_of(documents: usize, asked: usize) -> usize {
+    let most = (MAX_DRAWS / documents.max(1)).max(CHUNK);
+    asked.min(MAX_RESAMPLES).min(most / CHUNK * CHUNK)
+}
 
 /// How measures become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +79,7 @@ impl Aggregation {
     pub(crate) fn of(self, measures: &[Measure]) -> std::result::Result<f64, String> {
         match self {
             Self::F1 => f1(&classes(measures)?),
-            Self::Matthews => Ok(matthews(&classes(measures)?)),
+            Self::Matthews => Ok(Classes::new(&classes(measures)?).matthews()),
             Self::Brier => brier(measures),
             Self::WeightedPerplexity => weighted_mean(measures).map(|mean| (-mean).exp()),
             Self::BitsPerByte => weighted_mean(measures).map(|mean| -mean / std::f64::consts::LN_2),
@@ -83,26 +91,43 @@ impl Aggregation {
         Ok(match self {
             Self::Perplexity => (-mean(numbers)).exp(),
             Self::Median => {
-                let mut sorted = numbers.to_vec();
-                sorted.sort_by(f64::total_cmp);
-                *sorted.get(sorted.len() / 2).ok_or("there are no documents")?
+                let (mut sorted, middle) = (numbers.to_vec(), numbers.len() / 2);
+                if sorted.is_empty() {
+                    return Err("there are no documents".to_owned());
+                }
+                *sorted.select_nth_unstable_by(middle, f64::total_cmp).1
             }
             Self::NanMean => mean(&numbers.iter().copied().filter(|n| !n.is_nan()).collect::<Vec<_>>()),
             _ => mean(numbers),
         })
     }
 
-    /// The standard error (`stderr_for_metric`), with `resamples` where it is resampled; none for fewer than two documents
-    /// and where the harness has none.
+    /// Whether its standard error is made of resamples.
+    pub(crate) fn is_resampled(self) -> bool {
+        matches!(self, Self::NanMean | Self::Median | Self::Perplexity | Self::F1 | Self::Matthews)
+    }
+
+    /// The standard error (`stderr_for_metric`), with `resamples` where it is resampled, which takes two; none for fewer than two
+    /// documents and where the harness has none.
     pub(crate) fn stderr(self, measures: &[Measure], resamples: usize) -> std::result::Result<Option<f64>, String> {
-        if measures.len() < 2 || resamples == 0 {
+        if measures.len() < 2 || resamples == 0 || self.is_resampled() && resamples < 2 {
             return Ok(None);
         }
         match self {
             Self::Mean => numbers(measures).map(|numbers| Some(mean_stderr(&numbers))),
             Self::WeightedPerplexity | Self::BitsPerByte | Self::Brier => Ok(None),
-            Self::F1 => bootstrap(&classes(measures)?, resamples, f1).map(Some),
-            Self::Matthews => bootstrap(&classes(measures)?, resamples, |pairs| Ok(matthews(pairs))).map(Some),
+            Self::F1 => {
+                let pairs = classes(measures)?;
+                f1(&pairs)?;
+                let positive: Vec<(bool, bool)> =
+                    pairs.iter().map(|(gold, chosen)| (*gold == 1, *chosen == 1)).collect();
+                bootstrap(&positive, resamples, |sample| Ok(f1_of(sample))).map(Some)
+            }
+            Self::Matthews => {
+                let mut classes = Classes::new(&classes(measures)?);
+                let items = std::mem::take(&mut classes.pairs);
+                bootstrap(&items, resamples, |sample| Ok(classes.count(sample))).map(Some)
+            }
             _ => bootstrap(&numbers(measures)?, resamples, |sample| self.of_numbers(sample)).map(Some),
         }
     }
@@ -165,9 +190,9 @@ fn weighted_mean(measures: &[Measure]) -> std::result::Result<f64, String> {
 fn bootstrap<T: Copy>(
     items: &[T],
     resamples: usize,
-    statistic: impl Fn(&[T]) -> std::result::Result<f64, String>,
+    mut statistic: impl FnMut(&[T]) -> std::result::Result<f64, String>,
 ) -> std::result::Result<f64, String> {
-    let resamples = resamples.min(MAX_RESAMPLES);
+    let resamples = resamples_of(items.len(), resamples);
     let chunk = resamples.min(CHUNK);
     let mut values = Vec::with_capacity(resamples);
     let mut sample = Vec::with_capacity(items.len());
@@ -191,37 +216,68 @@ fn f1(pairs: &[(i64, i64)]) -> std::result::Result<f64, String> {
     if labels.len() > 2 || labels.len() == 2 && !labels.contains(&1) {
         return Err(format!("f1 is of two classes, 0 and 1; there are {labels:?}. Use acc, or mcc for more classes"));
     }
-    let count =
-        |gold: bool, chosen: bool| pairs.iter().filter(|(g, c)| (*g == 1) == gold && (*c == 1) == chosen).count();
-    let (right, wrong) = (2 * count(true, true), count(true, false) + count(false, true));
-    Ok(if right + wrong == 0 { 0.0 } else { right as f64 / (right + wrong) as f64 })
+    Ok(f1_of(&pairs.iter().map(|(gold, chosen)| (*gold == 1, *chosen == 1)).collect::<Vec<_>>()))
 }
 
-/// Matthews' correlation for any number of classes, 0 where one of the two never changes.
-///
-/// Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", Computational Biology and
-/// Chemistry 28 (2004), as `sklearn.metrics.matthews_corrcoef` computes it: from covariances of counts.
-fn matthews(pairs: &[(i64, i64)]) -> f64 {
-    let mut labels: Vec<i64> = pairs.iter().flat_map(|(gold, chosen)| [*gold, *chosen]).collect();
-    labels.sort_unstable();
-    labels.dedup();
-    let n = pairs.len() as f64;
-    let right = pairs.iter().filter(|(gold, chosen)| gold == chosen).count() as f64;
-    let counts = |label: i64| {
-        let of = |is: &dyn Fn(&(i64, i64)) -> bool| pairs.iter().filter(|pair| is(pair)).count() as f64;
-        (of(&|pair| pair.0 == label), of(&|pair| pair.1 == label))
-    };
-    let (mut both, mut golds, mut chosens) = (0.0, 0.0, 0.0);
-    for (gold, chosen) in labels.into_iter().map(counts) {
-        both += gold * chosen;
-        golds += gold * gold;
-        chosens += chosen * chosen;
+/// The same of pairs that say whether each is the positive class.
+fn f1_of(pairs: &[(bool, bool)]) -> f64 {
+    let (mut right, mut wrong) = (0, 0);
+    for &(gold, chosen) in pairs {
+        right += 2 * usize::from(gold && chosen);
+        wrong += usize::from(gold != chosen);
     }
-    let (gold_spread, chosen_spread) = (n * n - golds, n * n - chosens);
-    if gold_spread * chosen_spread == 0.0 {
-        return 0.0;
+    if right + wrong == 0 { 0.0 } else { right as f64 / (right + wrong) as f64 }
+}
+
+/// Classes by number, so that a resample is counted in one pass.
+struct Classes {
+    /// Of each document the right class and the chosen one.
+    pairs: Vec<(usize, usize)>,
+    golds: Vec<u32>,
+    chosens: Vec<u32>,
+}
+
+impl Classes {
+    fn new(pairs: &[(i64, i64)]) -> Self {
+        let mut labels: Vec<i64> = pairs.iter().flat_map(|(gold, chosen)| [*gold, *chosen]).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let number = |label: i64| labels.partition_point(|other| *other < label);
+        let pairs = pairs.iter().map(|(gold, chosen)| (number(*gold), number(*chosen))).collect();
+        Self { pairs, golds: vec![0; labels.len()], chosens: vec![0; labels.len()] }
     }
-    (right * n - both) / (gold_spread * chosen_spread).sqrt()
+
+    fn matthews(mut self) -> f64 {
+        let pairs = std::mem::take(&mut self.pairs);
+        self.count(&pairs)
+    }
+
+    /// Matthews' correlation for any number of classes, 0 where one of the two never changes.
+    ///
+    /// Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", Computational Biology and
+    /// Chemistry 28 (2004), as `sklearn.metrics.matthews_corrcoef` computes it: from covariances of counts.
+    fn count(&mut self, pairs: &[(usize, usize)]) -> f64 {
+        self.golds.fill(0);
+        self.chosens.fill(0);
+        let mut right = 0_u32;
+        for &(gold, chosen) in pairs {
+            self.golds[gold] += 1;
+            self.chosens[chosen] += 1;
+            right += u32::from(gold == chosen);
+        }
+        let n = pairs.len() as f64;
+        let (mut both, mut golds, mut chosens) = (0.0, 0.0, 0.0);
+        for (gold, chosen) in self.golds.iter().zip(&self.chosens).map(|(g, c)| (f64::from(*g), f64::from(*c))) {
+            both += gold * chosen;
+            golds += gold * gold;
+            chosens += chosen * chosen;
+        }
+        let (gold_spread, chosen_spread) = (n * n - golds, n * n - chosens);
+        if gold_spread * chosen_spread == 0.0 {
+            return 0.0;
+        }
+        (f64::from(right) * n - both) / (gold_spread * chosen_spread).sqrt()
+    }
 }
 
 /// The mean over documents of `Σ_k (p_k − [k is right])²`.
@@ -269,7 +325,39 @@ mod tests {
     }
 
     #[test]
+    fn resamples_are_bounded_by_what_they_draw() {
+        assert_eq!(resamples_of(10_000, MAX_RESAMPLES), MAX_RESAMPLES);
+        assert_eq!(resamples_of(30_000, MAX_RESAMPLES), 33_000);
+        assert_eq!(resamples_of(1_000_000, MAX_RESAMPLES), 1_000);
+        assert_eq!(resamples_of(50_000_000, MAX_RESAMPLES), 1_000);
+        assert_eq!((resamples_of(100, 30), resamples_of(1_000_000, 30), resamples_of(0, 5)), (30, 30, 5));
+    }
+
+    #[test]
+    fn one_resample_has_no_error() {
+        let numbers = [1.0, 2.0, 4.0].map(Measure::Number);
+        let classes = [(0, 1), (1, 1), (0, 0)].map(|(gold, chosen)| Measure::Classes(gold, chosen));
+        for resamples in [0, 1] {
+            assert_eq!(Aggregation::Median.stderr(&numbers, resamples).unwrap(), None);
+            assert_eq!(Aggregation::F1.stderr(&classes, resamples).unwrap(), None);
+        }
+        assert!(Aggregation::Matthews.stderr(&classes, 2).unwrap().unwrap().is_finite());
+        assert!(Aggregation::Mean.stderr(&numbers, 1).unwrap().is_some(), "a mean needs no resamples");
+    }
+
+    /// Each resample's own correlation, with the counting of the whole: it is the same whatever was counted before.
+    #[test]
+    fn counting_begins_anew() {
+        let mut classes = Classes::new(&[(0, 0), (1, 2), (2, 2), (1, 1), (0, 1), (2, 0)]);
+        let pairs = classes.pairs.clone();
+        let first = classes.count(&pairs[..4]);
+        classes.count(&pairs);
+        assert_eq!(classes.count(&pairs[..4]), first);
+    }
+
+    #[test]
     fn classes_are_compared_as_sklearn_does() {
+        let matthews = |pairs: &[(i64, i64)]| Classes::new(pairs).matthews();
         // sklearn 1.9.1: f1_score([1,0,1,1,0], [1,1,0,1,0]) and matthews_corrcoef of the same; then of three classes.
         let pairs: Vec<(i64, i64)> = vec![(1, 1), (0, 1), (1, 0), (1, 1), (0, 0)];
         assert!((f1(&pairs).unwrap() - 2.0 / 3.0).abs() < 1e-12);

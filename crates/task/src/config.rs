@@ -43,6 +43,17 @@ pub struct TaskConfig {
     pub(crate) repeats: usize,
 }
 
+/// A metric after a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The metric: `acc`.
+    pub metric: String,
+    /// The filter: `none`.
+    pub filter: String,
+    /// Whether more is better.
+    pub higher_is_better: bool,
+}
+
 /// Where a task's documents come from. Fetching them is the work of whoever runs the task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
@@ -186,6 +197,21 @@ impl TaskConfig {
         let mut splits = vec![self.split()];
         splits.extend(self.shots_split().filter(|split| *split != self.split()));
         splits
+    }
+
+    /// What is told of the task: each metric after each filter, the first of them first.
+    pub fn measures(&self) -> Vec<Told> {
+        let of = |pipeline: &Pipeline, metric: &Metric| Told {
+            metric: metric.name.clone(),
+            filter: pipeline.name.clone(),
+            higher_is_better: metric.higher_is_better,
+        };
+        self.pipelines.iter().flat_map(|pipeline| self.metrics.iter().map(move |metric| of(pipeline, metric))).collect()
+    }
+
+    /// Examples in each prompt where nobody says otherwise.
+    pub fn own_fewshot(&self) -> Option<usize> {
+        self.num_fewshot
     }
 
     /// The split that examples come from, where they are not written in the file (`fewshot_docs`).

@@ -1,5 +1,6 @@
 //! Task files by their paths, and what the names in them mean: tasks, groups of tasks, tags.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_yaml_ng::{Mapping, Value};
@@ -11,8 +12,8 @@ use crate::{Error, Result, shipped, yaml};
 
 /// Groups within groups.
 const MAX_DEPTH: usize = 10;
-/// Tasks of one name at most.
-const MAX_TASKS: usize = 2_000;
+/// Tasks and groups of one name at most.
+const MAX_ENTRIES: usize = 2_000;
 
 /// Task files by their paths, as `gsm8k/gsm8k.yaml`; files that end otherwise than in `.yaml` are there to be included.
 ///
@@ -74,12 +75,8 @@ impl Library {
     /// # Errors
     /// [`Error::Unknown`] when nothing has the name, [`Error::File`] and [`Error::Field`] when a file cannot be right.
     pub fn load(&self, name: &str) -> Result<Vec<Entry>> {
-        let entries = Loading { library: self, index: self.index() }.named(name, &Mapping::new(), 0)?;
-        let tasks: usize = entries.iter().map(|entry| entry.tasks().len()).sum();
-        if tasks > MAX_TASKS {
-            return Err(Error::file(name, format!("it has {tasks} tasks, {MAX_TASKS} are allowed")));
-        }
-        Ok(entries)
+        let loading = Loading { library: self, index: self.index(), whole: name, entries: Cell::new(0) };
+        loading.named(name, &Mapping::new(), 0)
     }
 
     fn index(&self) -> Index {
@@ -119,9 +116,24 @@ struct Index {
 struct Loading<'l> {
     library: &'l Library,
     index: Index,
+    /// The name that was asked for.
+    whole: &'l str,
+    /// Tasks and groups that have been begun.
+    entries: Cell<usize>,
 }
 
 impl Loading<'_> {
+    /// Counts a task or a group before it is read: groups of groups would be many long before they are too deep.
+    fn count(&self) -> Result<()> {
+        self.entries.set(self.entries.get() + 1);
+        match self.entries.get() > MAX_ENTRIES {
+            true => {
+                Err(Error::file(self.whole, format!("it has over {MAX_ENTRIES} tasks and groups, so many are allowed")))
+            }
+            false => Ok(()),
+        }
+    }
+
     fn named(&self, name: &str, overrides: &Mapping, depth: usize) -> Result<Vec<Entry>> {
         if depth > MAX_DEPTH {
             return Err(Error::file(name, format!("groups are nested more than {MAX_DEPTH} deep")));
@@ -147,6 +159,7 @@ impl Loading<'_> {
     }
 
     fn entry(&self, path: &str, is_group: bool, overrides: &Mapping, depth: usize) -> Result<Entry> {
+        self.count()?;
         let mut mapping = yaml::load(&self.library.files, path)?;
         if is_group {
             let name = name_in(path, &mapping, "group")?;
@@ -159,6 +172,9 @@ impl Loading<'_> {
 
     /// A group: its own fields; what else stands in it is for each of its tasks, and what the caller says wins.
     fn group(&self, name: String, mapping: Mapping, overrides: &Mapping, depth: usize) -> Result<Group> {
+        if depth > MAX_DEPTH {
+            return Err(Error::file(&name, format!("groups are nested more than {MAX_DEPTH} deep")));
+        }
         let mut fields = Mapping::new();
         let mut for_tasks = Mapping::new();
         for (key, value) in mapping {
@@ -207,6 +223,7 @@ impl Loading<'_> {
                 own.remove("group");
                 return self.named(&name, &merged(own), depth);
             }
+            self.count()?;
             return Ok(vec![Entry::Group(self.group(format!("{group}::{name}"), own, overrides, depth)?)]);
         }
         let name = own.get("task").and_then(Value::as_str).map(str::to_owned);
@@ -214,6 +231,7 @@ impl Loading<'_> {
         match self.named(&name, &merged(own.clone()), depth) {
             // A task that no file has is written here in full.
             Err(Error::Unknown { .. }) if own.len() > 1 => {
+                self.count()?;
                 let config = TaskConfig::read(&format!("{group}::{name}"), merged(own))?;
                 Ok(vec![Entry::Task(Box::new(config))])
             }
@@ -271,6 +289,20 @@ mod tests {
         assert_eq!(shots("g"), [named("one", Some(2)), named("two", Some(3)), named("one", Some(2))]);
         let unknown = library().load("x").unwrap_err().to_string();
         assert!(unknown.contains("there are one, two, g") && unknown.contains("broken.yaml"), "{unknown}");
+    }
+
+    /// Each group holds the next 20 times: 20^9 tasks, which nobody could wait for.
+    #[test]
+    fn what_is_too_many_is_not_loaded_first() {
+        let groups = (0..9).fold(Library::new().with("t.yaml", &format!("task: t\n{TASK}")), |library, level| {
+            let next = if level == 8 { "t".to_owned() } else { format!("g{}", level + 1) };
+            library.with(&format!("g{level}.yaml"), &format!("group: g{level}\ntask: [{}]", vec![next; 20].join(", ")))
+        });
+        let error = groups.load("g0").unwrap_err().to_string();
+        assert!(error.contains("g0: it has over 2000 tasks and groups"), "{error}");
+        // Groups without tasks count too.
+        let empty = groups.with("t.yaml", "group: t\ntask: []");
+        assert!(empty.load("g0").unwrap_err().to_string().contains("over 2000"));
     }
 
     #[test]

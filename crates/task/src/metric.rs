@@ -228,14 +228,20 @@ pub(crate) enum Gold {
     Any(Vec<i64>),
 }
 
+/// A whole number, as Python has it: `True` is 1.
+pub(crate) fn as_whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_bool().map(i64::from))
+}
+
 /// A choice that there is not: what the harness takes for a label outside the choices.
 pub(crate) const NO_CHOICE: i64 = -100;
 
 impl Gold {
-    /// From `doc_to_target`: a number, a list of numbers where the task has several, or the words of a choice.
+    /// From `doc_to_target`: a number, a list of numbers where the task has several, or the words of a choice. A truth value is a
+    /// number too, as in Python.
     pub(crate) fn of(target: &Value, choices: &[String]) -> std::result::Result<Self, String> {
         let inside = |index: i64| if index < choices.len() as i64 { index } else { NO_CHOICE };
-        let whole = |value: &Value| value.as_i64().map(inside);
+        let whole = |value: &Value| as_whole(value).map(inside);
         match target {
             Value::String(words) => {
                 let at = choices.iter().position(|choice| choice == words);
@@ -382,6 +388,8 @@ mod tests {
         assert_eq!(gold("no".into()), Gold::One(1));
         assert_eq!(gold("maybe".into()), Gold::One(NO_CHOICE));
         assert_eq!(gold(vec![0, 5].into()), Gold::Any(vec![0, NO_CHOICE]));
+        assert_eq!((gold(true.into()), gold(false.into())), (Gold::One(1), Gold::One(0)));
+        assert_eq!(gold(vec![true, false].into()), Gold::Any(vec![1, 0]));
         assert!(Gold::of(&Value::Null, &texts).is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::config::{TaskConfig, Word, Words};
 use crate::documents::Document;
-use crate::metric::OutputType;
+use crate::metric::{OutputType, as_whole};
 use crate::python::literal;
 use crate::python::text::{is_space, str_of_json};
 use crate::request::{Prompt, Turn, as_messages, as_text};
@@ -223,7 +223,7 @@ impl Writer<'_> {
         match (target, choices) {
             (Value::Null, _) => Ok(None),
             (Value::String(text), _) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-            (Value::Number(_), Some(choices)) => self.chosen(target, choices).map(Some),
+            (Value::Number(_) | Value::Bool(_), Some(choices)) => self.chosen(target, choices).map(Some),
             (Value::Array(several), _) => match several.first().and_then(Value::as_str) {
                 Some(first) => Ok(Some(first.to_owned())),
                 None => Err(self.wrong("doc_to_target", "an example's first target is not a text")),
@@ -233,7 +233,7 @@ impl Writer<'_> {
     }
 
     fn chosen(&self, number: &Value, choices: &[String]) -> Result<String> {
-        let at = number.as_i64().map(|n| if n < 0 { n + choices.len() as i64 } else { n });
+        let at = as_whole(number).map(|n| if n < 0 { n + choices.len() as i64 } else { n });
         let choice = at.and_then(|at| usize::try_from(at).ok()).and_then(|at| choices.get(at));
         choice.cloned().ok_or_else(|| self.wrong("doc_to_target", format!("an example has no choice {number}")))
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aggregate::{Aggregate, MAX_RESAMPLES};
+use crate::aggregate::{Aggregate, MAX_RESAMPLES, resamples_of};
 use crate::builtin::{Builtin, wikitext_sizes};
 use crate::config::TaskConfig;
 use crate::documents::{Document, Documents};
@@ -144,8 +144,28 @@ impl Task {
         }
     }
 
+    /// What guessing gets where choices are scored by whether the right one was taken, or by the probability of the true ones: the mean
+    /// over documents of the share of right choices. None for other tasks.
+    ///
+    /// # Errors
+    /// As [`Task::requests`].
+    pub fn chance(&self) -> Result<Option<f64>> {
+        if self.config.output != OutputType::MultipleChoice || self.asked().is_empty() {
+            return Ok(None);
+        }
+        let writer = self.writer();
+        let mut sum = 0.0;
+        for (index, document) in self.asked().iter().enumerate() {
+            let scoring = Scoring { task: self, writer: self.writer(), document };
+            let texts = writer.choices(&self.config.words, document)?;
+            let right = scoring.right(&texts).map_err(|why| why.into_error(self, index))?;
+            sum += right as f64 / texts.len().max(1) as f64;
+        }
+        Ok(Some(sum / self.asked().len() as f64))
+    }
+
     /// The documents that are asked about.
-    fn asked(&self) -> &[Document] {
+    pub fn asked(&self) -> &[Document] {
         let limit = self.settings.limit.unwrap_or(usize::MAX).min(self.documents.len());
         &self.documents[..limit]
     }
@@ -216,6 +236,14 @@ impl Task {
     /// # Errors
     /// [`Error::Answers`] when they do not fit the requests or cannot be aggregated, [`Error::Document`] when a document cannot be scored.
     pub fn score(&self, answers: &[Vec<Answer>]) -> Result<Report> {
+        self.score_answered(&answers.iter().map(|answers| Some(answers.as_slice())).collect::<Vec<_>>())
+    }
+
+    /// The same where documents without answers are left out, which the report notes.
+    ///
+    /// # Errors
+    /// As [`Task::score`].
+    pub fn score_answered(&self, answers: &[Option<&[Answer]>]) -> Result<Report> {
         let asked = self.asked();
         if answers.len() != asked.len() {
             let why =
@@ -225,20 +253,30 @@ impl Task {
         let mut results = Vec::new();
         for pipeline in &self.config.pipelines {
             for (index, (document, answers)) in asked.iter().zip(answers).enumerate() {
+                let Some(answers) = answers else { continue };
                 let scoring = Scoring { task: self, writer: self.writer(), document };
                 let result = scoring.result(index, pipeline, answers).map_err(|why| why.into_error(self, index))?;
                 results.push(result);
             }
         }
         let aggregates = self.aggregates(&results)?;
+        let answered = answers.iter().flatten().count();
+        let mut notes = self.notes();
+        if answered < asked.len() {
+            notes.push(format!(
+                "{} of {} documents have no answer and are left out",
+                asked.len() - answered,
+                asked.len()
+            ));
+        }
         Ok(Report {
             task: self.config.name.clone(),
             version: self.config.version.clone(),
             num_fewshot: self.num_fewshot(),
-            documents: asked.len(),
+            documents: answered,
             aggregates,
             results,
-            notes: self.notes(),
+            notes,
         })
     }
 
@@ -254,7 +292,21 @@ impl Task {
                 self.documents.len()
             ));
         }
+        notes.extend(self.note_of_resamples());
         notes
+    }
+
+    fn note_of_resamples(&self) -> Option<String> {
+        let (documents, asked) = (self.asked().len(), self.settings.resamples.min(MAX_RESAMPLES));
+        let drawn = resamples_of(documents, asked);
+        let resampled = self.config.metrics.iter().filter(|metric| metric.aggregation.is_resampled());
+        let names: Vec<&str> = resampled.map(|metric| metric.name.as_str()).collect();
+        (drawn < asked && !names.is_empty()).then(|| {
+            format!(
+                "standard errors of {} are of {drawn} resamples: more of {documents} documents take too long",
+                names.join(", ")
+            )
+        })
     }
 
     fn aggregates(&self, results: &[DocumentResult]) -> Result<Vec<Aggregate>> {
@@ -467,6 +519,23 @@ impl Scoring<'_> {
         self.each_metric(|metric| Ok(Some(choices.measure(&metric.name)?)))
     }
 
+    /// How many of the choices are right.
+    fn right(&self, texts: &[String]) -> Scored<usize> {
+        if self.task.config.process_results == Some(Builtin::TruthfulMc2) {
+            return Ok(self.labels()?.iter().filter(|&&label| label == 1).count());
+        }
+        let words = &self.task.config.words;
+        let target = if self.task.multiple_inputs {
+            self.writer.text(words, self.document)?
+        } else {
+            self.writer.target(words, self.document)?
+        };
+        Ok(match Gold::of(&target, texts)? {
+            Gold::One(_) => 1,
+            Gold::Any(several) => several.len(),
+        })
+    }
+
     fn labels(&self) -> Scored<Vec<i64>> {
         let labels =
             self.document.get("mc2_targets").and_then(|targets| targets.get("labels")).and_then(Value::as_array);
@@ -610,6 +679,44 @@ mod tests {
         assert!(report.notes[0].contains("num_fewshot to 0"));
         // One of two is right: mean 1/2, s = √(1/2), s/√2 = 1/2.
         assert_eq!((report.aggregates[0].value, report.aggregates[0].stderr), (0.5, Some(0.5)));
+    }
+
+    /// Two choices of which one is right, and of the second document's answer nothing is known: 1 of 1 is right.
+    #[test]
+    fn documents_without_answers_are_left_out_and_guessing_gets_its_share() {
+        let task = task(CHOICES, json!([{"q": "Q", "label": 0}, {"q": "R", "label": 1}]), Settings::default()).unwrap();
+        assert_eq!(task.chance().unwrap(), Some(0.5));
+        let likelihood = |sum| Likelihood { sum, is_greedy: false, tokens: 1 };
+        let answers = [Answer::Choices(vec![likelihood(-1.0), likelihood(-2.0)])];
+        let report = task.score_answered(&[Some(&answers), None]).unwrap();
+        assert_eq!((report.documents, report.aggregates[0].value), (1, 1.0));
+        assert!(report.notes[0].contains("1 of 2 documents"), "{:?}", report.notes);
+    }
+
+    /// A thousand million documents are drawn at most: 83,000 times 12,000 of them.
+    #[test]
+    fn fewer_resamples_are_noted() {
+        let rows = |n: usize| Value::from(vec![json!({"q": "Q", "label": 0}); n]);
+        let choices = format!("{CHOICES}metric_list: [{{metric: acc}}, {{metric: mcc}}]\n");
+        let note = |n: usize, settings: Settings| task(&choices, rows(n), settings).unwrap().note_of_resamples();
+        let found = note(12_000, Settings::default()).unwrap();
+        assert!(found.contains("of mcc are of 83000 resamples"), "{found}");
+        assert_eq!(note(12_000, Settings { resamples: 1_000, ..Settings::default() }), None);
+        assert_eq!(note(10, Settings::default()), None);
+        let means = task(CHOICES, rows(12_000), Settings::default()).unwrap();
+        assert_eq!(means.note_of_resamples(), None);
+    }
+
+    /// Two choices of which one is right, and of the second document's answer nothing is known: 1 of 1 is right.
+    #[test]
+    fn documents_without_answers_are_left_out_and_guessing_gets_its_share() {
+        let task = task(CHOICES, json!([{"q": "Q", "label": 0}, {"q": "R", "label": 1}]), Settings::default()).unwrap();
+        assert_eq!(task.chance().unwrap(), Some(0.5));
+        let likelihood = |sum| Likelihood { sum, is_greedy: false, tokens: 1 };
+        let answers = [Answer::Choices(vec![likelihood(-1.0), likelihood(-2.0)])];
+        let report = task.score_answered(&[Some(&answers), None]).unwrap();
+        assert_eq!((report.documents, report.aggregates[0].value), (1, 1.0));
+        assert!(report.notes[0].contains("1 of 2 documents"), "{:?}", report.notes);
     }
 
     #[test]

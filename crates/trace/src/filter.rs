@@ -10,6 +10,8 @@ use crate::{Error, FailureKind, GroupFilter, Span, SpanKind, Status};
 
 /// With what a tag of a call begins that an experiment makes; its name and version follow.
 pub const EXPERIMENT_TAG: &str = "experiment:";
+/// The same of a tag of a call that an evaluation makes.
+pub const EVALUATION_TAG: &str = "evaluation:";
 
 /// Which spans are wanted: those for which every part that is told holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,7 +36,7 @@ pub struct Filter {
     pub user: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
-    /// Made by an experiment, or not made by one: by [`EXPERIMENT_TAG`].
+    /// Made by an experiment or an evaluation, or by neither: by [`EXPERIMENT_TAG`] and [`EVALUATION_TAG`].
     pub experiments: Option<bool>,
     /// Of this environment.
     pub environment: Option<String>,
@@ -157,13 +159,14 @@ impl Filter {
 }
 
 fn is_of_experiment(span: &Span) -> bool {
-    span.tags.iter().any(|tag| tag.starts_with(EXPERIMENT_TAG))
+    span.tags.iter().any(|tag| tag.starts_with(EXPERIMENT_TAG) || tag.starts_with(EVALUATION_TAG))
 }
 
 /// The same in SQL: tags as lines, of which one begins so.
 fn of_experiment_sql(wanted: bool) -> String {
     let not = if wanted { "" } else { "NOT " };
-    format!("{not}contains(concat('\n', coalesce(array_to_string(tags, '\n'), '')), '\n{EXPERIMENT_TAG}')")
+    let has = |tag| format!("contains(concat('\n', coalesce(array_to_string(tags, '\n'), '')), '\n{tag}')");
+    format!("{not}({} OR {})", has(EXPERIMENT_TAG), has(EVALUATION_TAG))
 }
 
 fn has_text(span: &Span, wanted: &str) -> bool {

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`context`] → [`payload`] → [`span`] → `large` → [`failure`] → [`pricing`] → [`table`] → [`window`] →
 //! [`metrics`] → [`recorder`] → [`group`] → [`filter`] → [`traces`] → [`listing`] → [`sketch`] → `summaries` → [`overview`] →
-//! [`stats`] → [`activity`] → [`score`] → [`export`] → [`import`]; how it goes again: [`retention`] → [`erasure`]; and what others recorded: [`otlp`].
+//! [`stats`] → [`activity`] → [`score`] → [`follow`] → [`export`] → [`import`]; how it goes again: [`retention`] → [`erasure`]; and what others recorded: [`otlp`].
 //!
 //! What is deliberately absent: HTTP, and SQL with values in it. A filter's values are always bound parameters.
 
@@ -15,6 +15,7 @@ pub mod erasure;
 pub mod export;
 pub mod failure;
 pub mod filter;
+pub mod follow;
 pub mod group;
 pub mod import;
 pub mod listing;
@@ -45,7 +46,8 @@ pub use erasure::{EraseHandler, Eraser, Erasure};
 pub use error::{Error, Result};
 pub use export::Export;
 pub use failure::FailureKind;
-pub use filter::{Cursor, EXPERIMENT_TAG, Filter, Page};
+pub use filter::{Cursor, EVALUATION_TAG, EXPERIMENT_TAG, Filter, Page};
+pub use follow::{Ended, EndedKey, ScorePoint};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
 pub use metrics::CallMetrics;

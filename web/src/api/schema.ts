@@ -4,24 +4,7 @@
  */
 
 export interface paths {
-    "/api/public/health": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Whether the server answers, as Langfuse's clients ask */
-        get: operations["langfuseHealth"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/public/ingestion": {
+    "/v1/chat/completions": {
         parameters: {
             query?: never;
             header?: never;
@@ -31,10 +14,161 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Events of Langfuse's older clients
-         * @description Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.
+         * Answer a conversation
+         * @description OpenAI's chat completions. Fields that are not listed are passed on to the model's provider. With `stream` the answer is server-sent events that end with `[DONE]`.
          */
-        post: operations["langfuseIngestion"];
+        post: operations["createChatCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Continue a text
+         * @description OpenAI's older completions. Fields that are not listed are passed on to the model's provider.
+         */
+        post: operations["createCompletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/embeddings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn texts into vectors */
+        post: operations["createEmbedding"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models that can be asked for */
+        get: operations["listModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One model */
+        get: operations["retrieveModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export log records
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export metrics
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpMetrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/otel/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans, where Langfuse's clients send them
+         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
+         */
+        post: operations["otlpTracesAsLangfuse"];
         delete?: never;
         options?: never;
         head?: never;
@@ -81,20 +215,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/public/otel/v1/traces": {
+    "/api/public/health": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Whether the server answers, as Langfuse's clients ask */
+        get: operations["langfuseHealth"];
         put?: never;
-        /**
-         * Export spans, where Langfuse's clients send them
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpTracesAsLangfuse"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -138,103 +269,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/accounts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The people who may sign in
-         * @description Accounts act in the default project, so only its own administrators and the operator manage them.
-         */
-        get: operations["listAccounts"];
-        put?: never;
-        /** Add an account */
-        post: operations["createAccount"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/accounts/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Change an account
-         * @description What is absent stays. Another password, and disabling the account, end its sign-ins at once; another role holds for them at once.
-         */
-        put: operations["changeAccount"];
-        post?: never;
-        /** Remove an account and end its sign-ins */
-        delete: operations["removeAccount"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/inbox": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What alerts told, newest first
-         * @description Each account and each key reads for itself. What a silence kept from the receivers stands here too.
-         */
-        get: operations["listAlertInbox"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/inbox/read": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Mark events as read by the caller */
-        post: operations["readAlertInbox"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/inbox/unread": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How much of the inbox is unread, and how many rules fire */
-        get: operations["countAlertInbox"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/preview": {
+    "/api/public/ingestion": {
         parameters: {
             query?: never;
             header?: never;
@@ -244,1149 +279,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * How often a rule would have fired
-         * @description Reads the past as the rule would have, once for each of its last windows, or as far apart as is asked for. Nothing is saved and nobody is told.
+         * Events of Langfuse's older clients
+         * @description Scores are taken. Traces and observations are refused one by one: they come by OpenTelemetry's protocol.
          */
-        post: operations["previewAlert"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The webhooks that are told, and how each fares
-         * @description Without the scope admin a URL shows its host only: the rest may be a token.
-         */
-        get: operations["listAlertReceivers"];
-        put?: never;
-        /**
-         * Add a webhook
-         * @description Messages are signed as Standard Webhooks 1.0.0 has it. Addresses of this machine and of private networks are refused, unless the operator allows them in [net] allow.
-         */
-        post: operations["createAlertReceiver"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One webhook */
-        get: operations["getAlertReceiver"];
-        /**
-         * Change a webhook
-         * @description What is absent stays.
-         */
-        put: operations["changeAlertReceiver"];
-        post?: never;
-        /** Remove a webhook, its secret and what waits for it */
-        delete: operations["removeAlertReceiver"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers/{name}/secret": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Make another secret for a webhook
-         * @description The old one signs nothing from then on.
-         */
-        post: operations["renewAlertReceiverSecret"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/receivers/{name}/test": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Send a webhook a message that says it is a test */
-        post: operations["testAlertReceiver"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/rules": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The rules of the project, and how each stands */
-        get: operations["listAlerts"];
-        put?: never;
-        /**
-         * Add a rule
-         * @description A rule with a statement needs the scope admin, since a statement sees the rows of every project; one over all projects is the operator's.
-         */
-        post: operations["createAlert"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/rules/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One rule, and how it stands */
-        get: operations["getAlert"];
-        /**
-         * Add or change a rule
-         * @description A rule that is read otherwise than before, or switched on or off, begins anew; if it fires, it is resolved.
-         */
-        put: operations["putAlert"];
-        post?: never;
-        /**
-         * Remove a rule
-         * @description If it fires, it is resolved. What it told stays in the inbox.
-         */
-        delete: operations["removeAlert"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/rules/{name}/history": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What changed about a rule, newest first */
-        get: operations["getAlertHistory"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/silences": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The silences that hold or will hold */
-        get: operations["listAlertSilences"];
-        put?: never;
-        /**
-         * Keep rules from telling for a while
-         * @description Rules go on being evaluated, and what they would tell stands in the inbox as silenced. What still fires when the silence ends is told then.
-         */
-        post: operations["createAlertSilence"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/silences/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** End a silence */
-        delete: operations["endAlertSilence"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Changes, the latest first */
-        get: operations["listAudit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/audit/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Follow the chain of hashes from its beginning */
-        get: operations["verifyAudit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/budgets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The project's budgets and how far they are used
-         * @description Periods are days, weeks from Monday on, and months, by UTC. A budget is told and shown; no call is refused because of it.
-         */
-        get: operations["listBudgets"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/budgets/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One budget */
-        get: operations["getBudget"];
-        /** Add or change a budget */
-        put: operations["putBudget"];
-        post?: never;
-        /** Remove a budget */
-        delete: operations["removeBudget"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Datasets, by name */
-        get: operations["listDatasets"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One dataset, with its newest versions */
-        get: operations["getDataset"];
-        put?: never;
-        post?: never;
-        /**
-         * Remove a dataset with all its versions
-         * @description What was made from it keeps its lineage. Files that no other version names are removed from the disk.
-         */
-        delete: operations["removeDataset"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/diff": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What two versions of a dataset differ in, row by row
-         * @description Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.
-         */
-        get: operations["diffDataset"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import uploaded files as a new version
-         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. With `check` it looks only. The uploads are gone when it has ended, unless it looked only.
-         */
-        post: operations["importDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/labels/{label}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Point a label at a version
-         * @description Of several who move a label from the same version, one succeeds; the others get 409.
-         */
-        put: operations["putDatasetLabel"];
-        post?: never;
-        /** Take a label away */
-        delete: operations["removeDatasetLabel"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/rows": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Add, replace and remove rows as a new version
-         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more. Rows that only come to others are written at once. What writes all rows anew (rows replaced or removed, a column of another type) does so at once when these are at most 20,000 and 8 MiB of files, else as a job, as does a change that finds the dataset busy.
-         */
-        post: operations["changeDatasetRows"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/split": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Split a version into versions of other datasets
-         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. With `stratify` the rows of each value of that column are shared out in proportion instead; a part that has none of a value says so in its `notes`. Answers with a job.
-         */
-        post: operations["splitDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/traces": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Add recorded calls as rows of a new version
-         * @description What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.
-         */
-        post: operations["addTracesToDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Versions of a dataset, newest first */
-        get: operations["listDatasetVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One version, by its number, a label or `latest` */
-        get: operations["getDatasetVersion"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * All rows of a version, as a file
-         * @description As JSON lines, CSV or Parquet, while they are read. In CSV and Parquet, values of columns of type `json` are their JSON text. The connection breaks off when they cannot be read to the end, so an answer that came to its end is whole.
-         */
-        get: operations["exportDataset"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}/rows": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of a version
-         * @description In the order of the version, from any place on. With `search`, or with `column` and `value`, those that are looked for; a search ends after it has looked through 200,000 rows, and `next` tells where to look on. With `ids`, those rows.
-         */
-        get: operations["listDatasetRows"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/datasets/{name}/versions/{version}/sql": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Run one read-only statement over the rows of a version
-         * @description They are the table `rows`: the version's columns, of which those of type `json` are their JSON text, and `__row_id`, what a row is known by. Nothing else is there, so this needs no more than reading. Limits, parameters and forms are those of `/api/v1/sql`. Rows come in no order unless the statement asks for one.
-         */
-        post: operations["queryDataset"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/evaluations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The latest version of each evaluation, newest first */
-        get: operations["listEvaluations"];
-        put?: never;
-        /**
-         * Make a version of an evaluation and run it
-         * @description Needs the scope `infer` too, where models or judges are asked. References to datasets, prompts and judges are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
-         */
-        post: operations["createEvaluation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/evaluations/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * An evaluation with its report so far
-         * @description Intervals hold the truth with 95 % confidence. BLEU, chrF and TER are values of the corpus, with the bootstrap's interval over items; the scores of items stand beside them. Judges that nobody has compared with people are told as uncalibrated. What has no score is missing, with the reason, and is no 0.
-         */
-        get: operations["getEvaluation"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete an evaluation with all its versions and their rows
-         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
-         */
-        delete: operations["removeEvaluation"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/evaluations/{name}/items": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Items with the answers of targets side by side */
-        get: operations["listEvaluationItems"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/evaluations/{name}/items/{item}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One item with the answers of all targets */
-        get: operations["getEvaluationItem"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/evaluations/{name}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Go on with an evaluation that has ended
-         * @description Needs the scope `infer` too, where models or judges are asked. What was answered or judged is not asked again. Cancelling is done with the evaluation's job.
-         */
-        post: operations["resumeEvaluation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The latest version of each experiment, newest first */
-        get: operations["listExperiments"];
-        put?: never;
-        /**
-         * Make a version of an experiment and run it
-         * @description Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
-         */
-        post: operations["createExperiment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * An experiment with what came of it so far
-         * @description Means are over items; an item that was answered several times counts once. Intervals hold the truth with 95 % confidence. There is a winner only when one cell is told apart from all others after correction for all pairs (Holm).
-         */
-        get: operations["getExperiment"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete an experiment with all its versions and their rows
-         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
-         */
-        delete: operations["removeExperiment"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/comparison": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Two cells held against each other by every score
-         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.
-         */
-        get: operations["compareCells"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/items": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Items with the answers of cells side by side */
-        get: operations["listExperimentItems"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/optimisation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Look for better words and examples of a prompt
-         * @description Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
-         */
-        post: operations["optimisePrompt"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/preview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * What an experiment would take
-         * @description Cells, calls, and tokens estimated from the calls about a few items at four characters a token. Nothing is made, and nobody is asked. What cannot be run is refused as it would be when it is made.
-         */
-        post: operations["previewExperiment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Go on with an experiment that has ended
-         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the experiment's job.
-         */
-        post: operations["resumeExperiment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experiments/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The versions of an experiment, newest first */
-        get: operations["listExperimentVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Jobs, newest first */
-        get: operations["listJobs"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One job */
-        get: operations["getJob"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ask for a job's end
-         * @description A job that waits is cancelled at once, one that runs as soon as it looks. A finished job stays as it is.
-         */
-        post: operations["cancelJob"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/jobs/{id}/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * A job's events as they happen
-         * @description Server-sent events `state` and `progress`, numbered; Last-Event-ID goes on after one. The stream ends when the job is finished.
-         */
-        get: operations["watchJob"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The latest version of each judge, by name */
-        get: operations["listJudges"];
-        put?: never;
-        /**
-         * Make a version of a judge
-         * @description From a definition, a file with one, a ready judge, or a file of OpenAI Evals; exactly one of them. What its models stand for now is part of the version: it asks nobody else later. Several models are a jury. The same judge as the latest version is that version.
-         */
-        post: operations["createJudge"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges/ready": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Judges that are there already, for whatever model */
-        get: operations["listReadyJudges"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A version of a judge */
-        get: operations["getJudge"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete a judge with all its versions and what it said in calibrations
-         * @description Its judgements are not seen from then on, and leave the disk with the next compaction. While it is compared with people it is not deleted: cancel that job first.
-         */
-        delete: operations["removeJudge"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges/{name}/calibrations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** On what a version of a judge was compared with people */
-        get: operations["listCalibrations"];
-        put?: never;
-        /**
-         * Compare a judge with what people said in a dataset
-         * @description Needs the scope `infer` too. A job judges each row that people labelled, or some of them drawn at random, and keeps each judgement as a row of the table `judgements`. Asked for again it goes on: what was judged and saw the same is not asked again.
-         */
-        post: operations["calibrateJudge"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges/{name}/card": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What the word of a judge is worth
-         * @description Made of the rows of its latest calibration, or of the one on a dataset. What the judge did not tell is never 0: accuracy is given over the items that it told and over all, where those it did not tell are wrong; all other numbers are over what it told. Intervals hold the truth with 95 % confidence. A judge that was compared with nobody has no card.
-         */
-        get: operations["getJudgeCard"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges/{name}/judgements": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Judge one item now
-         * @description Needs the scope `infer` too, since a model is asked. What is judged is data: it stands in a fence that it cannot close. A ready judge, such as `ready/hallucination`, needs a model. The judgement is kept nowhere but in the traces of its calls.
-         */
-        post: operations["judgeItem"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/judges/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The versions of a judge, newest first */
-        get: operations["listJudgeVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The keys of the caller's project, the latest first */
-        get: operations["listKeys"];
-        put?: never;
-        /**
-         * Make a key
-         * @description The answer is the only time that the key itself is shown.
-         */
-        post: operations["createKey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Make a key void at once and for ever */
-        delete: operations["revokeKey"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/lake/verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Read every file of the lake and of datasets in full
-         * @description Answers with a job. It compares each file with what was written and sets damaged ones of the lake aside, which `/api/v1/status` then tells; of datasets it names the versions whose files are damaged. While such a job of this project is under way, that job is the answer.
-         */
-        post: operations["verifyLake"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/leaderboards": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The latest version of each leaderboard, newest first */
-        get: operations["listLeaderboards"];
-        put?: never;
-        /**
-         * Make a version of a leaderboard and run it
-         * @description Needs the scope `infer` too, since models are asked. Without a definition the one that comes with Quarterdeck under this name is taken, or that of the latest version. Datasets and models are pinned. What cannot be run is refused here. The same as the latest version is that version: it goes on if it was cancelled or failed.
-         */
-        post: operations["createLeaderboard"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/leaderboards/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * A leaderboard with what came of it so far
-         * @description Places are told as ranges, which hold together with 95 % confidence: only models that are shown to be different have different ones. Models that do not pass the filters are told last and are not ranked.
-         */
-        get: operations["getLeaderboard"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete a leaderboard with all its versions and their rows
-         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
-         */
-        delete: operations["removeLeaderboard"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/leaderboards/{name}/documents": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Documents of a task with what a model said about them */
-        get: operations["listLeaderboardDocuments"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/leaderboards/{name}/preview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Which documents a leaderboard needs, and which of them are here
-         * @description Nothing is made, and nobody is asked.
-         */
-        post: operations["previewLeaderboard"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/leaderboards/{name}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Go on with a leaderboard that has ended
-         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the leaderboard's job.
-         */
-        post: operations["resumeLeaderboard"];
+        post: operations["langfuseIngestion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1503,280 +399,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/overview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Calls over time: how many, how fast, at what cost
-         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. At most 10 groups have a series of their own; the others are one series without a name.
-         */
-        get: operations["getOverview"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prices": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The prices in force */
-        get: operations["getPrices"];
-        /**
-         * Put a new version of the operator's prices in force
-         * @description The rows replace those put before. Where they are silent, the published prices that the program was built with hold. Calls that ended before keep their cost.
-         */
-        put: operations["putPrices"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/projects": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The projects that the caller reaches
-         * @description A key reaches its own project; the operator, by the local token, every project.
-         */
-        get: operations["listProjects"];
-        put?: never;
-        /**
-         * Make a project
-         * @description For the operator only: a key cannot leave its project.
-         */
-        post: operations["createProject"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Prompts, by name */
-        get: operations["listPrompts"];
-        put?: never;
-        /**
-         * Add a version to a prompt
-         * @description The prompt comes to be with its first version. Versions are never changed; when the content is that of the latest one, that is the answer and nothing is added.
-         */
-        post: operations["createPromptVersion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * One version of a prompt
-         * @description By label or by number; without either the version with the label 'production', and the latest when there is none. Answered from memory, with an ETag: with If-None-Match an unchanged version is answered with 304.
-         */
-        get: operations["getPrompt"];
-        put?: never;
-        post?: never;
-        /** Remove a prompt with all of its versions, labels and comments */
-        delete: operations["removePrompt"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/comments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What people say about a prompt's versions */
-        get: operations["listPromptComments"];
-        put?: never;
-        /** Say something about a version */
-        post: operations["createPromptComment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/comments/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Remove a comment */
-        delete: operations["removePromptComment"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/diff": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How two versions of a prompt differ, as text */
-        get: operations["diffPrompt"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/evidence": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Which of two versions is better, as far as is known
-         * @description From the latest experiment in which both were cells over one dataset: for each pair of cells that differ in the version alone, and each score, the paired difference with its interval, corrected for all pairs of the experiment's cells. And from production, side by side, which is no experiment. Where there is nothing, a sentence says how to come by it.
-         */
-        get: operations["getPromptEvidence"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/labels": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The labels of a prompt */
-        get: operations["listPromptLabels"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/labels/{label}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Point a label at a version of a prompt
-         * @description Calls that ask for the label get that version from then on. With 'expected', the version where the caller believes the label, or null for nowhere, it moves only from there: of several who move it at once one succeeds, and the others get 409.
-         */
-        put: operations["putPromptLabel"];
-        post?: never;
-        /** Take a label away from a prompt */
-        delete: operations["removePromptLabel"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * How the versions of a prompt fare in production
-         * @description Of calls that named the prompt; those that experiments made, whose tags begin with `experiment:`, do not count. Percentiles are within one percent of the exact ones; intervals hold the truth with 95 % confidence.
-         */
-        get: operations["getPromptMetrics"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/render": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * What a prompt says with these values
-         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity; that needs the scope to infer as well.
-         */
-        post: operations["renderPrompt"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/prompts/{name}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The versions of a prompt, the newest first */
-        get: operations["listPromptVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/providers": {
         parameters: {
             query?: never;
@@ -1812,47 +434,6 @@ export interface paths {
         post?: never;
         /** Remove an upstream and its secret */
         delete: operations["removeProvider"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/retention": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * How long the project's rows are kept, table by table
-         * @description Days are counted to the beginning of a day (UTC): rows are kept for at least so many and for less than one more. Older rows are not seen by any query, and leave the disk when that is worth the work.
-         */
-        get: operations["listRetention"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/retention/{table}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Say how long the project's rows of one table are kept
-         * @description Older rows are hidden before this is answered, and are then removed for good.
-         */
-        put: operations["putRetention"];
-        post?: never;
-        /** Keep the rows of a table for as long as the operator's setting says */
-        delete: operations["removeRetention"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1904,287 +485,20 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/scores": {
+    "/api/v1/prices": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What was thought of traces and spans, newest first */
-        get: operations["listScores"];
-        put?: never;
+        /** The prices in force */
+        get: operations["getPrices"];
         /**
-         * Score traces or spans
-         * @description Answered when every score is on disk. A score with the identifier of an earlier one takes its place.
+         * Put a new version of the operator's prices in force
+         * @description The rows replace those put before. Where they are silent, the published prices that the program was built with hold. Calls that ended before keep their cost.
          */
-        post: operations["giveScores"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scores/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Take a score back */
-        delete: operations["takeBackScore"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Conversations, those active last first */
-        get: operations["listSessions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sessions/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The calls of a conversation, in order
-         * @description Payloads that are too large for a row have their beginning only.
-         */
-        get: operations["getSession"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sign-in": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who is signed in */
-        get: operations["getSignIn"];
-        put?: never;
-        /**
-         * Sign in with an account's password or with a key
-         * @description Sets a cookie that stands for the sign-in until it ends: when it is signed out, after 12 hours without a request, after 7 days, or as soon as its key is revoked or its account disabled, removed or given another password. With the cookie every request but GET and HEAD needs the header x-csrf-token.
-         */
-        post: operations["signIn"];
-        /** Sign out */
-        delete: operations["signOut"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sign-in/password": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Change one's own password
-         * @description Of the account that is signed in. Its other sign-ins end at once, this one goes on. Attempts with a wrong password are slowed down as those to sign in are.
-         */
-        put: operations["changeOwnPassword"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/sql": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Run one read-only statement over the lake
-         * @description SELECT, WITH, EXPLAIN, SHOW and DESCRIBE. The rows of every project are visible, so this needs the scope admin. The header x-quarterdeck-truncated says whether there were more rows than max_rows.
-         */
-        post: operations["query"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Percentiles, tokens and cost of calls, by group
-         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. The time per output token is (latency - ttft) / (output_tokens - 1), of answers of two tokens or more whose first token was timed.
-         */
-        get: operations["getStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats/errors": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** In which ways calls went wrong */
-        get: operations["getErrorStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats/length": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Latency as a function of the length of the answer
-         * @description For each group, models unless 'group_by' says otherwise, the line latency = a + b * output_tokens by least squares over the calls that ended well, with standard errors, R² and what calls took beyond it. Fewer than three calls, or answers all of one length, have no line: `no_fit` says so.
-         */
-        get: operations["getLengthFits"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/stats/retries": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Retries and fallbacks
-         * @description Of the calls that the gateway could not answer at once; the newest 20,000 of them are read.
-         */
-        get: operations["getRetryStats"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/status": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How the server fares */
-        get: operations["status"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tasks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The tasks and groups that come with Quarterdeck */
-        get: operations["listTasks"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tasks/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What a task measures, and which documents it needs
-         * @description The name of a group or a tag is all of its tasks.
-         */
-        get: operations["getTask"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tasks/{name}/documents/{document}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * What a task asks about one document
-         * @description The very words that every model is asked, examples included. The task's documents have to be here as datasets of their usual names.
-         */
-        get: operations["getTaskDocument"];
-        put?: never;
+        put: operations["putPrices"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2207,46 +521,6 @@ export interface paths {
          * @description Answered when every span is on disk. 429 with Retry-After when too much is waiting already: then none was taken.
          */
         post: operations["appendTraces"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/traces/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * All spans that are wanted, as a file
-         * @description As JSON lines, each a span as `POST /api/v1/traces` takes it, or as a Parquet file with the columns of the table `spans`. In no order; with the filters of a list, without its pages. The connection breaks off when the spans cannot be read to the end, so an answer that came to its end is whole.
-         */
-        get: operations["exportTraces"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/traces/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import records of a Langfuse or Phoenix export, or of our own
-         * @description Answered when all that could be read is on disk; what could not is told by its place among the records. Identifiers follow from those of the export, so that a record which is imported again takes the place of the first. Spans without a cost get the one of today's prices. Records that are older than the project keeps are counted and not taken. 429 with Retry-After when too much is waiting already: then nothing was taken.
-         */
-        post: operations["importTraces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2330,7 +604,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/uploads": {
+    "/api/v1/traces/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All spans that are wanted, as a file
+         * @description As JSON lines, each a span as `POST /api/v1/traces` takes it, or as a Parquet file with the columns of the table `spans`. In no order; with the filters of a list, without its pages. The connection breaks off when the spans cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/import": {
         parameters: {
             query?: never;
             header?: never;
@@ -2340,33 +634,184 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Upload a file, or its first piece
-         * @description The body is the file's bytes, and goes to the disk as it comes: 64 GiB at most. A file that no import names is removed a day after its last piece.
+         * Import records of a Langfuse or Phoenix export, or of our own
+         * @description Answered when all that could be read is on disk; what could not is told by its place among the records. Identifiers follow from those of the export, so that a record which is imported again takes the place of the first. Spans without a cost get the one of today's prices. Records that are older than the project keeps are counted and not taken. 429 with Retry-After when too much is waiting already: then nothing was taken.
          */
-        post: operations["beginUpload"];
+        post: operations["importTraces"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/uploads/{id}": {
+    "/api/v1/overview": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** How much of a file has come */
-        get: operations["getUpload"];
         /**
-         * Upload the next piece of a file
-         * @description 409 when the upload does not have as many bytes as `offset` says; the answer names how many it has.
+         * Calls over time: how many, how fast, at what cost
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. At most 10 groups have a series of their own; the others are one series without a name.
          */
-        put: operations["continueUpload"];
+        get: operations["getOverview"];
+        put?: never;
         post?: never;
-        /** Remove a file that no import reads */
-        delete: operations["removeUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Percentiles, tokens and cost of calls, by group
+         * @description Calls are spans that call a model, unless 'kind' says otherwise. Percentiles are within one percent of the exact ones. The time per output token is (latency - ttft) / (output_tokens - 1), of answers of two tokens or more whose first token was timed.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/length": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Latency as a function of the length of the answer
+         * @description For each group, models unless 'group_by' says otherwise, the line latency = a + b * output_tokens by least squares over the calls that ended well, with standard errors, R² and what calls took beyond it. Fewer than three calls, or answers all of one length, have no line: `no_fit` says so.
+         */
+        get: operations["getLengthFits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** In which ways calls went wrong */
+        get: operations["getErrorStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/retries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Retries and fallbacks
+         * @description Of the calls that the gateway could not answer at once; the newest 20,000 of them are read.
+         */
+        get: operations["getRetryStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The project's budgets and how far they are used
+         * @description Periods are days, weeks from Monday on, and months, by UTC. A budget is told and shown; no call is refused because of it.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One budget */
+        get: operations["getBudget"];
+        /** Add or change a budget */
+        put: operations["putBudget"];
+        post?: never;
+        /** Remove a budget */
+        delete: operations["removeBudget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations, those active last first */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The calls of a conversation, in order
+         * @description Payloads that are too large for a row have their beginning only.
+         */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2409,6 +854,294 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was thought of traces and spans, newest first */
+        get: operations["listScores"];
+        put?: never;
+        /**
+         * Score traces or spans
+         * @description Answered when every score is on disk. A score with the identifier of an earlier one takes its place.
+         */
+        post: operations["giveScores"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scores/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a score back */
+        delete: operations["takeBackScore"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long the project's rows are kept, table by table
+         * @description Days are counted to the beginning of a day (UTC): rows are kept for at least so many and for less than one more. Older rows are not seen by any query, and leave the disk when that is worth the work.
+         */
+        get: operations["listRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/{table}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say how long the project's rows of one table are kept
+         * @description Older rows are hidden before this is answered, and are then removed for good.
+         */
+        put: operations["putRetention"];
+        post?: never;
+        /** Keep the rows of a table for as long as the operator's setting says */
+        delete: operations["removeRetention"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Prompts, by name */
+        get: operations["listPrompts"];
+        put?: never;
+        /**
+         * Add a version to a prompt
+         * @description The prompt comes to be with its first version. Versions are never changed; when the content is that of the latest one, that is the answer and nothing is added.
+         */
+        post: operations["createPromptVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version of a prompt
+         * @description By label or by number; without either the version with the label 'production', and the latest when there is none. Answered from memory, with an ETag: with If-None-Match an unchanged version is answered with 304.
+         */
+        get: operations["getPrompt"];
+        put?: never;
+        post?: never;
+        /** Remove a prompt with all of its versions, labels and comments */
+        delete: operations["removePrompt"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a prompt, the newest first */
+        get: operations["listPromptVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How two versions of a prompt differ, as text */
+        get: operations["diffPrompt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The labels of a prompt */
+        get: operations["listPromptLabels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version of a prompt
+         * @description Calls that ask for the label get that version from then on. With 'expected', the version where the caller believes the label, or null for nowhere, it moves only from there: of several who move it at once one succeeds, and the others get 409.
+         */
+        put: operations["putPromptLabel"];
+        post?: never;
+        /** Take a label away from a prompt */
+        delete: operations["removePromptLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people say about a prompt's versions */
+        get: operations["listPromptComments"];
+        put?: never;
+        /** Say something about a version */
+        post: operations["createPromptComment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/comments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a comment */
+        delete: operations["removePromptComment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/render": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a prompt says with these values
+         * @description Of a kept version, or of 'content' that is not kept. No model is called, but that of the embeddings when examples are chosen by similarity; that needs the scope to infer as well.
+         */
+        post: operations["renderPrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the versions of a prompt fare in production
+         * @description Of calls that named the prompt; those that experiments made, whose tags begin with `experiment:`, do not count. Percentiles are within one percent of the exact ones; intervals hold the truth with 95 % confidence.
+         */
+        get: operations["getPromptMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prompts/{name}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which of two versions is better, as far as is known
+         * @description From the latest experiment in which both were cells over one dataset: for each pair of cells that differ in the version alone, and each score, the paired difference with its interval, corrected for all pairs of the experiment's cells. And from production, side by side, which is no experiment. Where there is nothing, a sentence says how to come by it.
+         */
+        get: operations["getPromptEvidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/views": {
         parameters: {
             query?: never;
@@ -2444,15 +1177,1734 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/health": {
+    "/api/v1/judges": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Whether the process answers */
-        get: operations["health"];
+        /** The latest version of each judge, by name */
+        get: operations["listJudges"];
+        put?: never;
+        /**
+         * Make a version of a judge
+         * @description From a definition, a file with one, a ready judge, or a file of OpenAI Evals; exactly one of them. What its models stand for now is part of the version: it asks nobody else later. Several models are a jury. The same judge as the latest version is that version.
+         */
+        post: operations["createJudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Judges that are there already, for whatever model */
+        get: operations["listReadyJudges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A version of a judge */
+        get: operations["getJudge"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a judge with all its versions and what it said in calibrations
+         * @description Its judgements are not seen from then on, and leave the disk with the next compaction. While it is compared with people it is not deleted: cancel that job first.
+         */
+        delete: operations["removeJudge"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a judge, newest first */
+        get: operations["listJudgeVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/judgements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge one item now
+         * @description Needs the scope `infer` too, since a model is asked. What is judged is data: it stands in a fence that it cannot close. A ready judge, such as `ready/hallucination`, needs a model. The judgement is kept nowhere but in the traces of its calls.
+         */
+        post: operations["judgeItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/calibrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** On what a version of a judge was compared with people */
+        get: operations["listCalibrations"];
+        put?: never;
+        /**
+         * Compare a judge with what people said in a dataset
+         * @description Needs the scope `infer` too. A job judges each row that people labelled, or some of them drawn at random, and keeps each judgement as a row of the table `judgements`. Asked for again it goes on: what was judged and saw the same is not asked again.
+         */
+        post: operations["calibrateJudge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/judges/{name}/card": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the word of a judge is worth
+         * @description Made of the rows of its latest calibration, or of the one on a dataset. What the judge did not tell is never 0: accuracy is given over the items that it told and over all, where those it did not tell are wrong; all other numbers are over what it told. Intervals hold the truth with 95 % confidence. A judge that was compared with nobody has no card.
+         */
+        get: operations["getJudgeCard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each annotation, newest first */
+        get: operations["listAnnotations"];
+        put?: never;
+        /**
+         * Make a version of an annotation
+         * @description The reference to the dataset is pinned to a number, and the items are drawn. The same definition as that of the latest version is that version, with its labels; another one begins without any.
+         */
+        post: operations["createAnnotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An annotation */
+        get: operations["getAnnotation"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an annotation with all its versions, labels and decisions
+         * @description What was exported stays.
+         */
+        delete: operations["removeAnnotation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of an annotation, newest first */
+        get: operations["listAnnotationVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say who labels and who decides
+         * @description Where nobody is named, whoever may write does. What somebody said stays when they are named no more.
+         */
+        put: operations["setAnnotationPeople"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far people are, how far they agree, and which leaning each has
+         * @description Intervals hold the truth with 95 % confidence. A statistic that the labels do not determine says why.
+         */
+        get: operations["getAnnotationReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make verdicts a column of a dataset
+         * @description A job writes a version of the dataset that was labelled, in which rows keep their identifiers, or of another dataset with the labelled rows alone. Its result names the version.
+         */
+        post: operations["exportAnnotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The next item for an annotator
+         * @description The item is kept for the annotator for as long as the definition says. Asked again it is the same until it is labelled. Of a row only the columns that are listed are told; two answers stand in an order that follows from the seed, the item and the annotator.
+         */
+        post: operations["nextAnnotationItem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say something of an item, or skip it
+         * @description It takes the place of what the same annotator said of the item before. An item that needs no label, and that the annotator was not given, is answered with 409.
+         */
+        post: operations["putAnnotationLabel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Items with what was said of them and what is true by that
+         * @description A verdict is what was decided, else what all or more than half said, else what Dawid and Skene's model finds likeliest; of numbers of a range the middle one. Of two answers, `a` and `b` are those of the two columns.
+         */
+        get: operations["listAnnotationItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/annotations/{name}/items/{item}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Decide what is true of an item
+         * @description Whatever was said or decided before. The audit log keeps every decision.
+         */
+        put: operations["adjudicateAnnotationItem"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each experiment, those that changed last first */
+        get: operations["listExperiments"];
+        put?: never;
+        /**
+         * Make a version of an experiment and run it
+         * @description Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         */
+        post: operations["createExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An experiment with what came of it so far
+         * @description Means are over items; an item that was answered several times counts once. Intervals hold the truth with 95 % confidence. There is a winner only when one cell is told apart from all others after correction for all pairs (Holm).
+         */
+        get: operations["getExperiment"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an experiment with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeExperiment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What an experiment would take
+         * @description Cells, calls, and tokens estimated from the calls about a few items at four characters a token. Nothing is made, and nobody is asked. What cannot be run is refused as it would be when it is made.
+         */
+        post: operations["previewExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of an experiment, newest first */
+        get: operations["listExperimentVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Two cells held against each other by every score
+         * @description Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.
+         */
+        get: operations["compareCells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of cells side by side */
+        get: operations["listExperimentItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with an experiment that has ended
+         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the experiment's job.
+         */
+        post: operations["resumeExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{name}/optimisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look for better words and examples of a prompt
+         * @description Needs the scope `infer` too. A job parts the rows once. Right answers to training rows become demonstrations, a model proposes instructions, and combinations of both are tried at random on other rows. The best one becomes a version of a prompt, and the experiment of this name compares it with the prompt as it was on rows that the search never saw. Nothing better, no experiment: the job's result says what was tried.
+         */
+        post: operations["optimisePrompt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tasks and groups that come with Quarterdeck */
+        get: operations["listTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a task measures, and which documents it needs
+         * @description The name of a group or a tag is all of its tasks.
+         */
+        get: operations["getTask"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{name}/documents/{document}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a task asks about one document
+         * @description The very words that every model is asked, examples included. The task's documents have to be here as datasets of their usual names.
+         */
+        get: operations["getTaskDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each leaderboard, newest first */
+        get: operations["listLeaderboards"];
+        put?: never;
+        /**
+         * Make a version of a leaderboard and run it
+         * @description Needs the scope `infer` too, since models are asked. Without a definition the one that comes with Quarterdeck under this name is taken, or that of the latest version. Datasets and models are pinned. What cannot be run is refused here. The same as the latest version is that version: it goes on if it was cancelled or failed.
+         */
+        post: operations["createLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A leaderboard with what came of it so far
+         * @description Places are told as ranges, which hold together with 95 % confidence: only models that are shown to be different have different ones. Models that do not pass the filters are told last and are not ranked.
+         */
+        get: operations["getLeaderboard"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a leaderboard with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeLeaderboard"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which documents a leaderboard needs, and which of them are here
+         * @description Nothing is made, and nobody is asked.
+         */
+        post: operations["previewLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Documents of a task with what a model said about them */
+        get: operations["listLeaderboardDocuments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leaderboards/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a leaderboard that has ended
+         * @description Needs the scope `infer` too. What was answered is not asked again. Cancelling is done with the leaderboard's job.
+         */
+        post: operations["resumeLeaderboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest version of each evaluation, newest first */
+        get: operations["listEvaluations"];
+        put?: never;
+        /**
+         * Make a version of an evaluation and run it
+         * @description Needs the scope `infer` too, where models or judges are asked. References to datasets, prompts and judges are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.
+         */
+        post: operations["createEvaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An evaluation with its report so far
+         * @description Intervals hold the truth with 95 % confidence. BLEU, chrF and TER are values of the corpus, with the bootstrap's interval over items; the scores of items stand beside them. Judges that nobody has compared with people are told as uncalibrated. What has no score is missing, with the reason, and is no 0.
+         */
+        get: operations["getEvaluation"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an evaluation with all its versions and their rows
+         * @description Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.
+         */
+        delete: operations["removeEvaluation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items with the answers of targets side by side */
+        get: operations["listEvaluationItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/items/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One item with the answers of all targets */
+        get: operations["getEvaluationItem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with an evaluation that has ended
+         * @description Needs the scope `infer` too, where models or judges are asked. What was answered or judged is not asked again. Cancelling is done with the evaluation's job.
+         */
+        post: operations["resumeEvaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules that score live calls, by name */
+        get: operations["listScorers"];
+        put?: never;
+        /**
+         * Make a rule, or a version of one
+         * @description It scores calls that end from now on, in the place of the version before. The same definition as the latest version's is that version. Calls are scored behind who answers, some seconds after their end; each score is there once, whatever crashes.
+         */
+        post: operations["createScorer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A rule and how it stands */
+        get: operations["getScorer"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a rule with all its versions
+         * @description The scores that it gave stay.
+         */
+        delete: operations["removeScorer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorers/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * See to it that a rule scores no more
+         * @description What happens until it is resumed is never scored.
+         */
+        post: operations["pauseScorer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorers/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See to it that the latest version of a rule scores from now on */
+        post: operations["resumeScorer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorers/{name}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What came of a rule: means, over time and by group
+         * @description Intervals hold the mean with 95 % at every moment together, so that one may look as often as one likes. Of numbers without bounds there is none for fewer than 100 scores. Over time it is told by when scores were given.
+         */
+        get: operations["reportScorer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scorers/{name}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Two groups of calls held against each other by every score
+         * @description The interval of the difference holds with 95 % at every moment together. There is a winner when it does not hold 0.
+         */
+        get: operations["compareScorerGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules of the project, and how each stands */
+        get: operations["listAlerts"];
+        put?: never;
+        /**
+         * Add a rule
+         * @description A rule with a statement needs the scope admin, since a statement sees the rows of every project; one over all projects is the operator's.
+         */
+        post: operations["createAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule, and how it stands */
+        get: operations["getAlert"];
+        /**
+         * Add or change a rule
+         * @description A rule that is read otherwise than before, or switched on or off, begins anew; if it fires, it is resolved.
+         */
+        put: operations["putAlert"];
+        post?: never;
+        /**
+         * Remove a rule
+         * @description If it fires, it is resolved. What it told stays in the inbox.
+         */
+        delete: operations["removeAlert"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * How often a rule would have fired
+         * @description Reads the past as the rule would have, once for each of its last windows, or as far apart as is asked for. Nothing is saved and nobody is told.
+         */
+        post: operations["previewAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What alerts told, newest first
+         * @description Each account and each key reads for itself. What a silence kept from the receivers stands here too.
+         */
+        get: operations["listAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/unread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of the inbox is unread, and how many rules fire */
+        get: operations["countAlertInbox"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/inbox/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark events as read by the caller */
+        post: operations["readAlertInbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed about a rule, newest first */
+        get: operations["getAlertHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The webhooks that are told, and how each fares
+         * @description Without the scope admin a URL shows its host only: the rest may be a token.
+         */
+        get: operations["listAlertReceivers"];
+        put?: never;
+        /**
+         * Add a webhook
+         * @description Messages are signed as Standard Webhooks 1.0.0 has it. Addresses of this machine and of private networks are refused, unless the operator allows them in [net] allow.
+         */
+        post: operations["createAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook */
+        get: operations["getAlertReceiver"];
+        /**
+         * Change a webhook
+         * @description What is absent stays.
+         */
+        put: operations["changeAlertReceiver"];
+        post?: never;
+        /** Remove a webhook, its secret and what waits for it */
+        delete: operations["removeAlertReceiver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make another secret for a webhook
+         * @description The old one signs nothing from then on.
+         */
+        post: operations["renewAlertReceiverSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook a message that says it is a test */
+        post: operations["testAlertReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The silences that hold or will hold */
+        get: operations["listAlertSilences"];
+        put?: never;
+        /**
+         * Keep rules from telling for a while
+         * @description Rules go on being evaluated, and what they would tell stands in the inbox as silenced. What still fires when the silence ends is told then.
+         */
+        post: operations["createAlertSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a silence */
+        delete: operations["endAlertSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Datasets, by name */
+        get: operations["listDatasets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One dataset, with its newest versions */
+        get: operations["getDataset"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a dataset with all its versions
+         * @description What was made from it keeps its lineage. Files that no other version names are removed from the disk.
+         */
+        delete: operations["removeDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of a dataset, newest first */
+        get: operations["listDatasetVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version, by its number, a label or `latest` */
+        get: operations["getDatasetVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Point a label at a version
+         * @description Of several who move a label from the same version, one succeeds; the others get 409.
+         */
+        put: operations["putDatasetLabel"];
+        post?: never;
+        /** Take a label away */
+        delete: operations["removeDatasetLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows of a version
+         * @description In the order of the version, from any place on. With `search`, or with `column` and `value`, those that are looked for; a search ends after it has looked through 200,000 rows, and `next` tells where to look on. With `ids`, those rows.
+         */
+        get: operations["listDatasetRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run one read-only statement over the rows of a version
+         * @description They are the table `rows`: the version's columns, of which those of type `json` are their JSON text, and `__row_id`, what a row is known by. Nothing else is there, so this needs no more than reading. Limits, parameters and forms are those of `/api/v1/sql`. Rows come in no order unless the statement asks for one.
+         */
+        post: operations["queryDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/versions/{version}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All rows of a version, as a file
+         * @description As JSON lines, CSV or Parquet, while they are read. In CSV and Parquet, values of columns of type `json` are their JSON text. The connection breaks off when they cannot be read to the end, so an answer that came to its end is whole.
+         */
+        get: operations["exportDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What two versions of a dataset differ in, row by row
+         * @description Rows are the same when they have the same value in the column whose role is `id`; where there is none, when all their values are the same. Rows that were added come first, then those that were removed, then those that changed.
+         */
+        get: operations["diffDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import uploaded files as a new version
+         * @description JSON lines, JSON, CSV, Parquet, each perhaps compressed, and folders in the layout of the Hugging Face hub. Answers with a job. It looks at every row first: when some are bad, its error names them with their rows and reasons, and there is no new version, unless bad rows are to be left out. With `check` it looks only. The uploads are gone when it has ended, unless it looked only.
+         */
+        post: operations["importDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add, replace and remove rows as a new version
+         * @description A dataset that does not exist comes to be with the rows that are added. 409 when `base` is given and is not the latest version any more. Rows that only come to others are written at once. What writes all rows anew (rows replaced or removed, a column of another type) does so at once when these are at most 20,000 and 8 MiB of files, else as a job, as does a change that finds the dataset busy.
+         */
+        post: operations["changeDatasetRows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add recorded calls as rows of a new version
+         * @description What was asked becomes the input (and the messages), what was answered the reference, and trace, span, model, cost and the like the metadata. Calls that the dataset has are not added again.
+         */
+        post: operations["addTracesToDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Split a version into versions of other datasets
+         * @description By a digest of the seed and of each row, or of the column `group` whose equal values stay together. Rows that are added later move no other. With `stratify` the rows of each value of that column are shared out in proportion instead; a part that has none of a value says so in its `notes`. Answers with a job.
+         */
+        post: operations["splitDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload a file, or its first piece
+         * @description The body is the file's bytes, and goes to the disk as it comes: 64 GiB at most. A file that no import names is removed a day after its last piece.
+         */
+        post: operations["beginUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of a file has come */
+        get: operations["getUpload"];
+        /**
+         * Upload the next piece of a file
+         * @description 409 when the upload does not have as many bytes as `offset` says; the answer names how many it has.
+         */
+        put: operations["continueUpload"];
+        post?: never;
+        /** Remove a file that no import reads */
+        delete: operations["removeUpload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run one read-only statement over the lake
+         * @description SELECT, WITH, EXPLAIN, SHOW and DESCRIBE. The rows of every project are visible, so this needs the scope admin. The header x-quarterdeck-truncated says whether there were more rows than max_rows.
+         */
+        post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/lake/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read every file of the lake and of datasets in full
+         * @description Answers with a job. It compares each file with what was written and sets damaged ones of the lake aside, which `/api/v1/status` then tells; of datasets it names the versions whose files are damaged. While such a job of this project is under way, that job is the answer.
+         */
+        post: operations["verifyLake"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs, newest first */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One job */
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a job's end
+         * @description A job that waits is cancelled at once, one that runs as soon as it looks. A finished job stays as it is.
+         */
+        post: operations["cancelJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A job's events as they happen
+         * @description Server-sent events `state` and `progress`, numbered; Last-Event-ID goes on after one. The stream ends when the job is finished.
+         */
+        get: operations["watchJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The projects that the caller reaches
+         * @description A key reaches its own project; the operator, by the local token, every project.
+         */
+        get: operations["listProjects"];
+        put?: never;
+        /**
+         * Make a project
+         * @description For the operator only: a key cannot leave its project.
+         */
+        post: operations["createProject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys of the caller's project, the latest first */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Make a key
+         * @description The answer is the only time that the key itself is shown.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Make a key void at once and for ever */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The people who may sign in
+         * @description Accounts act in the default project, so only its own administrators and the operator manage them.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        /** Add an account */
+        post: operations["createAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change an account
+         * @description What is absent stays. Another password, and disabling the account, end its sign-ins at once; another role holds for them at once.
+         */
+        put: operations["changeAccount"];
+        post?: never;
+        /** Remove an account and end its sign-ins */
+        delete: operations["removeAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in */
+        get: operations["getSignIn"];
+        put?: never;
+        /**
+         * Sign in with an account's password or with a key
+         * @description Sets a cookie that stands for the sign-in until it ends: when it is signed out, after 12 hours without a request, after 7 days, or as soon as its key is revoked or its account disabled, removed or given another password. With the cookie every request but GET and HEAD needs the header x-csrf-token.
+         */
+        post: operations["signIn"];
+        /** Sign out */
+        delete: operations["signOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change one's own password
+         * @description Of the account that is signed in. Its other sign-ins end at once, this one goes on. Attempts with a wrong password are slowed down as those to sign in are.
+         */
+        put: operations["changeOwnPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes, the latest first */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Follow the chain of hashes from its beginning */
+        get: operations["verifyAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the server fares */
+        get: operations["status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2481,15 +2933,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/openapi.json": {
+    "/health": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** This document */
-        get: operations["openapi"];
+        /** Whether the process answers */
+        get: operations["health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2518,151 +2970,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/chat/completions": {
+    "/openapi.json": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        /**
-         * Answer a conversation
-         * @description OpenAI's chat completions. Fields that are not listed are passed on to the model's provider. With `stream` the answer is server-sent events that end with `[DONE]`.
-         */
-        post: operations["createChatCompletion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/completions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Continue a text
-         * @description OpenAI's older completions. Fields that are not listed are passed on to the model's provider.
-         */
-        post: operations["createCompletion"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/embeddings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Turn texts into vectors */
-        post: operations["createEmbedding"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/logs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export log records
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpLogs"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export metrics
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpMetrics"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/models": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The models that can be asked for */
-        get: operations["listModels"];
+        /** This document */
+        get: operations["openapi"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/models/{model}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One model */
-        get: operations["retrieveModel"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/traces": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Export spans
-         * @description An export request of OTLP as application/x-protobuf or application/json, perhaps compressed with gzip or zstd. Answered in the same form, when all records that were taken are on disk; those rejected are told as partial success. 503 with Retry-After when there is no room: then none was taken. Refusals have the form of google.rpc.Status.
-         */
-        post: operations["otlpTraces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3188,10 +3506,450 @@ export interface components {
             /** @description What to know and to do when it fires; receivers are sent it. */
             description?: string | null;
         };
+        /** @description A version of an annotation. */
+        Annotation: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description How many items are labelled. */
+            items: number;
+            /** @description Who takes part. */
+            people: components["schemas"]["AnnotationPeople"];
+            /** @description What is asked. */
+            definition: components["schemas"]["AnnotationDefinition"];
+        };
+        /** @description How far people agree. */
+        AnnotationAgreement: {
+            /** @description Items that two or more labelled. */
+            items: number;
+            /** @description The mean over those of the share of pairs of labels that are the same. */
+            same: components["schemas"]["AnnotationEstimate"];
+            /** @description Krippendorff's alpha. */
+            alpha: components["schemas"]["AnnotationEstimate"];
+            /** @description What a difference means for alpha: `nominal`, `ordinal` or `interval`. */
+            measure: string;
+            /** @description What a difference means for kappa: `nominal` or `quadratic`. */
+            weights: string;
+            /** @description Each two of the ten annotators with the most labels who labelled the same items. */
+            pairs: components["schemas"]["AnnotationPair"][];
+        };
+        /** @description What is known of an annotator. */
+        AnnotationAnnotator: {
+            /** @description Who. */
+            name: string;
+            /** @description Their labels. */
+            labels: number;
+            /** @description How often they skipped an item. */
+            skipped: number;
+            /**
+             * Format: int64
+             * @description How often they said something else later.
+             */
+            changes: number;
+            /**
+             * Format: double
+             * @description Seconds that half of their labels took at most.
+             */
+            median_seconds?: number | null;
+            /** @description The mean over items of the share of others' labels that are the same as theirs. */
+            same_as_others: components["schemas"]["AnnotationEstimate"];
+            first_place?: null | components["schemas"]["AnnotationEstimate"];
+            model?: null | components["schemas"]["AnnotatorBias"];
+        };
+        /** @description A word. */
+        AnnotationCategory: {
+            /** @description The word. */
+            name: string;
+            /** @description What it means. */
+            means?: string | null;
+        };
+        /** @description What was decided of an item. */
+        AnnotationDecision: {
+            /** @description What. */
+            value: unknown;
+            /** @description Why. */
+            reason: string;
+            /** @description By whom. */
+            adjudicator: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+        };
+        /** @description Which rows are labelled, which question is asked of them on which scale, what is shown, and by how many an item is labelled. */
+        AnnotationDefinition: {
+            /** @description What the items are: a dataset as `name`, `name@3` or `name@label`. */
+            dataset: string;
+            sample?: null | components["schemas"]["AnnotationSample"];
+            /** @description What is asked of each. */
+            question: string;
+            /** @description How it is to be answered, at length; 64 KiB at most. */
+            guidelines?: string | null;
+            /** @description What can be answered. */
+            scale: components["schemas"]["AnnotationScale"];
+            /** @description The columns that annotators see; nothing else of a row is told to them. Of two answers nothing more need be shown. */
+            show?: string[] | null;
+            overlap?: null | components["schemas"]["AnnotationOverlap"];
+            /**
+             * Format: int32
+             * @description For how many minutes an item that an annotator was given is kept for them, a day at most; 30 when absent.
+             */
+            lease_minutes?: number | null;
+        };
+        /** @description A statistic with its interval, or why there is none. */
+        AnnotationEstimate: {
+            /**
+             * Format: double
+             * @description The statistic; null where the labels do not determine it.
+             */
+            value?: number | null;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high?: number | null;
+            /** @description Items that it is of. */
+            items?: number | null;
+            /** @description Why there is none: `too_few`, `one_value`, … */
+            undefined?: string | null;
+        };
+        /** @description What is exported, and where to. */
+        AnnotationExport: {
+            /** @description The column; `label` when absent. */
+            column?: string | null;
+            /** @description The dataset that labelled rows become a version of; when absent, the dataset that was labelled gets a version with the column. */
+            to?: string | null;
+            /** @description What stands for a value, where it is not the value itself: `{"a": 1, "b": 2, "tie": 0}`. */
+            values?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Whether the columns `…_by` and `…_said` tell by what each verdict came about and what each annotator said; false when absent. */
+            details?: boolean | null;
+        };
+        /** @description An item with what was said of it. */
+        AnnotationItem: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            item: number;
+            /** @description By what its row is known in the dataset. */
+            row_id: string;
+            /** @description The columns that annotators see, and as `a` and `b` two answers. */
+            values: Record<string, never>;
+            /** @description What was said, by annotator. */
+            labels: components["schemas"]["AnnotationLabel"][];
+            /** @description Whether labels differ. */
+            differ: boolean;
+            /**
+             * Format: double
+             * @description How unsure the item is: bits of Dawid and Skene's model, or how far numbers lie apart.
+             */
+            doubt: number;
+            verdict?: null | components["schemas"]["AnnotationVerdict"];
+            decision?: null | components["schemas"]["AnnotationDecision"];
+        };
+        /** @description Items. */
+        AnnotationItemPage: {
+            /** @description The items. */
+            data: components["schemas"]["AnnotationItem"][];
+            /** @description Where the next page begins; null on the last. */
+            next_cursor?: string | null;
+            /** @description How many there are in all pages. */
+            total: number;
+        };
+        /** @description An item as an annotator sees it. */
+        AnnotationItemShown: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            item: number;
+            /** @description Who sees it. */
+            annotator: string;
+            /**
+             * Format: date-time
+             * @description Until when it is kept for them.
+             */
+            until: string;
+            /** @description What is asked. */
+            question: string;
+            /** @description How it is to be answered. */
+            guidelines?: string | null;
+            /** @description The scale, without the names of columns that are compared. */
+            scale: Record<string, never>;
+            /** @description What can be said; null where any number of a range can. */
+            choices?: unknown[] | null;
+            /** @description The columns that are listed. */
+            columns: Record<string, never>;
+            /** @description Of two answers the one that stands first; absent otherwise. */
+            first?: unknown;
+            /** @description The one that stands second. */
+            second?: unknown;
+        };
+        /** @description What an annotator said of an item. */
+        AnnotationLabel: {
+            /**
+             * Format: int32
+             * @description The item's number.
+             */
+            item: number;
+            /** @description Who said it. */
+            annotator: string;
+            /** @description What. */
+            value?: unknown;
+            /** @description Why the item was skipped. */
+            skipped?: string | null;
+            /** @description What else there is to say. */
+            comment?: string | null;
+            /**
+             * Format: double
+             * @description How long it took.
+             */
+            seconds?: number | null;
+            /**
+             * Format: int32
+             * @description How often the annotator said something else before.
+             */
+            changes: number;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+        };
+        /** @description What a number means. */
+        AnnotationLevel: {
+            /**
+             * Format: int64
+             * @description The number.
+             */
+            value: number;
+            /** @description What it means. */
+            means: string;
+        };
+        /** @description Annotations. */
+        AnnotationList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Annotation"][];
+        };
+        /** @description What Dawid and Skene's model says of all. */
+        AnnotationModel: {
+            /** @description The classes, in the order of leanings and matrices. */
+            classes: unknown[];
+            /** @description The share of each. */
+            shares: number[];
+            /** @description Whether the fit ended by itself. */
+            converged: boolean;
+        };
+        /** @description How many labels items get. */
+        AnnotationOverlap: {
+            /**
+             * Format: int32
+             * @description Labels of an item, 20 at most; 1 when absent.
+             */
+            labels?: number | null;
+            /**
+             * Format: double
+             * @description Which share of the items get so many, the others one; 1 when absent.
+             */
+            share?: number | null;
+        };
+        /** @description How far two annotators agree. */
+        AnnotationPair: {
+            /** @description One of them. */
+            a: string;
+            /** @description The other. */
+            b: string;
+            /** @description The share of items to which both gave the same. */
+            same: components["schemas"]["AnnotationEstimate"];
+            /** @description Cohen's kappa. */
+            kappa: components["schemas"]["AnnotationEstimate"];
+        };
+        /** @description Who takes part in an annotation, by the names of accounts or any others. */
+        AnnotationPeople: {
+            /** @description Who may label, 100 at most; whoever may write when there is nobody. */
+            annotators: string[];
+            /** @description Who may decide where labels differ, 100 at most; whoever may write when there is nobody. */
+            adjudicators: string[];
+        };
+        /** @description What came of an annotation so far. */
+        AnnotationReport: {
+            /** @description How many items there are. */
+            items: number;
+            /**
+             * Format: int64
+             * @description How many labels they need together.
+             */
+            wanted: number;
+            /** @description How many labels there are; what was skipped is none. */
+            labels: number;
+            /** @description How often an item was skipped. */
+            skipped: number;
+            /** @description Items with all the labels they need. */
+            complete: number;
+            /** @description Items of which labels differ. */
+            disagreements: number;
+            /** @description Those of them that nobody has decided. */
+            undecided: number;
+            /** @description Items that somebody decided. */
+            adjudicated: number;
+            /** @description How many items have a verdict, by what it came about: `adjudicated`, `single`, `unanimous`, `majority`, `dawid_skene` or `median`. */
+            verdicts: {
+                [key: string]: number;
+            };
+            /** @description How many items have which verdict, in the order of the scale; nothing where any number of a range can be said. */
+            values: components["schemas"]["AnnotationValueCount"][];
+            /** @description How far people agree. */
+            agreement: components["schemas"]["AnnotationAgreement"];
+            /** @description Each annotator, by name. */
+            annotators: components["schemas"]["AnnotationAnnotator"][];
+            model?: null | components["schemas"]["AnnotationModel"];
+        };
+        /** @description Which rows are items. */
+        AnnotationSample: {
+            /** @description How many, drawn at random, 10,000 at most; all when absent. */
+            limit?: number | null;
+            /**
+             * Format: int64
+             * @description What the draw, the order of items and the order of two answers follow from; 0 when absent.
+             */
+            seed?: number | null;
+            /** @description A column: of the rows of each of its values the sample has its share. */
+            stratify?: string | null;
+        };
+        /** @description What can be answered. */
+        AnnotationScale: {
+            /** @enum {string} */
+            kind: "boolean";
+        } | {
+            /** @description Which. */
+            categories: components["schemas"]["AnnotationCategory"][];
+            /** @description Whether they have an order, from the first to the last; false when absent. */
+            ordered?: boolean | null;
+            /** @enum {string} */
+            kind: "categorical";
+        } | {
+            /**
+             * Format: int64
+             * @description The lowest.
+             */
+            lowest: number;
+            /**
+             * Format: int64
+             * @description The highest.
+             */
+            highest: number;
+            /** @description What some of the numbers mean. */
+            levels?: components["schemas"]["AnnotationLevel"][] | null;
+            /** @enum {string} */
+            kind: "numeric";
+        } | {
+            /**
+             * Format: double
+             * @description The lowest.
+             */
+            lowest: number;
+            /**
+             * Format: double
+             * @description The highest.
+             */
+            highest: number;
+            /** @enum {string} */
+            kind: "range";
+        } | {
+            /** @description The column of one. */
+            a: string;
+            /** @description The column of the other. */
+            b: string;
+            /** @description Whether neither may be better; true when absent. */
+            ties?: boolean | null;
+            /** @enum {string} */
+            kind: "pairwise";
+        };
+        /** @description How often a value is true. */
+        AnnotationValueCount: {
+            /** @description The value. */
+            value: unknown;
+            /** @description Of how many items. */
+            items: number;
+        };
+        /** @description What is true of an item. */
+        AnnotationVerdict: {
+            /** @description What. */
+            value: unknown;
+            /** @description By what: `adjudicated`, `single`, `unanimous`, `majority`, `dawid_skene` or `median`. */
+            by: string;
+            /**
+             * Format: double
+             * @description How probable Dawid and Skene's model finds it.
+             */
+            probability?: number | null;
+        };
+        /** @description A version in a list. */
+        AnnotationVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description Versions of an annotation. */
+        AnnotationVersionList: {
+            /** @description The versions. */
+            data: components["schemas"]["AnnotationVersion"][];
+        };
+        /** @description What Dawid and Skene's model says of an annotator. */
+        AnnotatorBias: {
+            /**
+             * Format: double
+             * @description How often they are right.
+             */
+            accuracy: number;
+            /** @description For each class, how much more often they say it than there are such items. */
+            leaning: number[];
+            /** @description For each true class, the probability of each class that they say. */
+            confusion: number[][];
+        };
         /** @description How many spans are on disk. */
         Appended: {
             /** @description All that were sent. */
             appended: number;
+        };
+        /** @description Who asks for an item. */
+        AskForAnnotationItem: {
+            /** @description The annotator; needed with a key, and who is signed in otherwise. */
+            annotator?: string | null;
         };
         /** @description Where the chain is broken. */
         AuditBreak: {
@@ -3573,7 +4331,7 @@ export interface components {
              * @description The upper end.
              */
             high?: number | null;
-            /** @description `mcnemar`, `sign_flip` or `student_t`. */
+            /** @description `mcnemar`, `sign_flip`, `student_t` or `paired_bootstrap`. */
             test: string;
             /**
              * Format: double
@@ -3596,7 +4354,7 @@ export interface components {
             better_a: number;
             /** @description Items on which `b` is better. */
             better_b: number;
-            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            /** @description `share`, `points`, `milliseconds`, `dollars` or `count`. */
             unit: string;
             /** @description Which way is better: `higher` or `lower`. */
             better: string;
@@ -3813,6 +4571,7 @@ export interface components {
             stream_options?: null | components["schemas"]["StreamOptions"];
             /** @description The end user. */
             user?: string | null;
+            measure?: null | components["schemas"]["CompletionMeasure"];
         };
         /** @description The continuation of a text. */
         CreateCompletionResponse: {
@@ -3902,6 +4661,16 @@ export interface components {
              * @description Calls that were not added since they are there.
              */
             known: number;
+            /**
+             * Format: int64
+             * @description Rows that others took the place of.
+             */
+            replaced: number;
+            /**
+             * Format: int64
+             * @description Rows that went.
+             */
+            removed: number;
         };
         /** @description A column of a dataset. */
         DatasetColumn: {
@@ -5078,6 +5847,8 @@ export interface components {
         ExperimentList: {
             /** @description The latest version of each. */
             data: components["schemas"]["Experiment"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
         };
         /** @description What an experiment would take. */
         ExperimentPreview: {
@@ -5177,14 +5948,17 @@ export interface components {
             items: number;
             /** @description Answers that have none. */
             missing: number;
-            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            /** @description `share`, `points`, `milliseconds`, `dollars` or `count`. */
             unit: string;
             /** @description Which way is better: `higher` or `lower`. */
             better: string;
         };
         /** @description What is looked at. Each kind has options of its own. */
         ExperimentScorer: {
-            /** @description `exact_match`, `contains`, `token_f1`, `number_match`, `regex`, `json_schema`, `length`, `latency` or `cost`. */
+            /**
+             * @description `exact_match`, `contains`, `token_f1`, `number_match`, `regex`, `json_schema`, `length`, `bleu`, `chrf`, `ter`, `rouge`, `meteor`,
+             *     `edit_similarity`, `readability`, `leak`, `toxic`, `latency` or `cost`.
+             */
             kind: string;
             /** @description What the score is called; its kind when absent. */
             name?: string | null;
@@ -5216,8 +5990,71 @@ export interface components {
             allow_fence?: boolean | null;
             /** @description Of `length`: `characters`, `words` or `tokens`. */
             unit?: string | null;
-            /** @description Of `length`: `lower` or `higher`. */
+            /** @description Of `length` and `readability`: `lower` or `higher`. */
             better?: string | null;
+            /** @description Of `bleu` and `meteor`: `13a`, `intl`, `char`, `zh` or `none`. */
+            tokenise?: string | null;
+            /** @description Of `bleu` and `chrf`: upper and lower case are the same. */
+            lowercase?: boolean | null;
+            /** @description Of `bleu`: `"none"`, `"exp"`, `{"floor": 0.1}` or `{"add-k": 1}`. */
+            smooth?: unknown;
+            /** @description Of `bleu`: the longest n-grams. */
+            max_order?: number | null;
+            /** @description Of `bleu`: whether orders count in the corpus that answers are too short for. */
+            effective_order?: boolean | null;
+            /** @description Of `chrf`: the longest n-grams of characters. */
+            char_order?: number | null;
+            /** @description Of `chrf`: the longest n-grams of words; 2 is chrF++. */
+            word_order?: number | null;
+            /**
+             * Format: double
+             * @description Of `chrf` and `meteor`: how much recall counts, and how steep the penalty is.
+             */
+            beta?: number | null;
+            /** @description Of `chrf`: white space is a character too. */
+            whitespace?: boolean | null;
+            /** @description Of `chrf`: a tiny number stands for precisions and recalls of 0. */
+            eps_smoothing?: boolean | null;
+            /** @description Of `ter`: punctuation stands apart. */
+            normalized?: boolean | null;
+            /** @description Of `ter`: punctuation is left out. */
+            no_punct?: boolean | null;
+            /** @description Of `ter`: the two above know Chinese and Japanese. */
+            asian_support?: boolean | null;
+            /** @description Of `ter`: upper and lower case differ. */
+            case_sensitive?: boolean | null;
+            /** @description Of `rouge`: `1`, `2`, `l` or `lsum`. */
+            variant?: string | null;
+            /** @description Of `rouge`: `f1`, `precision` or `recall`. */
+            value?: string | null;
+            /** @description Of `rouge`: English words count by their stems. */
+            use_stemmer?: boolean | null;
+            /** @description Of `rouge`: `ascii` or `unicode`. */
+            words?: string | null;
+            /** @description Of `meteor`: `exact`, `stem` and `synonym`, which needs WordNet on the machine; all when absent. */
+            stages?: string[] | null;
+            /**
+             * Format: double
+             * @description Of `meteor`: how much precision counts against recall.
+             */
+            alpha?: number | null;
+            /**
+             * Format: double
+             * @description Of `meteor`: the penalty at most.
+             */
+            gamma?: number | null;
+            /** @description Of `edit_similarity`: `levenshtein` or `ratio`. */
+            measure?: string | null;
+            /**
+             * @description Of `readability`: `flesch_reading_ease`, `flesch_kincaid_grade`, `gunning_fog`, `smog`, `coleman_liau` or
+             *     `automated_readability_index`.
+             */
+            index?: string | null;
+            /**
+             * @description Of `leak`: `secret`, `email`, `iban`, `credit_card`, `social_security`, `ip_address`, `phone`; of `toxic`: `hate`, `threat`, `slur`,
+             *     `insult`, `profanity`. All when absent.
+             */
+            kinds?: string[] | null;
         };
         /** @description Which cells are tried. */
         ExperimentSearch: {
@@ -5259,11 +6096,22 @@ export interface components {
         ExperimentVersionList: {
             /** @description The versions. */
             data: components["schemas"]["ExperimentVersion"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
         };
         /** @description A version of an experiment with what came of it. */
         ExperimentWithReport: components["schemas"]["Experiment"] & {
             /** @description What came of it so far. */
             report: components["schemas"]["ExperimentReport"];
+        };
+        /** @description An export that has begun. */
+        Exporting: {
+            /**
+             * Format: uuid
+             * @description Its job, whose result tells the dataset, its version, how many rows are labelled, how many items have no verdict, and how many rows
+             *     are not what was labelled any more.
+             */
+            job: string;
         };
         /** @description Calls that went wrong in one way. */
         FailureCount: {
@@ -6463,6 +7311,44 @@ export interface components {
              */
             for_s?: number | null;
         };
+        /** @description An annotation to be made. */
+        NewAnnotation: {
+            /** @description Its name. */
+            name: string;
+            /** @description What is asked. */
+            definition: components["schemas"]["AnnotationDefinition"];
+            people?: null | components["schemas"]["AnnotationPeople"];
+        };
+        /** @description A decision to be made. */
+        NewAnnotationDecision: {
+            /** @description Who decides; needed with a key, and who is signed in otherwise. */
+            adjudicator?: string | null;
+            /** @description What is true: a value of the scale; of two answers `a`, `b` or `tie`, by their columns. */
+            value: unknown;
+            /** @description Why, 4 KiB at most. */
+            reason: string;
+        };
+        /** @description What an annotator says of an item. */
+        NewAnnotationLabel: {
+            /** @description The annotator; needed with a key, and who is signed in otherwise. */
+            annotator?: string | null;
+            /**
+             * Format: int32
+             * @description The item's number.
+             */
+            item: number;
+            /** @description What is said: one of the choices, or a number of the range; of two answers `first`, `second` or `tie`. */
+            value?: unknown;
+            /** @description In the place of a value, why the item is skipped. */
+            skipped?: string | null;
+            /** @description What else there is to say, 4 KiB at most. */
+            comment?: string | null;
+            /**
+             * Format: double
+             * @description How long it took; the time since the item was given when absent.
+             */
+            seconds?: number | null;
+        };
         /** @description A comparison to be made. */
         NewCalibration: {
             /**
@@ -6718,6 +7604,13 @@ export interface components {
             /** @description The end user whose trace it is: the score is deleted with what else is known of them. */
             user_id?: string | null;
         };
+        /** @description A rule to be made. */
+        NewScorer: {
+            /** @description Its name. */
+            name: string;
+            /** @description What it does. */
+            definition: components["schemas"]["ScorerDefinition"];
+        };
         /** @description Scores to be given. */
         NewScores: {
             /** @description The scores. */
@@ -6822,6 +7715,17 @@ export interface components {
         NewView: {
             /** @description The page's path with its filters: `/traces?status=error`. */
             address: string;
+        };
+        /** @description What an annotator gets. */
+        NextAnnotationItem: {
+            item?: null | components["schemas"]["AnnotationItemShown"];
+            /** @description Items that they have labelled or skipped. */
+            done: number;
+            /**
+             * Format: int32
+             * @description Items that they may still get, those that others have in hand included.
+             */
+            left: number;
         };
         /** @description A model that can be asked for. */
         OpenAiModel: {
@@ -7348,6 +8252,8 @@ export interface components {
             teacher?: string | null;
             /** @description The model that proposes instructions; none are proposed when absent. */
             proposer?: string | null;
+            /** @description Parameters of the call that asks it; `{"temperature": 0, "max_tokens": 1000}` when absent. */
+            proposer_parameters?: Record<string, never> | null;
             /** @description How many it proposes, 20 at most; 4 when absent. */
             instructions?: number | null;
             /** @description The prompt that the best combination becomes a version of; the prompt's name with `-optimised` when absent. */
@@ -7871,6 +8777,221 @@ export interface components {
         };
         /** @description A number, a word, or yes and no, which are kept as 1 and 0. */
         ScoreValueBody: boolean | number | string;
+        /** @description A version of a rule. */
+        Scorer: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The version's identifier.
+             */
+            id: string;
+            /** @description As whom it gives scores: the column `author` of the table `scores`. */
+            author: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+            /** @description Whether this version scores. */
+            active: boolean;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since?: string | null;
+            /**
+             * Format: int64
+             * @description Calls that its filter wants.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Of them those in the sample.
+             */
+            sampled: number;
+            /**
+             * Format: int64
+             * @description Of these, calls that became durable late.
+             */
+            late: number;
+            /**
+             * Format: int64
+             * @description Scores that it gave.
+             */
+            scores: number;
+            /**
+             * Format: int64
+             * @description Scores that there are not, since nothing was said or measured.
+             */
+            unscored: number;
+            /**
+             * Format: date-time
+             * @description When it last found something to look at.
+             */
+            looked?: string | null;
+            /** @description Why it could not go on, when it last tried. */
+            error?: string | null;
+            /** @description What it does. */
+            definition: components["schemas"]["ScorerDefinition"];
+        };
+        /** @description Two groups held against each other by one score. */
+        ScorerComparison: {
+            /** @description What the scores are called. */
+            name: string;
+            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description `higher` or `lower`. */
+            better: string;
+            /** @description The first group. */
+            a: components["schemas"]["ScorerSum"];
+            /** @description The second. */
+            b: components["schemas"]["ScorerSum"];
+            /**
+             * Format: double
+             * @description Where the second's mean less the first's lies, at every moment together, with 95 %: from here
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description to here.
+             */
+            high?: number | null;
+            /** @description `a` or `b`, when it is sure which is better. */
+            winner?: string | null;
+        };
+        /** @description Comparisons. */
+        ScorerComparisonList: {
+            /** @description One a score. */
+            data: components["schemas"]["ScorerComparison"][];
+        };
+        /** @description What a rule does, as the document describes it. What is read and written is `qd_scorer`'s own form. */
+        ScorerDefinition: {
+            /** @description What it is for. */
+            description?: string | null;
+            filter?: null | components["schemas"]["ScorerFilter"];
+            /**
+             * Format: double
+             * @description The share of traces that is scored, above 0 and at most 1; all when absent. Whether one is follows from its identifier.
+             */
+            sample?: number | null;
+            /**
+             * @description What is looked at, 16 at most: `{"kind": "regex", "pattern": "…"}`, `json_schema`, `length`, `latency`, `cost`, `contains` with
+             *     `texts` of which any will do, and `leak` and `toxicity`, which are 1 where a pattern finds something. Options are those of experiments'
+             *     scorers.
+             */
+            scorers: Record<string, never>[];
+        };
+        /** @description Which calls are looked at: those for which every part that is told holds. */
+        ScorerFilter: {
+            /** @description `llm`, `embedding`, `retriever`, `tool`, …; `llm` when absent. */
+            kind?: string | null;
+            /** @description `ok`, `error` or `cancelled`. */
+            status?: string | null;
+            /** @description Answered by this model, or asking for it. */
+            model?: string | null;
+            /** @description Run by this provider. */
+            provider?: string | null;
+            /** @description In this session. */
+            session?: string | null;
+            /** @description For this end user. */
+            user?: string | null;
+            /** @description With this tag. */
+            tag?: string | null;
+            /** @description Of this environment. */
+            environment?: string | null;
+            /** @description Of this operation. */
+            name?: string | null;
+            /** @description With this prompt artifact. */
+            prompt?: string | null;
+            /**
+             * Format: double
+             * @description That took at least so many milliseconds.
+             */
+            min_latency_ms?: number | null;
+            /** @description Whether calls of experiments are looked at too; false when absent. Calls of judges never are. */
+            experiments?: boolean | null;
+        };
+        /** @description What came of a group of calls. */
+        ScorerGroup: components["schemas"]["ScorerSum"] & {
+            /** @description What calls are told apart by. */
+            by: string;
+            /** @description The group. */
+            group: string;
+        };
+        /** @description Rules. */
+        ScorerList: {
+            /** @description The latest version of each. */
+            data: components["schemas"]["Scorer"][];
+        };
+        /** @description The mean of a part of the time. */
+        ScorerPoint: {
+            /** @description What the scores are called. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When the part begins.
+             */
+            from: string;
+            /**
+             * Format: int64
+             * @description How many scores.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description Their mean.
+             */
+            mean: number;
+        };
+        /** @description What came of a rule. */
+        ScorerReport: {
+            /** @description The version. */
+            scorer: components["schemas"]["Scorer"];
+            /** @description For each scorer what came of all calls and of each group. */
+            scores: components["schemas"]["ScorerScores"][];
+            /** @description For each scorer the means over time. */
+            over_time: components["schemas"]["ScorerPoint"][];
+        };
+        /** @description What came of one scorer. */
+        ScorerScores: components["schemas"]["ScorerSum"] & {
+            /** @description What its scores are called. */
+            name: string;
+            /** @description `share`, `milliseconds`, `dollars` or `count`. */
+            unit: string;
+            /** @description `higher` or `lower`. */
+            better: string;
+            /** @description Of groups of calls, 12 of each kind and the others together. */
+            groups: components["schemas"]["ScorerGroup"][];
+        };
+        /** @description Some scores of one scorer. */
+        ScorerSum: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description Their mean; null of nothing.
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description Where the mean lies, at every moment together, with 95 %: from here
+             */
+            low?: number | null;
+            /**
+             * Format: double
+             * @description to here.
+             */
+            high?: number | null;
+        };
         /** @description The scores as they were kept. */
         ScoresGiven: {
             /** @description In the order in which they were sent. */
@@ -8463,22 +9584,27 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    langfuseHealth: {
+    createChatCompletion: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateChatCompletionRequest"];
+            };
+        };
         responses: {
-            /** @description It does */
+            /** @description The answer */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LangfuseHealth"];
+                    "application/json": components["schemas"]["CreateChatCompletionResponse"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -8492,7 +9618,7 @@ export interface operations {
             };
         };
     };
-    langfuseIngestion: {
+    createCompletion: {
         parameters: {
             query?: never;
             header?: never;
@@ -8501,17 +9627,251 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LangfuseBatch"];
+                "application/json": components["schemas"]["CreateCompletionRequest"];
             };
         };
         responses: {
-            /** @description What became of each event */
-            207: {
+            /** @description The continuation */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["LangfuseBatchTaken"];
+                    "application/json": components["schemas"]["CreateCompletionResponse"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createEmbedding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateEmbeddingRequest"];
+            };
+        };
+        responses: {
+            /** @description The vectors */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateEmbeddingResponse"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListModelsResponse"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    retrieveModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiModel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    otlpTracesAsLangfuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/x-protobuf": string;
+            };
+        };
+        responses: {
+            /** @description The export response of OTLP */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/x-protobuf": string;
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -8595,28 +9955,22 @@ export interface operations {
             };
         };
     };
-    otlpTracesAsLangfuse: {
+    langfuseHealth: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description The export response of OTLP */
+            /** @description It does */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
+                    "application/json": components["schemas"]["LangfuseHealth"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -8701,36 +10055,7 @@ export interface operations {
             };
         };
     };
-    listAccounts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The accounts, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AccountList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAccount: {
+    langfuseIngestion: {
         parameters: {
             query?: never;
             header?: never;
@@ -8739,2861 +10064,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewAccount"];
+                "application/json": components["schemas"]["LangfuseBatch"];
             };
         };
         responses: {
-            /** @description It */
-            201: {
+            /** @description What became of each event */
+            207: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Account"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeAccount: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AccountSpec"];
-            };
-        };
-        responses: {
-            /** @description The account */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Account"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeAccount: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlertInbox: {
-        parameters: {
-            query?: {
-                /** @description `true`: only what the caller has not read. */
-                unread?: boolean | null;
-                /** @description At most this many, of 1000 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertEventList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    readAlertInbox: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MarkAlertsRead"];
-            };
-        };
-        responses: {
-            /** @description They are */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    countAlertInbox: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The numbers */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertInboxCount"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    previewAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PreviewRequest"];
-            };
-        };
-        responses: {
-            /** @description What it would have read, and how it would have stood */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertPreview"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlertReceivers: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The receivers, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewAlertReceiver"];
-            };
-        };
-        responses: {
-            /** @description The receiver, and its secret, this once */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The receiver */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiver"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AlertReceiverSpec"];
-            };
-        };
-        responses: {
-            /** @description The receiver */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiver"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    renewAlertReceiverSecret: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The receiver, and its new secret, this once */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    testAlertReceiver: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How that went; that it failed is an answer too */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertReceiverTest"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlerts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rules, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AlertSpec"];
-            };
-        };
-        responses: {
-            /** @description The rule; it is evaluated at once */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rule */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["AlertSpec"];
-            };
-        };
-        responses: {
-            /** @description The rule */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeAlert: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getAlertHistory: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertEventList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAlertSilences: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The silences, those that end first first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertSilenceList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createAlertSilence: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewAlertSilence"];
-            };
-        };
-        responses: {
-            /** @description The silence */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertSilence"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    endAlertSilence: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is over */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listAudit: {
-        parameters: {
-            query?: {
-                /** @description What this actor did. */
-                actor?: string | null;
-                /** @description What was done to this kind of thing. */
-                noun?: string | null;
-                /** @description What was done to this thing. */
-                subject?: string | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    verifyAudit: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What was found */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuditReport"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listBudgets: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The budgets, by name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["BudgetList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getBudget: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The budget */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Budget"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putBudget: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["BudgetSpec"];
-            };
-        };
-        responses: {
-            /** @description The budget */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Budget"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeBudget: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listDatasets: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The dataset */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    diffDataset: {
-        parameters: {
-            query?: {
-                /** @description The earlier version: a number or a label; the one before `to` when absent. */
-                from?: string | null;
-                /** @description The later version; the latest when absent. */
-                to?: string | null;
-                /** @description Only rows that were `added`, `removed` or `changed`. */
-                change?: string | null;
-                /** @description How many of these rows are passed over. */
-                offset?: number | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How many rows differ, and some of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDiff"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    importDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewDatasetImport"];
-            };
-        };
-        responses: {
-            /** @description The job; its result tells the version, the rows, and what was guessed */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putDatasetLabel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LabelMove"];
-            };
-        };
-        responses: {
-            /** @description The dataset with its labels */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeDatasetLabel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The dataset with its labels */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeDatasetRows: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["DatasetRowChanges"];
-            };
-        };
-        responses: {
-            /** @description The new version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetChanged"];
-                };
-            };
-            /** @description The job that makes it; its result is what 200 would have said */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    splitDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewDatasetSplit"];
-            };
-        };
-        responses: {
-            /** @description The job; its result tells the parts */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    addTracesToDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewDatasetCalls"];
-            };
-        };
-        responses: {
-            /** @description The new version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetChanged"];
-                };
-            };
-            /** @description The job that makes it, where all rows have to be written anew and are many; its result is what 200 would have said */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listDatasetVersions: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getDatasetVersion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version, and where it comes from */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetVersionDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    exportDataset: {
-        parameters: {
-            query?: {
-                /** @description `jsonl`, `csv` or `parquet`; `jsonl` when absent. */
-                format?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rows; with `format` as text/csv or application/vnd.apache.parquet */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listDatasetRows: {
-        parameters: {
-            query?: {
-                /** @description The place of the first, from 0. */
-                offset?: number | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description Only rows with this text in any column, whatever its case. */
-                search?: string | null;
-                /** @description With `value`: only rows with this value in this column. */
-                column?: string | null;
-                /** @description See `column`; numbers and other values as their JSON text. */
-                value?: string | null;
-                /** @description Only the rows with these identifiers, separated by commas. */
-                ids?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The rows */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DatasetRowList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    queryDataset: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                version: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SqlQuery"];
-            };
-        };
-        responses: {
-            /** @description The rows, in the form that Accept asks for */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SqlAnswer"];
-                    "application/x-ndjson": string;
-                    "text/csv": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listEvaluations: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 200 of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EvaluationList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createEvaluation: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewEvaluation"];
-            };
-        };
-        responses: {
-            /** @description The version, with the job that runs it */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Evaluation"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getEvaluation: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version and its report */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EvaluationWithReport"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeEvaluation: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listEvaluationItems: {
-        parameters: {
-            query?: {
-                /** @description Only answers of this target. */
-                target?: string | null;
-                /** @description The score that `lowest`, `highest` and `missing` are about. */
-                scorer?: string | null;
-                /** @description Only items with at least this score, of the target or of any. */
-                lowest?: number | null;
-                /** @description Only items with at most this score. */
-                highest?: number | null;
-                /** @description Only items without that score; false when absent. */
-                missing?: boolean | null;
-                /** @description Only items on which targets differ in this score. */
-                disagree?: string | null;
-                /** @description At most this many, of 100 at most; 20 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description The version of the evaluation; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them, in the order in which they are asked */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EvaluationItemPage"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getEvaluationItem: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                item: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The item */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EvaluationItem"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    resumeEvaluation: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ResumeEvaluation"];
-            };
-        };
-        responses: {
-            /** @description The version, with its new job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Evaluation"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listExperiments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 200 of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewExperiment"];
-            };
-        };
-        responses: {
-            /** @description The version, with the job that runs it */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Experiment"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getExperiment: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version and its report */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentWithReport"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    compareCells: {
-        parameters: {
-            query: {
-                /** @description A cell, by identifier or label. */
-                a: string;
-                /** @description The cell that is held against it. */
-                b: string;
-                /** @description Whether these two were to be compared before anything was seen; false when absent. */
-                planned?: boolean | null;
-                /** @description The version of the experiment; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One comparison a score */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ComparisonList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listExperimentItems: {
-        parameters: {
-            query?: {
-                /** @description Whose answers: identifiers of cells, separated by commas, 20 at most; those of the first 20 cells when absent. */
-                cells?: string | null;
-                /** @description Only items on which these cells differ in this score. */
-                disagree?: string | null;
-                /** @description At most this many, of 100 at most; 20 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description The version of the experiment; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them, in the order in which they are asked */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentItemPage"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    optimisePrompt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PromptOptimisation"];
-            };
-        };
-        responses: {
-            /** @description The job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Optimising"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    previewExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ExperimentDefinition"];
-            };
-        };
-        responses: {
-            /** @description What it would take */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentPreview"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    resumeExperiment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ResumeExperiment"];
-            };
-        };
-        responses: {
-            /** @description The version, with its new job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Experiment"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listExperimentVersions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 100 */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExperimentVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listJobs: {
-        parameters: {
-            query?: {
-                /** @description `queued`, `running`, `succeeded`, `failed` or `cancelled`. */
-                state?: string | null;
-                /** @description For instance `model.pull`. */
-                kind?: string | null;
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    cancelJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job as it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    watchJob: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The events */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listJudges: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JudgeList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createJudge: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewJudge"];
-            };
-        };
-        responses: {
-            /** @description The version */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Judge"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listReadyJudges: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReadyJudgeList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getJudge: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Judge"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeJudge: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listCalibrations: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The latest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CalibrationList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    calibrateJudge: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewCalibration"];
-            };
-        };
-        responses: {
-            /** @description The calibration, with its job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Calibration"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getJudgeCard: {
-        parameters: {
-            query?: {
-                /** @description The version of the judge; the latest when absent. */
-                version?: number | null;
-                /** @description The dataset, as `name` or `name@3`; that of the latest calibration when absent. */
-                dataset?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The card, or that there is none */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JudgeCard"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    judgeItem: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewJudgement"];
-            };
-        };
-        responses: {
-            /** @description What the judge says */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JudgementBody"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listJudgeVersions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 100 */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JudgeVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listKeys: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The keys, without their secrets */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["KeyList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createKey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewKey"];
-            };
-        };
-        responses: {
-            /** @description The key */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreatedKey"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    revokeKey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is void */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    verifyLake: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The job; its result counts the files that were read and the damaged ones (`segments`, `damaged`, `row_files`), and names datasets that lost rows (`damaged_row_files`) */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Job"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listLeaderboards: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description At most 200 of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LeaderboardList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createLeaderboard: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewLeaderboard"];
-            };
-        };
-        responses: {
-            /** @description The version, with the job that runs it */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Leaderboard"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getLeaderboard: {
-        parameters: {
-            query?: {
-                /** @description Its number; the latest when absent. */
-                version?: number | null;
-                /** @description Only models of at most so many bytes on disk. */
-                max_size_bytes?: number | null;
-                /** @description Only models that give at least so many tokens a second here. */
-                min_tokens_per_second?: number | null;
-                /** @description Only models with at least so many tokens of context. */
-                min_context?: number | null;
-                /** @description Only models of at most so many dollars for a million tokens of answers; what runs here costs none. */
-                max_output_usd_per_million?: number | null;
-                /** @description Only models with this licence. */
-                licence?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version and its report */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LeaderboardWithReport"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeLeaderboard: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listLeaderboardDocuments: {
-        parameters: {
-            query: {
-                /** @description The model, as the leaderboard names it. */
-                model: string;
-                /** @description The task, as the report names it. */
-                task: string;
-                /** @description At most this many, of 1,000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description The version of the leaderboard; the latest when absent. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them, in order */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LeaderboardDocumentPage"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    previewLeaderboard: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LeaderboardWanted"];
-            };
-        };
-        responses: {
-            /** @description The definition that is meant, and its documents */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LeaderboardNeeds"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    resumeLeaderboard: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ResumeLeaderboard"];
-            };
-        };
-        responses: {
-            /** @description The version, with its new job */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Leaderboard"];
+                    "application/json": components["schemas"]["LangfuseBatchTaken"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -11862,696 +10343,6 @@ export interface operations {
             };
         };
     };
-    getOverview: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description Seconds from point to point; chosen for about a hundred points when absent. */
-                step_s?: number | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
-                group_by?: string | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Totals and series */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Overview"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPrices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All rows */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PriceTable"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putPrices: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPrices"];
-            };
-        };
-        responses: {
-            /** @description All rows, as they are in force now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PriceTable"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listProjects: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The projects */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ProjectList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createProject: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewProject"];
-            };
-        };
-        responses: {
-            /** @description The project */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Project"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPrompts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of the project's */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createPromptVersion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPromptVersion"];
-            };
-        };
-        responses: {
-            /** @description The version */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersion"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPrompt: {
-        parameters: {
-            query?: {
-                /** @description The version that this label points at. */
-                label?: string | null;
-                /** @description The version of this number. */
-                version?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The version */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersion"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removePrompt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPromptComments: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The comments, the oldest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptCommentList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createPromptComment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPromptComment"];
-            };
-        };
-        responses: {
-            /** @description The comment */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptComment"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removePromptComment: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    diffPrompt: {
-        parameters: {
-            query: {
-                /** @description The older one: a number, a label or `latest`. */
-                from: string;
-                /** @description The newer one. */
-                to: string;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Both as text, and the difference as diff -u writes it */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptDiff"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPromptEvidence: {
-        parameters: {
-            query: {
-                /** @description The one version: a number, a label or `latest`. */
-                from: string;
-                /** @description The other. */
-                to: string;
-                /** @description Of production the last so many days; 7 when absent. */
-                days?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What is known */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptEvidence"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPromptLabels: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description By name */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptLabelList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putPromptLabel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LabelMove"];
-            };
-        };
-        responses: {
-            /** @description The labels of the prompt */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptLabelList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removePromptLabel: {
-        parameters: {
-            query?: {
-                /** @description The version where the label must be now; wherever it is when absent. */
-                expected?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                label: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The labels of the prompt */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptLabelList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getPromptMetrics: {
-        parameters: {
-            query?: {
-                /** @description The last so many days; 7 when absent. */
-                days?: number | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The versions that were called, the newest first */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptMetrics"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    renderPrompt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RenderPrompt"];
-            };
-        };
-        responses: {
-            /** @description What is said, and what a call of a model would say besides */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RenderedPrompt"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listPromptVersions: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PromptVersionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
     listProviders: {
         parameters: {
             query?: never;
@@ -12692,99 +10483,6 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Each table that has a retention */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RetentionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                table: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewRetention"];
-            };
-        };
-        responses: {
-            /** @description How long they are kept now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Retention"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeRetention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                table: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The setting `lake.retain_days` holds again */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -12959,31 +10657,22 @@ export interface operations {
             };
         };
     };
-    listScores: {
+    getPrices: {
         parameters: {
-            query?: {
-                /** @description At most this many, of 1000 at most; 100 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only those of these traces: identifiers with commas between them, 500 at most. */
-                trace?: string | null;
-                /** @description Only those of this name. */
-                name?: string | null;
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description One page of scores */
+            /** @description All rows */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScoreList"];
+                    "application/json": components["schemas"]["PriceTable"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -12997,7 +10686,7 @@ export interface operations {
             };
         };
     };
-    giveScores: {
+    putPrices: {
         parameters: {
             query?: never;
             header?: never;
@@ -13006,684 +10695,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewScores"];
+                "application/json": components["schemas"]["NewPrices"];
             };
         };
         responses: {
-            /** @description The scores, with their identifiers */
+            /** @description All rows, as they are in force now */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScoresGiven"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    takeBackScore: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description It is gone */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listSessions: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only spans that began at or after this time count. */
-                from?: string | null;
-                /** @description Only spans that began before this time count. */
-                to?: string | null;
-                /** @description Only spans of this end user count. */
-                user?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of them */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getSession: {
-        parameters: {
-            query?: {
-                /** @description At most this many calls, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One page of its calls */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SessionDetail"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getSignIn: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Who it is */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SignedIn"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    signIn: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Credentials"];
-            };
-        };
-        responses: {
-            /** @description Who is signed in now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SignedIn"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    signOut: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The cookie is void, here and in the browser */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    changeOwnPassword: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PasswordChange"];
-            };
-        };
-        responses: {
-            /** @description The password is the new one */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    query: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SqlQuery"];
-            };
-        };
-        responses: {
-            /** @description The rows, in the form that Accept asks for */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SqlAnswer"];
-                    "application/x-ndjson": string;
-                    "text/csv": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getStats: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All calls, and the groups of most weight */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Stats"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getErrorStats: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Kinds of failure, of all calls and by group */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorStats"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getLengthFits: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A line for each of the 20 largest groups */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LengthFits"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getRetryStats: {
-        parameters: {
-            query?: {
-                /** @description From when on; a day before `to` when absent. */
-                from?: string | null;
-                /** @description Until when; now when absent. */
-                to?: string | null;
-                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
-                group_by?: string | null;
-                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
-                order?: string | null;
-                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
-                points?: number | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
-                kind?: string | null;
-                /** @description `true`: only calls of models, as without `kind`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description How often, of which target, to which */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RetryStats"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    status: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Counters and gauges */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Status"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listTasks: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of them, in the order of their files */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskList"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getTask: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The task, or the tasks */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskDescriptions"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getTaskDocument: {
-        parameters: {
-            query?: {
-                /** @description Examples in the prompt; the task's own number when absent. */
-                num_fewshot?: number | null;
-                /** @description `turns` or `one_turn`: as messages. */
-                chat?: string | null;
-            };
-            header?: never;
-            path: {
-                name: string;
-                document: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The document and the requests about it */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TaskDocument"];
+                    "application/json": components["schemas"]["PriceTable"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -13802,131 +10824,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Appended"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    exportTraces: {
-        parameters: {
-            query?: {
-                /** @description At most this many, of 500 at most; 50 when absent. */
-                limit?: number | null;
-                /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Only those that began at or after this time. */
-                from?: string | null;
-                /** @description Only those that began before this time. */
-                to?: string | null;
-                /** @description `llm`, `embedding`, `retriever`, `tool`, … */
-                kind?: string | null;
-                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
-                calls?: boolean | null;
-                /** @description `ok`, `error` or `cancelled`. */
-                status?: string | null;
-                /** @description The model, as asked for or as it answered. */
-                model?: string | null;
-                /** @description Who ran it. */
-                provider?: string | null;
-                /** @description The session. */
-                session?: string | null;
-                /** @description The end user. */
-                user?: string | null;
-                /** @description One of the tags. */
-                tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
-                experiments?: boolean | null;
-                /** @description The environment. */
-                environment?: string | null;
-                /** @description The operation. */
-                name?: string | null;
-                /** @description The prompt artifact. */
-                prompt?: string | null;
-                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
-                failure?: string | null;
-                /**
-                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
-                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
-                 */
-                group_by?: string | null;
-                /** @description Only those of this group; empty for those that do not say. */
-                group?: string | null;
-                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
-                except_groups?: string | null;
-                /** @description Only those that took at least this long. */
-                min_latency_ms?: number | null;
-                /** @description Only those whose first token came after at least this long. */
-                min_ttft_ms?: number | null;
-                /** @description Only those whose prompt had at least so many tokens. */
-                min_input_tokens?: number | null;
-                /** @description Only those whose answer had at least so many tokens. */
-                min_output_tokens?: number | null;
-                /** @description Only those that cost at least so much. */
-                min_cost_picodollars?: number | null;
-                /** @description A text within input, output or status message. */
-                text?: string | null;
-                /** @description `jsonl` or `parquet`; `jsonl` when absent. */
-                format?: string | null;
-                /**
-                 * @description `whole` or `beginning` of inputs and outputs that are too large for a row. When absent, whole in JSON lines, and
-                 *     in Parquet the beginning, as the table has it.
-                 */
-                payloads?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The spans; with `format=parquet` as application/vnd.apache.parquet */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    importTraces: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewImport"];
-            };
-        };
-        responses: {
-            /** @description What was taken and what was not */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Import"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14122,6 +11019,4665 @@ export interface operations {
             };
         };
     };
+    exportTraces: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those that began at or after this time. */
+                from?: string | null;
+                /** @description Only those that began before this time. */
+                to?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, … */
+                kind?: string | null;
+                /** @description `true`: only calls of models, which are of the kinds `llm` and `embedding`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong, as the statistics of errors name it: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+                /**
+                 * @description With `group` or `except_groups`, what tells spans apart as in an overview: `model` (that answered, or was asked for
+                 *     when none did), `provider`, `prompt`, `user`, `environment`, `status`, `session`, `release` or `name`.
+                 */
+                group_by?: string | null;
+                /** @description Only those of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Only those of none of these groups: a JSON array of at most 10 texts. */
+                except_groups?: string | null;
+                /** @description Only those that took at least this long. */
+                min_latency_ms?: number | null;
+                /** @description Only those whose first token came after at least this long. */
+                min_ttft_ms?: number | null;
+                /** @description Only those whose prompt had at least so many tokens. */
+                min_input_tokens?: number | null;
+                /** @description Only those whose answer had at least so many tokens. */
+                min_output_tokens?: number | null;
+                /** @description Only those that cost at least so much. */
+                min_cost_picodollars?: number | null;
+                /** @description A text within input, output or status message. */
+                text?: string | null;
+                /** @description `jsonl` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+                /**
+                 * @description `whole` or `beginning` of inputs and outputs that are too large for a row. When absent, whole in JSON lines, and
+                 *     in Parquet the beginning, as the table has it.
+                 */
+                payloads?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The spans; with `format=parquet` as application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            /** @description What was taken and what was not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description Seconds from point to point; chosen for about a hundred points when absent. */
+                step_s?: number | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `environment`, `status`, `session`, `release` or `name`: a series for each. */
+                group_by?: string | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and series */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All calls, and the groups of most weight */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLengthFits: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line for each of the 20 largest groups */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LengthFits"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getErrorStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Kinds of failure, of all calls and by group */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getRetryStats: {
+        parameters: {
+            query?: {
+                /** @description From when on; a day before `to` when absent. */
+                from?: string | null;
+                /** @description Until when; now when absent. */
+                to?: string | null;
+                /** @description `model`, `provider`, `prompt`, `prompt_version`, `user`, `session`, `environment`, `release`, `name` or `status`. */
+                group_by?: string | null;
+                /** @description With `group_by`, only calls of this group; empty for those that do not say. */
+                group?: string | null;
+                /** @description Of `/api/v1/stats` only: groups at most, of 200 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description Of `/api/v1/stats` only: which groups come first, those of most `requests`, `errors`, `cost` or `tokens`. */
+                order?: string | null;
+                /** @description Of `/api/v1/stats/length` only: calls of each group to draw at most, of 2,000 at most; 300 when absent. */
+                points?: number | null;
+                /** @description `llm`, `embedding`, `retriever`, `tool`, …; those that call models when absent. */
+                kind?: string | null;
+                /** @description `true`: only calls of models, as without `kind`. */
+                calls?: boolean | null;
+                /** @description `ok`, `error` or `cancelled`. */
+                status?: string | null;
+                /** @description The model, as asked for or as it answered. */
+                model?: string | null;
+                /** @description Who ran it. */
+                provider?: string | null;
+                /** @description The session. */
+                session?: string | null;
+                /** @description The end user. */
+                user?: string | null;
+                /** @description One of the tags. */
+                tag?: string | null;
+                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                experiments?: boolean | null;
+                /** @description The environment. */
+                environment?: string | null;
+                /** @description The operation. */
+                name?: string | null;
+                /** @description The prompt artifact. */
+                prompt?: string | null;
+                /** @description In which way they went wrong: `timeout`, `rate_limited`, … */
+                failure?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How often, of which target, to which */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetryStats"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetSpec"];
+            };
+        };
+        responses: {
+            /** @description The budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only spans that began at or after this time count. */
+                from?: string | null;
+                /** @description Only spans that began before this time count. */
+                to?: string | null;
+                /** @description Only spans of this end user count. */
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: {
+                /** @description At most this many calls, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of its calls */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 500 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only spans that began at or after this time count. */
+                from?: string | null;
+                /** @description Only spans that began before this time count. */
+                to?: string | null;
+                /** @description Only spans of this end user count. */
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    eraseUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was hidden, and the job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listScores: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Only those of these traces: identifiers with commas between them, 500 at most. */
+                trace?: string | null;
+                /** @description Only those of this name. */
+                name?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of scores */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    giveScores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScores"];
+            };
+        };
+        responses: {
+            /** @description The scores, with their identifiers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoresGiven"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    takeBackScore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each table that has a retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRetention"];
+            };
+        };
+        responses: {
+            /** @description How long they are kept now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The setting `lake.retain_days` holds again */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPrompts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createPromptVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptVersion"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPrompt: {
+        parameters: {
+            query?: {
+                /** @description The version that this label points at. */
+                label?: string | null;
+                /** @description The version of this number. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersion"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffPrompt: {
+        parameters: {
+            query: {
+                /** @description The older one: a number, a label or `latest`. */
+                from: string;
+                /** @description The newer one. */
+                to: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Both as text, and the difference as diff -u writes it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptLabels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putPromptLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The labels of the prompt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePromptLabel: {
+        parameters: {
+            query?: {
+                /** @description The version where the label must be now; wherever it is when absent. */
+                expected?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The labels of the prompt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptLabelList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPromptComments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comments, the oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptCommentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createPromptComment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptComment"];
+            };
+        };
+        responses: {
+            /** @description The comment */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptComment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePromptComment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renderPrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenderPrompt"];
+            };
+        };
+        responses: {
+            /** @description What is said, and what a call of a model would say besides */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenderedPrompt"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPromptMetrics: {
+        parameters: {
+            query?: {
+                /** @description The last so many days; 7 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The versions that were called, the newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptMetrics"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPromptEvidence: {
+        parameters: {
+            query: {
+                /** @description The one version: a number, a label or `latest`. */
+                from: string;
+                /** @description The other. */
+                to: string;
+                /** @description Of production the last so many days; 7 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptEvidence"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listViews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            /** @description The view as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJudges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJudge"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judge"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listReadyJudges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadyJudgeList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getJudge: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Judge"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJudgeVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 100 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    judgeItem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJudgement"];
+            };
+        };
+        responses: {
+            /** @description What the judge says */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgementBody"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listCalibrations: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalibrationList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    calibrateJudge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCalibration"];
+            };
+        };
+        responses: {
+            /** @description The calibration, with its job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Calibration"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getJudgeCard: {
+        parameters: {
+            query?: {
+                /** @description The version of the judge; the latest when absent. */
+                version?: number | null;
+                /** @description The dataset, as `name` or `name@3`; that of the latest calibration when absent. */
+                dataset?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The card, or that there is none */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgeCard"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAnnotations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAnnotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAnnotation"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Annotation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAnnotation: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Annotation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAnnotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAnnotationVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 100 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setAnnotationPeople: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnotationPeople"];
+            };
+        };
+        responses: {
+            /** @description The version with its people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Annotation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAnnotationReport: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportAnnotation: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnotationExport"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exporting"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    nextAnnotationItem: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskForAnnotationItem"];
+            };
+        };
+        responses: {
+            /** @description The item; null when there is none for them now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NextAnnotationItem"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putAnnotationLabel: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAnnotationLabel"];
+            };
+        };
+        responses: {
+            /** @description What is kept */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationLabel"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAnnotationItems: {
+        parameters: {
+            query?: {
+                /** @description Whether only items of which labels differ, the least sure first; false when absent. */
+                disagreements?: boolean | null;
+                /** @description Whether only those of them that nobody has decided; false when absent. */
+                undecided?: boolean | null;
+                /** @description Where the page begins, as the one before says. */
+                cursor?: number | null;
+                /** @description How many at most, of 100; 20 when absent. */
+                limit?: number | null;
+                /** @description The version of the annotation; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    adjudicateAnnotationItem: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAnnotationDecision"];
+            };
+        };
+        responses: {
+            /** @description The decision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationDecision"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperiments: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 200 at most; 200 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getExperiment: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentDefinition"];
+            };
+        };
+        responses: {
+            /** @description What it would take */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentPreview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compareCells: {
+        parameters: {
+            query: {
+                /** @description A cell, by identifier or label. */
+                a: string;
+                /** @description The cell that is held against it. */
+                b: string;
+                /** @description Whether these two were to be compared before anything was seen; false when absent. */
+                planned?: boolean | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One comparison a score */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listExperimentItems: {
+        parameters: {
+            query?: {
+                /** @description Whose answers: identifiers of cells, separated by commas, 20 at most; those of the first 20 cells when absent. */
+                cells?: string | null;
+                /** @description Only items on which these cells differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the experiment; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeExperiment"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    optimisePrompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromptOptimisation"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Optimising"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listTasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them, in the order of their files */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task, or the tasks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDescriptions"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getTaskDocument: {
+        parameters: {
+            query?: {
+                /** @description Examples in the prompt; the task's own number when absent. */
+                num_fewshot?: number | null;
+                /** @description `turns` or `one_turn`: as messages. */
+                chat?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document and the requests about it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskDocument"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listLeaderboards: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLeaderboard"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getLeaderboard: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+                /** @description Only models of at most so many bytes on disk. */
+                max_size_bytes?: number | null;
+                /** @description Only models that give at least so many tokens a second here. */
+                min_tokens_per_second?: number | null;
+                /** @description Only models with at least so many tokens of context. */
+                min_context?: number | null;
+                /** @description Only models of at most so many dollars for a million tokens of answers; what runs here costs none. */
+                max_output_usd_per_million?: number | null;
+                /** @description Only models with this licence. */
+                licence?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaderboardWanted"];
+            };
+        };
+        responses: {
+            /** @description The definition that is meant, and its documents */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardNeeds"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listLeaderboardDocuments: {
+        parameters: {
+            query: {
+                /** @description The model, as the leaderboard names it. */
+                model: string;
+                /** @description The task, as the report names it. */
+                task: string;
+                /** @description At most this many, of 1,000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the leaderboard; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in order */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeaderboardDocumentPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeLeaderboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeLeaderboard"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leaderboard"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEvaluations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEvaluation"];
+            };
+        };
+        responses: {
+            /** @description The version, with the job that runs it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEvaluation: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version and its report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationWithReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEvaluationItems: {
+        parameters: {
+            query?: {
+                /** @description Only answers of this target. */
+                target?: string | null;
+                /** @description The score that `lowest`, `highest` and `missing` are about. */
+                scorer?: string | null;
+                /** @description Only items with at least this score, of the target or of any. */
+                lowest?: number | null;
+                /** @description Only items with at most this score. */
+                highest?: number | null;
+                /** @description Only items without that score; false when absent. */
+                missing?: boolean | null;
+                /** @description Only items on which targets differ in this score. */
+                disagree?: string | null;
+                /** @description At most this many, of 100 at most; 20 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description The version of the evaluation; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them, in the order in which they are asked */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationItemPage"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEvaluationItem: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The item */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationItem"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeEvaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResumeEvaluation"];
+            };
+        };
+        responses: {
+            /** @description The version, with its new job */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listScorers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest version of each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScorerList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createScorer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScorer"];
+            };
+        };
+        responses: {
+            /** @description The version */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorer"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getScorer: {
+        parameters: {
+            query?: {
+                /** @description Its number; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorer"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeScorer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    pauseScorer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorer"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resumeScorer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scorer"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    reportScorer: {
+        parameters: {
+            query?: {
+                /** @description The version; the latest when absent. */
+                version?: number | null;
+                /** @description How many seconds the means over time look back; a day when absent. */
+                back_s?: number | null;
+                /** @description The seconds of a part of them; an hour when absent. There are 1,000 parts at most. */
+                step_s?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScorerReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compareScorerGroups: {
+        parameters: {
+            query: {
+                /** @description What calls are told apart by: `model`, `provider`, `prompt`, `arm`, `environment`, `release` or `tag`. */
+                by: string;
+                /** @description A group, such as `greeting@3` of `prompt`. */
+                a: string;
+                /** @description The group that is held against it. */
+                b: string;
+                /** @description The version of the rule; the latest when absent. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One comparison a score */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScorerComparisonList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule; it is evaluated at once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertSpec"];
+            };
+        };
+        responses: {
+            /** @description The rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description What it would have read, and how it would have stood */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPreview"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertInbox: {
+        parameters: {
+            query?: {
+                /** @description `true`: only what the caller has not read. */
+                unread?: boolean | null;
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    countAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertInboxCount"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readAlertInbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkAlertsRead"];
+            };
+        };
+        responses: {
+            /** @description They are */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertHistory: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 50 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertEventList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertReceivers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receivers, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertReceiver"];
+            };
+        };
+        responses: {
+            /** @description The receiver, and its secret, this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertReceiverSpec"];
+            };
+        };
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiver"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    renewAlertReceiverSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver, and its new secret, this once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverWithSecret"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testAlertReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How that went; that it failed is an answer too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertReceiverTest"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAlertSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silences, those that end first first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilenceList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAlertSilence"];
+            };
+        };
+        responses: {
+            /** @description The silence */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSilence"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endAlertSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is over */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of the project's */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDatasetVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version, and where it comes from */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelMove"];
+            };
+        };
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeDatasetLabel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The dataset with its labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDetail"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDatasetRows: {
+        parameters: {
+            query?: {
+                /** @description The place of the first, from 0. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description Only rows with this text in any column, whatever its case. */
+                search?: string | null;
+                /** @description With `value`: only rows with this value in this column. */
+                column?: string | null;
+                /** @description See `column`; numbers and other values as their JSON text. */
+                value?: string | null;
+                /** @description Only the rows with these identifiers, separated by commas. */
+                ids?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRowList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    queryDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SqlQuery"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the form that Accept asks for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqlAnswer"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportDataset: {
+        parameters: {
+            query?: {
+                /** @description `jsonl`, `csv` or `parquet`; `jsonl` when absent. */
+                format?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows; with `format` as text/csv or application/vnd.apache.parquet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    diffDataset: {
+        parameters: {
+            query?: {
+                /** @description The earlier version: a number or a label; the one before `to` when absent. */
+                from?: string | null;
+                /** @description The later version; the latest when absent. */
+                to?: string | null;
+                /** @description Only rows that were `added`, `removed` or `changed`. */
+                change?: string | null;
+                /** @description How many of these rows are passed over. */
+                offset?: number | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many rows differ, and some of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetDiff"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    importDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetImport"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the version, the rows, and what was guessed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeDatasetRows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetRowChanges"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description The job that makes it; its result is what 200 would have said */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addTracesToDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetCalls"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetChanged"];
+                };
+            };
+            /** @description The job that makes it, where all rows have to be written anew and are many; its result is what 200 would have said */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    splitDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDatasetSplit"];
+            };
+        };
+        responses: {
+            /** @description The job; its result tells the parts */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     beginUpload: {
         parameters: {
             query?: never;
@@ -14253,19 +15809,82 @@ export interface operations {
             };
         };
     };
-    listUsers: {
+    query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SqlQuery"];
+            };
+        };
+        responses: {
+            /** @description The rows, in the form that Accept asks for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SqlAnswer"];
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    verifyLake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job; its result counts the files that were read and the damaged ones (`segments`, `damaged`, `row_files`), and names datasets that lost rows (`damaged_row_files`) */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listJobs: {
         parameters: {
             query?: {
-                /** @description At most this many, of 500 at most; 50 when absent. */
+                /** @description `queued`, `running`, `succeeded`, `failed` or `cancelled`. */
+                state?: string | null;
+                /** @description For instance `model.pull`. */
+                kind?: string | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
                 limit?: number | null;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string | null;
-                /** @description Only spans that began at or after this time count. */
-                from?: string | null;
-                /** @description Only spans that began before this time count. */
-                to?: string | null;
-                /** @description Only spans of this end user count. */
-                user?: string | null;
             };
             header?: never;
             path?: never;
@@ -14279,7 +15898,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["UserList"];
+                    "application/json": components["schemas"]["JobList"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14293,7 +15912,7 @@ export interface operations {
             };
         };
     };
-    eraseUser: {
+    getJob: {
         parameters: {
             query?: never;
             header?: never;
@@ -14304,13 +15923,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was hidden, and the job */
-            202: {
+            /** @description The job */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Erasure"];
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14324,7 +15943,69 @@ export interface operations {
             };
         };
     };
-    listViews: {
+    cancelJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    watchJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listProjects: {
         parameters: {
             query?: never;
             header?: never;
@@ -14333,13 +16014,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of the project's */
+            /** @description The projects */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ViewList"];
+                    "application/json": components["schemas"]["ProjectList"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14353,7 +16034,193 @@ export interface operations {
             };
         };
     };
-    putView: {
+    createProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProject"];
+            };
+        };
+        responses: {
+            /** @description The project */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, without their secrets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is void */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts, by name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    createAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAccount"];
+            };
+        };
+        responses: {
+            /** @description It */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeAccount: {
         parameters: {
             query?: never;
             header?: never;
@@ -14364,17 +16231,17 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewView"];
+                "application/json": components["schemas"]["AccountSpec"];
             };
         };
         responses: {
-            /** @description The view as it is now */
+            /** @description The account */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["View"];
+                    "application/json": components["schemas"]["Account"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14388,7 +16255,7 @@ export interface operations {
             };
         };
     };
-    removeView: {
+    removeAccount: {
         parameters: {
             query?: never;
             header?: never;
@@ -14417,7 +16284,7 @@ export interface operations {
             };
         };
     };
-    health: {
+    getSignIn: {
         parameters: {
             query?: never;
             header?: never;
@@ -14426,13 +16293,202 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It does */
+            /** @description Who it is */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Who is signed in now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The cookie is void, here and in the browser */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeOwnPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description The password is the new one */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description What this actor did. */
+                actor?: string | null;
+                /** @description What was done to this kind of thing. */
+                noun?: string | null;
+                /** @description What was done to this thing. */
+                subject?: string | null;
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    verifyAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditReport"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counters and gauges */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14475,7 +16531,7 @@ export interface operations {
             };
         };
     };
-    openapi: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
@@ -14484,13 +16540,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The OpenAPI 3.1 document */
+            /** @description It does */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Document"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */
@@ -14533,178 +16589,7 @@ export interface operations {
             };
         };
     };
-    createChatCompletion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateChatCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The answer */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreateChatCompletionResponse"];
-                    "text/event-stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createCompletion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description The continuation */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreateCompletionResponse"];
-                    "text/event-stream": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    createEmbedding: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CreateEmbeddingRequest"];
-            };
-        };
-        responses: {
-            /** @description The vectors */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CreateEmbeddingResponse"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpLogs: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
-        responses: {
-            /** @description The export response of OTLP */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpMetrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
-        responses: {
-            /** @description The export response of OTLP */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listModels: {
+    openapi: {
         parameters: {
             query?: never;
             header?: never;
@@ -14713,79 +16598,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The models */
+            /** @description The OpenAPI 3.1 document */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ListModelsResponse"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    retrieveModel: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                model: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The model */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OpenAiModel"];
-                };
-            };
-            /** @description Any refusal or failure, in OpenAI's form */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    otlpTraces: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": Record<string, never>;
-                "application/x-protobuf": string;
-            };
-        };
-        responses: {
-            /** @description The export response of OTLP */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                    "application/x-protobuf": string;
+                    "application/json": components["schemas"]["Document"];
                 };
             };
             /** @description Any refusal or failure, in OpenAI's form */

@@ -8,14 +8,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use qd_base::ProviderName;
 use qd_base::hash::Sha256Hex;
 use qd_base::id::ProjectId;
-use qd_gateway::{Answer, CallContext, Endpoint, Gateway};
-use serde::Deserialize;
-use serde_json::json;
+use qd_gateway::{CallContext, Embedded, Gateway};
 
 use crate::error::{Error, Result};
 use crate::examples::lru::Lru;
@@ -276,37 +273,16 @@ async fn call(
     model: &str,
     texts: &[&(Sha256Hex, String)],
 ) -> Result<(Maker, Vec<Vector>)> {
-    // A text without characters is refused by most models.
-    let input: Vec<&str> = texts.iter().map(|(_, text)| if text.is_empty() { " " } else { text }).collect();
-    let body = Bytes::from(json!({ "model": model, "input": input, "encoding_format": "float" }).to_string());
-    let Answer::Whole(reply) = gateway.call(context.clone(), Endpoint::Embeddings, body).await? else {
-        return Err(unusable("it streamed"));
-    };
-    let said: Said = serde_json::from_slice(&reply.body).map_err(|cause| unusable(&cause.to_string()))?;
-    let answered = said.model.clone();
-    let vectors = in_order(said.data, texts.len())?;
-    let length = vectors.first().map_or(0, |vector| vector.len());
-    let served = reply.served;
-    Ok((Maker { provider: served.provider, model: served.model, answered, version: served.version, length }, vectors))
-}
-
-/// One vector for each text, in the order of the texts, all of one length.
-fn in_order(mut said: Vec<SaidVector>, texts: usize) -> Result<Vec<Vector>> {
-    if said.iter().all(|one| one.index.is_some()) {
-        said.sort_by_key(|one| one.index);
-    }
-    if said.len() != texts {
-        return Err(unusable(&format!("it has {} vectors for {texts} texts", said.len())));
-    }
-    let length = said.first().map_or(0, |one| one.embedding.len());
-    match said.iter().find(|one| one.embedding.len() != length) {
-        Some(other) => Err(unusable(&format!(
-            "it has a vector of {length} numbers and one of {}, which do not compare",
-            other.embedding.len()
-        ))),
-        None if length == 0 => Err(unusable("its vectors are empty")),
-        None => Ok(said.into_iter().map(|one| one.embedding.into()).collect()),
-    }
+    let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
+    let made = gateway.embed(context.clone(), model, &texts).await.map_err(|error| match error {
+        qd_gateway::Error::Protocol { message, .. } => unusable(&message),
+        error => error.into(),
+    })?;
+    let Embedded { embeddings, served } = made;
+    let length = embeddings.vectors.first().map_or(0, Vec::len);
+    let (provider, answered) = (served.provider, embeddings.model);
+    let maker = Maker { provider, model: served.model, answered, version: served.version, length };
+    Ok((maker, embeddings.vectors.into_iter().map(Vector::from).collect()))
 }
 
 fn unusable(why: &str) -> Error {
@@ -315,46 +291,9 @@ fn unusable(why: &str) -> Error {
     Error::Conflict { message }
 }
 
-#[derive(Deserialize)]
-struct Said {
-    #[serde(default)]
-    model: Option<String>,
-    data: Vec<SaidVector>,
-}
-
-#[derive(Deserialize)]
-struct SaidVector {
-    #[serde(default)]
-    index: Option<u64>,
-    embedding: Vec<f32>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn said(vectors: &[(Option<u64>, &[f32])]) -> Vec<SaidVector> {
-        vectors.iter().map(|&(index, vector)| SaidVector { index, embedding: vector.to_vec() }).collect()
-    }
-
-    #[test]
-    fn vectors_are_those_of_the_texts_in_their_order() {
-        let made = in_order(said(&[(Some(1), &[2.0]), (Some(0), &[1.0])]), 2).unwrap();
-        assert_eq!(made.iter().map(|vector| vector[0]).collect::<Vec<_>>(), [1.0, 2.0]);
-        let made = in_order(said(&[(None, &[2.0]), (None, &[1.0])]), 2).unwrap();
-        assert_eq!(made.iter().map(|vector| vector[0]).collect::<Vec<_>>(), [2.0, 1.0]);
-    }
-
-    #[test]
-    fn vectors_that_do_not_compare_are_refused() {
-        let why = |vectors: &[(Option<u64>, &[f32])]| in_order(said(vectors), 2).unwrap_err().to_string();
-        assert!(
-            why(&[(None, &[1.0, 2.0]), (None, &[1.0])])
-                .ends_with("a vector of 2 numbers and one of 1, which do not compare")
-        );
-        assert!(why(&[(None, &[1.0])]).ends_with("1 vectors for 2 texts"));
-        assert!(why(&[(None, &[]), (None, &[])]).ends_with("its vectors are empty"));
-    }
 
     #[test]
     fn a_call_has_so_many_texts_and_so_many_bytes() {

@@ -14,7 +14,7 @@ use http::StatusCode;
 use qd_base::id::{JobId, VersionId};
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
-use qd_catalog::{Scope, VersionRef};
+use qd_catalog::{Page, Scope, VersionInfo, VersionRef};
 use qd_experiment::definition::Budget;
 use qd_experiment::experiments::{State as Stands, Wanted};
 use qd_experiment::{Definition, Experiment, Optimisation};
@@ -36,8 +36,13 @@ use crate::state::{Shared, Surface};
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
-    let all = Doc::new("Experiments", "listExperiments", "The latest version of each experiment, newest first")
-        .gives::<ExperimentList>(200, "At most 200 of the project's");
+    let all = Doc::new(
+        "Experiments",
+        "listExperiments",
+        "The latest version of each experiment, those that changed last first",
+    )
+    .query::<ListQuery>()
+    .gives::<ExperimentList>(200, "One page");
     let new = Doc::new("Experiments", "createExperiment", "Make a version of an experiment and run it")
         .text("Needs the scope `infer` too, since models are asked. References to datasets and prompts are pinned to numbers. What cannot be run is refused here. The same definition as that of the latest version is that version: it goes on if it was cancelled or failed, and is answered as it is otherwise.")
         .takes::<NewExperiment>()
@@ -47,7 +52,8 @@ pub(crate) fn routes() -> Vec<Route> {
         .query::<VersionQuery>()
         .gives::<ExperimentWithReport>(200, "The version and its report");
     let versions = Doc::new("Experiments", "listExperimentVersions", "The versions of an experiment, newest first")
-        .gives::<ExperimentVersionList>(200, "At most 100");
+        .query::<VersionsQuery>()
+        .gives::<ExperimentVersionList>(200, "One page");
     let compare = Doc::new("Experiments", "compareCells", "Two cells held against each other by every score")
         .text("Over the items that both answered: a paired bootstrap interval of the difference, and McNemar's mid-p test for scores that are right or wrong, a sign-flip test for others. Of each score, p values are corrected for all pairs of cells that are in the race (Holm), unless `planned` says that these two were to be compared before anything was seen.")
         .query::<CompareQuery>()
@@ -84,9 +90,15 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(surface): State<Shared>, caller: Caller) -> Result<Json<ExperimentList>> {
-    let found = surface.app.experiments.list(caller.project()).await?;
-    Ok(Json(ExperimentList { data: found.iter().map(ExperimentBody::of).collect() }))
+async fn list(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<ExperimentList>> {
+    let (from, limit) = (query.cursor.unwrap_or(0), query.limit.unwrap_or(u32::MAX) as usize);
+    let (found, next) = surface.app.experiments.list(caller.project(), from, limit).await?;
+    let data = found.iter().map(ExperimentBody::of).collect();
+    Ok(Json(ExperimentList { data, next_cursor: next.map(|next| next.to_string()) }))
 }
 
 async fn create(
@@ -130,14 +142,16 @@ async fn list_versions(
     State(surface): State<Shared>,
     caller: Caller,
     Path(name): Path<ArtifactName>,
+    Query(query): Query<VersionsQuery>,
 ) -> Result<Json<ExperimentVersionList>> {
-    let found = surface.app.experiments.versions(caller.project(), &name).await?;
-    if found.is_empty() {
+    let page = Page::maybe_after(query.limit.unwrap_or(100), query.cursor);
+    let found = surface.app.experiments.versions(caller.project(), &name, page).await?;
+    if found.items.is_empty() && query.cursor.is_none() {
         return Err(Error::missing("experiment", &name));
     }
-    let data =
-        found.into_iter().map(|info| ExperimentVersion { version: info.number, id: info.id, created: info.created });
-    Ok(Json(ExperimentVersionList { data: data.collect() }))
+    let version = |info: VersionInfo| ExperimentVersion { version: info.number, id: info.id, created: info.created };
+    let data = found.items.into_iter().map(version).collect();
+    Ok(Json(ExperimentVersionList { data, next_cursor: found.next.map(|number| number.to_string()) }))
 }
 
 async fn comparison(
@@ -200,6 +214,30 @@ fn may_ask(caller: &Caller) -> Result<()> {
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Experiment> {
     let which = version.map_or(VersionRef::Latest, VersionRef::Number);
     Ok(surface.app.experiments.get(caller.project(), name, &which).await?)
+}
+
+/// Which page of experiments is wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// At most this many, of 200 at most; 200 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<usize>,
+}
+
+/// Which page of versions is wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct VersionsQuery {
+    /// At most this many, of 1000 at most; 100 when absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<u32>,
 }
 
 /// Which version is wanted.
@@ -334,6 +372,8 @@ pub struct ExperimentWithReport {
 pub struct ExperimentList {
     /// The latest version of each.
     pub data: Vec<ExperimentBody>,
+    /// Asks for the next page; null on the last.
+    pub next_cursor: Option<String>,
 }
 
 /// A version in a list.
@@ -354,4 +394,6 @@ pub struct ExperimentVersion {
 pub struct ExperimentVersionList {
     /// The versions.
     pub data: Vec<ExperimentVersion>,
+    /// Asks for the next page; null on the last.
+    pub next_cursor: Option<String>,
 }

@@ -104,9 +104,22 @@ pub struct CompletionRequest<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
     pub user: Option<Text<'a>>,
+    /// How likely the end of each prompt is, instead of a continuation: of models that run here. Ours, not OpenAI's.
+    pub measure: Option<MeasureBody>,
     /// Values of a prompt's variables, with the header `x-quarterdeck-prompt`; never sent on.
     #[schema(ignore)]
     pub prompt_variables: Option<IgnoredAny>,
+}
+
+/// Which end of each prompt is measured; each choice of the answer then has `measured`, with `sum`, `tokens` and `is_greedy`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CompletionMeasure)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureBody {
+    /// For each prompt, how many of its characters stand before what is measured.
+    pub from: Vec<u64>,
+    /// What becomes of a prompt beyond the context: `refuse`, which is taken when absent, `cut` its beginning, or measure it in `windows`.
+    pub long: Option<String>,
 }
 
 impl CompletionRequest<'_> {
@@ -130,6 +143,13 @@ impl CompletionRequest<'_> {
         range::decimal("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
         check_stop(self.stop.as_ref())?;
         check_bias(self.logit_bias.as_ref())?;
+        if let Some(MeasureBody { from, long }) = &self.measure {
+            range::items("measure.from", from.len(), MOST_PROMPTS)?;
+            if long.as_deref().is_some_and(|long| !matches!(long, "refuse" | "cut" | "windows")) {
+                let message = "'measure.long' must be 'refuse', 'cut' or 'windows'.";
+                return Err(Error::parameter("measure.long", "invalid_value", message));
+            }
+        }
         range::only_with("stream_options", self.stream_options.is_some(), "stream", self.stream == Some(true))?;
         self.check_candidates()
     }
@@ -222,5 +242,8 @@ mod tests {
         check(r#""prompt":"a","best_of":2,"stream":true"#, Some("best_of"));
         check(r#""prompt":"a","temperature":3"#, Some("temperature"));
         check(r#""prompt":"a","max_tokens":-1"#, Some("max_tokens"));
+        check(r#""prompt":["ab","ac"],"measure":{"from":[1,1],"long":"cut"}"#, None);
+        check(r#""prompt":"a","measure":{"from":[]}"#, Some("measure.from"));
+        check(r#""prompt":"a","measure":{"from":[0],"long":"fold"}"#, Some("measure.long"));
     }
 }

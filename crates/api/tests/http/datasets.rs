@@ -164,7 +164,8 @@ async fn many_rows_are_written_anew_by_a_job() {
     let job = house.post(OPERATOR, &rows, json!({"base": 1, "remove": ["r1"]})).await.expect(202);
     assert_eq!(job["kind"], "dataset.edit");
     let job = ended(&house, OPERATOR, &job).await;
-    let expected = json!({"dataset": "many", "version": 2, "rows": 20_000, "added": 0, "known": 0});
+    let expected =
+        json!({"dataset": "many", "version": 2, "rows": 20_000, "added": 0, "known": 0, "replaced": 0, "removed": 1});
     assert_eq!((&job["state"], &job["result"]), (&json!("succeeded"), &expected), "{job}");
     let version = house.get(OPERATOR, &format!("{PATH}/many/versions/2")).await.expect(200);
     assert_eq!((&version["origin"]["job"], &version["origin"]["removed"]), (&job["id"], &json!(1)));
@@ -219,7 +220,10 @@ async fn rows_are_changed_by_hand_and_compared() {
     let rows = format!("{PATH}/math/rows");
     let add = json!({"add": [{"id": "a", "q": "x"}, {"id": "b", "q": "y"}], "roles": {"id": "id", "q": "input"}});
     let made = house.post(OPERATOR, &rows, add).await.expect(200);
-    assert_eq!(made, json!({"dataset": "math", "version": 1, "rows": 2, "added": 2, "known": 0}));
+    assert_eq!(
+        made,
+        json!({"dataset": "math", "version": 1, "rows": 2, "added": 2, "known": 0, "replaced": 0, "removed": 0})
+    );
     let change =
         json!({"base": 1, "add": [{"id": "c", "q": "z"}], "replace": {"a": {"id": "a", "q": "X"}}, "remove": ["b"]});
     assert_eq!(house.post(OPERATOR, &rows, change.clone()).await.expect(200)["version"], 2);

@@ -358,3 +358,59 @@ async fn optimising_never_sees_the_rows_that_it_is_judged_by() {
     let lineage = house.get(&key, "/api/v1/prompts/poor-optimised").await.expect(200);
     assert_eq!(lineage["content"]["messages"][0]["content"], "add both numbers");
 }
+
+/// Failures since the job began are those of its own attempt before a crash: they are not made again.
+#[tokio::test]
+async fn a_job_that_makes_failed_calls_again_makes_each_once_whatever_interrupts_it() {
+    let parts = crate::house::Parts::open().await;
+    let lake = parts.lake.clone();
+    let house = House::of(parts).await;
+    let key = house.key(&[Scope::Write, Scope::Infer]).await;
+    sums(&house, &key, 8).await;
+    prompt(&house, &key, "right", "add").await;
+    let definition = json!({"dataset": "sums", "prompts": ["right"], "models": ["stub/sums-flaky"], "scorers": [{"kind": "exact_match"}], "cache": false});
+    let page = run(&house, &key, "flaky", definition).await;
+    assert_eq!(page["report"]["failed"], 2, "{page}");
+    let going = house.post(&key, &format!("{PATH}/flaky/resume"), json!({"retry_failed": true})).await.expect(202);
+    // The job has made one of them again and was interrupted then.
+    let sql = json!({"sql": "SELECT item, row_id, key FROM experiment_items WHERE item = 3"});
+    let row = house.post(OPERATOR, "/api/v1/sql", sql).await.expect(200)["rows"][0].take();
+    let failed = qd_experiment::table::ItemRow {
+        experiment: page["id"].as_str().unwrap().parse().unwrap(),
+        item: 3,
+        key: row["key"].as_str().unwrap().parse().unwrap(),
+        outcome: qd_experiment::call::Outcome { error: Some("not this one".to_owned()), ..Default::default() },
+        ..removing::old(0)
+    };
+    qd_experiment::table::keep(&lake, &[failed]).await.unwrap();
+    house.stub.shared.all.lock().unwrap().clear();
+    ended(&house, &key, "flaky", &going).await;
+    let asked: BTreeSet<String> =
+        house.stub.shared.all.lock().unwrap().iter().map(|(_, request)| request["messages"].to_string()).collect();
+    assert_eq!((asked.len(), asked.iter().all(|said| said.contains("7 + 7"))), (1, true), "{asked:?}");
+}
+
+#[tokio::test]
+async fn experiments_and_their_versions_come_in_pages() {
+    let (house, key) = open().await;
+    sums(&house, &key, 8).await;
+    prompt(&house, &key, "right", "add").await;
+    for name in ["one", "two", "three", "three"] {
+        let versions = house.get(&key, &format!("{PATH}/{name}/versions")).await;
+        let seed = if versions.status == 404 { 0 } else { 1 };
+        let definition = json!({"dataset": "sums", "prompts": ["right"], "items": {"limit": 2, "seed": seed}, "scorers": [{"kind": "exact_match"}]});
+        house.post(&key, PATH, json!({"name": name, "definition": definition})).await.expect(201);
+    }
+    let names = |page: &Value| -> Vec<String> {
+        page["data"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = house.get(&key, &format!("{PATH}?limit=2")).await.expect(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    assert_eq!(names(&first), ["three", "two"]);
+    let second = house.get(&key, &format!("{PATH}?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!((names(&second), &second["next_cursor"]), (vec!["one".to_owned()], &Value::Null));
+    let newest = house.get(&key, &format!("{PATH}/three/versions?limit=1")).await.expect(200);
+    assert_eq!((&newest["data"][0]["version"], &newest["next_cursor"]), (&json!(2), &json!("2")));
+    let before = house.get(&key, &format!("{PATH}/three/versions?cursor=2")).await.expect(200);
+    assert_eq!((&before["data"][0]["version"], &before["next_cursor"]), (&json!(1), &Value::Null));
+}

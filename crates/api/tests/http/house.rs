@@ -10,17 +10,22 @@ use futures::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use qd_alert::Alerts;
+use qd_annotation::{Annotations, ExportHandler};
 use qd_api::{ApiConfig, App};
 use qd_base::{ProjectName, Secret};
 use qd_catalog::{Catalog, Handler, MasterKey, Runner, Running, Scope};
 use qd_data::Datasets;
+use qd_evaluation::{Desk, Evaluations};
 use qd_experiment::plan::Sources;
 use qd_experiment::{Experiments, OptimiseHandler, RunHandler};
 use qd_gateway::{Gateway, GatewayConfig, GatewayParts, ProviderConfig};
+use qd_judging::{CalibrateHandler, Calibrations, Judges};
 use qd_lake::blob::BlobStore;
 use qd_lake::{Lake, LakeConfig};
+use qd_leaderboard::Leaderboards;
 use qd_model::{Models, ModelsConfig};
 use qd_prompt::Prompts;
+use qd_scorer::{ScoreHandler, Scorers};
 use qd_serve::{Engine, EngineConfig, ModelOptions};
 use qd_trace::{Eraser, Intake, IntakeConfig, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables};
 use serde_json::Value;
@@ -41,6 +46,10 @@ pub struct House {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub calibrations: Calibrations,
+    pub leaderboards: Leaderboards,
+    pub evaluations: Evaluations,
+    pub scorers: Scorers,
     pub stub: Stub,
     data: tempfile::TempDir,
 }
@@ -62,14 +71,46 @@ impl House {
         let parts = Parts::open().await;
         let app = parts.app(change);
         let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            calibrations,
+            leaderboards,
+            evaluations,
+            scorers,
+            stub,
+            data,
+        }
     }
 
     /// A house of rooms that a test goes on to speak to.
     pub async fn of(parts: Parts) -> Self {
         let app = parts.app(|_| {});
         let Parts { catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data, .. } = parts;
-        Self { router: qd_api::app(app), catalog, recorder, gateway, models, alerts, datasets, experiments, stub, data }
+        let Parts { calibrations, leaderboards, evaluations, scorers, .. } = parts;
+        Self {
+            router: qd_api::app(app),
+            catalog,
+            recorder,
+            gateway,
+            models,
+            alerts,
+            datasets,
+            experiments,
+            calibrations,
+            leaderboards,
+            evaluations,
+            scorers,
+            stub,
+            data,
+        }
     }
 
     /// The data folder.
@@ -124,6 +165,37 @@ impl House {
         Runner::new(self.catalog.clone(), [run, optimise]).start()
     }
 
+    /// A runner of calibrations.
+    pub fn run_calibrations(&self) -> Running {
+        let handler: Arc<dyn Handler> = Arc::new(CalibrateHandler::new(self.calibrations.clone()));
+        Runner::new(self.catalog.clone(), [handler]).start()
+    }
+
+    /// A runner of exports of annotations.
+    pub fn run_exports(&self) -> Running {
+        let annotations = Annotations::new(self.catalog.clone(), self.datasets.clone());
+        let export: Arc<dyn Handler> = Arc::new(ExportHandler::new(annotations));
+        Runner::new(self.catalog.clone(), [export]).start()
+    }
+
+    /// A runner of leaderboards.
+    pub fn run_leaderboards(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(qd_leaderboard::RunHandler::new(self.leaderboards.clone()));
+        Runner::new(self.catalog.clone(), [run]).start()
+    }
+
+    /// A runner of evaluations.
+    pub fn run_evaluations(&self) -> Running {
+        let run: Arc<dyn Handler> = Arc::new(qd_evaluation::RunHandler::new(self.evaluations.clone()));
+        Runner::new(self.catalog.clone(), [run]).start()
+    }
+
+    /// A runner of scoring.
+    pub fn run_scorers(&self) -> Running {
+        let score: Arc<dyn Handler> = Arc::new(ScoreHandler::new(self.scorers.clone()));
+        Runner::new(self.catalog.clone(), [score]).start()
+    }
+
     /// Waits until every call that was answered is in the lake.
     pub async fn settle(&self) {
         self.gateway.drain().await;
@@ -133,7 +205,8 @@ impl House {
 
 /// Every table of the product.
 fn all_tables() -> Vec<qd_lake::TableSpec> {
-    tables().into_iter().chain([qd_experiment::table()]).collect()
+    let asking = [qd_experiment::table(), qd_judging::table(), qd_leaderboard::table(), qd_evaluation::table()];
+    tables().into_iter().chain(asking).collect()
 }
 
 /// The rooms, before they are behind a router.
@@ -151,6 +224,10 @@ pub struct Parts {
     pub alerts: Alerts,
     pub datasets: Datasets,
     pub experiments: Experiments,
+    pub calibrations: Calibrations,
+    pub leaderboards: Leaderboards,
+    pub evaluations: Evaluations,
+    pub scorers: Scorers,
     pub stub: Stub,
     pub data: tempfile::TempDir,
 }
@@ -172,8 +249,12 @@ impl Parts {
         );
         let engine = Engine::new(EngineConfig::default());
         let payloads = BlobStore::open(&data.path().join("payloads")).unwrap();
-        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0)
-            .with_others([qd_experiment::table::name()]);
+        let retention = Retention::new(lake.clone(), catalog.clone(), payloads.clone(), 0).with_others([
+            qd_experiment::table::name(),
+            qd_judging::table::name(),
+            qd_leaderboard::table::name(),
+            qd_evaluation::table::name(),
+        ]);
         let eraser = Eraser::new(lake.clone(), catalog.clone(), payloads.clone());
         let recorder = Recorder::new(lake.clone(), payloads.clone(), RecorderConfig::default());
         let gateway = Gateway::new(GatewayParts {
@@ -191,7 +272,13 @@ impl Parts {
         let traces = Traces::new(lake.clone(), payloads);
         let datasets = Datasets::new(data.path(), catalog.clone(), lake.clone(), traces.clone()).unwrap();
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
-        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources);
+        let experiments = Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources.clone());
+        let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
+        let calibrations = Calibrations::new(judges.clone(), datasets.clone());
+        let leaderboards =
+            Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
+        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), Desk { sources, judges });
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,
@@ -207,6 +294,10 @@ impl Parts {
             alerts,
             datasets,
             experiments,
+            calibrations,
+            leaderboards,
+            evaluations,
+            scorers,
             stub,
             data,
         }
@@ -228,7 +319,12 @@ impl Parts {
             gateway: self.gateway.clone(),
             alerts: self.alerts.clone(),
             datasets: self.datasets.clone(),
+            annotations: Annotations::new(self.catalog.clone(), self.datasets.clone()),
             experiments: self.experiments.clone(),
+            calibrations: self.calibrations.clone(),
+            leaderboards: self.leaderboards.clone(),
+            evaluations: self.evaluations.clone(),
+            scorers: self.scorers.clone(),
             config,
         }
     }

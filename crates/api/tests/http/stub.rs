@@ -132,7 +132,9 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
         {
             refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
         }
+        "judging" => judged(model, &request),
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
+        "judge" | "judge-flaky" | "judge-gone" => verdict(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
     }
@@ -151,6 +153,37 @@ fn sum(model: &str, request: &Value) -> Response {
     }
     let right = messages[0]["content"].as_str().unwrap().starts_with("add");
     if right { said(model, &(2 * n).to_string()) } else { said(model, "a lot") }
+}
+
+/// A judge says what stands between `says:` and `;` in what it sees; of a pair it prefers `strong` to `weak`, and the first place where it
+/// reads `first wins`. Whoever is to say `no` is refused by `judge-flaky`; nobody reaches `judge-gone`.
+fn verdict(model: &str, request: &Value) -> Response {
+    let text = request["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
+    let word = text.split_once("says:").and_then(|(_, rest)| rest.split_once(';')).map(|(word, _)| word);
+    let word = match (text.find("strong"), text.find("weak")) {
+        _ if text.contains("first wins") => "A",
+        (Some(strong), Some(weak)) if strong < weak => "A",
+        (Some(_), Some(_)) => "B",
+        _ => word.unwrap_or("cannot tell"),
+    };
+    match model {
+        "judge-gone" => refuse(StatusCode::SERVICE_UNAVAILABLE, "gone"),
+        "judge-flaky" if word == "no" => refuse(StatusCode::BAD_REQUEST, "not this one"),
+        _ => said(model, &json!({"reasoning": "Because.", "verdict": word}).to_string()),
+    }
+}
+
+/// A judge who goes by the word after `hereby` in what it is shown.
+fn judged(model: &str, request: &Value) -> Response {
+    let shown = request["messages"].to_string();
+    let word = shown.split("hereby ").nth(1).and_then(|rest| rest.split(|c: char| !c.is_alphabetic()).next());
+    match word {
+        Some("refused") => refuse(StatusCode::BAD_REQUEST, "I judge no such thing"),
+        Some("babble") => said(model, "well, well"),
+        Some("unclear") => said(model, r#"{"reasoning": "hm", "verdict": "cannot tell"}"#),
+        Some(word) => said(model, &json!({"reasoning": "so it is", "verdict": word}).to_string()),
+        None => said(model, r#"{"reasoning": "no", "verdict": "wrong"}"#),
+    }
 }
 
 fn said(model: &str, text: &str) -> Response {
@@ -202,7 +235,11 @@ fn usage() -> String {
 }
 
 async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
-    read(&shared, &headers, &body);
+    let request = read(&shared, &headers, &body);
+    let model = request["model"].as_str().unwrap_or_default();
+    if model.starts_with("scorer") {
+        return scorer(model, &request);
+    }
     json_response(
         r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"echo-1","choices":[{"index":0,"text":" world","logprobs":null,"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}"#,
     )
@@ -226,6 +263,53 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
     )
 }
 
+/// Says how likely each word of echoed prompts is, `yes` more than every other; and goes on from `n + n = ?` with the sum, which
+/// `scorer-weak` does for even numbers only. `scorer-mute` echoes nothing, `scorer-picky` takes no prompt with the number 3.
+fn scorer(model: &str, request: &Value) -> Response {
+    let prompts: Vec<&str> = match &request["prompt"] {
+        Value::String(prompt) => vec![prompt],
+        prompts => prompts.as_array().unwrap().iter().map(|prompt| prompt.as_str().unwrap()).collect(),
+    };
+    if model == "scorer-picky" && prompts.iter().any(|prompt| prompt.contains("3 + 3")) {
+        return refuse(StatusCode::BAD_REQUEST, "not this one");
+    }
+    let echoes = request["echo"] == true && model != "scorer-mute";
+    let choice = |(index, prompt): (usize, &&str)| match echoes {
+        true => json!({"index": index, "text": prompt, "logprobs": word_logprobs(prompt), "finish_reason": "length"}),
+        false => json!({"index": index, "text": sum_after(model, prompt), "logprobs": null, "finish_reason": "stop"}),
+    };
+    let choices: Vec<Value> = prompts.iter().enumerate().map(choice).collect();
+    let answer = json!({
+        "id": "c", "object": "text_completion", "created": 1, "model": model, "choices": choices,
+        "usage": {"prompt_tokens": 10 * prompts.len(), "completion_tokens": 2, "total_tokens": 10 * prompts.len() + 2},
+    });
+    ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
+fn word_logprobs(prompt: &str) -> Value {
+    let words: Vec<&str> = prompt.split_inclusive(' ').collect();
+    let (mut offsets, mut at) = (Vec::new(), 0);
+    for word in &words {
+        // The blank before a word is a part of its token.
+        offsets.push(if at == 0 { 0 } else { at - 1 });
+        at += word.chars().count();
+    }
+    let number = |(place, word): (usize, &&str)| match (place, *word) {
+        (0, _) => Value::Null,
+        (_, "yes") => json!(-0.5),
+        _ => json!(-2.0),
+    };
+    let numbers: Vec<Value> = words.iter().enumerate().map(number).collect();
+    json!({"tokens": words, "token_logprobs": numbers, "top_logprobs": null, "text_offset": offsets})
+}
+
+fn sum_after(model: &str, prompt: &str) -> String {
+    let Some(n) = prompt.split(" + ").next().and_then(|n| n.rsplit(' ').next()?.parse::<u64>().ok()) else {
+        return "Once upon a time".to_owned();
+    };
+    if model == "scorer-weak" && n % 2 == 1 { "no idea".to_owned() } else { (2 * n).to_string() }
+}
+
 /// A vector for each text: how often each of the first letters of the alphabet is in it, and a little more than nothing. Of
 /// `mixed` the last one is longer, and `alternating` gives every other call longer ones.
 fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
@@ -246,14 +330,14 @@ fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
-/// Vectors that are the nearer to each other the nearer the first numbers in the texts are.
+/// Vectors that are the nearer to each other the nearer the first numbers in the texts are. The last one comes first.
 fn near(request: &Value) -> Response {
-    let vector = |text: &Value| {
+    let vector = |(place, text): (usize, &Value)| {
         let digits = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
         let n: f64 = text.as_str().unwrap().split(' ').find(digits).unwrap().parse().unwrap();
-        json!({"object": "embedding", "index": 0, "embedding": [(n / 100.0).cos(), (n / 100.0).sin()]})
+        json!({"object": "embedding", "index": place, "embedding": [(n / 100.0).cos(), (n / 100.0).sin()]})
     };
-    let data: Vec<Value> = request["input"].as_array().unwrap().iter().map(vector).collect();
+    let data: Vec<Value> = request["input"].as_array().unwrap().iter().enumerate().map(vector).rev().collect();
     let answer =
         json!({"object": "list", "data": data, "model": "sums-near", "usage": {"prompt_tokens": 5, "total_tokens": 5}});
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()

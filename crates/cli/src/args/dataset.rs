@@ -90,6 +90,28 @@ Examples:
   quarterdeck dataset add failures --traces --status error --since 2026-01-01T00:00:00Z
   quarterdeck dataset add liked --traces --tag good --limit 500")]
     Add(DatasetAdd),
+    /// Replace rows by others with the same identifiers, as a new version
+    #[command(after_help = "\
+Examples:
+  quarterdeck dataset replace gsm8k --file mended.jsonl
+  quarterdeck dataset rows chats --search refund --output jsonl > some.jsonl
+  quarterdeck dataset replace chats --file some.jsonl --base 3
+
+A line is a row with its value in the column whose role is id, or a row as `dataset rows --output jsonl` prints it:
+{\"id\": …, \"values\": {…}}. The latter is the only way where a dataset has no such column. Rows that are not there are named, and
+nothing is replaced then.")]
+    Replace(DatasetReplace),
+    /// Remove rows, as a new version
+    #[command(after_help = "\
+Examples:
+  quarterdeck dataset remove-rows gsm8k q17 q204
+  quarterdeck dataset remove-rows gsm8k --file bad.jsonl
+  quarterdeck dataset remove-rows hate --where class=3 --check       prints the rows that would go
+  quarterdeck dataset remove-rows chats --search \"as an AI\" --output json
+
+Identifiers are those that `dataset rows --output jsonl` prints. A line of a file is one as a JSON text, or a row. Rows that are not there
+are named, and nothing is removed then. `dataset remove` removes the whole dataset.")]
+    RemoveRows(DatasetRemoveRows),
     /// Write all rows of a version into a file
     #[command(after_help = "\
 Examples:
@@ -257,6 +279,45 @@ pub struct DatasetAdd {
     /// Before this moment (RFC 3339)
     #[arg(long, requires = "traces", value_name = "TIME")]
     pub until: Option<String>,
+}
+
+/// What to replace.
+#[derive(Debug, Args)]
+pub struct DatasetReplace {
+    /// The dataset
+    pub name: String,
+    /// The rows as JSON lines; `-` for standard input
+    #[arg(long)]
+    pub file: PathBuf,
+    /// Only if this is still the latest version
+    #[arg(long, value_name = "VERSION")]
+    pub base: Option<u32>,
+}
+
+/// Which rows to remove.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "file", "search", "equal"])))]
+pub struct DatasetRemoveRows {
+    /// The dataset
+    pub name: String,
+    /// The rows' identifiers
+    #[arg(value_name = "ID", conflicts_with_all = ["file", "search", "equal"])]
+    pub ids: Vec<String>,
+    /// Rows or identifiers as JSON lines; `-` for standard input
+    #[arg(long, conflicts_with_all = ["search", "equal"])]
+    pub file: Option<PathBuf>,
+    /// Rows with this text in any column
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Rows with this value in this column
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = pair)]
+    pub equal: Option<(String, String)>,
+    /// Only if this is still the latest version
+    #[arg(long, value_name = "VERSION")]
+    pub base: Option<u32>,
+    /// Print the identifiers of the rows that would go, and remove none
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// What to export, and where to.

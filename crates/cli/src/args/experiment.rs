@@ -24,8 +24,12 @@ Examples:
   quarterdeck experiment run nightly --file nightly.toml --gate 'exact_match.low >= 0.8 and latency_p95_ms < 2000' --junit gate.xml
   quarterdeck experiment run navigate --file navigate.json --detach")]
     Run(ExperimentRun),
-    /// List experiments, the newest first
-    List,
+    /// List experiments, those that changed last first
+    List {
+        /// At most this many
+        #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+        limit: usize,
+    },
     /// Show what came of an experiment, cell by cell
     Show {
         #[arg(value_name = "NAME[@VERSION]")]

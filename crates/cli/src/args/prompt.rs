@@ -143,7 +143,7 @@ pub struct Values {
     pub file: Option<String>,
 }
 
-fn value(text: &str) -> Result<(String, serde_json::Value), String> {
+pub(super) fn value(text: &str) -> Result<(String, serde_json::Value), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=TEXT or NAME:=JSON")?;
     match name.strip_suffix(':') {
         None => Ok((name.trim().to_owned(), value.into())),

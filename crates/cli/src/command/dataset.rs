@@ -1,15 +1,13 @@
 //! `quarterdeck dataset`: rows in versions, imported, looked at, changed, compared and split.
 
-mod import;
-
-use std::io::{BufRead as _, BufReader, Read};
-use std::path::Path;
+mod change;
+pub mod import;
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::args::{Dataset, DatasetAdd, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetRows, DatasetSplit};
+use crate::args::{Dataset, DatasetDiff, DatasetExport, DatasetExportFormat, DatasetRows, DatasetSplit};
 use crate::command::save::save;
 use crate::command::{job, pages, rows_of, sql, with_door};
 use crate::context::Context;
@@ -32,9 +30,6 @@ const PART: &[Column<'_>] = &[("part", "part"), ("dataset", "dataset"), ("versio
 
 /// Rows of one request.
 const PAGE: usize = 500;
-/// Rows that are added by one request, and bytes after which no more are.
-const ADD_ROWS: usize = 10_000;
-const ADD_BYTES: u64 = 24 << 20;
 
 /// Does what `verb` says.
 pub async fn run(context: &Context, verb: Dataset) -> Result<(), Error> {
@@ -59,7 +54,9 @@ async fn answer(context: &Context, door: &Door, verb: Dataset) -> Result<(), Err
         Dataset::Sql { name, sql } => sql::ask(context, door, &format!("{}/sql", version(&name)), sql).await,
         Dataset::Diff(wanted) => diff(context, door, wanted).await,
         Dataset::Split(wanted) => split(context, door, wanted).await,
-        Dataset::Add(wanted) => add(context, door, wanted).await,
+        Dataset::Add(wanted) => change::add(context, door, wanted).await,
+        Dataset::Replace(wanted) => change::replace(context, door, wanted).await,
+        Dataset::RemoveRows(wanted) => change::remove(context, door, wanted).await,
         Dataset::Export(wanted) => export(context, door, wanted).await,
         Dataset::Label { name, label, version, expect } => {
             let mut body = json!({"version": version});
@@ -103,16 +100,8 @@ async fn rows(context: &Context, door: &Door, wanted: DatasetRows) -> Result<(),
     let path = format!("{}/rows", version(&wanted.name));
     let (mut rows, mut next) = (Vec::new(), Some(wanted.offset));
     while let Some(offset) = next.filter(|_| rows.len() < wanted.limit) {
-        let (offset, limit) = (offset.to_string(), (wanted.limit - rows.len()).min(PAGE).to_string());
-        let equal = wanted.equal.as_ref();
-        let parameters = [
-            ("offset", Some(offset.as_str())),
-            ("limit", Some(limit.as_str())),
-            ("search", wanted.search.as_deref()),
-            ("column", equal.map(|(column, _)| column.as_str())),
-            ("value", equal.map(|(_, value)| value.as_str())),
-        ];
-        let page = door.get(&format!("{path}{}", query(&parameters))).await?;
+        let limit = (wanted.limit - rows.len()).min(PAGE);
+        let page = page(door, &path, offset, limit, wanted.search.as_deref(), wanted.equal.as_ref()).await?;
         next = page["next"].as_u64();
         rows.extend(rows_of(page));
     }
@@ -121,6 +110,26 @@ async fn rows(context: &Context, door: &Door, wanted: DatasetRows) -> Result<(),
     } else {
         context.printer.rows(&rows, &[("index", "index"), ("id", "id"), ("values", "values")])
     }
+}
+
+/// Rows of a version from a place on, all or those that are looked for.
+async fn page(
+    door: &Door,
+    path: &str,
+    offset: u64,
+    limit: usize,
+    search: Option<&str>,
+    equal: Option<&(String, String)>,
+) -> Result<Value, Error> {
+    let (offset, limit) = (offset.to_string(), limit.to_string());
+    let parameters = [
+        ("offset", Some(offset.as_str())),
+        ("limit", Some(limit.as_str())),
+        ("search", search),
+        ("column", equal.map(|(column, _)| column.as_str())),
+        ("value", equal.map(|(_, value)| value.as_str())),
+    ];
+    door.get(&format!("{path}{}", query(&parameters))).await
 }
 
 /// Rows with their values side by side.
@@ -218,72 +227,6 @@ async fn split(context: &Context, door: &Door, wanted: DatasetSplit) -> Result<(
         }
     }
     Ok(())
-}
-
-async fn add(context: &Context, door: &Door, wanted: DatasetAdd) -> Result<(), Error> {
-    if let Some(file) = &wanted.file {
-        let body = json!({"add": read_rows(file)?});
-        return change(context, door, &wanted.name, "rows", &body).await;
-    }
-    let told = [
-        ("model", &wanted.model),
-        ("status", &wanted.status),
-        ("kind", &wanted.kind),
-        ("session", &wanted.session),
-        ("user", &wanted.user),
-        ("tag", &wanted.tag),
-        ("prompt", &wanted.prompt),
-        ("text", &wanted.text),
-        ("from", &wanted.since),
-        ("to", &wanted.until),
-    ];
-    let filter: Map<String, Value> =
-        told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))).collect();
-    let body = json!({"filter": filter, "limit": wanted.limit});
-    change(context, door, &wanted.name, "traces", &body).await
-}
-
-/// Asks for a change, and follows the job that makes it when it takes long.
-async fn change(context: &Context, door: &Door, name: &str, what: &str, body: &Value) -> Result<(), Error> {
-    let mut answer = door.post(&format!("{}/{what}", path(name)), body).await?;
-    if let Some(job) = answer["id"].as_str() {
-        let mut done = job::follow(door, job, &format!("changing {name}"), context.progress).await?;
-        answer = done["result"].take();
-    }
-    context.printer.object(&answer)
-}
-
-/// The rows of a file of JSON lines, as many as one request may have.
-fn read_rows(file: &Path) -> Result<Vec<Value>, Error> {
-    let reading = || format!("reading {}", file.display());
-    let source: Box<dyn Read> = match file == Path::new("-") {
-        true => Box::new(std::io::stdin().lock()),
-        false => Box::new(std::fs::File::open(file).map_err(|cause| Error::doing(reading(), cause))?),
-    };
-    let (mut rows, mut bytes) = (Vec::new(), 0);
-    for (number, line) in (1..).zip(BufReader::new(source.take(ADD_BYTES + 1)).lines()) {
-        let line = line.map_err(|cause| Error::doing(reading(), cause))?;
-        bytes += line.len() as u64 + 1;
-        if bytes > ADD_BYTES {
-            let mib = ADD_BYTES >> 20;
-            let why = format!("it has more than {mib} MiB; `quarterdeck dataset import` takes files of any size");
-            return Err(Error::doing(reading(), why));
-        }
-        if line.trim().is_empty() {
-            continue;
-        }
-        if let Some(wide) = qd_data::wide_number(line.as_bytes()) {
-            let why = format!("the whole number {wide} has more than 64 bits; write it as a text");
-            return Err(Error::doing(format!("reading line {number} of {}", file.display()), why));
-        }
-        let row = serde_json::from_str(&line);
-        rows.push(row.map_err(|cause| Error::doing(format!("reading line {number} of {}", file.display()), cause))?);
-        if rows.len() > ADD_ROWS {
-            let why = format!("it has more than {ADD_ROWS} rows; `quarterdeck dataset import` takes millions");
-            return Err(Error::doing(reading(), why));
-        }
-    }
-    Ok(rows)
 }
 
 async fn export(context: &Context, door: &Door, wanted: DatasetExport) -> Result<(), Error> {

@@ -1,7 +1,6 @@
 //! `quarterdeck experiment`: prompts, models, parameters and examples compared on a dataset.
 
 mod gate;
-mod junit;
 
 use std::io::{BufRead as _, IsTerminal as _};
 
@@ -10,6 +9,7 @@ use qd_base::Picodollars;
 use serde_json::{Value, json};
 
 use crate::args::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
+use crate::command::gate::{junit, read};
 use crate::command::{job, pages, rows_of, with_door};
 use crate::context::Context;
 use crate::door::{Door, query, segment};
@@ -44,7 +44,9 @@ async fn answer(context: &Context, door: &Door, verb: Experiment) -> Result<(), 
     let printer = context.printer;
     match verb {
         Experiment::Run(wanted) => begin(context, door, wanted).await,
-        Experiment::List => printer.rows(&rows_of(door.get("/api/v1/experiments").await?), EXPERIMENT),
+        Experiment::List { limit } => {
+            printer.rows(&pages(door, "/api/v1/experiments", &[], limit).await?.0, EXPERIMENT)
+        }
         Experiment::Show { experiment } => show(context, &fetch(door, &experiment).await?),
         Experiment::Compare { experiment, a, b, planned } => {
             let (name, version) = split(&experiment);
@@ -52,7 +54,7 @@ async fn answer(context: &Context, door: &Door, verb: Experiment) -> Result<(), 
             let parameters =
                 [("a", Some(a.as_str())), ("b", Some(b.as_str())), ("planned", planned), ("version", version)];
             let found = door.get(&format!("{}/comparison{}", path(name), query(&parameters))).await?;
-            printer.rows(&rows_of(found), COMPARISON)
+            comparison(context, rows_of(found))
         }
         Experiment::Items(wanted) => items(context, door, wanted).await,
         Experiment::Optimise { name, file } => optimise(context, door, &name, &file).await,
@@ -134,7 +136,7 @@ async fn fetch(door: &Door, experiment: &str) -> Result<Value, Error> {
 }
 
 async fn begin(context: &Context, door: &Door, wanted: ExperimentRun) -> Result<(), Error> {
-    let gates = wanted.gate.iter().map(|text| gate::read(text)).collect::<Result<Vec<_>, _>>()?;
+    let gates = wanted.gate.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>()?;
     let definition = crate::command::file::read(&wanted.file)?;
     if !gates.is_empty() {
         gate::foresee(&gates, &definition, wanted.cell.as_deref())?;
@@ -150,7 +152,7 @@ async fn begin(context: &Context, door: &Door, wanted: ExperimentRun) -> Result<
     }
     let judged = gate::judge(&gates, &found, wanted.cell.as_deref())?;
     if let Some(file) = &wanted.junit {
-        junit::write(file, &found, &judged)?;
+        junit::write(file, &found, found["report"]["sentence"].as_str().unwrap_or_default(), &judged)?;
     }
     judged.told()
 }
@@ -280,6 +282,32 @@ async fn items(context: &Context, door: &Door, wanted: ExperimentItems) -> Resul
     Ok(())
 }
 
+/// Comparisons, with p values as people read them.
+fn comparison(context: &Context, mut rows: Vec<Value>) -> Result<(), Error> {
+    if context.printer.is_for_people() {
+        for row in &mut rows {
+            for name in ["p", "adjusted_p"] {
+                row[name] = p_value(&row[name]).into();
+            }
+        }
+    }
+    context.printer.rows(&rows, COMPARISON)
+}
+
+fn p_value(value: &Value) -> String {
+    if value.as_f64().is_some_and(|p| p < 0.001) { "<0.001".to_owned() } else { rounded(value, 3) }
+}
+
+/// What a proposer said that could not be used.
+fn refused(proposed: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let lines = proposed["refused"].as_array().map_or(&[][..], Vec::as_slice);
+    if lines.is_empty() && proposed["answer"].as_str().is_some_and(|answer| answer.trim().is_empty()) {
+        return vec!["the proposer answered nothing".to_owned()];
+    }
+    lines.iter().map(|line| format!("left out, since {}: {}", text(&line["why"]), text(&line["line"]))).collect()
+}
+
 /// The search, and the experiment that judges what it found.
 async fn optimise(context: &Context, door: &Door, name: &str, file: &str) -> Result<(), Error> {
     let wanted = crate::command::file::read(file)?;
@@ -290,7 +318,12 @@ async fn optimise(context: &Context, door: &Door, name: &str, file: &str) -> Res
     if context.printer.is_for_people() {
         let columns =
             &[("trial", "trial"), ("score", "score"), ("examples", "demonstrations"), ("instruction", "instruction")];
-        context.printer.rows(result["search"]["trials"].as_array().map_or(&[][..], Vec::as_slice), columns)?;
+        let mut trials = result["search"]["trials"].as_array().cloned().unwrap_or_default();
+        trials.iter_mut().for_each(|trial| trial["score"] = rounded(&trial["score"], 3).into());
+        context.printer.rows(&trials, columns)?;
+        for told in refused(&result["search"]["proposed"]) {
+            eprintln!("{told}");
+        }
         output::line(&format!("\n{}.", result["words"].as_str().unwrap_or_default()))?;
     }
     if result["experiment"].is_null() {
@@ -310,7 +343,7 @@ async fn optimise(context: &Context, door: &Door, name: &str, file: &str) -> Res
         result["found"]["prompt"].as_str().unwrap_or_default(),
         result["found"]["version"]
     ))?;
-    context.printer.rows(&compared, COMPARISON)?;
+    comparison(context, compared)?;
     finished(&found)
 }
 
@@ -336,6 +369,19 @@ async fn resume(context: &Context, door: &Door, wanted: ExperimentResume) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p_values_are_told_as_people_read_them() {
+        assert_eq!([0.25, 0.018_28, 1e-9].map(|p| p_value(&json!(p))), ["0.250", "0.018", "<0.001"]);
+    }
+
+    #[test]
+    fn what_a_proposer_said_in_vain_is_told() {
+        assert_eq!(refused(&json!({"answer": null, "refused": []})), Vec::<String>::new());
+        assert_eq!(refused(&json!({"answer": " \n", "refused": []})), ["the proposer answered nothing"]);
+        let line = json!({"answer": "no", "refused": [{"line": "no", "why": "it is short"}]});
+        assert_eq!(refused(&line), ["left out, since it is short: no"]);
+    }
 
     /// Shares are told in points, small ones too; other numbers with as many digits as they need.
     #[test]

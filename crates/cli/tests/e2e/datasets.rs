@@ -82,6 +82,65 @@ fn files_become_versions_and_files_again() {
     assert!(names(&place, "uploads").is_empty());
 }
 
+/// Rows are changed by their identifiers: those of a column, and those that are printed where there is no such column.
+#[test]
+fn rows_are_replaced_and_removed_by_their_identifiers() {
+    let place = Place::new(BARE);
+    let lines: Vec<_> = (0..6).map(|n| json!({"id": n, "q": format!("q{n}"), "class": n % 2}).to_string()).collect();
+    let path = file(&place, "rows.jsonl", &lines.join("\n"));
+    place.json(&["dataset", "import", "some", &path]);
+    let mended = file(&place, "mended.jsonl", "{\"id\": 1, \"q\": \"other\", \"class\": 1}\n");
+    let made = place.json(&["dataset", "replace", "some", "--file", &mended, "--base", "1"]);
+    let expected =
+        json!({"dataset": "some", "version": 2, "rows": 6, "added": 0, "known": 0, "replaced": 1, "removed": 0});
+    assert_eq!(made, expected);
+    assert_eq!(place.json(&["dataset", "rows", "some", "--where", "id=1"])[0]["values"]["q"], "other");
+    let stale = place.run(&["dataset", "replace", "some", "--file", &mended, "--base", "1"]);
+    assert_eq!(
+        (stale.status.code(), words(&stale.stderr).contains("the latest version of some is 2")),
+        (Some(1), true)
+    );
+
+    let gone = place.run(&["dataset", "remove-rows", "some", "4", "seven", "nine"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(words(&gone.stderr).contains("there is no row \"nine, seven\""), "{}", words(&gone.stderr));
+    let bad = file(&place, "bad.jsonl", "{\"q\": \"x\"}\n\n{\"id\": 4}\n{\"id\": \"4\"}\n");
+    let refused = place.run(&["dataset", "replace", "some", "--file", &bad]);
+    let said = words(&refused.stderr);
+    for expected in ["line 1: it has no id", "line 4: it has the id \"4\" of line 3"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(place.json(&["dataset", "remove-rows", "some", "0"])["removed"], 1);
+    assert_eq!(
+        place.json(&["dataset", "remove-rows", "some", "--where", "class=1", "--check"]),
+        json!([{"id": "1"}, {"id": "3"}, {"id": "5"}])
+    );
+    let made = place.json(&["dataset", "remove-rows", "some", "--where", "class=1"]);
+    assert_eq!((&made["version"], &made["rows"], &made["removed"]), (&json!(4), &json!(2), &json!(3)));
+    let none = place.run(&["dataset", "remove-rows", "some", "--where", "class=1"]);
+    assert_eq!((none.status.code(), words(&none.stderr).contains("no row of some is such")), (Some(1), true));
+    assert_eq!(place.run(&["dataset", "remove-rows", "some"]).status.code(), Some(2), "nothing says which");
+    let ids = file(&place, "ids.jsonl", "\"2\"\n{\"id\": 4}\n");
+    assert_eq!(place.json(&["dataset", "remove-rows", "some", "--file", &ids])["rows"], 0);
+
+    let path = file(&place, "plain.jsonl", "{\"q\": \"x\"}\n{\"q\": \"x\"}\n{\"q\": \"y\"}\n");
+    place.json(&["dataset", "import", "plain", &path]);
+    let printed = place.print(&["dataset", "rows", "plain", "--output", "jsonl"]);
+    let second = printed.lines().nth(1).expect("a row").replace("\"x\"", "\"z\"");
+    let mended = file(&place, "second.jsonl", &second);
+    assert_eq!(place.json(&["dataset", "replace", "plain", "--file", &mended])["replaced"], 1);
+    let values = place.json(&["dataset", "head", "plain"]);
+    let values: Vec<_> = values.as_array().expect("rows").iter().map(|row| row["values"]["q"].clone()).collect();
+    assert_eq!(values, ["x", "z", "y"]);
+}
+
+/// What was said, with one space between words wherever the lines were broken.
+fn words(said: &[u8]) -> String {
+    let words: Vec<_> =
+        String::from_utf8_lossy(said).split_whitespace().map(|word| word.trim_matches('│').to_owned()).collect();
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn bad_rows_are_named_and_nothing_is_imported() {
     let place = Place::new(BARE);

@@ -39,9 +39,35 @@ async fn edits_that_cannot_be_change_nothing() {
     assert!(known.contains("row 2: its id \"r1\" is that of a row that is there"), "{known}");
     let without = scene.edit(Edit { add: vec![object(json!({"input": "q"}))], ..Edit::default() }).await.unwrap_err();
     assert!(without.to_string().contains("row 1: it has no id"), "{without}");
-    let gone = scene.edit(Edit { remove: HashSet::from(["nobody".to_owned()]), ..Edit::default() }).await;
+    let gone = scene.edit(Edit { remove: BTreeSet::from(["nobody".to_owned()]), ..Edit::default() }).await;
     assert!(matches!(gone, Err(Error::Missing { what: "row", .. })));
     assert!(scene.edit(Edit::default()).await.is_err());
+    assert_eq!(scene.datasets.list(scene.project).await.unwrap()[0].latest, 1);
+}
+
+/// Rows that replace others have no number: they are told by the identifiers that they are to have.
+#[tokio::test]
+async fn rows_that_cannot_replace_or_go_are_named() {
+    let scene = Scene::new().await;
+    numbered(&scene, 30).await;
+    let replace = |rows: &[(&str, Value)]| {
+        let rows = rows.iter().map(|(id, row)| ((*id).to_owned(), object(row.clone())));
+        Edit { add: vec![object(json!({"id": "new"}))], replace: rows.collect(), ..Edit::default() }
+    };
+    let error = scene.edit(replace(&[("r2", json!({})), ("r1", json!({"id": "r1"}))])).await.unwrap_err().to_string();
+    assert!(error.starts_with("1 of 3 rows cannot be imported"), "{error}");
+    assert!(error.ends_with("mend them:\n  what replaces the row \"r2\": it is an object without fields"), "{error}");
+    let error = scene.edit(replace(&[("r2", json!({"id": "r7"})), ("r1", json!({"n": 1}))])).await.unwrap_err();
+    let expected = ["\"r1\": it has no id", "\"r2\": it has another id, \"r7\""];
+    let expected = expected.map(|told| format!("\n  what replaces the row {told}")).concat();
+    assert!(error.to_string().ends_with(&expected), "{error}");
+    let mut gone = Edit { remove: (0..60).map(|n| format!("r{n:02}")).collect(), ..Edit::default() };
+    let error = scene.edit(gone.clone()).await.unwrap_err().to_string();
+    // r10 to r29 are there; of the 40 others the first 20 are named.
+    assert!(error.starts_with("there is no row r00, r01,"), "{error}");
+    assert!(error.ends_with("r39 and 20 more"), "{error}");
+    gone.remove = BTreeSet::from(["r3".to_owned(), "nobody".to_owned()]);
+    assert_eq!(scene.edit(gone).await.unwrap_err().to_string(), "there is no row nobody");
     assert_eq!(scene.datasets.list(scene.project).await.unwrap()[0].latest, 1);
 }
 
@@ -49,8 +75,8 @@ async fn edits_that_cannot_be_change_nothing() {
 async fn rows_are_replaced_and_removed_in_their_places() {
     let scene = Scene::new().await;
     numbered(&scene, 4).await;
-    let replace = HashMap::from([("r1".to_owned(), object(json!({"id": "r1", "input": "other", "n": 0.5})))]);
-    let remove = HashSet::from(["r2".to_owned()]);
+    let replace = BTreeMap::from([("r1".to_owned(), object(json!({"id": "r1", "input": "other", "n": 0.5})))]);
+    let remove = BTreeSet::from(["r2".to_owned()]);
     scene.edit(Edit { replace, remove, ..Edit::default() }).await.unwrap();
     let after = scene.open("2").await;
     assert_eq!(kinds(after.columns())[2], ("n", "number", "variables"), "a fraction makes the column wider");

@@ -17,7 +17,7 @@ async fn many(scene: &Scene) -> Dataset {
 }
 
 fn without(id: &str) -> Edit {
-    Edit { remove: HashSet::from([id.to_owned()]), ..Edit::default() }
+    Edit { remove: BTreeSet::from([id.to_owned()]), ..Edit::default() }
 }
 
 impl Scene {
@@ -68,7 +68,8 @@ async fn many_rows_are_written_anew_by_a_job() {
         Runner::new(scene.datasets.catalog.clone(), [Arc::new(EditHandler::new(scene.datasets.clone())) as _]);
     let running = running.start();
     let job = scene.ended(job).await;
-    let expected = json!({"dataset": "test", "version": 3, "rows": MANY, "added": 0, "known": 0});
+    let expected =
+        json!({"dataset": "test", "version": 3, "rows": MANY, "added": 0, "known": 0, "replaced": 0, "removed": 1});
     assert_eq!((job.state, job.result), (JobState::Succeeded, Some(expected)), "{:?}", job.error);
     let latest = scene.open("latest").await;
     assert!(latest.rows_of(&["r7".to_owned()]).await.unwrap().is_empty());
@@ -87,7 +88,7 @@ async fn a_job_that_made_its_version_before_it_died_makes_no_other() {
     many(&scene).await;
     // Without an identifier the same rows could be added twice.
     let edit =
-        Edit { replace: HashMap::from([("r1".to_owned(), object(json!({"id": "r1", "n": 0.5})))]), ..Edit::default() };
+        Edit { replace: BTreeMap::from([("r1".to_owned(), object(json!({"id": "r1", "n": 0.5})))]), ..Edit::default() };
     let job = scene.queued(edit).await;
     let stop = CancellationToken::new();
     let first = scene.as_job(job, &pace(job, &stop)).await.unwrap();

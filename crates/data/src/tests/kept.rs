@@ -50,7 +50,7 @@ async fn another_column_identifies_the_rows_from_now_on() {
     let repeats = Edit { roles: roles.clone(), add: vec![row("c", "x")], ..Edit::default() };
     let error = scene.edit(repeats).await.unwrap_err().to_string();
     assert!(error.contains("its id \"x\" is that of row 1 too"), "{error}");
-    let replace = HashMap::from([("b".to_owned(), row("b", "z"))]);
+    let replace = BTreeMap::from([("b".to_owned(), row("b", "z"))]);
     scene.edit(Edit { roles, replace, add: vec![row("a", "y")], ..Edit::default() }).await.unwrap();
     assert_eq!(ids(&scene.open("latest").await).await, ["x", "z", "y"]);
 }
@@ -61,7 +61,7 @@ async fn what_differs_is_told_by_values_and_not_by_types() {
     let before = scene.of(&[json!({"id": "a", "n": 1, "t": "x"}), json!({"id": "b", "n": 2, "t": "y"})]).await;
     let row = object(json!({"id": "b", "n": 2.5, "t": "y"}));
     let other = object(json!({"id": "a", "n": 1, "t": "z"}));
-    let replace = HashMap::from([("a".to_owned(), other), ("b".to_owned(), row)]);
+    let replace = BTreeMap::from([("a".to_owned(), other), ("b".to_owned(), row)]);
     scene.edit(Edit { replace, ..Edit::default() }).await.unwrap();
     let after = scene.open("latest").await;
     let diff = scene.datasets.diff(&before, &after).await.unwrap();

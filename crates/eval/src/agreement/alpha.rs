@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::MOST_ITEMS;
 use crate::bootstrap::{self, unseen};
-use crate::estimate::{Estimate, Estimated, Undefined};
+use crate::estimate::{Estimate, Estimated, LARGEST, Undefined};
 use crate::interval::{Interval, Sampling};
 use crate::{Error, Result};
 
@@ -42,7 +42,8 @@ impl Ratings {
     /// agreement and are left out.
     ///
     /// # Errors
-    /// [`Error::Data`] for a number that is not finite, more than [`MOST_ITEMS`] items, a million ratings or 100 of one item.
+    /// [`Error::Data`] for a number that is not finite or beyond 10¹⁰⁰, more than [`MOST_ITEMS`] items, a million ratings or 100 of
+    /// one item.
     pub fn new(items: &[Vec<Option<f64>>]) -> Result<Self> {
         if items.len() > MOST_ITEMS || items.iter().map(Vec::len).sum::<usize>() > MOST_RATINGS {
             return Err(Error::data("ratings", format!("{MOST_ITEMS} items and {MOST_RATINGS} ratings are the most")));
@@ -55,8 +56,8 @@ impl Ratings {
             return Err(Error::data("ratings", format!("{MOST_RATERS} raters of one item are the most")));
         }
         let mut values: Vec<f64> = rated.iter().flatten().copied().collect();
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(Error::data("ratings", "a number is not finite"));
+        if !values.iter().all(|value| value.abs() <= LARGEST) {
+            return Err(Error::data("ratings", format!("a number is not from -{LARGEST:e} to {LARGEST:e}")));
         }
         values.sort_unstable_by(f64::total_cmp);
         values.dedup();
@@ -301,6 +302,15 @@ mod tests {
         // Of 100 ratings, 50 of each: Dₑ = 2·50·50/(100·99) = 0.50505; 1 − 0.0711/0.50505.
         near(found.interval.unwrap().low, 1.0 - 0.0711 / 0.505_05, 2e-4, "low");
         assert_eq!(found.value, 1.0);
+    }
+
+    #[test]
+    fn numbers_whose_squares_overflow_are_refused() {
+        let rows = |x: f64| vec![vec![Some(x), Some(-x)], vec![Some(0.0), Some(x)], vec![Some(x), Some(x)]];
+        assert!(Ratings::new(&rows(1e200)).unwrap_err().to_string().contains("1e100"));
+        for scale in [Scale::Nominal, Scale::Ordinal, Scale::Interval] {
+            assert!(alphas(&rows(1e100), scale).unwrap().is_finite(), "{scale:?}");
+        }
     }
 
     fn alphas(rows: &[Vec<Option<f64>>], scale: Scale) -> Option<f64> {

@@ -44,7 +44,8 @@ impl BertScore {
     /// Time is tokens times tokens times the width; the similarities are not kept.
     ///
     /// # Errors
-    /// [`Error::Metric`] when a text has over [`MOST_TOKENS`], its tokens weigh nothing, or lengths do not go together.
+    /// [`Error::Metric`] when a text has over [`MOST_TOKENS`], its tokens weigh nothing, lengths do not go together, or a number
+    /// is not finite.
     pub fn new(answer: Embedded<'_>, reference: Embedded<'_>) -> Result<Self> {
         answer.check()?;
         reference.check()?;
@@ -100,14 +101,23 @@ impl Embedded<'_> {
                 format!("{tokens} weights do not go with {} numbers of width {}", self.embeddings.len(), self.width);
             return Err(Error::metric(NAME, why));
         }
+        if !self.embeddings.iter().chain(self.weights).all(|number| number.is_finite()) {
+            return Err(Error::metric(NAME, "a number of an embedding or a weight is not finite"));
+        }
         Ok(())
     }
 
+    /// The embeddings with a length of 1. One of length 0 stays as it is: it is similar to nothing.
     fn normalised(&self) -> Vec<f32> {
         let mut all = self.embeddings.to_vec();
         for token in all.chunks_exact_mut(self.width) {
-            let length = dot(token, token).sqrt();
-            token.iter_mut().for_each(|value| *value /= length);
+            // The squares of what is very large or small would be none.
+            let largest = token.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            if largest > 0.0 {
+                token.iter_mut().for_each(|value| *value /= largest);
+                let length = dot(token, token).sqrt();
+                token.iter_mut().for_each(|value| *value /= length);
+            }
         }
         all
     }
@@ -129,7 +139,8 @@ fn weighted(best: &[f32], weights: &[f32]) -> Result<f64> {
     if total <= 0.0 {
         return Err(Error::metric(NAME, "all tokens of a text weigh nothing: with idf it takes several references"));
     }
-    let sum: f64 = best.iter().zip(weights).map(|(&best, &weight)| f64::from(best) * f64::from(weight)).sum();
+    let counted = best.iter().zip(weights).filter(|(_, weight)| **weight != 0.0);
+    let sum: f64 = counted.map(|(&best, &weight)| f64::from(best) * f64::from(weight)).sum();
     Ok(sum / total)
 }
 
@@ -209,6 +220,21 @@ mod tests {
         }
         assert_eq!(even_weights(4), [0.0, 1.0, 1.0, 0.0]);
         assert_eq!(even_weights(1), [0.0]);
+    }
+
+    /// Of three tokens the middle one counts: with (3, 4) against (0, 1) it has a cosine of 4/5, without a length it has 0.
+    #[test]
+    fn no_length_is_no_similarity() {
+        let of = |middle: [f32; 2]| {
+            let text = [0.0, 0.0, middle[0], middle[1], 0.0, 0.0];
+            let said = Embedded { embeddings: &text, width: 2, weights: &[0.0, 1.0, 0.0] };
+            BertScore::new(said, Embedded { embeddings: &[0.0, 0.0, 0.0, 1.0, 0.0, 0.0], ..said })
+                .map(|found| found.precision)
+        };
+        for (middle, expected) in [([3.0, 4.0], 0.8), ([0.0, 0.0], 0.0), ([3e30, 4e30], 0.8), ([3e-30, 4e-30], 0.8)] {
+            assert!((of(middle).unwrap() - expected).abs() < 1e-6, "{middle:?}");
+        }
+        assert!(of([f32::NAN, 1.0]).is_err() && of([f32::INFINITY, 1.0]).is_err());
     }
 
     #[test]

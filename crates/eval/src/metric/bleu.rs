@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use super::tokeniser::{Tokeniser, words};
+use super::tokeniser::Tokeniser;
 use super::vocabulary::Vocabulary;
 use super::{limit, ngram};
 use crate::text::is_space;
@@ -135,14 +135,12 @@ impl Bleu {
     pub fn statistics<R: AsRef<str>>(&self, answer: &str, references: &[R]) -> Result<BleuStatistics> {
         self.check()?;
         limit::texts(NAME, answer, references)?;
-        let said = self.separated(answer);
-        let right: Vec<String> = references.iter().map(|text| self.separated(text.as_ref())).collect();
-        let bytes = said.len() + right.iter().map(String::len).sum::<usize>();
+        let bytes = answer.len() + references.iter().map(|text| text.as_ref().len()).sum::<usize>();
         let mut vocabulary = Vocabulary::for_bytes(bytes);
-        let mut numbers = |text| words(text).map(|word| vocabulary.number(word)).collect::<Vec<u32>>();
+        let mut numbers = |text| self.numbers(text, &mut vocabulary);
         // The answer's words come last: those that no reference has are then a class of their own each.
-        let right: Vec<Vec<u32>> = right.iter().map(|text| numbers(text)).collect();
-        let said = numbers(&said);
+        let right: Vec<Vec<u32>> = references.iter().map(|text| numbers(text.as_ref())).collect();
+        let said = numbers(answer);
         let right: Vec<&[u32]> = right.iter().map(Vec::as_slice).collect();
         Ok(BleuStatistics {
             answer_words: said.len() as u64,
@@ -202,11 +200,16 @@ impl Bleu {
         }
     }
 
-    fn separated(&self, text: &str) -> String {
+    /// The words of a text as numbers.
+    fn numbers(&self, text: &str, vocabulary: &mut Vocabulary) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(text.len() / 4);
+        let number = |word: &str| numbers.push(vocabulary.number(word));
         if self.lowercase {
-            return self.tokenise.separated(text.to_lowercase().trim_end_matches(is_space));
+            self.tokenise.each_word(text.to_lowercase().trim_end_matches(is_space), number);
+        } else {
+            self.tokenise.each_word(text.trim_end_matches(is_space), number);
         }
-        self.tokenise.separated(text.trim_end_matches(is_space))
+        numbers
     }
 
     /// `BLEU.compute_bleu`: precisions in percent, and how many orders count.

@@ -1,11 +1,12 @@
 //! chrF and chrF++, as sacreBLEU 2.6.0 computes them.
 
+use std::borrow::Cow;
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
 use super::bleu::{SACREBLEU, add, number_of, yes_or_no};
-use super::tokeniser::words;
+use super::tokeniser::{is_ascii_space, words};
 use super::vocabulary::{Alphabet, Vocabulary};
 use super::{limit, ngram};
 use crate::text::is_space;
@@ -76,8 +77,10 @@ impl Chrf {
         self.check()?;
         limit::texts(NAME, answer, references)?;
         let answer = self.prepared(answer);
-        let references: Vec<String> = references.iter().map(|text| self.prepared(text.as_ref())).collect();
-        let (mut alphabet, mut vocabulary) = (Alphabet::default(), Vocabulary::default());
+        let references: Vec<Cow<'_, str>> = references.iter().map(|text| self.prepared(text.as_ref())).collect();
+        let bytes = answer.len() + references.iter().map(|text| text.len()).sum::<usize>();
+        let words = if self.word_order > 0 { bytes } else { 0 };
+        let (mut alphabet, mut vocabulary) = (Alphabet::default(), Vocabulary::for_bytes(words));
         let mut units = |text| self.units(text, &mut alphabet, &mut vocabulary);
         let right: Vec<Units> = references.iter().map(|text| units(text)).collect();
         let said = units(&answer);
@@ -128,19 +131,28 @@ impl Chrf {
         }
     }
 
-    fn prepared(&self, text: &str) -> String {
-        if self.lowercase { text.to_lowercase() } else { text.to_owned() }
+    fn prepared<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) }
     }
 
-    fn units<'a>(&self, text: &'a str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary<'a>) -> Units {
-        let counted = text.chars().filter(|&c| self.whitespace || !is_space(c));
-        let characters = counted.map(|c| alphabet.number(c)).collect();
+    fn units(&self, text: &str, alphabet: &mut Alphabet, vocabulary: &mut Vocabulary) -> Units {
+        let mut characters = Vec::with_capacity(text.len());
+        if text.is_ascii() {
+            let counted = text.bytes().filter(|&byte| self.whitespace || !is_ascii_space(byte));
+            counted.for_each(|byte| characters.push(alphabet.number_of_ascii(byte)));
+        } else {
+            let counted = text.chars().filter(|&c| self.whitespace || !is_space(c));
+            counted.for_each(|c| characters.push(alphabet.number(c)));
+        }
         let mut numbers = Vec::new();
         if self.word_order > 0 {
+            numbers.reserve(text.len() / 4);
             words(text).for_each(|word| {
                 let (first, second) = without_punctuation(word);
                 numbers.push(vocabulary.number(first));
-                numbers.extend(second.map(|part| vocabulary.number(part)));
+                if let Some(part) = second {
+                    numbers.push(vocabulary.number(part));
+                }
             });
         }
         Units { characters, words: numbers }
@@ -198,8 +210,9 @@ struct Units {
 
 /// `CHRF._remove_punctuation`: punctuation at the end of a word stands apart, or else that at its beginning.
 fn without_punctuation(word: &str) -> (&str, Option<&str>) {
-    let one_character = word.chars().nth(1).is_none();
-    if one_character {
+    // No character has more bytes.
+    let is_one_character = word.len() == 1 || word.len() <= 4 && word.chars().nth(1).is_none();
+    if is_one_character {
         return (word, None);
     }
     let bytes = word.as_bytes();

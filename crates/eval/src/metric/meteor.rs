@@ -36,11 +36,14 @@ pub struct Meteor {
     pub gamma: f64,
     /// How texts are cut into words. NLTK is given words, so this is for the caller to say.
     pub tokenise: Tokeniser,
+    /// Whether words match by their stems too, which NLTK always does. Without, synonyms are looked up by the words as they are.
+    #[serde(skip)]
+    pub stem: bool,
 }
 
 impl Default for Meteor {
     fn default() -> Self {
-        Self { alpha: 0.9, beta: 3.0, gamma: 0.5, tokenise: Tokeniser::None }
+        Self { alpha: 0.9, beta: 3.0, gamma: 0.5, tokenise: Tokeniser::None, stem: true }
     }
 }
 
@@ -98,13 +101,14 @@ impl Meteor {
 
     /// What the score was made with; `synonyms` names where synonyms came from.
     pub fn signature(&self, synonyms: &str) -> String {
-        let Self { alpha, beta, gamma, tokenise } = self;
-        format!("alpha:{alpha}|beta:{beta}|gamma:{gamma}|tok:{}|synonyms:{synonyms}|nltk:3.10", tokenise.name())
+        let Self { alpha, beta, gamma, tokenise, stem } = self;
+        let stems = if *stem { "" } else { "|stem:no" };
+        format!("alpha:{alpha}|beta:{beta}|gamma:{gamma}|tok:{}{stems}|synonyms:{synonyms}|nltk:3.10", tokenise.name())
     }
 
     /// `single_meteor_score`.
     fn single(&self, answer: &[&str], reference: &[&str], synonyms: &dyn Synonyms) -> f64 {
-        let matches = aligned(answer, reference, synonyms);
+        let matches = aligned(answer, reference, self.stem, synonyms);
         if matches.is_empty() {
             return 0.0;
         }
@@ -118,16 +122,16 @@ impl Meteor {
 }
 
 /// Places of words in the answer and in the reference that belong together, in the order of the answer.
-fn aligned(answer: &[&str], reference: &[&str], synonyms: &dyn Synonyms) -> Vec<(usize, usize)> {
+fn aligned(answer: &[&str], reference: &[&str], stem: bool, synonyms: &dyn Synonyms) -> Vec<(usize, usize)> {
     let lower = |words: &[&str]| words.iter().map(|word| word.to_lowercase()).enumerate().collect::<Vec<_>>();
     let (mut said, mut right) = (lower(answer), lower(reference));
     let mut pairs = Vec::new();
     let itself = |word: &str, tell: &mut dyn FnMut(&str)| tell(word);
     take_matches(&mut said, &mut right, &mut pairs, itself);
-    for word in said.iter_mut().chain(&mut right) {
-        word.1 = porter::stem(&word.1);
+    if stem {
+        said.iter_mut().chain(&mut right).for_each(|word| word.1 = porter::stem(&word.1));
+        take_matches(&mut said, &mut right, &mut pairs, itself);
     }
-    take_matches(&mut said, &mut right, &mut pairs, itself);
     // Synonyms are looked up by stems, as NLTK does.
     take_matches(&mut said, &mut right, &mut pairs, |word, tell| {
         tell(word);

@@ -11,38 +11,99 @@ pub(crate) fn shared(said: &[u32], references: &[&[u32]], kinds: usize, orders: 
     let mut shared = vec![0; orders];
     let mut said_places = Places::new(said);
     let mut right_places: Vec<Places<'_>> = references.iter().map(|text| Places::new(text)).collect();
-    let (mut table, mut counts) = (Table::default(), Counts::default());
+    let (mut known, mut counts) = (Known::of(kinds), Counts::default());
     let mut classes = kinds;
     for (order, shared) in shared.iter_mut().enumerate() {
-        if order > 0 {
-            classes = extend(&mut table, &mut said_places, &mut right_places);
+        if order == 0 {
+            counts.count(&right_places, kinds);
+            said_places.0.retain(|place| counts.meet(place.class, shared));
+        } else {
+            classes = extend(&mut known, classes, &mut right_places, &mut counts);
+            said_places.extend(|before, token| known.find(before, token).filter(|&class| counts.meet(class, shared)));
         }
-        counts.count(&said_places, &right_places, classes);
-        *shared = counts.shared();
         if *shared == 0 {
             break;
-        }
-        said_places.0.retain(|place| counts.right[place.class as usize] > 0);
-        for places in &mut right_places {
-            places.0.retain(|place| counts.said[place.class as usize] > 0);
         }
     }
     shared
 }
 
-/// Makes all n-grams one token longer, and drops those that no reference has. Returns how many kinds there are.
-fn extend(table: &mut Table, said: &mut Places<'_>, right: &mut [Places<'_>]) -> usize {
-    table.reset(right.iter().map(|places| places.0.len()).sum());
-    let mut next = 0;
-    for places in right {
-        places.extend(|key| {
-            let class = table.insert(key, next);
-            next += u32::from(class == next);
+/// Makes the n-grams of the references that were met in the text one token longer, and counts them. Returns of how many
+/// classes they then are.
+fn extend(known: &mut Known, classes: usize, right: &mut [Places<'_>], counts: &mut Counts) -> usize {
+    known.reset(classes, right.iter().map(|places| places.0.len()).sum());
+    let (mut next, is_one) = (0, right.len() == 1);
+    // Of one reference they are counted as they come.
+    counts.right.clear();
+    for places in right.iter_mut() {
+        places.extend(|before, token| {
+            if counts.said[before as usize] == 0 {
+                return None;
+            }
+            let class = known.insert(before, token, next);
+            if class == next {
+                next += 1;
+                counts.right.push(0);
+            }
+            if is_one {
+                counts.right[class as usize] += 1;
+            }
             Some(class)
         });
     }
-    said.extend(|key| table.find(key));
+    if is_one {
+        counts.said.clear();
+        counts.said.resize(next as usize, 0);
+    } else {
+        counts.count(right, next as usize);
+    }
     next as usize
+}
+
+/// The classes of n-grams, by the class of all but their last token and by that token.
+struct Known {
+    kinds: usize,
+    /// A place for each pair, where there are few; from 1, and 0 for none.
+    pairs: Option<Vec<u32>>,
+    table: Table,
+}
+
+/// Pairs that have a place each at most: all pairs of the characters of English texts, as quick to empty as a table.
+const MOST_PLACES: usize = 4_096;
+
+impl Known {
+    fn of(kinds: usize) -> Self {
+        Self { kinds, pairs: None, table: Table::default() }
+    }
+
+    /// Forgets all, with room for so many n-grams that are longer than those of so many classes.
+    fn reset(&mut self, classes: usize, grams: usize) {
+        let places = classes.saturating_mul(self.kinds);
+        if places <= MOST_PLACES && grams > self.kinds {
+            self.pairs = Some(vec![0; places]);
+        } else {
+            self.pairs = None;
+            self.table.reset(grams);
+        }
+    }
+
+    fn insert(&mut self, class: u32, token: u32, next: u32) -> u32 {
+        let Some(pairs) = &mut self.pairs else { return self.table.insert(key(class, token), next) };
+        let place = &mut pairs[class as usize * self.kinds + token as usize];
+        if *place == 0 {
+            *place = next + 1;
+        }
+        *place - 1
+    }
+
+    fn find(&self, class: u32, token: u32) -> Option<u32> {
+        let Some(pairs) = &self.pairs else { return self.table.find(key(class, token)) };
+        pairs[class as usize * self.kinds + token as usize].checked_sub(1)
+    }
+}
+
+fn key(class: u32, token: u32) -> u64 {
+    u64::from(class) << 32 | u64::from(token)
 }
 
 /// Where n-grams end in a text, and of which class each is: equal n-grams are of one class.
@@ -58,19 +119,19 @@ impl<'a> Places<'a> {
         Self(text.iter().zip(0..).map(|(&class, end)| Place { end, class }).collect(), text)
     }
 
-    fn extend(&mut self, mut class_of: impl FnMut(u64) -> Option<u32>) {
+    /// Makes each one token longer. `class_of` says of which class it is then, from the class before and the token.
+    fn extend(&mut self, mut class_of: impl FnMut(u32, u32) -> Option<u32>) {
         let text = self.1;
         self.0.retain_mut(|place| {
             let end = place.end + 1;
-            let longer = text.get(end as usize);
-            let class = longer.and_then(|&token| class_of(u64::from(place.class) << 32 | u64::from(token)));
+            let class = text.get(end as usize).and_then(|&token| class_of(place.class, token));
             *place = Place { end, class: class.unwrap_or_default() };
             class.is_some()
         });
     }
 }
 
-/// How often each class stands in the text, and in the reference that has it most often.
+/// How often each class was met in the text, and how often it stands in the reference that has it most often.
 #[derive(Default)]
 struct Counts {
     said: Vec<u32>,
@@ -79,12 +140,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn count(&mut self, said: &Places<'_>, right: &[Places<'_>], classes: usize) {
+    fn count(&mut self, right: &[Places<'_>], classes: usize) {
         for counts in [&mut self.said, &mut self.right, &mut self.one] {
             counts.clear();
             counts.resize(classes, 0);
         }
-        said.0.iter().for_each(|place| self.said[place.class as usize] += 1);
         if let [only] = right {
             only.0.iter().for_each(|place| self.right[place.class as usize] += 1);
             return;
@@ -98,8 +158,12 @@ impl Counts {
         }
     }
 
-    fn shared(&self) -> u64 {
-        self.said.iter().zip(&self.right).map(|(&said, &right)| u64::from(said.min(right))).sum()
+    /// Meets a class in the text: it is shared as long as a reference has it that often. Returns whether one has it at all.
+    fn meet(&mut self, class: u32, shared: &mut u64) -> bool {
+        let (said, right) = (&mut self.said[class as usize], self.right[class as usize]);
+        *shared += u64::from(*said < right);
+        *said += 1;
+        right > 0
     }
 }
 

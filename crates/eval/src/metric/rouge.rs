@@ -1,5 +1,7 @@
 //! ROUGE, as rouge-score 0.1.2 computes it.
 
+mod aggregate;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -10,6 +12,8 @@ use super::lcs::{self, Columns};
 use super::vocabulary::Vocabulary;
 use super::{limit, ngram, porter};
 use crate::{Error, Result};
+
+pub use aggregate::{RougeAggregate, RougeBootstrap};
 
 /// How much of a reference's words, pairs of words and sequences of words stand in an answer.
 ///

@@ -3,6 +3,8 @@
 //! Sources: `sacrebleu/tokenizers` of sacreBLEU 2.6.0, which follows `mteval-v13a.pl` and `mteval-v14.pl` of NIST. Their patterns
 //! are applied one after the other to the whole text; so are ours, as loops over bytes or characters.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::category::{is_number, is_punctuation, is_symbol};
@@ -41,6 +43,14 @@ impl Tokeniser {
         }
     }
 
+    /// Tells the words of a text, one after the other.
+    pub(crate) fn each_word(self, text: &str, tell: impl FnMut(&str)) {
+        match self {
+            Self::V13a => each_western(&unescaped(&without_breaks(text)), tell),
+            _ => words(&self.separated(text)).for_each(tell),
+        }
+    }
+
     /// The text with white space between its words.
     pub(crate) fn separated(self, text: &str) -> String {
         match self {
@@ -65,11 +75,15 @@ pub(crate) fn words(separated: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// White space of ASCII, as Python has it.
+pub(crate) fn is_ascii_space(byte: u8) -> bool {
+    KINDS[usize::from(byte)] == Kind::Space
+}
+
 fn next_of_ascii(text: &str) -> Option<(&str, &str)> {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r' | b'\x1c'..=b'\x1f');
-    let start = text.bytes().position(|byte| !is_space(&byte))?;
+    let start = text.bytes().position(|byte| !is_ascii_space(byte))?;
     let text = &text[start..];
-    Some(text.split_at(text.bytes().position(|byte| is_space(&byte)).unwrap_or(text.len())))
+    Some(text.split_at(text.bytes().position(is_ascii_space).unwrap_or(text.len())))
 }
 
 fn next(text: &str) -> Option<(&str, &str)> {
@@ -77,20 +91,91 @@ fn next(text: &str) -> Option<(&str, &str)> {
     (!text.is_empty()).then(|| text.split_at(text.find(is_space).unwrap_or(text.len())))
 }
 
-/// Without `<skipped>` and with words mended that line ends broke; other line ends are spaces.
-fn without_breaks(text: &str) -> String {
-    if !text.contains(['\n', '<']) {
-        return text.to_owned();
+/// Without `<skipped>` and with words mended that line ends broke. Other line ends are white space as they are.
+fn without_breaks(text: &str) -> Cow<'_, str> {
+    if !text.contains("-\n") && !text.contains('<') {
+        return Cow::Borrowed(text);
     }
-    text.replace("<skipped>", "").replace("-\n", "").replace('\n', " ")
+    Cow::Owned(text.replace("<skipped>", "").replace("-\n", ""))
 }
 
 /// The entities of XML, in the order of the script.
-pub(crate) fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
-    text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
+    Cow::Owned(text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+}
+
+/// What a byte is to `13a`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Letter,
+    Space,
+    Mark,
+    Point,
+    Dash,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Letter; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b' ' | b'\t'..=b'\r' | b'\x1c'..=b'\x1f' => Kind::Space,
+            b'.' | b',' => Kind::Point,
+            b'-' => Kind::Dash,
+            one if is_apart(one) => Kind::Mark,
+            _ => Kind::Letter,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// The words of `western` in a text with a space at both ends, in one pass and without a copy.
+///
+/// The patterns only add spaces, so what stands alone follows from its neighbours. A mark does. A dash does behind a digit. A point or
+/// comma does before anything but a digit (`[\.,][^0-9]`), and behind anything that is neither a digit nor a point that
+/// `[^0-9][\.,]` took just before.
+fn each_western(text: &str, mut tell: impl FnMut(&str)) {
+    let bytes = text.as_bytes();
+    let is_ascii = text.is_ascii();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let (mut start, mut after_taken) = (0, usize::MAX);
+    for (at, &byte) in bytes.iter().enumerate() {
+        let kind = KINDS[usize::from(byte)];
+        let is_inside = match kind {
+            Kind::Letter => true,
+            Kind::Space | Kind::Mark => false,
+            Kind::Dash => !is_digit(at.wrapping_sub(1)),
+            Kind::Point => {
+                let is_taken = !is_digit(at.wrapping_sub(1)) && at != after_taken;
+                if is_taken {
+                    after_taken = at + 1;
+                }
+                !is_taken && is_digit(at + 1)
+            }
+        };
+        if is_inside {
+            continue;
+        }
+        each_part(&text[start..at], is_ascii, &mut tell);
+        if kind != Kind::Space {
+            tell(&text[at..=at]);
+        }
+        start = at + 1;
+    }
+    each_part(&text[start..], is_ascii, &mut tell);
+}
+
+/// The words of a piece without white space of ASCII: it may have other.
+fn each_part(piece: &str, is_ascii: bool, tell: &mut impl FnMut(&str)) {
+    match is_ascii {
+        true if piece.is_empty() => {}
+        true => tell(piece),
+        false => words(piece).for_each(tell),
+    }
 }
 
 /// `TokenizerRegexp`: punctuation apart, points and commas apart unless between digits, dashes apart after digits.
@@ -134,13 +219,17 @@ fn is_point(byte: u8) -> bool {
 fn apart(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() * 2);
     for &byte in text {
-        if matches!(byte, b'{'..=b'~' | b'['..=b'`' | b'!'..=b'&' | b'('..=b'+' | b':'..=b'@' | b'/') {
+        if is_apart(byte) {
             out.extend_from_slice(&[b' ', byte, b' ']);
         } else {
             out.push(byte);
         }
     }
     out
+}
+
+const fn is_apart(byte: u8) -> bool {
+    matches!(byte, b'{'..=b'~' | b'['..=b'`' | b'!'..=b'&' | b'('..=b'+' | b':'..=b'@' | b'/')
 }
 
 /// `'s ` → ` 's `.
@@ -227,8 +316,20 @@ fn is_chinese(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::metric::reference;
+
+    proptest! {
+        #[test]
+        fn one_pass_cuts_where_the_patterns_cut(text in "[a5 .,\\-!\\n/'\u{e9}\u{3000}\u{a0}]{0,12}") {
+            let separated = western(format!(" {text} ").as_bytes(), false);
+            let mut found = Vec::new();
+            each_western(&text, |word| found.push(word.to_owned()));
+            prop_assert_eq!(found, words(&separated).collect::<Vec<_>>());
+        }
+    }
 
     /// sacreBLEU's own tokens.
     #[test]
@@ -241,6 +342,9 @@ mod tests {
             for tokeniser in [Tokeniser::V13a, Tokeniser::International, Tokeniser::Chinese, Tokeniser::Characters] {
                 let found = words(&tokeniser.separated(text)).collect::<Vec<_>>().join(" ");
                 assert_eq!(found, case[tokeniser.name()].as_str().unwrap(), "{} {text:?}", tokeniser.name());
+                let mut told = Vec::new();
+                tokeniser.each_word(text, |word| told.push(word.to_owned()));
+                assert_eq!(told.join(" "), found, "{} {text:?}", tokeniser.name());
             }
         }
     }

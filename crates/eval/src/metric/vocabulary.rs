@@ -1,29 +1,80 @@
 //! Words and characters as small numbers, which are quick to compare and to count.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 /// Numbers words in the order in which they come.
 #[derive(Default)]
-pub(crate) struct Vocabulary<'a>(HashMap<&'a str, u32, Folding>);
+pub(crate) struct Vocabulary {
+    table: Table,
+    /// Words of over [`SHORT`] bytes, each with [`END`] behind it.
+    long: Vec<u8>,
+    /// Where each word stands there, if it does.
+    starts: Vec<u32>,
+}
 
-impl<'a> Vocabulary<'a> {
+/// Bytes of a word that fit into a key with their number.
+const SHORT: usize = 7;
+/// A byte that UTF-8 does not have.
+const END: u8 = 0xff;
+
+impl Vocabulary {
     /// With room for the words of texts of so many bytes.
     pub fn for_bytes(bytes: usize) -> Self {
-        Self(HashMap::with_capacity_and_hasher((bytes / 8).min(1 << 16), Folding::default()))
+        let words = (bytes / 8).min(1 << 16);
+        let mut table = Table::default();
+        table.reset(words);
+        Self { table, long: Vec::with_capacity(words * 4), starts: Vec::with_capacity(words) }
     }
 
     /// The number of a word.
-    pub fn number(&mut self, word: &'a str) -> u32 {
-        let next = self.0.len() as u32;
-        *self.0.entry(word).or_insert(next)
+    pub fn number(&mut self, word: &str) -> u32 {
+        let (word, next) = (word.as_bytes(), self.starts.len() as u32);
+        if word.len() <= SHORT {
+            let number = self.table.insert(packed(word), next);
+            if number == next {
+                self.starts.push(0);
+            }
+            return number;
+        }
+        let Self { table, long, starts } = self;
+        let is_same = |number: u32| {
+            let there = &long[starts[number as usize] as usize..];
+            there.starts_with(word) && there[word.len()] == END
+        };
+        let number = table.insert_same(hashed(word), next, is_same);
+        if number == next {
+            starts.push(long.len() as u32);
+            long.extend_from_slice(word);
+            long.push(END);
+        }
+        number
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.starts.len()
     }
+}
+
+/// The bytes of a short word, and how many there are in the highest byte.
+fn packed(word: &[u8]) -> u64 {
+    let byte = |at: usize| u64::from(word[at]) << (8 * at);
+    let four = |at: usize| u64::from(u32::from_le_bytes([word[at], word[at + 1], word[at + 2], word[at + 3]]));
+    let bytes = match word.len() {
+        0 => 0,
+        n @ 1..4 => byte(0) | byte(n / 2) | byte(n - 1),
+        n => four(0) | four(n - 4) << (8 * (n - 4)),
+    };
+    (word.len() as u64) << 56 | bytes
+}
+
+/// A hash of a long word; its highest byte is none of a short word's.
+fn hashed(word: &[u8]) -> u64 {
+    let eight = |at: usize| u64::from_le_bytes(word[at..at + 8].try_into().expect("eight bytes are eight"));
+    let last = word.len() - 8;
+    let whole = (0..last).step_by(8).fold(*SEED ^ word.len() as u64, |hash, at| fold(hash ^ eight(at), MULTIPLIER));
+    fold(whole ^ eight(last), MULTIPLIER) >> 8 | (SHORT as u64 + 1) << 56
 }
 
 /// Numbers characters in the order in which they come.
@@ -54,6 +105,15 @@ impl Alphabet {
         number
     }
 
+    /// The number of a character of ASCII.
+    pub fn number_of_ascii(&mut self, byte: u8) -> u32 {
+        let next = self.len;
+        let slot = &mut self.ascii[usize::from(byte & 0x7f)];
+        *slot = (*slot).min(next);
+        self.len += u32::from(*slot == next);
+        *slot
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len as usize
@@ -63,59 +123,80 @@ impl Alphabet {
 /// From keys to numbers: open addressing, for keys that are numbers themselves.
 #[derive(Default)]
 pub(crate) struct Table {
-    slots: Vec<(u64, u32)>,
-    used: usize,
+    /// Keys with their numbers, as they came.
+    entries: Vec<(u64, u32)>,
+    /// Where an entry is, from 1; 0 for none. They are small, since they are emptied for each length of n-grams.
+    slots: Vec<u32>,
     seed: u64,
 }
-
-/// No key: characters and pairs of numbers below 2³² − 1 are less.
-const EMPTY: u64 = u64::MAX;
 
 impl Table {
     /// Makes it empty, with room for so many keys.
     pub fn reset(&mut self, keys: usize) {
+        self.entries.clear();
+        self.entries.reserve(keys);
+        self.make_slots(keys);
+    }
+
+    fn make_slots(&mut self, keys: usize) {
         self.slots.clear();
-        self.slots.resize((keys * 2).next_power_of_two().max(16), (EMPTY, 0));
-        self.used = 0;
+        self.slots.resize((keys * 2).next_power_of_two().max(16), 0);
         self.seed = *SEED;
     }
 
     /// The number of a key; `next` becomes it when there is none.
     pub fn insert(&mut self, key: u64, next: u32) -> u32 {
-        if (self.used + 1) * 2 > self.slots.len() {
+        self.insert_same(key, next, |_| true)
+    }
+
+    /// The same of keys that may be alike where not `is_same`.
+    fn insert_same(&mut self, key: u64, next: u32, is_same: impl Fn(u32) -> bool) -> u32 {
+        if (self.entries.len() + 1) * 2 > self.slots.len() {
             self.grow();
         }
-        let slot = self.slot(key);
-        if self.slots[slot].0 == EMPTY {
-            self.slots[slot] = (key, next);
-            self.used += 1;
+        let mask = self.slots.len() - 1;
+        let mut slot = self.first(key);
+        loop {
+            let Some(entry) = self.slots[slot].checked_sub(1) else {
+                self.entries.push((key, next));
+                self.slots[slot] = self.entries.len() as u32;
+                return next;
+            };
+            let (there, number) = self.entries[entry as usize];
+            if there == key && is_same(number) {
+                return number;
+            }
+            slot = (slot + 1) & mask;
         }
-        self.slots[slot].1
     }
 
     /// The number of a key.
     pub fn find(&self, key: u64) -> Option<u32> {
-        let slot = self.slot(key);
-        (self.slots[slot].0 == key).then_some(self.slots[slot].1)
-    }
-
-    /// Where a key stands, or would.
-    fn slot(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = fold(key ^ self.seed, MULTIPLIER) as usize & mask;
-        while self.slots[slot].0 != key && self.slots[slot].0 != EMPTY {
+        let mut slot = self.first(key);
+        loop {
+            let (there, number) = self.entries[self.slots[slot].checked_sub(1)? as usize];
+            if there == key {
+                return Some(number);
+            }
             slot = (slot + 1) & mask;
         }
-        slot
+    }
+
+    /// Where a key is looked for first.
+    fn first(&self, key: u64) -> usize {
+        fold(key ^ self.seed, MULTIPLIER) as usize & (self.slots.len() - 1)
     }
 
     fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.reset(old.len());
-        for (key, number) in old.into_iter().filter(|&(key, _)| key != EMPTY) {
-            let slot = self.slot(key);
-            self.slots[slot] = (key, number);
-            self.used += 1;
+        self.make_slots(self.slots.len());
+        let mask = self.slots.len() - 1;
+        for entry in 0..self.entries.len() {
+            let mut slot = self.first(self.entries[entry].0);
+            while self.slots[slot] > 0 {
+                slot = (slot + 1) & mask;
+            }
+            self.slots[slot] = entry as u32 + 1;
         }
     }
 }
@@ -132,51 +213,6 @@ fn fold(left: u64, right: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-/// A quick hash of short words with a seed.
-#[derive(Clone)]
-pub(crate) struct Folding(u64);
-
-impl Default for Folding {
-    fn default() -> Self {
-        Self(*SEED)
-    }
-}
-
-impl BuildHasher for Folding {
-    type Hasher = FoldingHasher;
-
-    fn build_hasher(&self) -> FoldingHasher {
-        FoldingHasher(self.0)
-    }
-}
-
-pub(crate) struct FoldingHasher(u64);
-
-impl Hasher for FoldingHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            let word = u64::from_le_bytes(chunk.try_into().expect("a chunk of 8 has 8 bytes"));
-            self.0 = fold(self.0 ^ word, MULTIPLIER);
-        }
-        let rest = chunks.remainder();
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.0 = fold(self.0 ^ u64::from_le_bytes(last), MULTIPLIER ^ rest.len() as u64);
-        }
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.0 = fold(self.0 ^ u64::from(byte), MULTIPLIER);
-    }
-
-    fn finish(&self) -> u64 {
-        // The table takes its tag from the high bits and the place from the low ones.
-        fold(self.0, MULTIPLIER)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +223,12 @@ mod tests {
         let numbers: Vec<u32> =
             ["b", "a", "b", "", "long enough for two steps", "a"].map(|word| words.number(word)).into();
         assert_eq!((numbers, words.len()), (vec![0, 1, 0, 2, 3, 1], 4));
+        let mut all = Vocabulary::default();
+        // One letter more or another at any place is another word; a zero byte is a byte.
+        let grown: Vec<String> = (1..40).flat_map(|n| ["a", "b", "\0"].map(|last| "a".repeat(n - 1) + last)).collect();
+        let numbers = |all: &mut Vocabulary| grown.iter().map(|word| all.number(word)).collect::<Vec<_>>();
+        assert_eq!(numbers(&mut all), (0..117).collect::<Vec<_>>());
+        assert_eq!(numbers(&mut all), (0..117).collect::<Vec<_>>());
         let mut letters = Alphabet::default();
         let numbers: Vec<u32> = "bäbaä漢".chars().map(|c| letters.number(c)).collect();
         assert_eq!((numbers, letters.len()), (vec![0, 1, 0, 2, 1, 3], 4));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Error, Result};
 
@@ -70,6 +71,21 @@ impl WordNet {
             part.exceptions = by_line(folder, &format!("{name}.exc"), &read(format!("{name}.exc"))?, exception)?;
         }
         Ok(Self { parts, words: words.all })
+    }
+
+    /// The one of this machine, in Debian's folder. It is read once, and looked for again as long as it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn shared() -> Result<Arc<Self>> {
+        static SHARED: Mutex<Option<Arc<WordNet>>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shared.as_ref() {
+            return Ok(Arc::clone(known));
+        }
+        let read = Arc::new(Self::open(Path::new(DEBIAN_FOLDER))?);
+        *shared = Some(Arc::clone(&read));
+        Ok(read)
     }
 
     /// The words without spaces of all synsets that a word stands in, itself among them where it has any.

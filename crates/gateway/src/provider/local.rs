@@ -261,6 +261,7 @@ fn extend(answer: &mut Option<CompletionResponse>, chunk: CompletionResponse) {
             continue;
         };
         choice.text.push_str(&more.text);
+        choice.extra.extend(more.extra);
         choice.finish_reason = more.finish_reason.or(choice.finish_reason.take());
         match (&mut choice.logprobs, more.logprobs) {
             (Some(logprobs), Some(more)) => {

@@ -2,7 +2,6 @@
 //!
 //! Cook et al., "TICKing All the Boxes: Generated Checklists Improve LLM Evaluation and Generation" (2024), section 3.
 
-use qd_base::chat::ChatRequest;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::{Own, Shape, Words};
@@ -12,6 +11,7 @@ use crate::judge::Case;
 use crate::judgement::{Judgement, Outcome, Part};
 use crate::method::{MOST_QUESTIONS, Method, between};
 use crate::scale::yes_or_no;
+use crate::step::gathered;
 use crate::{Error, Result, Step, said};
 
 const QUESTIONS: &str = "questions";
@@ -84,7 +84,7 @@ pub(crate) fn begin(case: Case) -> Result<Step> {
         return ask(case, questions, |text| Own::Trusted(text.to_owned()));
     };
     let shape = Shape::List { name: QUESTIONS, most: generate.most };
-    let request = case.ask_in(words, &case.item, &case.fence(&[]), &[], &shape)?;
+    let request = case.ask_first(words, &shape)?;
     let most = generate.most;
     Ok(Step::ask(vec![request], move |replies| {
         let written = replies.first().map(|reply| said::list(reply, QUESTIONS, most, &case.inner().definition));
@@ -109,7 +109,7 @@ fn ask(case: Case, questions: Vec<Question>, own: impl Fn(&str) -> Own) -> Resul
     let texts: Vec<(&'static str, &str)> = questions.iter().map(|question| ("check", question.text.as_str())).collect();
     let fence = case.fence(&texts);
     let requests = questions.iter().map(|question| case.ask(&fence, &[("check", own(&question.text))], &shape));
-    let requests: Vec<ChatRequest> = requests.collect::<Result<_>>()?;
+    let requests = gathered(requests)?;
     Ok(Step::ask(requests, move |replies| {
         let parts = questions.iter().zip(&replies).map(|(question, reply)| {
             let part = case.verdict(reply, &yes_or_no());
@@ -185,6 +185,18 @@ mod tests {
             r#"{"verdict": "yes"}"#.to_owned()
         });
         assert_eq!((judgement.outcome.value(), judgement.calls), (Some(1.0), 3));
+        // Of another answer they are asked for in the same words, with the same key.
+        let asked = |answer: &str| {
+            let definition = json!({
+                "model": "m", "instruction": "Look.", "content": "{{ answer }}", "inputs": [{"name": "task"}, {"name": "answer"}],
+                "method": {"kind": "checklist", "generate": {"words": words}},
+            });
+            let judge = Judge::new(&serde_json::from_value(definition).unwrap()).unwrap();
+            let item = json!({"task": "Greet.", "answer": answer});
+            let Step::Ask(asking) = judge.begin(item.as_object().unwrap()).unwrap() else { panic!() };
+            stub::last(&asking.requests()[0])
+        };
+        assert_eq!(asked("Bonjour"), asked("Hello"));
         let none =
             run(json!({"kind": "checklist", "generate": {"words": words}}), |_| r#"{"questions": []}"#.to_owned());
         assert!(matches!(none.outcome, Outcome::CannotTell { .. }));

@@ -1,13 +1,12 @@
 //! Is what a text says supported? Its claims are written down, then each is held against what else is seen.
 
-use qd_base::chat::ChatRequest;
-
 use crate::ask::{Own, Shape, Words};
 use crate::combine::weighted_mean;
 use crate::judge::Case;
 use crate::judgement::{Judgement, Outcome, Part};
 use crate::method::Method;
 use crate::scale::Label;
+use crate::step::gathered;
 use crate::{Result, Step, said};
 
 const CLAIMS: &str = "claims";
@@ -36,7 +35,7 @@ pub(crate) fn begin(case: Case) -> Result<Step> {
     let most = *most;
     let words = case.inner().first_words.as_ref().unwrap_or(&case.inner().words);
     let shape = Shape::List { name: CLAIMS, most };
-    let request = case.ask_in(words, &case.item, &case.fence(&[]), &[], &shape)?;
+    let request = case.ask_first(words, &shape)?;
     Ok(Step::ask(vec![request], move |replies| {
         let said = replies.first().map(|reply| said::list(reply, CLAIMS, most, &case.inner().definition));
         match said {
@@ -56,7 +55,7 @@ fn check(case: Case, claims: Vec<String>) -> Result<Step> {
     let texts: Vec<(&'static str, &str)> = claims.iter().map(|claim| ("claim", claim.as_str())).collect();
     let fence = case.fence(&texts);
     let requests = claims.iter().map(|claim| case.ask(&fence, &[("claim", Own::Data(claim.clone()))], &shape));
-    let requests: Vec<ChatRequest> = requests.collect::<Result<_>>()?;
+    let requests = gathered(requests)?;
     Ok(Step::ask(requests, move |replies| {
         let parts = claims.iter().zip(&replies).map(|(claim, reply)| case.verdict(reply, &labels()).named(claim));
         let parts: Vec<Part> = parts.collect();

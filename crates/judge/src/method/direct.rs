@@ -6,6 +6,7 @@ use crate::definition::Criterion;
 use crate::judge::Case;
 use crate::judgement::{Judgement, Part};
 use crate::method::Method;
+use crate::step::gathered;
 use crate::{Result, Step};
 
 pub(crate) fn begin(case: Case) -> Result<Step> {
@@ -26,7 +27,7 @@ pub(super) fn requests(case: &Case, criteria: &[Criterion], shape: &Shape) -> Re
         return Ok(vec![case.ask(&fence, &[], shape)?]);
     }
     let of = |criterion: &Criterion| case.ask(&fence, &[("criterion", Own::Trusted(criterion.text.clone()))], shape);
-    criteria.iter().map(of).collect()
+    gathered(criteria.iter().map(of))
 }
 
 /// One judgement of the verdicts on criteria, in their order.

@@ -11,7 +11,7 @@ use crate::combine::{about, worst};
 use crate::definition::Definition;
 use crate::judgement::{Disagreement, Judgement, Outcome, Part};
 use crate::method::{MOST_JURORS, Method};
-use crate::reply::Reply;
+use crate::step::Room;
 use crate::{Error, Judge, Result, Step};
 
 /// How judgements become one.
@@ -60,37 +60,37 @@ pub(crate) fn read(jurors: &[Definition]) -> Result<Vec<Judge>> {
 }
 
 pub(crate) fn begin(jury: &Judge, values: &Map<String, Value>) -> Result<Step> {
-    let steps = jury.inner().jurors.iter().map(|juror| juror.begin(values));
-    Ok(go_on(jury.clone(), steps.collect::<Result<_>>()?))
+    go_on(jury.clone(), &mut jury.inner().jurors.iter().map(|juror| juror.begin(values)))
 }
 
-/// One step of all jurors that are not done.
-fn go_on(jury: Judge, steps: Vec<Step>) -> Step {
-    let mut requests = Vec::new();
-    for step in &steps {
-        if let Step::Ask(asking) = step {
-            requests.extend_from_slice(asking.requests());
-        }
+/// One step of all jurors that are not done. Their steps are made one after the other, as long as all fit together.
+fn go_on(jury: Judge, next: &mut dyn Iterator<Item = Result<Step>>) -> Result<Step> {
+    let (mut room, mut requests, mut steps) = (Room::default(), Vec::new(), Vec::new());
+    for step in next {
+        let mut step = step?;
+        room.take_step(&step)?;
+        let own = match &mut step {
+            Step::Ask(asking) => asking.take_requests(),
+            Step::Done(_) => Vec::new(),
+        };
+        steps.push((own.len(), step));
+        requests.extend(own);
     }
     if requests.is_empty() {
-        let judgements = steps.into_iter().filter_map(|step| match step {
+        let judgements = steps.into_iter().filter_map(|(_, step)| match step {
             Step::Done(judgement) => Some(*judgement),
             Step::Ask(_) => None,
         });
-        return Step::done(verdict(&jury, judgements.collect()));
+        return Ok(Step::done(verdict(&jury, judgements.collect())));
     }
-    Step::ask(requests, move |replies| {
+    Ok(Step::ask(requests, move |replies| {
         let mut replies = replies.into_iter();
-        let next = steps.into_iter().map(|step| match step {
-            Step::Ask(asking) => {
-                let own: Vec<Reply> = replies.by_ref().take(asking.requests().len()).collect();
-                asking.answer(own)
-            }
-            done @ Step::Done(_) => done,
+        let mut next = steps.into_iter().map(|(count, step)| match step {
+            Step::Ask(asking) => Ok(asking.answer(replies.by_ref().take(count).collect())),
+            done @ Step::Done(_) => Ok(done),
         });
-        let next = next.collect();
-        go_on(jury, next)
-    })
+        Step::or_failed(go_on(jury, &mut next))
+    }))
 }
 
 fn verdict(jury: &Judge, judgements: Vec<Judgement>) -> Judgement {
@@ -227,6 +227,21 @@ mod tests {
             })
         });
         assert_eq!((judgement.outcome.value(), judgement.calls), (Some(0.5), 3));
+    }
+
+    /// Each of 15 jurors asks 32 times of an item of 200 kB: one alone may, all together do not fit.
+    #[test]
+    fn a_jury_is_one_step() {
+        let criteria: Vec<Value> = (0..32).map(|n| json!({"name": n.to_string(), "text": "the style"})).collect();
+        let mut one = juror("a", 5);
+        one["method"] = json!({"kind": "direct", "criteria": criteria});
+        let item = json!({"answer": "x".repeat(200_000)});
+        let begin = |definition: Value| {
+            Judge::new(&serde_json::from_value(definition).unwrap()).unwrap().begin(item.as_object().unwrap())
+        };
+        assert!(begin(one.clone()).is_ok());
+        let jury = json!({"method": {"kind": "jury", "jurors": vec![one; 15], "combine": "mean"}});
+        assert!(matches!(begin(jury), Err(Error::TooMuch { .. })));
     }
 
     #[test]

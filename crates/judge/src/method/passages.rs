@@ -1,13 +1,12 @@
 //! Is each text of a list useful, and do the useful ones stand first?
 
-use qd_base::chat::ChatRequest;
-
 use crate::ask::{Own, Shape};
 use crate::combine::{about, average_precision, worst};
 use crate::judge::Case;
 use crate::judgement::{Judgement, Outcome, Part};
 use crate::method::Method;
 use crate::scale::yes_or_no;
+use crate::step::gathered;
 use crate::{Result, Step};
 
 pub(crate) fn begin(case: Case) -> Result<Step> {
@@ -19,7 +18,7 @@ pub(crate) fn begin(case: Case) -> Result<Step> {
     let shape = Shape::Verdict { labels: yes_or_no(), reasoning: *reasoning };
     let fence = case.fence(&[]);
     let requests = passages.iter().map(|text| case.ask(&fence, &[("passage", Own::Data(text.clone()))], &shape));
-    let requests: Vec<ChatRequest> = requests.collect::<Result<_>>()?;
+    let requests = gathered(requests)?;
     Ok(Step::ask(requests, move |replies| {
         let parts =
             (1_usize..).zip(&replies).map(|(rank, reply)| case.verdict(reply, &yes_or_no()).named(rank.to_string()));

@@ -13,7 +13,8 @@ use crate::judgement::{Outcome, Part};
 use crate::method::{Method, direct};
 use crate::reply::Reply;
 use crate::scale::{CANNOT_TELL, Label};
-use crate::weight::{Weighting, masses};
+use crate::step::Room;
+use crate::weight::{Weighting, before, followed};
 use crate::{Error, Result, Step};
 
 /// Every place stands for a number, or there is nothing to weigh.
@@ -38,7 +39,11 @@ pub(crate) fn begin(case: Case) -> Result<Step> {
             let parts = replies.iter().map(|reply| by_probability(&case, reply)).collect();
             Step::done(direct::combined(parts, &criteria, missing))
         })),
-        Some(samples) => Ok(by_samples(case, &requests, samples, criteria, missing)),
+        Some(samples) => {
+            let mut room = Room::default();
+            requests.iter().try_for_each(|request| room.take(request, samples as usize))?;
+            Ok(by_samples(case, &requests, samples, criteria, missing))
+        }
     }
 }
 
@@ -73,13 +78,25 @@ fn by_probability(case: &Case, reply: &Reply) -> Part {
         return Part { outcome: Outcome::invalid(why, said.text), ..part };
     }
     let words: Vec<&str> = labels.iter().map(|label| label.text.as_str()).chain([CANNOT_TELL]).collect();
-    let written: usize = said.tokens.iter().map(|token| token.bytes.as_ref().map_or(token.token.len(), Vec::len)).sum();
-    // Some upstreams give the tokens of hidden thoughts, or not those of white space at the start: then no place is known.
-    let masses =
-        (written >= said.text.len()).then(|| masses(said.tokens, offset(said.text, judge.form), &words)).flatten();
-    match masses {
-        Some(masses) => weigh(part, labels, &masses, case, said.text),
+    // Some upstreams give the tokens of hidden thoughts, or not all: then no place is known.
+    let found = before(said.tokens, said.text)
+        .and_then(|before| followed(said.tokens, before + offset(said.text, judge.form), &words));
+    match found {
+        Some((masses, word)) if word.is_some() && word == place(&part, labels) => {
+            weigh(part, labels, &masses, case, said.text)
+        }
+        Some(_) => {
+            Part { outcome: Outcome::invalid("its tokens do not say its verdict where they should", said.text), ..part }
+        }
         None => Part { outcome: Outcome::invalid("its tokens are not those of its text", said.text), ..part },
+    }
+}
+
+/// Where the word that was said stands among the labels and, after them, `cannot tell`.
+fn place(part: &Part, labels: &[Label]) -> Option<usize> {
+    match &part.outcome {
+        Outcome::CannotTell { .. } => Some(labels.len()),
+        outcome => labels.iter().position(|label| Some(label.text.as_str()) == outcome.label()),
     }
 }
 
@@ -197,6 +214,54 @@ mod tests {
         assert!(matches!(silent.outcome, Outcome::Invalid { why, .. } if why.contains("samples")));
         let odd = run(json!({"kind": "weighted"}), "text", |_| stub::says_tokens(&[("4.5", &[("4.5", 0.9)])]));
         assert!(matches!(odd.outcome, Outcome::Invalid { .. }));
+    }
+
+    #[track_caller]
+    fn check_odd(form: &str, text: &str, tokens: &[(&str, &[(&str, f64)])], why: &str) {
+        let judgement = run(json!({"kind": "weighted"}), form, |_| stub::says_in_tokens(text, tokens));
+        assert!(
+            matches!(&judgement.outcome, Outcome::Invalid { why: said, .. } if said.contains(why)),
+            "{judgement:?}"
+        );
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_word_that_was_said() {
+        // Tokens of a thought that the text does not have: at the verdict's place in the text stands the 5 of the thought.
+        let thought: &[(&str, &[(&str, f64)])] = &[
+            ("I", &[]),
+            (" would", &[]),
+            (" pick", &[]),
+            (" 5", &[(" 5", 0.9), (" 4", 0.1)]),
+            ("{\"verdict\": \"", &[]),
+            ("4", &[("4", 1.0)]),
+            ("\"}", &[]),
+        ];
+        check_odd("schema", "{\"verdict\": \"4\"}", thought, "not those of its text");
+        // The last line says 2, and what is followed is the 4 before it.
+        let twice: &[(&str, &[(&str, f64)])] =
+            &[("4", &[("4", 0.9), ("2", 0.1)]), ("\nVerdict:", &[]), (" 2", &[(" 2", 1.0)])];
+        check_odd("text", "4\nVerdict: 2", twice, "do not say its verdict");
+        // White space before the text, and a mark behind it, are of no account.
+        let judgement = run(json!({"kind": "weighted"}), "text", |_| {
+            stub::says_in_tokens("4", &[("\n", &[]), ("4", &[("4", 0.75), ("5", 0.25)]), ("<|im_end|>", &[])])
+        });
+        assert!((judgement.outcome.value().unwrap() - 4.25).abs() < 1e-6, "{judgement:?}");
+    }
+
+    /// 32 criteria of 100 samples are 3,200 copies of the item.
+    #[test]
+    fn copies_fit_or_are_not_made() {
+        let criteria: Vec<Value> = (0..32).map(|n| json!({"name": n.to_string(), "text": "the style"})).collect();
+        let definition = json!({
+            "model": "m", "instruction": "Grade.", "content": "{{ answer }}", "inputs": [{"name": "answer"}], "form": "text",
+            "scale": {"kind": "boolean"}, "method": {"kind": "weighted", "samples": 100, "criteria": criteria},
+        });
+        let judge = Judge::new(&serde_json::from_value(definition).unwrap()).unwrap();
+        let begin = |bytes: usize| judge.begin(json!({"answer": "x".repeat(bytes)}).as_object().unwrap());
+        let Step::Ask(asking) = begin(10_000).unwrap() else { panic!() };
+        assert_eq!(asking.requests().len(), 3_200);
+        assert!(matches!(begin(100_000), Err(Error::TooMuch { .. })));
     }
 
     #[test]

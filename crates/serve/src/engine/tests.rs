@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use futures::StreamExt;
 use futures::future::join_all;
 use qd_base::chat::{ChatResponse, FinishReason, TokenLogProb};
-use qd_base::completion::CompletionResponse;
+use qd_base::completion::{CompletionChoice, CompletionResponse, Measured};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -467,6 +467,69 @@ async fn a_text_is_scored_by_echoing_it() {
         response.choices[0].logprobs.as_ref().unwrap().token_logprobs.iter().flatten().sum()
     };
     assert!(total(&chunks[0]) > total(&other[0]));
+}
+
+/// What was measured of each prompt, in order.
+async fn measured(engine: &Engine, prompts: &[&str], from: &[usize], long: &str) -> (Vec<Measured>, Timings) {
+    let request = json!({"model": "smollm2", "prompt": prompts, "measure": {"from": from, "long": long}});
+    let (chunks, timings) = completion(engine, request).await;
+    let mut choices: Vec<_> = chunks.into_iter().flat_map(|chunk| chunk.choices).collect();
+    choices.sort_by_key(|choice| choice.index);
+    let read = |choice: &CompletionChoice| Some(serde_json::from_value(choice.extra.get("measured")?.clone()).unwrap());
+    (choices.iter().filter_map(read).collect(), timings)
+}
+
+#[tokio::test]
+async fn the_end_of_a_text_is_measured_as_its_echo_tells() {
+    let engine = shared().await;
+    let (context, ends) =
+        ("Question: What colour is the sky?\nAnswer:", [" blue", " green and yellow", " I do not know"]);
+    let prompts = ends.map(|end| format!("{context}{end}"));
+    let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let (found, _) = measured(engine, &prompts, &[context.len(); 3], "refuse").await;
+    for (prompt, found) in prompts.iter().zip(&found) {
+        let request = json!({"model": "smollm2", "prompt": prompt, "max_tokens": 0, "echo": true, "logprobs": 1});
+        let (chunks, _) = completion(engine, request).await;
+        let echoed = chunks[0].choices[0].logprobs.as_ref().unwrap();
+        let first = echoed.text_offset.iter().position(|&offset| offset >= context.len()).unwrap();
+        let sum: f64 = echoed.token_logprobs[first..].iter().flatten().map(|number| f64::from(*number)).sum();
+        assert_eq!(found.tokens, echoed.tokens.len() - first);
+        // Other company in a batch rounds otherwise.
+        assert!((found.sum - sum).abs() < 0.05 * sum.abs().max(1.0), "{prompt}: {} and {sum}", found.sum);
+    }
+    assert!(found[0].sum > found[1].sum);
+    let (greedy, _) = measured(engine, &["The capital of France is Paris"], &[24], "refuse").await;
+    assert!(greedy[0].is_greedy && greedy[0].tokens == 1, "{greedy:?}");
+}
+
+#[tokio::test]
+async fn what_stands_before_several_ends_is_computed_once() {
+    let engine = engine(ModelOptions::default()).await;
+    let context = "One sentence after another, so that there is something to share.".repeat(20);
+    let prompts: Vec<String> = (0..8).map(|n| format!("{context} Number {n} is odd")).collect();
+    let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let (found, timings) = measured(&engine, &prompts, &[context.len(); 8], "refuse").await;
+    assert_eq!((found.len(), timings.completion_tokens), (8, 0));
+    let once = engine.tokenize(&model(), context.clone()).await.unwrap().len() as u64;
+    // All but the token at the border, whose logits each of them needs.
+    assert_eq!(timings.cached_tokens, 7 * (once - 1), "of {} tokens", timings.prompt_tokens);
+    let again = measured(&engine, &prompts[..1], &[context.len()], "refuse").await.1;
+    assert_eq!(again.cached_tokens, once - 1, "it is kept for later");
+    assert_eq!(cells(&engine), 0);
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_long_is_measured_in_windows() {
+    let engine = engine(ModelOptions { context: Some(64), cache_tokens: 512, ..ModelOptions::default() }).await;
+    let text = "the quick brown fox jumps over the lazy dog and runs away. ".repeat(12);
+    let tokens = engine.tokenize(&model(), text.clone()).await.unwrap().len();
+    let (found, _) = measured(&engine, &[&text], &[0], "windows").await;
+    assert_eq!((found.len(), found[0].tokens), (1, tokens));
+    let (cut, _) = measured(&engine, &[&text], &[text.len() - 6], "cut").await;
+    assert!(cut[0].tokens < 5, "{cut:?}");
+    let refused = json!({"model": "smollm2", "prompt": text, "measure": {"from": [0]}});
+    let refused = engine.complete(&model(), serde_json::from_value(refused).unwrap()).await;
+    assert!(matches!(refused.err(), Some(Error::ContextOverflow { limit: 64, .. })));
 }
 
 #[tokio::test]

@@ -116,12 +116,13 @@ impl Reader<'_> {
         let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.' | '_')));
         let (written, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
+        let written = written.replace('_', "");
         let digits = written.trim_start_matches(['-', '+']);
-        // Python refuses `007` and reads `1_000`.
-        if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit() && b != b'0') {
+        // Python refuses `007`, and reads `00`, `1_000` and `007.5`.
+        let whole = digits.bytes().all(|b| b.is_ascii_digit());
+        if whole && digits.starts_with('0') && digits.bytes().any(|b| b != b'0') {
             return None;
         }
-        let written = written.replace('_', "");
         if let Ok(whole) = written.parse::<i64>() {
             return Some(Value::from(whole));
         }
@@ -200,6 +201,12 @@ mod tests {
             ("{'a': [1], 2: 'b'}", Some(json!({"a": [1], "2": "b"}))),
             ("0", Some(json!(0))),
             ("00", Some(json!(0))),
+            ("007", None),
+            ("-07", None),
+            ("0_7", None),
+            ("[1, 010]", None),
+            ("007.5", Some(json!(7.5))),
+            ("1_000", Some(json!(1000))),
             (" [1] ", Some(json!([1]))),
             ("[a]", None),
             ("[1 2]", None),

@@ -1,6 +1,6 @@
 //! New versions: imported, changed by hand, out of traces, and as parts of others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -223,7 +223,7 @@ pub struct RowChanges {
     /// Rows in place of those with these identifiers.
     #[serde(default)]
     #[schema(value_type = Object)]
-    pub replace: HashMap<String, Values>,
+    pub replace: BTreeMap<String, Values>,
     /// Identifiers of rows that go.
     #[serde(default)]
     pub remove: Vec<String>,
@@ -262,11 +262,16 @@ pub struct DatasetChanged {
     pub added: u64,
     /// Calls that were not added since they are there.
     pub known: u64,
+    /// Rows that others took the place of.
+    pub replaced: u64,
+    /// Rows that went.
+    pub removed: u64,
 }
 
 impl DatasetChanged {
     fn of(dataset: ArtifactName, edited: Edited) -> Self {
-        Self { dataset, version: edited.version.number, rows: edited.rows, added: edited.added, known: edited.known }
+        let Edited { version, rows, added, known, replaced, removed } = edited;
+        Self { dataset, version: version.number, rows, added, known, replaced, removed }
     }
 }
 

@@ -106,6 +106,9 @@ pub struct PromptOptimisation {
     pub teacher: Option<String>,
     /// The model that proposes instructions; none are proposed when absent.
     pub proposer: Option<String>,
+    /// Parameters of the call that asks it; `{"temperature": 0, "max_tokens": 1000}` when absent.
+    #[schema(value_type = Option<Object>)]
+    pub proposer_parameters: Option<Value>,
     /// How many it proposes, 20 at most; 4 when absent.
     pub instructions: Option<usize>,
     /// The prompt that the best combination becomes a version of; the prompt's name with `-optimised` when absent.
@@ -145,7 +148,8 @@ pub struct ExperimentSearch {
 /// What is looked at. Each kind has options of its own.
 #[derive(ToSchema)]
 pub struct ExperimentScorer {
-    /// `exact_match`, `contains`, `token_f1`, `number_match`, `regex`, `json_schema`, `length`, `latency` or `cost`.
+    /// `exact_match`, `contains`, `token_f1`, `number_match`, `regex`, `json_schema`, `length`, `bleu`, `chrf`, `ter`, `rouge`, `meteor`,
+    /// `edit_similarity`, `readability`, `leak`, `toxic`, `latency` or `cost`.
     pub kind: String,
     /// What the score is called; its kind when absent.
     pub name: Option<String>,
@@ -172,8 +176,59 @@ pub struct ExperimentScorer {
     pub allow_fence: Option<bool>,
     /// Of `length`: `characters`, `words` or `tokens`.
     pub unit: Option<String>,
-    /// Of `length`: `lower` or `higher`.
+    /// Of `length` and `readability`: `lower` or `higher`.
     pub better: Option<String>,
+    /// Of `bleu` and `meteor`: `13a`, `intl`, `char`, `zh` or `none`.
+    pub tokenise: Option<String>,
+    /// Of `bleu` and `chrf`: upper and lower case are the same.
+    pub lowercase: Option<bool>,
+    /// Of `bleu`: `"none"`, `"exp"`, `{"floor": 0.1}` or `{"add-k": 1}`.
+    #[schema(value_type = Option<Value>)]
+    pub smooth: Option<Value>,
+    /// Of `bleu`: the longest n-grams.
+    pub max_order: Option<usize>,
+    /// Of `bleu`: whether orders count in the corpus that answers are too short for.
+    pub effective_order: Option<bool>,
+    /// Of `chrf`: the longest n-grams of characters.
+    pub char_order: Option<usize>,
+    /// Of `chrf`: the longest n-grams of words; 2 is chrF++.
+    pub word_order: Option<usize>,
+    /// Of `chrf` and `meteor`: how much recall counts, and how steep the penalty is.
+    pub beta: Option<f64>,
+    /// Of `chrf`: white space is a character too.
+    pub whitespace: Option<bool>,
+    /// Of `chrf`: a tiny number stands for precisions and recalls of 0.
+    pub eps_smoothing: Option<bool>,
+    /// Of `ter`: punctuation stands apart.
+    pub normalized: Option<bool>,
+    /// Of `ter`: punctuation is left out.
+    pub no_punct: Option<bool>,
+    /// Of `ter`: the two above know Chinese and Japanese.
+    pub asian_support: Option<bool>,
+    /// Of `ter`: upper and lower case differ.
+    pub case_sensitive: Option<bool>,
+    /// Of `rouge`: `1`, `2`, `l` or `lsum`.
+    pub variant: Option<String>,
+    /// Of `rouge`: `f1`, `precision` or `recall`.
+    pub value: Option<String>,
+    /// Of `rouge`: English words count by their stems.
+    pub use_stemmer: Option<bool>,
+    /// Of `rouge`: `ascii` or `unicode`.
+    pub words: Option<String>,
+    /// Of `meteor`: `exact`, `stem` and `synonym`, which needs WordNet on the machine; all when absent.
+    pub stages: Option<Vec<String>>,
+    /// Of `meteor`: how much precision counts against recall.
+    pub alpha: Option<f64>,
+    /// Of `meteor`: the penalty at most.
+    pub gamma: Option<f64>,
+    /// Of `edit_similarity`: `levenshtein` or `ratio`.
+    pub measure: Option<String>,
+    /// Of `readability`: `flesch_reading_ease`, `flesch_kincaid_grade`, `gunning_fog`, `smog`, `coleman_liau` or
+    /// `automated_readability_index`.
+    pub index: Option<String>,
+    /// Of `leak`: `secret`, `email`, `iban`, `credit_card`, `social_security`, `ip_address`, `phone`; of `toxic`: `hate`, `threat`, `slur`,
+    /// `insult`, `profanity`. All when absent.
+    pub kinds: Option<Vec<String>>,
 }
 
 /// Where an experiment stops. Calls under way are waited for and kept.

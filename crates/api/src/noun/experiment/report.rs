@@ -109,7 +109,7 @@ pub struct ScoreBody {
     pub items: usize,
     /// Answers that have none.
     pub missing: usize,
-    /// `share`, `milliseconds`, `dollars` or `count`.
+    /// `share`, `points`, `milliseconds`, `dollars` or `count`.
     #[schema(value_type = String)]
     pub unit: Unit,
     /// Which way is better: `higher` or `lower`.
@@ -149,7 +149,7 @@ pub struct ComparisonBody {
     pub low: Option<f64>,
     /// The upper end.
     pub high: Option<f64>,
-    /// `mcnemar`, `sign_flip` or `student_t`.
+    /// `mcnemar`, `sign_flip`, `student_t` or `paired_bootstrap`.
     pub test: String,
     /// Its p value: mid-p of McNemar's.
     pub p: f64,
@@ -163,7 +163,7 @@ pub struct ComparisonBody {
     pub better_a: usize,
     /// Items on which `b` is better.
     pub better_b: usize,
-    /// `share`, `milliseconds`, `dollars` or `count`.
+    /// `share`, `points`, `milliseconds`, `dollars` or `count`.
     #[schema(value_type = String)]
     pub unit: Unit,
     /// Which way is better: `higher` or `lower`.
@@ -241,6 +241,7 @@ impl From<Compared> for ComparisonBody {
             Test::Mcnemar { exact_p, .. } => ("mcnemar", Some(exact_p)),
             Test::SignFlip { .. } => ("sign_flip", None),
             Test::StudentT { .. } => ("student_t", None),
+            Test::PairedBootstrap { .. } => ("paired_bootstrap", None),
         };
         Self {
             scorer,

@@ -4,6 +4,7 @@ use axum::extract::State;
 use qd_base::name::{ArtifactName, Label};
 use qd_catalog::{ArtifactKind, Scope};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::doc::Doc;
@@ -18,6 +19,8 @@ use crate::state::{Shared, Surface};
 
 /// How often a label is moved from where it is, when others move it in between.
 const MAX_ATTEMPTS: u32 = 16;
+/// Who moves a label from wherever it is waits for others who do: each would find again and again that another was first.
+static MOVES: Mutex<()> = Mutex::const_new(());
 
 pub(crate) fn routes() -> Vec<Route> {
     let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
@@ -52,6 +55,7 @@ async fn set(
     JsonBody(wanted): JsonBody<LabelMove>,
 ) -> Result<Json<PromptLabelList>> {
     let catalog = surface.app.catalog.acting(&caller.actor())?;
+    let _turn = if matches!(wanted.expected, Change::Absent) { Some(MOVES.lock().await) } else { None };
     for attempt in 1.. {
         let expected = match wanted.expected {
             Change::Absent => place(&surface, &caller, &name, &label).await?,

@@ -148,3 +148,29 @@ async fn a_row_that_is_asked_about_is_not_shown_from_another_dataset() {
         assert_eq!(examples, [10, 11, 12, 13], "the others are asked about");
     }
 }
+
+/// What an experiment shows is what every call with the prompt shows, also where rows are so large that not all are chosen from.
+#[tokio::test]
+async fn large_rows_are_chosen_from_as_in_every_other_call() {
+    let (house, key) = open().await;
+    sums(&house, &key, 1).await;
+    let padding = "x".repeat(900 << 10);
+    let row =
+        |n: usize| json!({"question": format!("{n} + {n} = ?"), "answer": (2 * n).to_string(), "padding": padding});
+    let rows: Vec<Value> = (100..124).map(row).collect();
+    house.post(&key, "/api/v1/datasets/large/rows", json!({"add": rows})).await.expect(200);
+    let content = json!({
+        "messages": [{"role": "system", "content": "add"}, {"placeholder": "examples"}, {"role": "user", "content": "{{ question }}"}],
+        "variables": [{"name": "question"}], "model": "stub/sums",
+        "examples": {"template": [{"role": "user", "content": "{{ question }}"}, {"role": "assistant", "content": "{{ output }}"}],
+                     "dataset": "large", "count": 5, "strategy": "random", "seed": 3},
+    });
+    house.post(&key, "/api/v1/prompts", json!({"name": "large", "content": content})).await.expect(201);
+    let said = json!({"variables": {"question": "0 + 0 = ?"}});
+    let said = house.post(&key, "/api/v1/prompts/large/render", said).await.expect(200);
+    let definition = json!({"dataset": "sums", "prompts": ["large"], "scorers": [{"kind": "exact_match"}]});
+    run(&house, &key, "large", definition).await;
+    let all = house.stub.shared.all.lock().unwrap();
+    assert_eq!((all.len(), &all[0].1["messages"]), (1, &said["messages"]));
+    assert_eq!(all[0].1["messages"].as_array().unwrap().len(), 1 + 2 * 5 + 1);
+}

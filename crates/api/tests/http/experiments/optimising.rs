@@ -127,3 +127,58 @@ async fn a_search_that_goes_on_does_not_ask_its_proposer_again() {
     let proposals = all.iter().filter(|(_, request)| request["model"] == "proposer").count();
     assert_eq!(proposals, 1);
 }
+
+/// Examples out of the very rows by which is judged would give the answers away. That is told before anything is paid.
+#[tokio::test]
+async fn a_prompt_that_shows_what_is_judged_by_is_refused_at_once() {
+    let (house, key) = open().await;
+    sums(&house, &key, 40).await;
+    let content = json!({
+        "messages": [{"role": "system", "content": "add"}, {"placeholder": "examples"}, {"role": "user", "content": "{{ question }}"}],
+        "variables": [{"name": "question"}], "model": "stub/sums",
+        "examples": {"template": [{"role": "user", "content": "{{ question }}"}, {"role": "assistant", "content": "{{ output }}"}],
+                     "dataset": "sums", "count": 40},
+    });
+    house.post(&key, "/api/v1/prompts", json!({"name": "poor", "content": content})).await.expect(201);
+    let refused = house.post(&key, &format!("{PATH}/better/optimisation"), wanted("stub/proposer", 2)).await;
+    let refused = refused.refused(400, "invalid_value");
+    assert!(refused["message"].as_str().unwrap().contains("shows rows that are asked about"), "{refused}");
+    assert!(house.stub.shared.all.lock().unwrap().is_empty());
+}
+
+/// Models that think refuse a temperature, and the limit by its old name.
+#[tokio::test]
+async fn a_proposer_is_asked_with_the_parameters_that_are_wanted() {
+    let (house, key) = open().await;
+    sums(&house, &key, 40).await;
+    poor(&house, &key).await;
+    let mut wanted = wanted("stub/proposer", 0);
+    wanted["proposer_parameters"] = json!({"messages": []});
+    let refused = house.post(&key, &format!("{PATH}/better/optimisation"), wanted.clone()).await;
+    let refused = refused.refused(400, "invalid_value");
+    assert!(refused["message"].as_str().unwrap().contains("proposer_parameters.messages"), "{refused}");
+    wanted["proposer_parameters"] = json!({"max_completion_tokens": 500});
+    let job = begun(&house, &key, wanted).await;
+    searched(&house, job).await;
+    let all = house.stub.shared.all.lock().unwrap();
+    let (_, asked) = all.iter().find(|(_, request)| request["model"] == "proposer").unwrap();
+    let names: Vec<&String> = asked.as_object().unwrap().keys().collect();
+    assert_eq!((names.len(), &asked["max_completion_tokens"]), (3, &json!(500)), "{names:?}");
+}
+
+/// Ten combinations of two instructions without examples are two: both are tried, and each once.
+#[tokio::test]
+async fn what_was_proposed_is_tried() {
+    let (house, key) = open().await;
+    sums(&house, &key, 40).await;
+    poor(&house, &key).await;
+    for seed in 0..4 {
+        let mut wanted = wanted("stub/proposer", 0);
+        (wanted["trials"], wanted["seed"]) = (json!(2), json!(seed));
+        let job = begun(&house, &key, wanted).await;
+        let result = searched(&house, job).await.result.unwrap();
+        let tried = result["search"]["trials"].as_array().unwrap().iter();
+        let tried: std::collections::BTreeSet<&str> = tried.filter_map(|one| one["instruction"].as_str()).collect();
+        assert_eq!(tried, ["add both numbers", "guess very well please"].into(), "with seed {seed}");
+    }
+}

@@ -89,3 +89,27 @@ async fn a_model_that_comes_later_is_asked_when_the_experiment_goes_on() {
     let page = ended(&house, &key, "early", &going).await;
     assert_eq!((&page["state"], calls(&house)), (&json!("finished"), 12), "{page}");
 }
+
+/// Vectors of two models do not compare: the examples of an experiment are compared by the one that the name stood for.
+#[tokio::test]
+async fn examples_are_compared_by_whom_the_model_of_embeddings_stood_for_when_it_was_made() {
+    let (house, key) = open().await;
+    sums(&house, &key, 20).await;
+    prompt(&house, &key, "right", "add").await;
+    lead_to(&house, "sums-near").await;
+    let definition = json!({
+        "dataset": "sums", "prompts": ["right"], "items": {"limit": 12}, "scorers": [{"kind": "exact_match"}],
+        "shots": [{"count": 1, "choose": "similar", "embedding_model": "answers"}],
+    });
+    let made = house.post(&key, PATH, json!({"name": "near", "definition": definition})).await.expect(201);
+    assert_eq!(made["models"], json!({"answers": "stub/sums-near", "stub/sums": "stub/sums"}));
+    lead_to(&house, "vectors-2").await;
+    let page = ended(&house, &key, "near", &made).await;
+    assert_eq!(page["state"], "finished", "{page}");
+    let asked: std::collections::BTreeSet<String> = asked(&house).into_iter().collect();
+    assert_eq!(asked, ["sums", "sums-near"].map(str::to_owned).into());
+    let foreseen = json!({"dataset": "sums", "prompts": ["right"], "items": {"limit": 12}, "scorers": [{"kind": "exact_match"}],
+        "shots": [{"count": 1, "choose": "similar", "embedding_model": "nobody"}]});
+    let foreseen = house.post(&key, &format!("{PATH}/near/preview"), foreseen).await.expect(200);
+    assert_eq!(foreseen["unknown"], json!(["nobody"]), "{foreseen}");
+}

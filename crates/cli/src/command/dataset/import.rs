@@ -71,6 +71,29 @@ pub async fn run(context: &Context, door: &Door, wanted: DatasetImport) -> Resul
     report_check(context, &job?["result"])
 }
 
+/// Makes a version of a dataset of rows, and gives its number.
+///
+/// # Errors
+/// [`Error::Failed`] when the server does not take them.
+pub async fn rows(context: &Context, door: &Door, dataset: &str, rows: &[Value]) -> Result<u64, Error> {
+    let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let (mut id, mut sent): (Option<String>, u64) = (None, 0);
+    for piece in text.as_bytes().chunks(usize::try_from(PIECE_BYTES).unwrap_or(usize::MAX)) {
+        let upload = match &id {
+            None => door.send_file(Method::POST, "/api/v1/uploads", piece.to_vec()).await?,
+            Some(id) => proceed(door, id, sent, piece.to_vec()).await?,
+        };
+        sent += piece.len() as u64;
+        id = upload["id"].as_str().map(str::to_owned);
+    }
+    let file = json!({"upload": id, "path": format!("{dataset}.jsonl"), "bytes": sent});
+    let body = json!({"files": [file], "format": "jsonl"});
+    let begun = door.post(&format!("/api/v1/datasets/{}/import", segment(dataset)), &body).await?;
+    let (id, what) = (begun["id"].as_str().unwrap_or_default(), format!("importing {dataset}"));
+    let made = job::follow(door, id, &what, context.progress).await?;
+    made["result"]["version"].as_u64().ok_or_else(|| Error::doing("importing", "the server did not name the version"))
+}
+
 /// What an import would come to: bad rows and notes beside the columns.
 fn report_check(context: &Context, result: &Value) -> Result<(), Error> {
     if !context.printer.is_for_people() {

@@ -3,35 +3,11 @@
 use std::collections::BTreeMap;
 
 use qd_eval::Gate;
-use qd_eval::gate::{Judged, MEASURES};
+use qd_eval::gate::MEASURES;
 use serde_json::Value;
 
 use crate::Error;
-
-/// What came of a gate.
-pub struct Verdict {
-    /// The cell that was judged.
-    pub cell: String,
-    /// Why the experiment did not finish.
-    pub unfinished: Option<String>,
-    /// Each condition.
-    pub conditions: Vec<Judged>,
-}
-
-/// Reads a gate.
-///
-/// # Errors
-/// [`Error::Usage`] for what is none.
-pub fn read(text: &str) -> Result<Gate, Error> {
-    text.parse().map_err(usage)
-}
-
-fn usage(error: qd_eval::Error) -> Error {
-    Error::Usage {
-        problem: error.to_string(),
-        help: "`quarterdeck experiment run --help` tells what a gate can ask for".to_owned(),
-    }
-}
+use crate::command::gate::{self, Verdict};
 
 /// Whether gates can be judged of what a definition asks for, as far as that says: before anything is paid.
 ///
@@ -61,10 +37,7 @@ pub fn foresee(gates: &[Gate], definition: &Value, cell: Option<&str>) -> Result
     let mut there: Vec<String> =
         names.flat_map(|name| [name.to_owned(), format!("{name}.low"), format!("{name}.high")]).collect();
     there.extend(MEASURES.iter().map(|name| (*name).to_owned()));
-    for gate in gates {
-        gate.judge(|name| there.iter().any(|known| known == name).then_some(None), &there).map_err(usage)?;
-    }
-    Ok(())
+    gate::foresee(gates, &there)
 }
 
 /// Judges a cell of an experiment: the one that is named, or else the only one.
@@ -80,15 +53,11 @@ pub fn judge(gates: &[Gate], found: &Value, cell: Option<&str>) -> Result<Verdic
         problem: format!("the experiment has no cell {:?}", wanted.unwrap_or_default()),
         help: format!("its cells are c1 to c{}", cells.len()),
     })?;
-    let metrics = metrics(judged);
-    let there: Vec<String> = metrics.keys().cloned().collect();
-    let mut conditions = Vec::new();
-    for gate in gates {
-        conditions.extend(gate.judge(|name| metrics.get(name).copied(), &there).map_err(usage)?);
-    }
+    let conditions = gate::judge(gates, &metrics(judged))?;
     let state = found["state"].as_str().unwrap_or("unknown");
     let unfinished = (state != "finished").then(|| super::ending(state, found));
-    Ok(Verdict { cell: judged["id"].as_str().unwrap_or_default().to_owned(), unfinished, conditions })
+    let subject = judged["id"].as_str().unwrap_or_default().to_owned();
+    Ok(Verdict { noun: "experiment", subject, unfinished, conditions })
 }
 
 /// What a gate can ask for, with its value.
@@ -106,33 +75,6 @@ fn metrics(cell: &Value) -> BTreeMap<String, Option<f64>> {
     metrics
 }
 
-impl Verdict {
-    /// Says what came of it.
-    ///
-    /// # Errors
-    /// [`Error::Gate`] when a condition does not hold, or the experiment did not finish.
-    pub fn told(&self) -> Result<(), Error> {
-        for judged in &self.conditions {
-            let mark = if judged.passed { "passed" } else { "FAILED" };
-            eprintln!("gate {mark}: {}, and {} has {}", judged.condition, self.cell, value(judged));
-        }
-        let broken: Vec<&str> =
-            self.conditions.iter().filter(|judged| !judged.passed).map(|judged| judged.condition.as_str()).collect();
-        match (&self.unfinished, broken.as_slice()) {
-            (None, []) => Ok(()),
-            (Some(why), _) => Err(Error::Gate { message: why.clone() }),
-            (None, broken) => {
-                Err(Error::Gate { message: format!("{} does not hold of {}", broken.join(" and "), self.cell) })
-            }
-        }
-    }
-}
-
-/// The value that was judged, for people.
-pub fn value(judged: &Judged) -> String {
-    judged.value.map_or_else(|| "no value".to_owned(), |value| value.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -141,10 +83,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_judged_is_told_before_anything_is_paid() {
-        let why = |gate: &str, prompts: &[&str], cell: Option<&str>| {
+        let why = |text: &str, prompts: &[&str], cell: Option<&str>| {
             let definition =
                 json!({"prompts": prompts, "parameters": {"temperature": [0]}, "scorers": [{"kind": "exact_match"}]});
-            foresee(&[read(gate).unwrap()], &definition, cell).err().map(|error| error.to_string()).unwrap_or_default()
+            foresee(&[gate::read(text).unwrap()], &definition, cell)
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
         };
         assert_eq!(why("exact_match.low >= 0.8 and failed < 1", &["a"], None), "");
         assert!(why("exact_mach >= 0.8", &["a"], None).contains("exact_mach"));

@@ -1,37 +1,37 @@
 //! What came of a gate as JUnit XML, which CI systems show beside tests.
 //!
-//! A test case for each condition and one for the experiment itself, in the form that Jenkins' and GitLab's readers share:
+//! A test case for each condition and one for the run itself, in the form that Jenkins' and GitLab's readers share:
 //! `testsuites`, `testsuite`, `testcase`, `failure`.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::gate::{Verdict, value};
+use super::{Verdict, value};
 use crate::Error;
 
 /// Writes the file.
 ///
 /// # Errors
 /// [`Error::Operation`] when it cannot be written.
-pub fn write(file: &Path, found: &Value, verdict: &Verdict) -> Result<(), Error> {
+pub fn write(file: &Path, found: &Value, sentence: &str, verdict: &Verdict) -> Result<(), Error> {
     let name = format!("{}@{}", found["name"].as_str().unwrap_or_default(), found["version"]);
-    std::fs::write(file, document(&name, found["report"]["sentence"].as_str().unwrap_or_default(), verdict))
+    std::fs::write(file, document(&name, sentence, verdict))
         .map_err(|cause| Error::doing(format!("writing {}", file.display()), cause))
 }
 
-fn document(experiment: &str, sentence: &str, verdict: &Verdict) -> String {
-    let mut cases = vec![case(experiment, "the experiment finishes", verdict.unfinished.as_deref())];
+fn document(run: &str, sentence: &str, verdict: &Verdict) -> String {
+    let mut cases = vec![case(run, &format!("the {} finishes", verdict.noun), verdict.unfinished.as_deref())];
     for judged in &verdict.conditions {
-        let failure = (!judged.passed).then(|| format!("{} has {}", verdict.cell, value(judged)));
-        cases.push(case(experiment, &judged.condition, failure.as_deref()));
+        let failure = (!judged.passed).then(|| format!("{} has {}", verdict.subject, value(judged)));
+        cases.push(case(run, &judged.condition, failure.as_deref()));
     }
     let failures =
         verdict.conditions.iter().filter(|judged| !judged.passed).count() + usize::from(verdict.unfinished.is_some());
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", cases.len());
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n<testsuite name=\"{}\" {counts}>\n{}<system-out>{}</system-out>\n</testsuite>\n</testsuites>\n",
-        escaped(experiment),
+        escaped(run),
         cases.concat(),
         escaped(sentence)
     )
@@ -75,7 +75,7 @@ mod tests {
             Judged { condition: "exact_match >= 0.8".into(), value: Some(0.75), passed: false },
             Judged { condition: "cost_usd < 1".into(), value: Some(0.0), passed: true },
         ];
-        let verdict = Verdict { cell: "c1".into(), unfinished: None, conditions };
+        let verdict = Verdict { noun: "experiment", subject: "c1".into(), unfinished: None, conditions };
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
             <testsuites tests=\"3\" failures=\"1\" errors=\"0\">\n\
             <testsuite name=\"a&lt;b@1\" tests=\"3\" failures=\"1\" errors=\"0\">\n\

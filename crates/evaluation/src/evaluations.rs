@@ -1,0 +1,293 @@
+//! All evaluations: making, running, reading.
+
+use std::collections::BTreeMap;
+
+use qd_base::{ArtifactName, ProjectId};
+use qd_catalog::{ArtifactKind, Burial, Catalog, JobKind, Page, Version, VersionInfo, VersionRef};
+pub use qd_experiment::experiments::{Standing, State};
+use qd_gateway::{Gateway, Pinned};
+use qd_lake::Lake;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::definition::{Budget, Definition};
+use crate::items::{self, ItemView, Wanted};
+use crate::plan::{Desk, JudgeFacts};
+use crate::report::{Calibration, Report, Results};
+use crate::run::{KIND, RunRequest, models_of};
+use crate::table;
+use crate::{Error, Result};
+
+/// Evaluations with their versions that a list tells at most.
+const MOST_LISTED: usize = 200;
+
+/// Evaluations of all projects. Cheap to clone.
+#[derive(Clone)]
+pub struct Evaluations {
+    pub(crate) catalog: Catalog,
+    pub(crate) lake: Lake,
+    pub(crate) gateway: Gateway,
+    pub(crate) desk: Desk,
+}
+
+/// The content of a version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Content {
+    /// What was asked for, every reference pinned to a number.
+    pub definition: Definition,
+    /// The items' places in the dataset, in order.
+    pub order: Vec<u64>,
+    /// For each prompt that takes its examples from a dataset, the version of that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub examples: BTreeMap<String, String>,
+    /// For each name of a model what it stood for when the evaluation was made, as far as it stood for anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Pinned>,
+    /// What reports have to know of judges, by scorer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub judges: BTreeMap<String, JudgeFacts>,
+}
+
+/// A version of an evaluation.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Which one.
+    pub info: VersionInfo,
+    /// What it is.
+    pub content: Content,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+impl Evaluations {
+    /// Evaluations over these rooms.
+    pub fn new(catalog: Catalog, lake: Lake, gateway: Gateway, desk: Desk) -> Self {
+        Self { catalog, lake, gateway, desk }
+    }
+
+    /// Makes a version of an evaluation and runs it. The same definition as the latest version's is that version: it goes on if it
+    /// has not finished.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] and others for what cannot be run; nothing is made then.
+    pub async fn create(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        definition: Definition,
+        actor: &str,
+    ) -> Result<Evaluation> {
+        let project_name = self.catalog.project_by_id(project).await?.name;
+        let plan = self.desk.plan(project, (name, project_name), definition, &BTreeMap::new()).await?;
+        let mut models = BTreeMap::new();
+        for model in models_of(&plan) {
+            if let Ok(pinned) = self.gateway.resolve(project, &model).await {
+                models.insert(model, pinned);
+            }
+        }
+        let content = Content {
+            order: plan.items.iter().map(|item| item.row.index).collect(),
+            judges: plan.judges.iter().map(|(scorer, bench)| (scorer.clone(), bench.facts())).collect(),
+            examples: plan.examples,
+            definition: plan.definition,
+            models,
+        };
+        let bytes = serde_json::to_vec(&content).map_err(|cause| Error::definition("definition", cause.to_string()))?;
+        let catalog = self.catalog.acting(actor)?;
+        let kind = ArtifactKind::Evaluation;
+        let put = catalog.put_version(project, kind, name, &bytes, json!({}), &plan.parents).await?;
+        let made = self.read(put).await?;
+        match made.standing.state {
+            _ if made.standing.job.is_none() => Ok(self.begin(&made, false, None).await?.0),
+            State::Cancelled | State::Failed => Ok(self.begin(&made, false, None).await?.0),
+            _ => Ok(made),
+        }
+    }
+
+    /// Goes on with an evaluation that has stopped, was cancelled, failed, or has calls that failed.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while it runs.
+    pub async fn resume(
+        &self,
+        evaluation: &Evaluation,
+        retry_failed: bool,
+        budget: Option<Budget>,
+    ) -> Result<Evaluation> {
+        let running = |job| Error::Running { name: evaluation.info.name.to_string(), job };
+        if let (State::Queued | State::Running, Some(job)) = (evaluation.standing.state, evaluation.standing.job) {
+            return Err(running(job));
+        }
+        match self.begin(evaluation, retry_failed, budget).await? {
+            (Evaluation { standing: Standing { job: Some(job), .. }, .. }, false) => Err(running(job)),
+            (begun, _) => Ok(begun),
+        }
+    }
+
+    /// Queues a job, unless somebody else did since the evaluation was read. Says whether it did.
+    async fn begin(
+        &self,
+        evaluation: &Evaluation,
+        retry_failed: bool,
+        budget: Option<Budget>,
+    ) -> Result<(Evaluation, bool)> {
+        let kind: JobKind = KIND.parse().expect("the word is a kind of job");
+        let request = RunRequest { evaluation: evaluation.info.id, retry_failed, budget };
+        let (version, project, before) = (evaluation.info.id, evaluation.info.project, evaluation.standing.job);
+        let begun = self.catalog.begin_experiment(version, before, (&kind, json!(request)), project).await?;
+        let standing = self.standing(&evaluation.info).await?;
+        Ok((Evaluation { standing, ..evaluation.clone() }, begun.is_some()))
+    }
+
+    /// Deletes an evaluation with all of its versions and their rows. Queries that begin after this do not see them, and compaction
+    /// takes them off the disk.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while one of its versions runs; [`Error::Catalog`] when there is none.
+    pub async fn delete(&self, project: ProjectId, name: &ArtifactName, actor: &str) -> Result<()> {
+        let versions = self.all_versions(project, name).await?;
+        for info in &versions {
+            let standing = self.standing(info).await?;
+            if let (State::Queued | State::Running, Some(job)) = (standing.state, standing.job) {
+                return Err(Error::Running { name: name.to_string(), job });
+            }
+        }
+        let project_name = self.catalog.project_by_id(project).await?.name;
+        for info in &versions {
+            let (subject, tables) = (info.id.to_string(), vec![table::name()]);
+            let burial = Burial { project: Some(project_name.to_string()), subject, groups: Vec::new(), tables };
+            self.lake.bury(burial).await?;
+        }
+        // The rows first: who is interrupted in between deletes once more.
+        let catalog = self.catalog.acting(actor)?;
+        Ok(catalog.remove_artifact(project, ArtifactKind::Evaluation, name).await?)
+    }
+
+    async fn all_versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
+        let mut found: Vec<VersionInfo> = Vec::new();
+        let mut page = Page::first(Page::<u32>::MAX);
+        loop {
+            let more = self.catalog.versions(project, ArtifactKind::Evaluation, name, page).await?;
+            found.extend(more.items);
+            match more.next {
+                Some(next) => page = Page::after(Page::<u32>::MAX, next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// A version of an evaluation.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when there is none.
+    pub async fn get(&self, project: ProjectId, name: &ArtifactName, which: &VersionRef) -> Result<Evaluation> {
+        self.read(self.catalog.version(project, ArtifactKind::Evaluation, name, which).await?).await
+    }
+
+    async fn read(&self, version: Version) -> Result<Evaluation> {
+        let standing = self.standing(&version.info).await?;
+        Ok(Evaluation { content: version.read_content()?, standing, info: version.info })
+    }
+
+    /// The latest versions of all evaluations of a project, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when they cannot be read.
+    pub async fn list(&self, project: ProjectId) -> Result<Vec<Evaluation>> {
+        let mut known = self.catalog.artifacts(project, ArtifactKind::Evaluation).await?;
+        known.sort_by_key(|artifact| std::cmp::Reverse(artifact.updated));
+        let mut found = Vec::new();
+        for artifact in known.into_iter().take(MOST_LISTED) {
+            found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);
+        }
+        Ok(found)
+    }
+
+    async fn standing(&self, info: &VersionInfo) -> Result<Standing> {
+        let Some(record) = self.catalog.experiment(info.id).await? else {
+            return Ok(Standing { state: State::Queued, job: None, progress: None, why: None });
+        };
+        let job = match self.catalog.job(record.job).await {
+            Ok(job) => Some(job),
+            Err(qd_catalog::Error::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(qd_experiment::experiments::stand(record.job, job, record.ending))
+    }
+
+    /// What came of an evaluation so far.
+    ///
+    /// # Errors
+    /// [`Error::Lake`] when the rows cannot be read.
+    pub async fn report(&self, evaluation: &Evaluation) -> Result<Report> {
+        self.with_results(evaluation, "making a report", |results| Ok(results.report())).await
+    }
+
+    /// A page of items with the answers of targets side by side, where the next begins, and how many there are.
+    ///
+    /// # Errors
+    /// As [`Evaluations::report`], and [`Error::Definition`] for a target or a scorer that there is not.
+    pub async fn items(
+        &self,
+        evaluation: &Evaluation,
+        wanted: Wanted,
+    ) -> Result<(Vec<ItemView>, Option<usize>, usize)> {
+        let targets: Vec<String> = match &wanted.target {
+            Some(target) => vec![target.clone()],
+            None => evaluation.content.definition.all_targets().into_keys().collect(),
+        };
+        let (from, limit) = (wanted.from, wanted.limit.clamp(1, items::MOST_ITEMS));
+        let find = move |results: &Results<'_>| results.wanted(&wanted);
+        let chosen = self.with_results(evaluation, "looking for items", find).await?;
+        let page: Vec<u64> = chosen.iter().copied().skip(from).take(limit).collect();
+        let next = Some(from + page.len()).filter(|&next| next < chosen.len() && !page.is_empty());
+        Ok((self.view(evaluation, &page, &targets).await?, next, chosen.len()))
+    }
+
+    /// One item with the answers of all targets; none when it is no item of the evaluation.
+    ///
+    /// # Errors
+    /// As [`Evaluations::report`].
+    pub async fn item(&self, evaluation: &Evaluation, item: u64) -> Result<Option<ItemView>> {
+        if !evaluation.content.order.contains(&item) {
+            return Ok(None);
+        }
+        let targets: Vec<String> = evaluation.content.definition.all_targets().into_keys().collect();
+        Ok(self.view(evaluation, &[item], &targets).await?.pop())
+    }
+
+    async fn view(&self, evaluation: &Evaluation, items: &[u64], targets: &[String]) -> Result<Vec<ItemView>> {
+        let reference = &evaluation.content.definition.dataset;
+        let dataset = self.desk.sources.dataset(evaluation.info.project, reference, "dataset").await?;
+        items::view(&self.lake, &dataset, evaluation.info.id, items, targets).await
+    }
+
+    /// Reads the rows of an evaluation and does something with them beside the threads that answer.
+    async fn with_results<T: Send + 'static>(
+        &self,
+        evaluation: &Evaluation,
+        doing: &'static str,
+        work: impl FnOnce(&Results<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let scored = table::scored(&self.lake, evaluation.info.id).await?;
+        let calibrations = self.calibrations(&evaluation.content.judges).await?;
+        let Content { definition, judges, order, .. } = evaluation.content.clone();
+        let work = move || {
+            let readers = definition.check()?;
+            work(&Results::new((&definition, &readers), (&judges, &calibrations), &order, &scored))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing })?
+    }
+
+    /// How far judges agreed with people, of those that were compared.
+    async fn calibrations(&self, judges: &BTreeMap<String, JudgeFacts>) -> Result<BTreeMap<String, Calibration>> {
+        let mut found = BTreeMap::new();
+        for (scorer, facts) in judges {
+            if let Some(card) = self.desk.judges.card(facts.version).await? {
+                let pairs = self.desk.judges.calibration(facts.version).await?;
+                found.insert(scorer.clone(), Calibration::of(card, pairs));
+            }
+        }
+        Ok(found)
+    }
+}

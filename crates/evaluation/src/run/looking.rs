@@ -1,0 +1,139 @@
+//! Asking models about answers: judges, and embeddings.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use qd_base::Sha256Hex;
+use qd_experiment::call::Outcome;
+use qd_experiment::plan::Item;
+
+use super::Session;
+use crate::Result;
+use crate::paid::{PaidAsk, Question, Told, embedder};
+use crate::scorer::Look;
+use crate::table::{self, Detail, ItemRow, Known};
+
+impl Session {
+    /// Asks judges, and for embeddings, about the answers to some items.
+    pub(super) async fn look(&self, items: &[Arc<Item>]) -> Result<()> {
+        let paid: Vec<_> = self.plan.readers.iter().filter(|reader| reader.is_paid()).collect();
+        if paid.is_empty() || self.stopped.lock().is_some() {
+            return Ok(());
+        }
+        let places: Vec<u64> = items.iter().map(|item| item.row.index).collect();
+        let missing = |target: &str, item: u64, scorer: &str| {
+            let rows = self.rows.lock();
+            rows.get(&(target.to_owned(), item, None)).is_some_and(|row| row.has_text)
+                && !rows.contains_key(&(target.to_owned(), item, Some(scorer.to_owned())))
+        };
+        let is_missing = |item: &u64| {
+            let targets = self.plan.targets.iter();
+            targets
+                .flat_map(|target| paid.iter().map(move |reader| (target, reader)))
+                .any(|(target, reader)| missing(&target.name, *item, reader.name()))
+        };
+        if !places.iter().any(is_missing) {
+            return Ok(());
+        }
+        let answers = table::answers(&self.lake, self.info.id, &places).await?;
+        let answers: HashMap<(String, u64), String> = answers
+            .into_iter()
+            .filter(|row| row.scorer.is_none())
+            .filter_map(|row| Some(((row.target, row.item), row.outcome.output?)))
+            .collect();
+        let mut asks = Vec::new();
+        for item in items {
+            for target in &self.plan.targets {
+                let Some(said) = answers.get(&(target.name.clone(), item.row.index)) else { continue };
+                for reader in paid.iter().filter(|reader| missing(&target.name, item.row.index, reader.name())) {
+                    asks.extend(self.question(&target.name, item, (reader.name(), &reader.look), said).await);
+                }
+            }
+        }
+        self.look_at(asks).await
+    }
+
+    /// What is asked about an answer; nothing where nobody can be asked.
+    async fn question(
+        &self,
+        target: &str,
+        item: &Arc<Item>,
+        (scorer, look): (&str, &Look),
+        said: &str,
+    ) -> Option<PaidAsk> {
+        let question = match look {
+            Look::Judge(_) => Question::judge(self.plan.judges.get(scorer)?, item, said),
+            Look::Embeddings(similarity) => {
+                if item.references.is_empty() {
+                    return None;
+                }
+                match self.stands_for(embedder(similarity)).await {
+                    Ok(pinned) => Question::embeddings(similarity, pinned, item, said),
+                    Err(why) => {
+                        let place = (target.to_owned(), item.row.index, Some(scorer.to_owned()));
+                        self.unreached.lock().insert(place, why);
+                        return None;
+                    }
+                }
+            }
+            Look::Plain(_) | Look::Classes(..) => return None,
+        };
+        let key = question.key();
+        Some(PaidAsk { target: target.to_owned(), scorer: scorer.to_owned(), item: Arc::clone(item), key, question })
+    }
+
+    async fn look_at(&self, asks: Vec<PaidAsk>) -> Result<()> {
+        let mut seen = HashSet::new();
+        let cache = self.plan.definition.cache;
+        let (first, again): (Vec<_>, Vec<_>) = asks.into_iter().partition(|ask| !cache || seen.insert(ask.key));
+        for asks in [first, again].into_iter().filter(|asks| !asks.is_empty()) {
+            let keys: Vec<Sha256Hex> = asks.iter().map(|ask| ask.key).collect();
+            let known = match cache {
+                true => table::known(&self.lake, &self.project_name, &keys, true).await?,
+                false => HashMap::new(),
+            };
+            let known = &known;
+            self.wave(asks, move |ask| async move { self.tell_of(ask, known).await }).await?;
+        }
+        Ok(())
+    }
+
+    /// What is said of one answer, from before or by asking.
+    async fn tell_of(&self, ask: PaidAsk, known: &HashMap<Sha256Hex, Known>) -> Result<()> {
+        let PaidAsk { target, scorer, item, key, question } = ask;
+        let model = question.model();
+        if self.is_over(&scorer, &model) {
+            return Ok(());
+        }
+        let told = match known.get(&key) {
+            Some(known) => Told::known(known.clone(), &scorer),
+            None => {
+                if let Err(why) = self.ledger.begin() {
+                    self.stopped.lock().get_or_insert(why);
+                    return Ok(());
+                }
+                let told = question.ask(&self.gateway, self.calls(), self.context.token()).await;
+                let Outcome { cost, usage, .. } = told.outcome;
+                self.ledger.end(usage.is_some(), cost, usage);
+                told
+            }
+        };
+        let place = (target.clone(), item.row.index, Some(scorer.clone()));
+        if !self.counts(&place, &model, &told.outcome) {
+            return Ok(());
+        }
+        let details = (told.detail != Detail::default()).then(|| (scorer.clone(), told.detail));
+        let row = ItemRow {
+            key,
+            model: Some(model),
+            asked: Some(question.asked()),
+            scores: BTreeMap::from([(scorer.clone(), told.score)]),
+            details: details.into_iter().collect(),
+            judgement: told.judgement,
+            outcome: told.outcome,
+            scorer: Some(scorer),
+            ..self.row(target, &item)
+        };
+        self.judge_health(row).await
+    }
+}
