@@ -177,7 +177,7 @@ async function theReport(page) {
   await measured.getByText(/^right \d+\.\d % .* items of answers@1$/).first().waitFor();
   const { corrected } = score("measured").judge;
   await measured.getByRole("img", { name: `measured of old, corrected: ${(corrected.value * 100).toFixed(1)} % [` }).waitFor();
-  await measured.getByText("corrected by people’s labels").waitFor();
+  await measured.getByText("corrected by people’s labels").first().waitFor();
   await page.getByRole("region", { name: "unmeasured" }).getByText("uncalibrated").first().waitFor();
   await measured.getByText(/3 the judge could not tell/).first().waitFor();
   assert.deepEqual(await violations(page), []);
