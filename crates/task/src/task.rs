@@ -707,18 +707,6 @@ mod tests {
         assert_eq!(means.note_of_resamples(), None);
     }
 
-    /// Two choices of which one is right, and of the second document's answer nothing is known: 1 of 1 is right.
-    #[test]
-    fn documents_without_answers_are_left_out_and_guessing_gets_its_share() {
-        let task = task(CHOICES, json!([{"q": "Q", "label": 0}, {"q": "R", "label": 1}]), Settings::default()).unwrap();
-        assert_eq!(task.chance().unwrap(), Some(0.5));
-        let likelihood = |sum| Likelihood { sum, is_greedy: false, tokens: 1 };
-        let answers = [Answer::Choices(vec![likelihood(-1.0), likelihood(-2.0)])];
-        let report = task.score_answered(&[Some(&answers), None]).unwrap();
-        assert_eq!((report.documents, report.aggregates[0].value), (1, 1.0));
-        assert!(report.notes[0].contains("1 of 2 documents"), "{:?}", report.notes);
-    }
-
     #[test]
     fn answers_that_do_not_fit_are_refused() {
         let task = task(CHOICES, json!([{"q": "Q", "label": 0}]), Settings::default()).unwrap();
