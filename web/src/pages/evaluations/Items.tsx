@@ -36,8 +36,8 @@ function Filters({ report, filter }: { report: Report; filter: Filter }) {
     <Group gap="sm" align="flex-end">
       {targets.length > 1 && <Select label="Answers of" w={170} data={[{ value: "", label: "all targets" }, ...targets.map((name) => ({ value: name, label: name }))]} value={filter.target ?? ""} allowDeselect={false} onChange={(value) => put({ target: value || null, row: null })} />}
       <Select label="By score" w={200} data={[{ value: "", label: "none" }, ...names]} value={filter.scorer ?? ""} allowDeselect={false} onChange={(value) => put({ scorer: value || null, lowest: null, highest: null, missing: null, row: null })} />
-      <NumberInput label="At least" w={110} value={filter.lowest ?? ""} disabled={off || filter.missing} onChange={(value) => put({ lowest: range(value) })} step={0.1} decimalScale={6} />
-      <NumberInput label="At most" w={110} value={filter.highest ?? ""} disabled={off || filter.missing} onChange={(value) => put({ highest: range(value) })} step={0.1} decimalScale={6} />
+      <NumberInput label="At least" w={110} value={filter.lowest ?? ""} disabled={off || filter.missing} onChange={(value) => put({ lowest: range(value) })} step={0.1} decimalScale={9} />
+      <NumberInput label="At most" w={110} value={filter.highest ?? ""} disabled={off || filter.missing} onChange={(value) => put({ highest: range(value) })} step={0.1} decimalScale={9} />
       <Select label="Which" w={190} disabled={off} data={[{ value: "", label: "with a score or without" }, { value: "1", label: "without that score" }]} value={filter.missing ? "1" : ""} allowDeselect={false} onChange={(value) => put({ missing: value || null, lowest: null, highest: null, row: null })} />
       {targets.length > 1 && <Select label="Targets differ in" w={200} data={[{ value: "", label: "whatever" }, ...names]} value={filter.disagree ?? ""} allowDeselect={false} onChange={(value) => put({ disagree: value || null, row: null })} />}
     </Group>
