@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use qd_base::{ArtifactName, JobId, VersionId};
-use qd_catalog::{Answer, ArtifactKind, Handler, JobContext, JobError, JobKind, Page, VersionRef};
+use qd_catalog::{Answer, ArtifactKind, Handler, JobContext, JobError, JobKind, VersionRef};
 use qd_data::{Column, ColumnType, Dataset, Extension, Origin, Role, text_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -120,9 +120,8 @@ impl Annotations {
             return Ok(());
         }
         let (project, name) = (annotation.info.project, &labelled.info().name);
-        let versions =
-            self.catalog.versions(project, ArtifactKind::Dataset, name, Page::first(Page::<u32>::MAX)).await?;
-        for info in versions.items.iter().filter(|info| info.number > labelled.info().number) {
+        let versions = self.catalog.all_versions(project, ArtifactKind::Dataset, name).await?;
+        for info in versions.iter().filter(|info| info.number > labelled.info().number) {
             if let Ok(Origin::Annotation { annotation: made_by, columns, .. }) = Origin::deserialize(&info.metadata)
                 && made_by == annotation.info.name
             {

@@ -4,6 +4,8 @@ use qd_base::id::{KeyId, ProjectId};
 use qd_base::name::ProjectName;
 use qd_catalog::{Holder, Person, Principal, Scope};
 
+use crate::error::{Error, Result};
+
 /// What a route demands of its caller. Every route declares one; there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
@@ -74,6 +76,15 @@ impl Caller {
             Self::Account(person) => person.role.scopes().allow(scope),
             Self::Operator { .. } => true,
         }
+    }
+
+    /// Refuses a caller who does not hold `scope`: what a route does beside its own scope's work, such as asking models in the
+    /// caller's name.
+    ///
+    /// # Errors
+    /// [`Error::MissingScope`].
+    pub fn needs(&self, scope: Scope) -> Result<()> {
+        if self.may(scope) { Ok(()) } else { Err(Error::MissingScope { needed: scope }) }
     }
 
     /// Whether the caller may act on `project`: its own, or any for the operator.

@@ -406,6 +406,28 @@ impl Catalog {
         Ok(Listed::of(column::all(&rows, read_info)?, &page, |version| version.number))
     }
 
+    /// All versions of an artifact, newest first.
+    ///
+    /// # Errors
+    /// As [`Catalog::versions`].
+    pub async fn all_versions(
+        &self,
+        project: ProjectId,
+        kind: ArtifactKind,
+        name: &ArtifactName,
+    ) -> Result<Vec<VersionInfo>> {
+        let mut found = Vec::new();
+        let mut page = Page::first(Page::<u32>::MAX);
+        loop {
+            let more = self.versions(project, kind, name, page).await?;
+            found.extend(more.items);
+            match more.next {
+                Some(next) => page = Page::after(Page::<u32>::MAX, next),
+                None => return Ok(found),
+            }
+        }
+    }
+
     /// The artifacts of one kind in a project, by name: at most [`MAX_ARTIFACTS`].
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! Each file has one writer connection and several readers. A call that returned `Ok` is on disk.
 //!
 //! Reading order: how it is kept ([`master`] → [`open`] → [`page`]); what is authored ([`project`] →
-//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`calibration`] → [`annotation`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`]);
+//! [`artifact`] → [`label`] → [`comment`] → [`lineage`] → [`experiment`] → [`calibration`] → [`annotation`]); what takes long ([`job`] → [`queue`] → [`runner`] → [`watch`] → [`standing`]);
 //! who may do what ([`key`] → `password` → [`account`] → [`sign_in`] → [`provider`] → [`route`] → [`budget`] → [`audit`]); [`setting`], [`price`] and [`retention`]; who is to be told of what ([`alert`]); and where the lake's rows are
 //! ([`staging`] → [`segment`] → [`tombstone`]).
 
@@ -25,6 +25,7 @@ pub mod project;
 pub mod job;
 pub mod queue;
 pub mod runner;
+pub mod standing;
 pub mod watch;
 
 pub mod account;
@@ -87,6 +88,7 @@ pub use runner::{Answer, Handler, JobContext, JobError, Runner, RunnerConfig, Ru
 pub use segment::{Quarantined, SegmentRecord};
 pub use sign_in::{Holder, NewSignIn, Person, SignIn};
 pub use staging::{NewStaged, Staged, StagedId};
+pub use standing::{WorkStanding, WorkState};
 pub use tombstone::{Burial, Tombstone, TombstoneId};
 
 /// What every call of this crate returns.

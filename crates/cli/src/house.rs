@@ -31,7 +31,9 @@ use qd_model::{Models, ModelsConfig, PullHandler};
 use qd_net::{Client, ClientOptions, Policy};
 use qd_scorer::Scorers;
 use qd_serve::{Engine, EngineConfig, ModelOptions};
-use qd_trace::{EraseHandler, Eraser, Intake, IntakeConfig, Mode, Recorder, RecorderConfig, Retention, Traces, tables};
+use qd_trace::{
+    EraseHandler, Eraser, Intake, IntakeConfig, Mode, PriceTable, Recorder, RecorderConfig, Retention, Traces, tables,
+};
 use tower::ServiceExt as _;
 
 use crate::Error;
@@ -73,20 +75,8 @@ impl House {
     /// When a room cannot be opened; the message says which.
     pub async fn open(config: &Config, lock: Lock, token: Secret, bound: Option<IpAddr>) -> Result<Self, Error> {
         let dir = lock.dir();
-        let catalog = open_catalog(dir).await?;
-        let bookkeeping = Bookkeeping::start()?;
-        let lake = bookkeeping.host(open_lake(lake_config(config, dir), catalog.clone())).await?;
-        let blobs = BlobStore::open(&dir.join("blobs")).map_err(failed("opening the blobs"))?;
-        let registry = registry(config, dir)?;
-        let net = client(config, &registry)?;
-        let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
-        let engine = Engine::new(engine_config(config));
-        let payloads = payloads::open(dir, &models).await?;
-        let (retention, eraser) = keeping(config, &lake, &catalog, &payloads).await?;
-        let (lake_of_spans, of_spans, recording) = (lake.clone(), payloads.clone(), recorder_config(config));
-        let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, of_spans, recording) }).await;
-        let prices = qd_trace::PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
-        let prices = Arc::new(prices);
+        let Floor { catalog, bookkeeping, lake, net, models, engine, payloads, retention, eraser, recorder, prices } =
+            Floor::open(config, dir).await?;
         let otlp = Intake::new(recorder.clone(), Arc::clone(&prices), intake_config(config));
         let parts = GatewayParts {
             engine: engine.clone(),
@@ -153,6 +143,41 @@ impl House {
             },
             keep,
         })
+    }
+}
+
+/// What the other rooms stand on: the stores, what reaches outside, models, and the recorder.
+struct Floor {
+    catalog: Catalog,
+    bookkeeping: Bookkeeping,
+    lake: Lake,
+    net: Client,
+    models: Models,
+    engine: Engine,
+    payloads: BlobStore,
+    retention: Retention,
+    eraser: Eraser,
+    recorder: Recorder,
+    prices: Arc<PriceTable>,
+}
+
+impl Floor {
+    async fn open(config: &Config, dir: &Path) -> Result<Self, Error> {
+        let catalog = open_catalog(dir).await?;
+        let bookkeeping = Bookkeeping::start()?;
+        let lake = bookkeeping.host(open_lake(lake_config(config, dir), catalog.clone())).await?;
+        let blobs = BlobStore::open(&dir.join("blobs")).map_err(failed("opening the blobs"))?;
+        let registry = registry(config, dir)?;
+        let net = client(config, &registry)?;
+        let models = Models::new(catalog.clone(), blobs.clone(), net.clone(), registry);
+        let engine = Engine::new(engine_config(config));
+        let payloads = payloads::open(dir, &models).await?;
+        let (retention, eraser) = keeping(config, &lake, &catalog, &payloads).await?;
+        let (lake_of_spans, of_spans, recording) = (lake.clone(), payloads.clone(), recorder_config(config));
+        let recorder = bookkeeping.host(async move { Recorder::new(lake_of_spans, of_spans, recording) }).await;
+        let prices = PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
+        let prices = Arc::new(prices);
+        Ok(Self { catalog, bookkeeping, lake, net, models, engine, payloads, retention, eraser, recorder, prices })
     }
 }
 

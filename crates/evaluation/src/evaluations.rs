@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use qd_base::{ArtifactName, ProjectId};
-use qd_catalog::{ArtifactKind, Burial, Catalog, JobKind, Page, Version, VersionInfo, VersionRef};
-pub use qd_experiment::experiments::{Standing, State};
+use qd_catalog::{ArtifactKind, Catalog, JobKind, Version, VersionInfo, VersionRef, WorkStanding, WorkState};
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
 use serde::{Deserialize, Serialize};
@@ -56,7 +55,7 @@ pub struct Evaluation {
     /// What it is.
     pub content: Content,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: WorkStanding,
 }
 
 impl Evaluations {
@@ -99,7 +98,7 @@ impl Evaluations {
         let made = self.read(put).await?;
         match made.standing.state {
             _ if made.standing.job.is_none() => Ok(self.begin(&made, false, None).await?.0),
-            State::Cancelled | State::Failed => Ok(self.begin(&made, false, None).await?.0),
+            WorkState::Cancelled | WorkState::Failed => Ok(self.begin(&made, false, None).await?.0),
             _ => Ok(made),
         }
     }
@@ -115,11 +114,11 @@ impl Evaluations {
         budget: Option<Budget>,
     ) -> Result<Evaluation> {
         let running = |job| Error::Running { name: evaluation.info.name.to_string(), job };
-        if let (State::Queued | State::Running, Some(job)) = (evaluation.standing.state, evaluation.standing.job) {
+        if let Some(job) = evaluation.standing.going() {
             return Err(running(job));
         }
         match self.begin(evaluation, retry_failed, budget).await? {
-            (Evaluation { standing: Standing { job: Some(job), .. }, .. }, false) => Err(running(job)),
+            (Evaluation { standing: WorkStanding { job: Some(job), .. }, .. }, false) => Err(running(job)),
             (begun, _) => Ok(begun),
         }
     }
@@ -135,7 +134,7 @@ impl Evaluations {
         let request = RunRequest { evaluation: evaluation.info.id, retry_failed, budget };
         let (version, project, before) = (evaluation.info.id, evaluation.info.project, evaluation.standing.job);
         let begun = self.catalog.begin_experiment(version, before, (&kind, json!(request)), project).await?;
-        let standing = self.standing(&evaluation.info).await?;
+        let standing = self.catalog.standing_of(evaluation.info.id).await?;
         Ok((Evaluation { standing, ..evaluation.clone() }, begun.is_some()))
     }
 
@@ -145,35 +144,18 @@ impl Evaluations {
     /// # Errors
     /// [`Error::Running`] while one of its versions runs; [`Error::Catalog`] when there is none.
     pub async fn delete(&self, project: ProjectId, name: &ArtifactName, actor: &str) -> Result<()> {
-        let versions = self.all_versions(project, name).await?;
+        let versions = self.catalog.all_versions(project, ArtifactKind::Evaluation, name).await?;
         for info in &versions {
-            let standing = self.standing(info).await?;
-            if let (State::Queued | State::Running, Some(job)) = (standing.state, standing.job) {
+            if let Some(job) = self.catalog.standing_of(info.id).await?.going() {
                 return Err(Error::Running { name: name.to_string(), job });
             }
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
-        for info in &versions {
-            let (subject, tables) = (info.id.to_string(), vec![table::name()]);
-            let burial = Burial { project: Some(project_name.to_string()), subject, groups: Vec::new(), tables };
-            self.lake.bury(burial).await?;
-        }
+        let subjects = versions.iter().map(|info| info.id.to_string());
+        self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         let catalog = self.catalog.acting(actor)?;
         Ok(catalog.remove_artifact(project, ArtifactKind::Evaluation, name).await?)
-    }
-
-    async fn all_versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
-        let mut found: Vec<VersionInfo> = Vec::new();
-        let mut page = Page::first(Page::<u32>::MAX);
-        loop {
-            let more = self.catalog.versions(project, ArtifactKind::Evaluation, name, page).await?;
-            found.extend(more.items);
-            match more.next {
-                Some(next) => page = Page::after(Page::<u32>::MAX, next),
-                None => return Ok(found),
-            }
-        }
     }
 
     /// A version of an evaluation.
@@ -185,7 +167,7 @@ impl Evaluations {
     }
 
     async fn read(&self, version: Version) -> Result<Evaluation> {
-        let standing = self.standing(&version.info).await?;
+        let standing = self.catalog.standing_of(version.info.id).await?;
         Ok(Evaluation { content: version.read_content()?, standing, info: version.info })
     }
 
@@ -201,18 +183,6 @@ impl Evaluations {
             found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);
         }
         Ok(found)
-    }
-
-    async fn standing(&self, info: &VersionInfo) -> Result<Standing> {
-        let Some(record) = self.catalog.experiment(info.id).await? else {
-            return Ok(Standing { state: State::Queued, job: None, progress: None, why: None });
-        };
-        let job = match self.catalog.job(record.job).await {
-            Ok(job) => Some(job),
-            Err(qd_catalog::Error::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(qd_experiment::experiments::stand(record.job, job, record.ending))
     }
 
     /// What came of an evaluation so far.

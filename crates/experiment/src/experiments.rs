@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
-use qd_catalog::{ArtifactKind, Burial, Catalog, Job, JobKind, JobState, Listed, Page, VersionInfo, VersionRef};
+use qd_base::{ArtifactName, ProjectId, VersionId};
+use qd_catalog::{ArtifactKind, Catalog, JobKind, Listed, Page, VersionInfo, VersionRef, WorkStanding, WorkState};
 use qd_eval::Scorers;
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
@@ -56,38 +56,7 @@ pub struct Experiment {
     /// What it is.
     pub content: Content,
     /// Where it stands.
-    pub standing: Standing,
-}
-
-/// Where an experiment stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct Standing {
-    /// What its job does, or whether the experiment is finished or stopped.
-    pub state: State,
-    /// Its last job.
-    pub job: Option<JobId>,
-    /// How many answers there are, and are expected, while it runs.
-    pub progress: Option<(u64, Option<u64>)>,
-    /// Why it stopped or failed.
-    pub why: Option<String>,
-}
-
-/// The state of an experiment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Its job waits for a place.
-    Queued,
-    /// Its job works.
-    Running,
-    /// All answers are there.
-    Finished,
-    /// A budget was used up before.
-    Stopped,
-    /// Somebody cancelled its job.
-    Cancelled,
-    /// Its job failed, or calls always did.
-    Failed,
+    pub standing: WorkStanding,
 }
 
 impl Experiments {
@@ -127,7 +96,7 @@ impl Experiments {
         let made = self.read(put).await?;
         match made.standing.state {
             _ if made.standing.job.is_none() => Ok(self.begin(&made, false, None).await?.0),
-            State::Cancelled | State::Failed => Ok(self.begin(&made, false, None).await?.0),
+            WorkState::Cancelled | WorkState::Failed => Ok(self.begin(&made, false, None).await?.0),
             _ => Ok(made),
         }
     }
@@ -193,38 +162,19 @@ impl Experiments {
     /// # Errors
     /// [`Error::Running`] while one of its versions runs; [`Error::Catalog`] when there is none.
     pub async fn delete(&self, project: ProjectId, name: &ArtifactName, actor: &str) -> Result<()> {
-        let versions = self.all_versions(project, name).await?;
+        let versions = self.catalog.all_versions(project, ArtifactKind::Experiment, name).await?;
         for info in &versions {
-            let standing = self.standing(info).await?;
-            if let (State::Queued | State::Running, Some(job)) = (standing.state, standing.job) {
+            if let Some(job) = self.catalog.standing_of(info.id).await?.going() {
                 return Err(Error::Running { name: name.to_string(), job });
             }
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
-        for info in &versions {
-            let search = info.metadata["search"].as_str().map(str::to_owned);
-            for subject in [Some(info.id.to_string()), search].into_iter().flatten() {
-                let tables = vec![table::name()];
-                let burial = Burial { project: Some(project_name.to_string()), subject, groups: Vec::new(), tables };
-                self.lake.bury(burial).await?;
-            }
-        }
+        let search = |info: &VersionInfo| info.metadata["search"].as_str().map(str::to_owned);
+        let subjects = versions.iter().flat_map(|info| [Some(info.id.to_string()), search(info)]).flatten();
+        self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         let catalog = self.catalog.acting(actor)?;
         Ok(catalog.remove_artifact(project, ArtifactKind::Experiment, name).await?)
-    }
-
-    async fn all_versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
-        let mut found: Vec<VersionInfo> = Vec::new();
-        let mut page = Page::first(Page::<u32>::MAX);
-        loop {
-            let more = self.catalog.versions(project, ArtifactKind::Experiment, name, page).await?;
-            found.extend(more.items);
-            match more.next {
-                Some(next) => page = Page::after(Page::<u32>::MAX, next),
-                None => return Ok(found),
-            }
-        }
     }
 
     /// Goes on with an experiment that has stopped, was cancelled, failed, or has calls that failed.
@@ -237,16 +187,13 @@ impl Experiments {
         retry_failed: bool,
         budget: Option<Budget>,
     ) -> Result<Experiment> {
-        match (experiment.standing.state, experiment.standing.job) {
-            (State::Queued | State::Running, Some(job)) => {
-                Err(Error::Running { name: experiment.info.name.to_string(), job })
-            }
-            _ => match self.begin(experiment, retry_failed, budget).await? {
-                (Experiment { standing: Standing { job: Some(job), .. }, .. }, false) => {
-                    Err(Error::Running { name: experiment.info.name.to_string(), job })
-                }
-                (begun, _) => Ok(begun),
-            },
+        let running = |job| Error::Running { name: experiment.info.name.to_string(), job };
+        if let Some(job) = experiment.standing.going() {
+            return Err(running(job));
+        }
+        match self.begin(experiment, retry_failed, budget).await? {
+            (Experiment { standing: WorkStanding { job: Some(job), .. }, .. }, false) => Err(running(job)),
+            (begun, _) => Ok(begun),
         }
     }
 
@@ -261,7 +208,7 @@ impl Experiments {
         let request = RunRequest { experiment: experiment.info.id, retry_failed, budget };
         let (version, project, before) = (experiment.info.id, experiment.info.project, experiment.standing.job);
         let begun = self.catalog.begin_experiment(version, before, (&kind, json!(request)), project).await?;
-        let standing = self.standing(&experiment.info).await?;
+        let standing = self.catalog.standing_of(experiment.info.id).await?;
         Ok((Experiment { standing, ..experiment.clone() }, begun.is_some()))
     }
 
@@ -274,7 +221,7 @@ impl Experiments {
     }
 
     pub(crate) async fn read(&self, version: qd_catalog::Version) -> Result<Experiment> {
-        let standing = self.standing(&version.info).await?;
+        let standing = self.catalog.standing_of(version.info.id).await?;
         Ok(Experiment { content: version.read_content()?, standing, info: version.info })
     }
 
@@ -314,18 +261,6 @@ impl Experiments {
         page: Page<u32>,
     ) -> Result<Listed<VersionInfo, u32>> {
         Ok(self.catalog.versions(project, ArtifactKind::Experiment, name, page).await?)
-    }
-
-    async fn standing(&self, info: &VersionInfo) -> Result<Standing> {
-        let Some(record) = self.catalog.experiment(info.id).await? else {
-            return Ok(Standing { state: State::Queued, job: None, progress: None, why: None });
-        };
-        let job = match self.catalog.job(record.job).await {
-            Ok(job) => Some(job),
-            Err(qd_catalog::Error::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(stand(record.job, job, record.ending))
     }
 
     /// What came of an experiment so far.
@@ -416,22 +351,4 @@ pub struct Wanted {
 
 fn pinned(info: &VersionInfo) -> String {
     format!("{}@{}", info.name, info.number)
-}
-
-/// Where an experiment, or another run that notes its job so, stands: from its job as far as that is remembered, and from how it ended.
-pub fn stand(id: JobId, job: Option<Job>, ending: Option<Value>) -> Standing {
-    let why = ending.as_ref().and_then(|ending| ending["why"].as_str().map(str::to_owned));
-    let said = ending.as_ref().and_then(|ending| ending["state"].as_str());
-    let (state, why) = match (job.as_ref().map(|job| job.state), said) {
-        (Some(JobState::Queued), _) => (State::Queued, None),
-        (Some(JobState::Running), _) => (State::Running, None),
-        (Some(JobState::Failed), _) => (State::Failed, why.or_else(|| job.as_ref().and_then(|job| job.error.clone()))),
-        (Some(JobState::Cancelled), _) | (None, None) => (State::Cancelled, None),
-        (_, Some("failed")) => (State::Failed, why),
-        (_, Some("stopped")) => (State::Stopped, why),
-        (Some(JobState::Succeeded) | None, _) => (State::Finished, None),
-    };
-    let working = matches!(state, State::Queued | State::Running);
-    let progress = job.filter(|_| working).map(|job| (job.progress.done, job.progress.total));
-    Standing { state, job: Some(id), progress, why }
 }

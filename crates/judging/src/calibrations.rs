@@ -3,10 +3,9 @@
 use std::str::FromStr as _;
 
 use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
-use qd_catalog::{ArtifactKind, Burial, CalibrationRecord, Job, JobKind, JobState, Page, VersionInfo, VersionRef};
+use qd_catalog::{ArtifactKind, CalibrationRecord, JobKind, VersionRef, WorkState};
 use qd_data::{Dataset, Datasets};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::calibrate::{CalibrateRequest, KIND};
 use crate::card::{self, Card};
@@ -33,31 +32,13 @@ pub struct Calibration {
     /// The version of the dataset.
     pub dataset: VersionId,
     /// What its job does, or how it ended.
-    pub state: State,
+    pub state: WorkState,
     /// Its last job.
     pub job: JobId,
     /// How many items are done, and of how many, while it runs.
     pub progress: Option<(u64, Option<u64>)>,
     /// Why it stopped or failed.
     pub why: Option<String>,
-}
-
-/// Where a calibration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Its job waits for a place.
-    Queued,
-    /// Its job works.
-    Running,
-    /// All items are judged.
-    Finished,
-    /// A budget was used up before.
-    Stopped,
-    /// Somebody cancelled its job.
-    Cancelled,
-    /// Its job failed, or judgements always did.
-    Failed,
 }
 
 impl Calibrations {
@@ -118,13 +99,6 @@ impl Calibration {
     }
 }
 
-impl State {
-    /// Whether a job waits or works.
-    pub fn is_going(self) -> bool {
-        matches!(self, Self::Queued | Self::Running)
-    }
-}
-
 impl Judges {
     /// On what a version of a judge was compared with people, the latest first.
     ///
@@ -133,12 +107,17 @@ impl Judges {
     pub async fn calibrations(&self, judge: VersionId) -> Result<Vec<Calibration>> {
         let mut found = Vec::new();
         for record in self.catalog.calibrations(judge).await? {
-            let job = match self.catalog.job(record.job).await {
-                Ok(job) => Some(job),
-                Err(qd_catalog::Error::NotFound { .. }) => None,
-                Err(error) => return Err(error.into()),
-            };
-            found.push(stand(record, job)?);
+            let standing = self.catalog.standing(record.job, record.ending.as_ref()).await?;
+            let request = serde_json::from_value(record.request)
+                .map_err(|cause| Error::request("calibration", cause.to_string()))?;
+            found.push(Calibration {
+                request,
+                dataset: record.dataset,
+                state: standing.state,
+                job: record.job,
+                progress: standing.progress,
+                why: standing.why,
+            });
         }
         Ok(found)
     }
@@ -148,7 +127,7 @@ impl Judges {
     /// # Errors
     /// [`Error::Catalog`] when that cannot be read.
     pub async fn is_calibrated(&self, judge: VersionId) -> Result<bool> {
-        let ended = |found: &Calibration| matches!(found.state, State::Finished | State::Stopped);
+        let ended = |found: &Calibration| matches!(found.state, WorkState::Finished | WorkState::Stopped);
         Ok(self.calibrations(judge).await?.iter().any(ended))
     }
 
@@ -205,51 +184,16 @@ impl Judges {
     /// # Errors
     /// [`Error::Running`] while one of its versions is compared with people; [`Error::Catalog`] when there is none.
     pub async fn delete(&self, project: ProjectId, name: &ArtifactName, actor: &str) -> Result<()> {
-        let versions = self.all_versions(project, name).await?;
+        let versions = self.catalog.all_versions(project, ArtifactKind::Judge, name).await?;
         for info in &versions {
             if let Some(going) = self.calibrations(info.id).await?.into_iter().find(|found| found.state.is_going()) {
                 return Err(Error::Running { name: format!("{name}@{}", info.number), job: going.job });
             }
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
-        for info in &versions {
-            let (project, subject) = (Some(project_name.to_string()), info.id.to_string());
-            let burial = Burial { project, subject, groups: Vec::new(), tables: vec![table::name()] };
-            self.lake.bury(burial).await?;
-        }
+        let subjects = versions.iter().map(|info| info.id.to_string());
+        self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         Ok(self.catalog.acting(actor)?.remove_artifact(project, ArtifactKind::Judge, name).await?)
     }
-
-    async fn all_versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
-        let mut found: Vec<VersionInfo> = Vec::new();
-        let mut page = Page::first(Page::<u32>::MAX);
-        loop {
-            let more = self.catalog.versions(project, ArtifactKind::Judge, name, page).await?;
-            found.extend(more.items);
-            match more.next {
-                Some(next) => page = Page::after(Page::<u32>::MAX, next),
-                None => return Ok(found),
-            }
-        }
-    }
-}
-
-/// Where a calibration stands, from its job as far as that is remembered, and from how it ended.
-fn stand(record: CalibrationRecord, job: Option<Job>) -> Result<Calibration> {
-    let request: Request =
-        serde_json::from_value(record.request).map_err(|cause| Error::request("calibration", cause.to_string()))?;
-    let part = |name: &str| record.ending.as_ref().and_then(|ending: &Value| ending[name].as_str().map(str::to_owned));
-    let (said, why) = (part("state"), part("why"));
-    let (state, why) = match (job.as_ref().map(|job| job.state), said.as_deref()) {
-        (Some(JobState::Queued), _) => (State::Queued, None),
-        (Some(JobState::Running), _) => (State::Running, None),
-        (Some(JobState::Failed), _) => (State::Failed, why.or_else(|| job.as_ref().and_then(|job| job.error.clone()))),
-        (Some(JobState::Cancelled), _) | (None, None) => (State::Cancelled, None),
-        (_, Some("failed")) => (State::Failed, why),
-        (_, Some("stopped")) => (State::Stopped, why),
-        (Some(JobState::Succeeded) | None, _) => (State::Finished, None),
-    };
-    let progress = job.filter(|_| state.is_going()).map(|job| (job.progress.done, job.progress.total));
-    Ok(Calibration { request, dataset: record.dataset, state, job: record.job, progress, why })
 }

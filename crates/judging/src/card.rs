@@ -10,6 +10,7 @@ mod stat;
 use std::collections::BTreeMap;
 
 use qd_base::{JobId, VersionId};
+use qd_catalog::WorkState;
 use qd_eval::agreement::alpha::{Ratings, Scale};
 use qd_eval::agreement::rank::RankedPairs;
 use qd_eval::agreement::{Pairs, Weights};
@@ -22,7 +23,7 @@ pub use self::biases::Biases;
 pub use self::people::{People, TwoRaters};
 pub use self::stat::Stat;
 use crate::Result;
-use crate::calibrations::{Calibration, State};
+use crate::calibrations::Calibration;
 use crate::judges::Stored;
 use crate::place::{Place, Places, said, truth};
 use crate::table::JudgementRow;
@@ -44,7 +45,7 @@ pub struct Card {
     /// The columns with what people said.
     pub labels: Vec<String>,
     /// Where the calibration stands: a card of one that is not finished is of the items so far.
-    pub state: State,
+    pub state: WorkState,
     /// Why it stopped or failed.
     pub why: Option<String>,
     /// Its last job.

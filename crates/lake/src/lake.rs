@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
-use qd_base::{Sha256Hex, TableName};
+use qd_base::{ProjectName, Sha256Hex, TableName};
 use qd_catalog::{Burial, Catalog};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -256,6 +256,23 @@ impl Lake {
     /// [`Error::Catalog`] when the deletion could not be recorded; then nothing is hidden.
     pub async fn bury(&self, burial: Burial) -> Result<(), Error> {
         self.detached("deleting a subject", move |core| async move { core.bury(&burial).await }).await
+    }
+
+    /// The same of several subjects of a project whose rows are in one table, one after the other.
+    ///
+    /// # Errors
+    /// As [`Lake::bury`]; subjects before the one that failed are deleted.
+    pub async fn bury_each(
+        &self,
+        project: &ProjectName,
+        table: &TableName,
+        subjects: impl IntoIterator<Item = String>,
+    ) -> Result<(), Error> {
+        for subject in subjects {
+            let (project, tables) = (Some(project.to_string()), vec![table.clone()]);
+            self.bury(Burial { project, subject, groups: Vec::new(), tables }).await?;
+        }
+        Ok(())
     }
 
     /// Takes off the disk what [`Lake::bury`] hid in these tables, or in all when none is named: segments are written anew, what was set aside as damaged is removed,

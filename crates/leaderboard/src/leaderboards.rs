@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use qd_base::{ArtifactName, JobId, ProjectId};
-use qd_catalog::{ArtifactKind, Burial, Catalog, JobKind, Page, VersionInfo, VersionRef};
+use qd_catalog::{ArtifactKind, Catalog, JobKind, VersionInfo, VersionRef, WorkStanding, WorkState};
 use qd_data::Datasets;
-use qd_experiment::experiments::{Standing, State, stand};
 use qd_gateway::batch;
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
@@ -54,7 +53,7 @@ pub struct Leaderboard {
     /// What it is.
     pub content: Content,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: WorkStanding,
 }
 
 /// What is to be made of a name.
@@ -156,7 +155,7 @@ impl Leaderboards {
         let made = self.read(put).await?;
         match made.standing.state {
             _ if made.standing.job.is_none() => Ok(self.begin(&made, false, None).await?.0),
-            State::Cancelled | State::Failed => Ok(self.begin(&made, false, None).await?.0),
+            WorkState::Cancelled | WorkState::Failed => Ok(self.begin(&made, false, None).await?.0),
             _ => Ok(made),
         }
     }
@@ -179,19 +178,15 @@ impl Leaderboards {
     /// # Errors
     /// [`Error::Running`] while one of its versions runs; [`Error::Catalog`] when there is none.
     pub async fn delete(&self, project: ProjectId, name: &ArtifactName, actor: &str) -> Result<()> {
-        let versions = self.versions(project, name).await?;
+        let versions = self.catalog.all_versions(project, ArtifactKind::Leaderboard, name).await?;
         for info in &versions {
-            let standing = self.standing(info).await?;
-            if let (State::Queued | State::Running, Some(job)) = (standing.state, standing.job) {
+            if let Some(job) = self.catalog.standing_of(info.id).await?.going() {
                 return Err(Error::Running { name: name.to_string(), job });
             }
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
-        for info in &versions {
-            let (subject, tables) = (info.id.to_string(), vec![table::name()]);
-            let burial = Burial { project: Some(project_name.to_string()), subject, groups: Vec::new(), tables };
-            self.lake.bury(burial).await?;
-        }
+        let subjects = versions.iter().map(|info| info.id.to_string());
+        self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         let catalog = self.catalog.acting(actor)?;
         Ok(catalog.remove_artifact(project, ArtifactKind::Leaderboard, name).await?)
@@ -202,16 +197,7 @@ impl Leaderboards {
     /// # Errors
     /// [`Error::Catalog`] when they cannot be read.
     pub async fn versions(&self, project: ProjectId, name: &ArtifactName) -> Result<Vec<VersionInfo>> {
-        let mut found: Vec<VersionInfo> = Vec::new();
-        let mut page = Page::first(Page::<u32>::MAX);
-        loop {
-            let more = self.catalog.versions(project, ArtifactKind::Leaderboard, name, page).await?;
-            found.extend(more.items);
-            match more.next {
-                Some(next) => page = Page::after(Page::<u32>::MAX, next),
-                None => return Ok(found),
-            }
-        }
+        Ok(self.catalog.all_versions(project, ArtifactKind::Leaderboard, name).await?)
     }
 
     /// Goes on with a leaderboard that has stopped, was cancelled, failed, or has documents that failed.
@@ -220,11 +206,11 @@ impl Leaderboards {
     /// [`Error::Running`] while it runs.
     pub async fn resume(&self, board: &Leaderboard, retry_failed: bool, budget: Option<Budget>) -> Result<Leaderboard> {
         let running = |job: JobId| Error::Running { name: board.info.name.to_string(), job };
-        if let (State::Queued | State::Running, Some(job)) = (board.standing.state, board.standing.job) {
+        if let Some(job) = board.standing.going() {
             return Err(running(job));
         }
         match self.begin(board, retry_failed, budget).await? {
-            (Leaderboard { standing: Standing { job: Some(job), .. }, .. }, false) => Err(running(job)),
+            (Leaderboard { standing: WorkStanding { job: Some(job), .. }, .. }, false) => Err(running(job)),
             (begun, _) => Ok(begun),
         }
     }
@@ -240,7 +226,7 @@ impl Leaderboards {
         let request = RunRequest { leaderboard: board.info.id, retry_failed, budget };
         let (version, project, before) = (board.info.id, board.info.project, board.standing.job);
         let begun = self.catalog.begin_experiment(version, before, (&kind, json!(request)), project).await?;
-        let standing = self.standing(&board.info).await?;
+        let standing = self.catalog.standing_of(board.info.id).await?;
         Ok((Leaderboard { standing, ..board.clone() }, begun.is_some()))
     }
 
@@ -253,7 +239,7 @@ impl Leaderboards {
     }
 
     async fn read(&self, version: qd_catalog::Version) -> Result<Leaderboard> {
-        let standing = self.standing(&version.info).await?;
+        let standing = self.catalog.standing_of(version.info.id).await?;
         Ok(Leaderboard { content: version.read_content()?, standing, info: version.info })
     }
 
@@ -269,18 +255,6 @@ impl Leaderboards {
             found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);
         }
         Ok(found)
-    }
-
-    async fn standing(&self, info: &VersionInfo) -> Result<Standing> {
-        let Some(record) = self.catalog.experiment(info.id).await? else {
-            return Ok(Standing { state: State::Queued, job: None, progress: None, why: None });
-        };
-        let job = match self.catalog.job(record.job).await {
-            Ok(job) => Some(job),
-            Err(qd_catalog::Error::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(stand(record.job, job, record.ending))
     }
 
     /// What came of a leaderboard so far.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use qd_base::{ArtifactName, Label, ModelName, ProjectId, Sha256Hex, VersionId};
-use qd_catalog::{ArtifactKind, Catalog, Page, Version, VersionRef};
+use qd_catalog::{ArtifactKind, Catalog, Version, VersionRef};
 use qd_lake::blob::BlobStore;
 use qd_net::Client;
 use serde_json::json;
@@ -388,17 +388,9 @@ impl Models {
 
     async fn versions(&self, name: &ArtifactName) -> Result<Vec<VersionId>, Error> {
         let project = self.catalog.default_project().id;
-        let mut page = Page::first(Page::<u32>::MAX);
-        let mut versions = Vec::new();
-        loop {
-            let listed = self.catalog.versions(project, ArtifactKind::Model, name, page).await;
-            let listed = listed.map_err(Error::catalog("listing versions of a model"))?;
-            versions.extend(listed.items.iter().map(|version| version.id));
-            match listed.next {
-                Some(next) => page = Page::after(Page::<u32>::MAX, next),
-                None => return Ok(versions),
-            }
-        }
+        let versions = self.catalog.all_versions(project, ArtifactKind::Model, name).await;
+        let versions = versions.map_err(Error::catalog("listing versions of a model"))?;
+        Ok(versions.into_iter().map(|version| version.id).collect())
     }
 
     /// The files of some versions, with their sizes.

@@ -13,9 +13,8 @@ use http::StatusCode;
 use qd_base::id::{JobId, VersionId};
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
-use qd_catalog::{Scope, VersionRef};
+use qd_catalog::{Scope, VersionRef, WorkState as Stands};
 use qd_evaluation::definition::Budget;
-use qd_evaluation::evaluations::State as Stands;
 use qd_evaluation::{Definition, Evaluation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -136,10 +135,7 @@ async fn go_on(
 
 /// Refuses who may not ask models where the evaluation does that in the caller's name.
 fn may_ask(caller: &Caller, definition: &Definition) -> Result<()> {
-    match definition.asks_models() && !caller.may(Scope::Infer) {
-        true => Err(Error::MissingScope { needed: Scope::Infer }),
-        false => Ok(()),
-    }
+    if definition.asks_models() { caller.needs(Scope::Infer) } else { Ok(()) }
 }
 
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Evaluation> {

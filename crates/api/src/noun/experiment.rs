@@ -14,9 +14,9 @@ use http::StatusCode;
 use qd_base::id::{JobId, VersionId};
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
-use qd_catalog::{Page, Scope, VersionInfo, VersionRef};
+use qd_catalog::{Page, Scope, VersionInfo, VersionRef, WorkState as Stands};
 use qd_experiment::definition::Budget;
-use qd_experiment::experiments::{State as Stands, Wanted};
+use qd_experiment::experiments::Wanted;
 use qd_experiment::{Definition, Experiment, Optimisation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -106,7 +106,7 @@ async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewExperiment>,
 ) -> Result<Created<ExperimentBody>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let experiments = &surface.app.experiments;
     let made = experiments.create(caller.project(), &new.name, new.definition, &caller.actor()).await?;
     Ok(Created(ExperimentBody::of(&made)))
@@ -189,7 +189,7 @@ async fn go_on(
     Path(name): Path<ArtifactName>,
     JsonBody(body): JsonBody<Resume>,
 ) -> Result<Accepted<ExperimentBody>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let found = find(&surface, &caller, &name, body.version).await?;
     let going = surface.app.experiments.resume(&found, body.retry_failed.unwrap_or(false), body.budget).await?;
     Ok(Accepted(ExperimentBody::of(&going)))
@@ -201,14 +201,9 @@ async fn optimise(
     Path(name): Path<ArtifactName>,
     JsonBody(wanted): JsonBody<Optimisation>,
 ) -> Result<Accepted<Optimising>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let job = surface.app.experiments.optimise(caller.project(), name, wanted, &caller.actor()).await?;
     Ok(Accepted(Optimising { job }))
-}
-
-/// Refuses who may not ask models: an experiment does that in the caller's name.
-fn may_ask(caller: &Caller) -> Result<()> {
-    if caller.may(Scope::Infer) { Ok(()) } else { Err(Error::MissingScope { needed: Scope::Infer }) }
 }
 
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Experiment> {

@@ -120,11 +120,6 @@ async fn list_versions(
     Ok(Json(JudgeVersionList { data: data.collect() }))
 }
 
-/// Refuses who may not ask models: a judge does that in the caller's name.
-fn may_ask(caller: &Caller) -> Result<()> {
-    if caller.may(Scope::Infer) { Ok(()) } else { Err(Error::MissingScope { needed: Scope::Infer }) }
-}
-
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Stored> {
     let which = version.map_or(VersionRef::Latest, VersionRef::Number);
     Ok(surface.app.calibrations.judges.get(caller.project(), name, &which).await?)

@@ -13,15 +13,14 @@ use http::StatusCode;
 use qd_base::id::{JobId, VersionId};
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
-use qd_catalog::{Scope, VersionRef};
-use qd_experiment::experiments::State as Stands;
+use qd_catalog::{Scope, VersionRef, WorkState as Stands};
 use qd_leaderboard::{Budget, Definition, Filter, Leaderboard, Wanted};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::doc::Doc;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::extract::{Json as JsonBody, Path, Query};
 use crate::noun::experiment::definition::ExperimentBudget;
 use crate::noun::leaderboard::definition::{LeaderboardDefinition, LeaderboardNeeds};
@@ -84,7 +83,7 @@ async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewLeaderboard>,
 ) -> Result<Created<LeaderboardBody>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let NewLeaderboard { name, definition, models, limit, documents } = new;
     let wanted = Wanted { definition, models, limit, documents };
     let made = surface.app.leaderboards.create(caller.project(), &name, wanted, &caller.actor()).await?;
@@ -145,15 +144,10 @@ async fn go_on(
     Path(name): Path<ArtifactName>,
     JsonBody(body): JsonBody<ResumeLeaderboard>,
 ) -> Result<Accepted<LeaderboardBody>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let found = find(&surface, &caller, &name, body.version).await?;
     let going = surface.app.leaderboards.resume(&found, body.retry_failed.unwrap_or(false), body.budget).await?;
     Ok(Accepted(LeaderboardBody::of(&going)))
-}
-
-/// Refuses who may not ask models: a leaderboard does that in the caller's name.
-fn may_ask(caller: &Caller) -> Result<()> {
-    if caller.may(Scope::Infer) { Ok(()) } else { Err(Error::MissingScope { needed: Scope::Infer }) }
 }
 
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Leaderboard> {

@@ -48,6 +48,17 @@ async fn until(house: &House, key: &str, name: &str, scores: u64) -> Value {
 }
 
 #[tokio::test]
+async fn scoring_is_an_administrator_s_to_stop_since_it_is_every_project_s() {
+    let house = House::open().await;
+    let (editor, admin) = (house.key(&[Scope::Write]).await, house.key(&[Scope::Admin]).await);
+    house.post(&editor, PATH, json!({"name": "shop", "definition": rule()})).await.expect(201);
+    let jobs = house.get(&editor, "/api/v1/jobs?kind=scorer.score").await.expect(200);
+    let cancel = format!("/api/v1/jobs/{}/cancel", jobs["data"][0]["id"].as_str().unwrap());
+    house.post(&editor, &cancel, json!({})).await.refused(403, "missing_scope");
+    house.post(&admin, &cancel, json!({})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_rule_scores_what_ends_and_its_report_tells_of_it() {
     let house = House::open().await;
     let key = house.key(&[Scope::Write]).await;

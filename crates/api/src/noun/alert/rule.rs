@@ -102,10 +102,7 @@ fn may_have(caller: &Caller, definition: &Definition) -> Result<()> {
     if definition.everywhere && !caller.is_operator() {
         return Err(Error::OperatorOnly { what: "have a rule over all projects" });
     }
-    if definition.query.sql.is_some() && !caller.may(Scope::Admin) {
-        return Err(Error::MissingScope { needed: Scope::Admin });
-    }
-    Ok(())
+    if definition.query.sql.is_some() { caller.needs(Scope::Admin) } else { Ok(()) }
 }
 
 /// Refuses who may not have the rule that there is under this name, if there is one.

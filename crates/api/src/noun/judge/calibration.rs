@@ -6,7 +6,7 @@ use axum::extract::State;
 use qd_base::id::JobId;
 use qd_base::name::{ArtifactName, ModelName};
 use qd_catalog::Scope;
-use qd_judging::calibrations::State as Stands;
+use qd_catalog::WorkState as Stands;
 use qd_judging::{Calibration, Request, Stored};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::doc::Doc;
 use crate::error::Result;
 use crate::extract::{Json as JsonBody, Path, Query};
 use crate::noun::experiment::definition::ExperimentBudget;
-use crate::noun::judge::{VersionQuery, find, may_ask, meant};
+use crate::noun::judge::{VersionQuery, find, meant};
 use crate::permission::{Caller, Permission};
 use crate::reply::{Accepted, Json};
 use crate::route::Route;
@@ -43,7 +43,7 @@ async fn begin(
     Path(name): Path<ArtifactName>,
     JsonBody(new): JsonBody<NewCalibration>,
 ) -> Result<Accepted<CalibrationBody>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let stored = meant(&surface, &caller, &name, new.version, new.model.as_ref()).await?;
     let retry_failed = new.retry_failed.unwrap_or(false);
     let begun = surface.app.calibrations.begin(&stored, new.calibration, retry_failed).await?;

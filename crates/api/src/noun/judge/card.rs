@@ -6,7 +6,7 @@ use axum::extract::State;
 use qd_base::id::JobId;
 use qd_base::name::ArtifactName;
 use qd_catalog::Scope;
-use qd_judging::calibrations::State as Stands;
+use qd_catalog::WorkState as Stands;
 use qd_judging::card::{Accuracy, Biases, Card, Confusion, Effort, People, Stat, TwoRaters, Worth};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::doc::Doc;
 use crate::error::{Error, Result};
 use crate::extract::{Json as JsonBody, Path};
-use crate::noun::judge::{may_ask, meant};
+use crate::noun::judge::meant;
 use crate::permission::{Caller, Permission};
 use crate::reply::Json;
 use crate::route::Route;
@@ -32,7 +32,7 @@ async fn judge(
     Path(name): Path<ArtifactName>,
     JsonBody(new): JsonBody<NewJudgement>,
 ) -> Result<Json<JudgementBody>> {
-    may_ask(&caller)?;
+    caller.needs(Scope::Infer)?;
     let stored = meant(&surface, &caller, &name, new.version, new.model.as_ref()).await?;
     // Whoever goes away stops waiting for a busy model.
     let gone = CancellationToken::new();

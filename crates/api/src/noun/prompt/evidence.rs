@@ -5,9 +5,9 @@ use qd_base::id::VersionId;
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
 use qd_catalog::Scope;
+use qd_catalog::WorkState as Stands;
 use qd_experiment::Evidence;
 use qd_experiment::evidence::Pair;
-use qd_experiment::experiments::State as Stands;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

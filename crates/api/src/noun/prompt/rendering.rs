@@ -54,8 +54,8 @@ async fn render(
         }
     };
     // Comparing calls the model of embeddings, which costs what a call costs.
-    if prompt.needs_examples().is_some_and(|slot| slot.strategy == Strategy::Similar) && !caller.may(Scope::Infer) {
-        return Err(Error::MissingScope { needed: Scope::Infer });
+    if prompt.needs_examples().is_some_and(|slot| slot.strategy == Strategy::Similar) {
+        caller.needs(Scope::Infer)?;
     }
     let context = call::context(&caller, request, &headers);
     let rendered = prompted::render(&surface, &context, &prompt, wanted.variables, "variables").await?;
