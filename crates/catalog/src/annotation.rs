@@ -300,6 +300,23 @@ impl Catalog {
     }
 }
 
+/// Who took part in the version before takes part in the new one, so that nothing is open to everybody by being asked anew.
+pub(crate) async fn keep_people(tx: &mut Tx, before: Option<&VersionInfo>, new: &VersionInfo) -> Result<()> {
+    let Some(before) = before.filter(|before| new.kind == ArtifactKind::Annotation && before.removed.is_none()) else {
+        return Ok(());
+    };
+    sqlx::query(
+        "INSERT INTO annotation_person (version_id, role, name) \
+         SELECT $2, role, name FROM annotation_person WHERE version_id = $1",
+    )
+    .bind(before.id.to_string())
+    .bind(new.id.to_string())
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(Error::database("keeping who annotates"))
+}
+
 /// What people said goes with what they were asked.
 pub(crate) async fn remove_all(tx: &mut Tx, project: ProjectId, kind: ArtifactKind, name: &ArtifactName) -> Result<()> {
     if kind != ArtifactKind::Annotation {
@@ -569,6 +586,31 @@ mod tests {
         let (stand, _) = seen("bob", 43, None).await;
         assert_eq!((stand.labels, stand.in_hand.len()), (HashMap::from([(4, 1)]), 0), "it is labelled and in no hand");
         assert_eq!(seen("ada", 43, None).await.0.own, HashSet::from([4]));
+    }
+
+    #[tokio::test]
+    async fn who_takes_part_does_so_in_the_next_version() {
+        let (catalog, _dir) = catalog().await;
+        let first = version(&catalog).await;
+        let people = AnnotationPeople {
+            annotators: ["ada", "bob"].map(str::to_owned).into(),
+            adjudicators: ["eve"].map(str::to_owned).into(),
+        };
+        catalog.set_annotation_people(&first, &people).await.unwrap();
+        let next = async |content: &[u8]| {
+            let put =
+                catalog.put_version(first.project, ArtifactKind::Annotation, &first.name, content, json!({}), &[]);
+            put.await.unwrap().info
+        };
+        let second = next(br#"{"n": 2}"#).await;
+        assert_eq!((second.number, catalog.annotation_people(second.id).await.unwrap()), (2, people.clone()));
+        catalog.set_annotation_people(&second, &AnnotationPeople::default()).await.unwrap();
+        let third = next(br#"{"n": 3}"#).await;
+        assert_eq!(catalog.annotation_people(third.id).await.unwrap(), AnnotationPeople::default());
+        assert_eq!(catalog.annotation_people(first.id).await.unwrap(), people);
+        catalog.remove_artifact(first.project, ArtifactKind::Annotation, &first.name).await.unwrap();
+        let anew = next(br#"{"n": 3}"#).await;
+        assert_eq!(catalog.annotation_people(anew.id).await.unwrap(), AnnotationPeople::default());
     }
 
     #[tokio::test]

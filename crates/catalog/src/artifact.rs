@@ -308,7 +308,7 @@ impl Catalog {
             project,
             kind,
             name: name.clone(),
-            number: last.map_or(0, |last| last.number) + 1,
+            number: last.as_ref().map_or(0, |last| last.number) + 1,
             hash,
             size_bytes: content.len() as u64,
             metadata,
@@ -317,6 +317,7 @@ impl Catalog {
         };
         insert(&mut tx, &info, content).await?;
         lineage::insert(&mut tx, info.id, parents).await?;
+        crate::annotation::keep_people(&mut tx, last.as_ref(), &info).await?;
         self.note_artifact(&mut tx, "create", &info, json!({ "number": info.number, "hash": hash })).await?;
         self.commit_artifact(tx, OPERATION).await?;
         Ok(Version { info, content: content.to_vec() })
