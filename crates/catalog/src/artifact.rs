@@ -461,6 +461,7 @@ impl Catalog {
         forget_content(&mut tx, &last).await?;
         crate::comment::remove_all(&mut tx, project, kind, name).await?;
         crate::annotation::remove_all(&mut tx, project, kind, name).await?;
+        crate::calibration::remove_all(&mut tx, project, kind, name).await?;
         self.note_artifact(&mut tx, "remove", &last, json!({ "latest": last.number })).await?;
         self.commit_artifact(tx, OPERATION).await?;
         Ok(())

@@ -1,13 +1,13 @@
 //! Calibrations: what a version of a judge was compared with people on, which job does it, and how it ended.
 
-use qd_base::{JobId, ProjectId, Timestamp, VersionId};
+use qd_base::{ArtifactName, JobId, ProjectId, Timestamp, VersionId};
 use serde_json::Value;
 
 use crate::column::{self, Columns};
-use crate::database::commit;
+use crate::database::{Tx, commit};
 use crate::experiment::MAX_ENDING_BYTES;
 use crate::job::Signal;
-use crate::{Catalog, Error, JobKind, Result, limit, queue};
+use crate::{ArtifactKind, Catalog, Error, JobKind, Result, limit, queue};
 
 /// The largest request.
 pub const MAX_REQUEST_BYTES: usize = 256 << 10;
@@ -118,6 +118,24 @@ impl Catalog {
     }
 }
 
+/// With what a judge was compared goes with the judge. What it was compared on may go before: a card outlives its dataset.
+pub(crate) async fn remove_all(tx: &mut Tx, project: ProjectId, kind: ArtifactKind, name: &ArtifactName) -> Result<()> {
+    if kind != ArtifactKind::Judge {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM calibration WHERE judge_id IN \
+         (SELECT id FROM version WHERE project_id = $1 AND kind = $2 AND name = $3)",
+    )
+    .bind(project.to_string())
+    .bind(kind.as_str())
+    .bind(name.as_str())
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+    .map_err(Error::database("removing calibrations"))
+}
+
 fn read(row: Columns<'_>) -> Result<CalibrationRecord> {
     Ok(CalibrationRecord {
         judge: row.parsed("judge_id")?,
@@ -134,7 +152,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ArtifactKind;
     use crate::testing::catalog;
 
     #[tokio::test]
@@ -167,5 +184,11 @@ mod tests {
         catalog.end_calibration((judge, one), first, &json!({"state": "late"})).await.unwrap();
         let found = catalog.calibrations(judge).await.unwrap();
         assert_eq!((found[0].job, &found[0].ending, &found[0].request), (second, &None, &json!({"limit": 4})));
+        let remove = async |kind, name: &str| {
+            catalog.remove_artifact(project, kind, &name.parse().unwrap()).await.unwrap();
+            catalog.calibrations(judge).await.unwrap().len()
+        };
+        assert_eq!(remove(ArtifactKind::Dataset, "one").await, 2, "a card outlives its dataset");
+        assert_eq!(remove(ArtifactKind::Judge, "j").await, 0);
     }
 }
