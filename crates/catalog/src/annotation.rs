@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use qd_base::{ArtifactName, ProjectId, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
 use crate::column::{self, Columns};
 use crate::database::{Tx, commit};
@@ -20,6 +21,8 @@ pub const MAX_ANNOTATORS: usize = 100;
 pub const MAX_PEOPLE: usize = 100;
 /// The longest name of an annotator.
 pub const MAX_ANNOTATOR_BYTES: usize = 128;
+/// How often an item is chosen anew when others were quicker, before they have to wait.
+const TRIES: usize = 3;
 /// The largest value of a label, as JSON.
 pub const MAX_VALUE_BYTES: usize = 1 << 10;
 /// The longest comment or reason.
@@ -167,6 +170,9 @@ impl Catalog {
 
     /// Gives an annotator the item that `choose` says, in hand from `now` until `until`. The item that was in hand stays since when it was.
     ///
+    /// What is known of all items is read before others have to wait; within the transaction the chosen one is looked at again. If
+    /// something has come to it meanwhile, `choose` is asked anew.
+    ///
     /// # Errors
     /// [`Error::TooLarge`] for more than [`MAX_ANNOTATORS`], [`Error::NotFound`] for a version that is removed.
     pub async fn lease_annotation_item(
@@ -174,19 +180,26 @@ impl Catalog {
         version: VersionId,
         annotator: &str,
         (now, until): (Timestamp, Timestamp),
-        choose: impl FnOnce(&AnnotationStand) -> Option<u32>,
+        mut choose: impl FnMut(&AnnotationStand) -> Option<u32>,
     ) -> Result<Option<AnnotationLease>> {
         const OPERATION: &str = "giving an item to an annotator";
+        for _ in 0..TRIES {
+            let mut reader = self.db().readers().acquire().await.map_err(Error::database(OPERATION))?;
+            require(&mut reader, version).await?;
+            let found = stand(&mut reader, version, annotator, now).await?;
+            drop(reader);
+            let Some(item) = choose(&found) else { return Ok(None) };
+            let mut tx = self.db().begin(OPERATION).await?;
+            require(&mut tx, version).await?;
+            if is_as_it_was(&mut tx, version, annotator, now, (&found, item)).await? {
+                return give(tx, version, annotator, (now, until), (&found, item)).await.map(Some);
+            }
+        }
         let mut tx = self.db().begin(OPERATION).await?;
         require(&mut tx, version).await?;
-        let stand = stand(&mut tx, version, annotator, now).await?;
-        let Some(item) = choose(&stand) else { return Ok(None) };
-        let begun =
-            stand.lease.filter(|lease| lease.item == item && lease.until > now).map_or(now, |lease| lease.begun);
-        let lease = AnnotationLease { item, begun, until };
-        put_lease(&mut tx, version, annotator, &lease).await?;
-        commit(tx, OPERATION).await?;
-        Ok(Some(lease))
+        let found = stand(&mut tx, version, annotator, now).await?;
+        let Some(item) = choose(&found) else { return Ok(None) };
+        give(tx, version, annotator, (now, until), (&found, item)).await.map(Some)
     }
 
     /// Keeps what an annotator says of an item in the place of what they said before, if `admit` lets it; says what was kept.
@@ -205,7 +218,8 @@ impl Catalog {
         require(&mut tx, version).await?;
         let lease = lease_of(&mut tx, version, &label.annotator).await?;
         let before = label_of(&mut tx, version, label.item, &label.annotator).await?;
-        let item = item_of(&mut tx, version, &label, lease, before.is_some()).await?;
+        let item =
+            item_of(&mut tx, version, (label.item, &label.annotator, label.labelled), lease, before.is_some()).await?;
         if !admit(&item) {
             return Ok(None);
         }
@@ -369,21 +383,58 @@ fn remark(what: &'static str, text: Option<&str>) -> Result<()> {
     limit::bytes(what, text.len(), MAX_REMARK_BYTES)
 }
 
-async fn require(tx: &mut Tx, version: VersionId) -> Result<()> {
+async fn require(db: &mut SqliteConnection, version: VersionId) -> Result<()> {
     sqlx::query("SELECT id FROM version WHERE id = $1 AND removed_ns IS NULL")
         .bind(version.to_string())
-        .fetch_optional(&mut **tx)
+        .fetch_optional(&mut *db)
         .await
         .map_err(Error::database("looking for a version"))?
         .map(drop)
         .ok_or_else(|| Error::not_found("version", version))
 }
 
-async fn stand(tx: &mut Tx, version: VersionId, annotator: &str, now: Timestamp) -> Result<AnnotationStand> {
+/// Puts the chosen item into the annotator's hand.
+async fn give(
+    mut tx: Tx,
+    version: VersionId,
+    annotator: &str,
+    (now, until): (Timestamp, Timestamp),
+    (found, item): (&AnnotationStand, u32),
+) -> Result<AnnotationLease> {
+    let begun = found.lease.filter(|lease| lease.item == item && lease.until > now).map_or(now, |lease| lease.begun);
+    let lease = AnnotationLease { item, begun, until };
+    put_lease(&mut tx, version, annotator, &lease).await?;
+    commit(tx, "giving an item to an annotator").await?;
+    Ok(lease)
+}
+
+/// Whether nothing has come to a chosen item since the stand was read.
+async fn is_as_it_was(
+    tx: &mut Tx,
+    version: VersionId,
+    annotator: &str,
+    now: Timestamp,
+    (found, item): (&AnnotationStand, u32),
+) -> Result<bool> {
+    let lease = lease_of(tx, version, annotator).await?;
+    let is_known = label_of(tx, version, item, annotator).await?.is_some();
+    let seen = item_of(tx, version, (item, annotator, now), lease, is_known).await?;
+    let before = |counts: &HashMap<u32, u32>| counts.get(&item).copied().unwrap_or(0);
+    Ok(lease == found.lease
+        && is_known == found.own.contains(&item)
+        && (seen.labels, seen.in_hand) == (before(&found.labels), before(&found.in_hand)))
+}
+
+async fn stand(
+    db: &mut SqliteConnection,
+    version: VersionId,
+    annotator: &str,
+    now: Timestamp,
+) -> Result<AnnotationStand> {
     const OPERATION: &str = "looking for an item to label";
     let counts = "SELECT item, COUNT(value) AS labels, MAX(annotator = $2) AS own FROM annotation_label \
                   WHERE version_id = $1 GROUP BY item";
-    let rows = sqlx::query(counts).bind(version.to_string()).bind(annotator).fetch_all(&mut **tx).await;
+    let rows = sqlx::query(counts).bind(version.to_string()).bind(annotator).fetch_all(&mut *db).await;
     let mut found = AnnotationStand::default();
     for row in &rows.map_err(Error::database(OPERATION))? {
         let row = Columns(row);
@@ -401,21 +452,21 @@ async fn stand(tx: &mut Tx, version: VersionId, annotator: &str, now: Timestamp)
     .bind(version.to_string())
     .bind(annotator)
     .bind(now.as_nanos())
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *db)
     .await
     .map_err(Error::database(OPERATION))?;
     for row in &rows {
         let row = Columns(row);
         found.in_hand.insert(row.number("item")?, row.number("others")?);
     }
-    found.lease = lease_of(tx, version, annotator).await?;
+    found.lease = lease_of(db, version, annotator).await?;
     Ok(found)
 }
 
 async fn item_of(
     tx: &mut Tx,
     version: VersionId,
-    label: &AnnotationLabel,
+    (number, annotator, now): (u32, &str, Timestamp),
     lease: Option<AnnotationLease>,
     is_known: bool,
 ) -> Result<AnnotationItem> {
@@ -426,23 +477,23 @@ async fn item_of(
          AND label.annotator = lease.annotator AND label.item = lease.item)) AS others",
     )
     .bind(version.to_string())
-    .bind(label.item)
-    .bind(&label.annotator)
-    .bind(label.labelled.as_nanos())
+    .bind(number)
+    .bind(annotator)
+    .bind(now.as_nanos())
     .fetch_one(&mut **tx)
     .await
     .map_err(Error::database("counting labels"))?;
     let row = Columns(&row);
-    let is_given = lease.is_some_and(|lease| lease.item == label.item);
+    let is_given = lease.is_some_and(|lease| lease.item == number);
     Ok(AnnotationItem { labels: row.number("labels")?, in_hand: row.number("others")?, is_known, is_given })
 }
 
-async fn lease_of(tx: &mut Tx, version: VersionId, annotator: &str) -> Result<Option<AnnotationLease>> {
+async fn lease_of(db: &mut SqliteConnection, version: VersionId, annotator: &str) -> Result<Option<AnnotationLease>> {
     let row =
         sqlx::query("SELECT item, begun_ns, until_ns FROM annotation_lease WHERE version_id = $1 AND annotator = $2")
             .bind(version.to_string())
             .bind(annotator)
-            .fetch_optional(&mut **tx)
+            .fetch_optional(&mut *db)
             .await
             .map_err(Error::database("looking for an item in hand"))?;
     let Some(row) = row else { return Ok(None) };
@@ -586,6 +637,30 @@ mod tests {
         let (stand, _) = seen("bob", 43, None).await;
         assert_eq!((stand.labels, stand.in_hand.len()), (HashMap::from([(4, 1)]), 0), "it is labelled and in no hand");
         assert_eq!(seen("ada", 43, None).await.0.own, HashSet::from([4]));
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_all_items_is_read_while_others_write() {
+        let (catalog, _dir) = catalog().await;
+        let id = version(&catalog).await.id;
+        let mut other = catalog.db().begin("labelling").await.unwrap();
+        let (asked, mut was_asked) = tokio::sync::mpsc::unbounded_channel();
+        let choose = move |found: &AnnotationStand| {
+            asked.send(found.labels.clone()).unwrap();
+            (0..9).find(|item| !found.labels.contains_key(item))
+        };
+        let giving = catalog.clone();
+        let given =
+            tokio::spawn(
+                async move { giving.lease_annotation_item(id, "ada", (at(0), at(30)), choose).await.unwrap() },
+            );
+        let patience = std::time::Duration::from_secs(20);
+        let first = tokio::time::timeout(patience, was_asked.recv()).await.expect("nobody waits for who writes");
+        assert_eq!(first, Some(HashMap::new()));
+        put_label(&mut other, id, &label(0, "bob", Some(json!("a")), 1)).await.unwrap();
+        commit(other, "labelling").await.unwrap();
+        assert_eq!(given.await.unwrap().map(|lease| lease.item), Some(1), "the first has its label by now");
+        assert_eq!(was_asked.recv().await, Some(HashMap::from([(0, 1)])));
     }
 
     #[tokio::test]
