@@ -1,9 +1,7 @@
 //! Scorers of live calls: those that need nobody to say what would have been right.
 
-use qd_eval::metric::pattern;
-use qd_eval::scorer::{MOST_SCORERS, ScorerKind};
+use qd_eval::scorer::MOST_SCORERS;
 use qd_eval::{Answer, Direction, NoScore, Scorer, ScorerSpec, Unit};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{Error, Result};
@@ -13,34 +11,22 @@ const MOST_TEXTS: usize = 64;
 /// The longest of them.
 const MOST_TEXT_BYTES: usize = 4_096;
 
+/// What `toxic` is called here too.
+const TOXICITY: &str = "toxicity";
+
 /// A scorer that is ready to use.
 #[derive(Debug, Clone)]
 pub struct Look {
-    name: String,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone)]
-enum Kind {
-    Scorer { scorer: Scorer, texts: Vec<String> },
-    Leak,
-    Toxicity,
-}
-
-/// A pattern for what should not be there.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pattern {
-    #[serde(rename = "kind")]
-    _kind: String,
-    #[serde(default)]
-    name: Option<String>,
+    scorer: Scorer,
+    /// What `contains` looks for.
+    texts: Vec<String>,
+    reads_text: bool,
 }
 
 /// Reads what a rule looks at.
 ///
-/// Beside the kinds of `eval` that need no reference there are `contains` with its `texts`, and `leak` and `toxicity`, which are 1 where a
-/// pattern finds something and 0 otherwise.
+/// There are the kinds of `eval` that need no reference, with their options, and `contains` with its `texts`. `toxicity` is another
+/// word for `toxic`.
 ///
 /// # Errors
 /// [`Error::Definition`] when there is none, there are too many, two have one name, or one cannot be used.
@@ -50,8 +36,8 @@ pub fn read(specs: &[Value]) -> Result<Vec<Look>> {
     }
     let looks = specs.iter().map(Look::read).collect::<Result<Vec<_>>>()?;
     for (place, look) in looks.iter().enumerate() {
-        if looks[..place].iter().any(|other| other.name == look.name) {
-            return Err(wrong(format!("two are called {:?}; give each a `name`", look.name)));
+        if looks[..place].iter().any(|other| other.name() == look.name()) {
+            return Err(wrong(format!("two are called {:?}; give each a `name`", look.name())));
         }
     }
     Ok(looks)
@@ -64,22 +50,11 @@ fn wrong(why: impl Into<String>) -> Error {
 impl Look {
     fn read(spec: &Value) -> Result<Self> {
         match spec["kind"].as_str() {
-            Some("leak") => Self::pattern(spec, Kind::Leak),
-            Some("toxicity") => Self::pattern(spec, Kind::Toxicity),
             Some("contains") => Self::contains(spec.clone()),
+            Some(TOXICITY) => Self::plain(toxic(spec.clone()), Vec::new()),
             Some(_) => Self::plain(spec.clone(), Vec::new()),
             None => Err(wrong("each needs a `kind`")),
         }
-    }
-
-    fn pattern(spec: &Value, kind: Kind) -> Result<Self> {
-        let Pattern { name, .. } = Pattern::deserialize(spec).map_err(|cause| wrong(cause.to_string()))?;
-        let word = if matches!(kind, Kind::Leak) { "leak" } else { "toxicity" };
-        let name = name.unwrap_or_else(|| word.to_owned());
-        // A name is right when a scorer may have it.
-        Scorer::new(&ScorerSpec { name: Some(name.clone()), kind: ScorerKind::Latency })
-            .map_err(|e| wrong(e.to_string()))?;
-        Ok(Self { name, kind })
     }
 
     fn contains(mut spec: Value) -> Result<Self> {
@@ -96,33 +71,32 @@ impl Look {
 
     fn plain(spec: Value, texts: Vec<String>) -> Result<Self> {
         let spec: ScorerSpec = serde_json::from_value(spec).map_err(|cause| wrong(cause.to_string()))?;
-        if let ScorerKind::ExactMatch(_) | ScorerKind::TokenF1(_) | ScorerKind::NumberMatch(_) = spec.kind {
+        if spec.kind.needs_reference() && texts.is_empty() {
             let why = format!("{:?} compares with a reference, and live calls have none", spec.kind.word());
             return Err(wrong(why));
         }
         let scorer = Scorer::new(&spec).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { name: scorer.name().to_owned(), kind: Kind::Scorer { scorer, texts } })
+        Ok(Self { scorer, texts, reads_text: spec.kind.reads_text() })
     }
 
     /// What its scores are called.
     pub fn name(&self) -> &str {
-        &self.name
+        self.scorer.name()
     }
 
     /// Which way is better.
     pub fn direction(&self) -> Direction {
-        match &self.kind {
-            Kind::Scorer { scorer, .. } => scorer.direction(),
-            Kind::Leak | Kind::Toxicity => Direction::Lower,
-        }
+        self.scorer.direction()
     }
 
     /// What a score counts.
     pub fn unit(&self) -> Unit {
-        match &self.kind {
-            Kind::Scorer { scorer, .. } => scorer.unit(),
-            Kind::Leak | Kind::Toxicity => Unit::Share,
-        }
+        self.scorer.unit()
+    }
+
+    /// Whether it reads what an answer says; otherwise it is enough that there is one.
+    pub fn reads_text(&self) -> bool {
+        self.reads_text
     }
 
     /// The score of an answer.
@@ -130,16 +104,17 @@ impl Look {
     /// # Errors
     /// [`NoScore`] when there is none, which is not 0.
     pub fn score(&self, answer: &Answer<'_>) -> std::result::Result<f64, NoScore> {
-        let found =
-            |found: qd_eval::Result<bool>| found.map(|yes| f64::from(u8::from(yes))).map_err(|_| NoScore::NotMeasured);
-        match &self.kind {
-            Kind::Scorer { scorer, texts } => scorer.score(&Answer { references: texts, ..*answer }),
-            Kind::Leak => found(pattern::leaks(answer.text.ok_or(NoScore::NoAnswer)?).map(|found| !found.is_empty())),
-            Kind::Toxicity => {
-                found(pattern::toxicity(answer.text.ok_or(NoScore::NoAnswer)?).map(|found| !found.is_empty()))
-            }
-        }
+        self.scorer.score(&Answer { references: &self.texts, ..*answer })
     }
+}
+
+/// The same by the word that experiments have for it, with the name that its scores have here.
+fn toxic(mut spec: Value) -> Value {
+    spec["kind"] = json!("toxic");
+    if spec["name"].is_null() {
+        spec["name"] = json!(TOXICITY);
+    }
+    spec
 }
 
 #[cfg(test)]
@@ -163,10 +138,24 @@ mod tests {
         check(json!({"kind": "leak"}), "write to ada", 0.0, Direction::Lower);
         check(json!({"kind": "toxicity", "name": "rude"}), "you idiot", 1.0, Direction::Lower);
         check(json!({"kind": "toxicity"}), "good morning", 0.0, Direction::Lower);
+        check(json!({"kind": "toxic"}), "you idiot", 1.0, Direction::Lower);
+        check(json!({"kind": "leak", "kinds": ["secret"]}), "write to ada@example.org", 0.0, Direction::Lower);
+        check(json!({"kind": "leak", "kinds": ["secret", "email"]}), "write to ada@example.org", 1.0, Direction::Lower);
+        check(json!({"kind": "toxicity", "kinds": ["threat"]}), "you idiot", 0.0, Direction::Lower);
         check(json!({"kind": "regex", "pattern": "^\\d+$"}), "42", 1.0, Direction::Higher);
         check(json!({"kind": "length", "unit": "words"}), "one two", 2.0, Direction::Lower);
         let silent = &read(&[json!({"kind": "leak"})]).unwrap()[0];
         assert_eq!(silent.score(&Answer::default()), Err(NoScore::NoAnswer));
+    }
+
+    #[test]
+    fn names_follow_from_kinds_and_some_need_no_text() {
+        let specs = json!([{"kind": "toxicity"}, {"kind": "toxic"}, {"kind": "latency"}, {"kind": "cost"},
+                           {"kind": "length", "unit": "tokens", "name": "tokens"}, {"kind": "length"}]);
+        let looks = read(specs.as_array().unwrap()).unwrap();
+        let found: Vec<_> = looks.iter().map(|look| (look.name(), look.reads_text())).collect();
+        let expected = [("toxicity", true), ("toxic", true), ("latency", false), ("cost", false), ("tokens", false)];
+        assert_eq!(found, [&expected[..], &[("length", true)]].concat());
     }
 
     #[test]
@@ -177,7 +166,11 @@ mod tests {
         };
         refused(json!([]), "1 to 16");
         refused(json!([{"kind": "exact_match"}]), "live calls have none");
+        for kind in ["token_f1", "number_match", "bleu", "chrf", "ter", "rouge", "meteor", "edit_similarity"] {
+            refused(json!([{"kind": kind}]), "live calls have none");
+        }
         refused(json!([{"kind": "contains"}]), "texts");
+        refused(json!([{"kind": "leak", "kinds": ["secrets"]}]), "secrets");
         refused(json!([{"kind": "contains", "texts": [" "]}]), "texts");
         refused(json!([{"kind": "leak", "pattern": "x"}]), "pattern");
         refused(json!([{"kind": "leak", "name": "No Name"}]), "lower-case");

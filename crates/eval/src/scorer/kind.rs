@@ -351,6 +351,35 @@ impl ScorerKind {
             Self::Cost => "cost",
         }
     }
+
+    /// Whether it compares with a reference, so that without one nothing has a score.
+    pub fn needs_reference(&self) -> bool {
+        match self {
+            Self::ExactMatch(_)
+            | Self::Contains(_)
+            | Self::TokenF1(_)
+            | Self::NumberMatch(_)
+            | Self::Bleu(_)
+            | Self::Chrf(_)
+            | Self::Ter(_)
+            | Self::Rouge(_)
+            | Self::Meteor(_)
+            | Self::EditSimilarity(_) => true,
+            Self::Regex { .. }
+            | Self::JsonSchema { .. }
+            | Self::Length { .. }
+            | Self::Readability { .. }
+            | Self::Leak { .. }
+            | Self::Toxic { .. }
+            | Self::Latency
+            | Self::Cost => false,
+        }
+    }
+
+    /// Whether it reads what an answer says; otherwise it is enough that there is one.
+    pub fn reads_text(&self) -> bool {
+        !matches!(self, Self::Latency | Self::Cost | Self::Length { unit: LengthUnit::Tokens, .. })
+    }
 }
 
 impl From<ScorerKind> for ScorerSpec {
