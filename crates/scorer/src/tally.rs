@@ -1,6 +1,6 @@
 //! What is kept of scores: of each scorer three numbers for all calls and for each group of them, whatever the count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qd_base::words;
 use qd_eval::anytime::{self, Watched, WatchedUnbounded};
@@ -129,6 +129,9 @@ pub struct Tallies {
     pub all: BTreeMap<String, Tally>,
     /// Of groups of calls: by what they are told apart, by group, by scorer.
     pub groups: BTreeMap<By, BTreeMap<String, BTreeMap<String, Tally>>>,
+    /// Whether groups are told apart no more, since there was no room for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 impl Tallies {
@@ -138,19 +141,34 @@ impl Tallies {
     /// As [`Tally::push`]; nothing was added then.
     pub fn push(&mut self, span: &Span, scorer: &str, unit: Unit, score: f64) -> qd_eval::Result<()> {
         add(&mut self.all, scorer, unit, score)?;
+        if self.closed {
+            return Ok(());
+        }
         for &by in By::ALL {
             let groups = by.of(span);
             if groups.is_empty() {
                 continue;
             }
             let known = self.groups.entry(by).or_default();
+            // A call is in each of its groups once, whatever it says twice and however many of its groups are among the others.
+            let mut into = BTreeSet::new();
             for group in groups {
                 let has_room = known.contains_key(&group) || known.len() < MOST_GROUPS;
                 let group = if has_room { group } else { OTHERS.to_owned() };
+                known.entry(group.clone()).or_default();
+                into.insert(group);
+            }
+            for group in into {
                 add(known.entry(group).or_default(), scorer, unit, score)?;
             }
         }
         Ok(())
+    }
+
+    /// Forgets all groups and tells none apart from now on: one that began anew would seem to tell of all of its calls.
+    pub fn close(&mut self) {
+        self.groups.clear();
+        self.closed = true;
     }
 }
 
@@ -208,6 +226,17 @@ mod tests {
         }
         let groups = &tallies.groups[&By::Release];
         assert_eq!((groups.len(), groups[OTHERS]["ms"].count()), (MOST_GROUPS + 1, 100 - MOST_GROUPS as u64));
+    }
+
+    #[test]
+    fn a_call_is_in_a_group_once() {
+        let mut tallies = Tallies::default();
+        for tag in 0..MOST_GROUPS {
+            tallies.push(&span("1", &[&tag.to_string()]), "ok", Unit::Share, 1.0).unwrap();
+        }
+        tallies.push(&span("1", &["0", "0", "new", "newer", "newest"]), "ok", Unit::Share, 0.0).unwrap();
+        let tags = &tallies.groups[&By::Tag];
+        assert_eq!((tags["0"]["ok"].count(), tags[OTHERS]["ok"].count()), (2, 1));
     }
 
     #[test]
