@@ -1,13 +1,16 @@
 //! Scoring as a job: one that comes again and again, so that a list of jobs holds it once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use qd_base::{Timestamp, VersionId};
+use qd_catalog::job::MAX_CHECKPOINT_BYTES;
 use qd_catalog::{Handler, JobContext, JobError, JobKind};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, watch};
 
 use crate::pass::{Passed, Recent};
 use crate::scorers::{Active, Scorers};
@@ -17,7 +20,7 @@ use crate::standing::Standings;
 pub const KIND: &str = "scorer.score";
 /// Between two looks for what became durable.
 const TICK: Duration = Duration::from_secs(1);
-/// Looks of one run of the job. What a run remembers of its rules it reads anew from the lake when it begins.
+/// Looks of one run of the job.
 const TICKS: usize = 600;
 /// How long the job is away when no rule scores. One that begins to wakes it.
 const AWAY: Duration = Duration::from_secs(60);
@@ -30,6 +33,18 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct ScoreHandler {
     scorers: Scorers,
+    /// What rules have just looked at, from one run of the job to the next.
+    recent: Arc<Mutex<HashMap<VersionId, Recent>>>,
+}
+
+/// One run of the job.
+struct Run<'a> {
+    scorers: &'a Scorers,
+    context: &'a JobContext,
+    standings: Standings,
+    recent: &'a mut HashMap<VersionId, Recent>,
+    /// Tells when artifacts change, of which rules may have been removed.
+    artifacts: watch::Receiver<u64>,
 }
 
 /// What one look at all rules came to.
@@ -41,18 +56,27 @@ struct Looked {
 impl ScoreHandler {
     /// A handler that follows the rules of `scorers`.
     pub fn new(scorers: Scorers) -> Self {
-        Self { scorers }
+        Self { scorers, recent: Arc::default() }
     }
 
     async fn score(self, context: JobContext) -> Result<Value, JobError> {
-        let mut standings = match context.checkpoint() {
+        let standings = match context.checkpoint() {
             Some(standings) => standings,
             None => self.scorers.standings().await.map_err(|error| JobError::retry(&error, TROUBLE))?,
         };
-        let mut recent = HashMap::new();
+        let mut artifacts = self.scorers.catalog.watch_artifacts();
+        artifacts.mark_changed();
+        let recent = &mut *self.recent.lock().await;
+        Run { scorers: &self.scorers, context: &context, standings, recent, artifacts }.score().await
+    }
+}
+
+impl Run<'_> {
+    async fn score(mut self) -> Result<Value, JobError> {
+        let context = self.context;
         for _ in 0..TICKS {
             let looked = tokio::select! {
-                looked = self.look(&context, &mut standings, &mut recent) => looked,
+                looked = self.look() => looked,
                 () = context.token().cancelled() => return Err(JobError::Cancelled),
             };
             let Looked { active, passed } = match looked {
@@ -64,7 +88,7 @@ impl ScoreHandler {
                     return Err(JobError::Again { after: TROUBLE });
                 }
             };
-            let scores: u64 = standings.0.values().map(|standing| standing.scores).sum();
+            let scores: u64 = self.standings.0.values().map(|standing| standing.scores).sum();
             context.progress(scores, None, format!("{active} rules score, {scores} scores given"));
             if active == 0 {
                 return Err(JobError::Again { after: AWAY });
@@ -79,40 +103,41 @@ impl ScoreHandler {
         Err(JobError::Again { after: TICK })
     }
 
-    async fn look(
-        &self,
-        context: &JobContext,
-        standings: &mut Standings,
-        recent: &mut HashMap<VersionId, Recent>,
-    ) -> crate::Result<Looked> {
+    async fn look(&mut self) -> crate::Result<Looked> {
         let active = self.scorers.active().await?;
         let ids: Vec<VersionId> = active.iter().map(|rule| rule.info.id).collect();
-        recent.retain(|id, _| ids.contains(id));
+        self.recent.retain(|id, _| ids.contains(id));
         let mut passed = Passed::default();
         for rule in &active {
-            let of_rule = recent.entry(rule.info.id).or_default();
-            if of_rule.waits(Timestamp::now()) {
-                continue;
-            }
-            passed += self.pass(context, rule, standings, of_rule).await?;
+            passed += self.pass(rule).await;
+        }
+        if self.artifacts.has_changed().unwrap_or(false) {
+            self.artifacts.mark_unchanged();
+            passed.changed |= self.forget_removed().await?;
         }
         if passed.changed {
-            let there = self.scorers.remaining(standings.0.keys().copied()).await?;
-            standings.0.retain(|id, _| there.contains(id));
-            standings.prune(&ids);
+            self.standings.prune(&ids);
+            self.standings.fit(&ids, MAX_CHECKPOINT_BYTES);
+            self.context.save_checkpoint(&json!(self.standings)).await?;
         }
         Ok(Looked { active: active.len(), passed })
     }
 
+    /// Forgets where rules stood that are removed, and says whether there were any.
+    async fn forget_removed(&mut self) -> crate::Result<bool> {
+        let before = self.standings.0.len();
+        let there = self.scorers.remaining(self.standings.0.keys().copied()).await?;
+        self.standings.0.retain(|id, _| there.contains(id));
+        Ok(self.standings.0.len() < before)
+    }
+
     /// Looks for one rule. What it cannot do is noted where the rule stands and holds no other up.
-    async fn pass(
-        &self,
-        context: &JobContext,
-        rule: &Active,
-        standings: &mut Standings,
-        recent: &mut Recent,
-    ) -> crate::Result<Passed> {
-        let standing = standings.0.entry(rule.info.id).or_default();
+    async fn pass(&mut self, rule: &Active) -> Passed {
+        let recent = self.recent.entry(rule.info.id).or_default();
+        if recent.waits(Timestamp::now()) {
+            return Passed::default();
+        }
+        let standing = self.standings.0.entry(rule.info.id).or_default();
         let mut next = standing.clone();
         let passed = match self.scorers.pass(rule, &mut next, recent, Timestamp::now()).await {
             Ok(passed) => passed,
@@ -126,10 +151,7 @@ impl ScoreHandler {
             }
         };
         *standing = next;
-        if passed.changed {
-            context.save_checkpoint(&json!(standings)).await?;
-        }
-        Ok(passed)
+        passed
     }
 }
 

@@ -3,6 +3,9 @@
 //! A rule is an artifact; the version that the label [`ACTIVE`] points at scores, and a rule without it is paused. So whatever moves labels
 //! is on the record, and of two who change a rule at once one is told.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use qd_base::{ArtifactName, Label, ProjectId, ProjectName, Timestamp, VersionId};
 use qd_catalog::{ArtifactKind, Catalog, JobFilter, Page, VersionInfo, VersionRef};
 use qd_lake::Lake;
@@ -28,6 +31,8 @@ pub struct Scorers {
     pub(crate) catalog: Catalog,
     pub(crate) lake: Lake,
     pub(crate) traces: Traces,
+    /// Versions of which it was said that they cannot be read.
+    unreadable: Arc<Mutex<HashSet<VersionId>>>,
 }
 
 /// A version of a rule.
@@ -65,7 +70,7 @@ fn active() -> Label {
 impl Scorers {
     /// Rules over these rooms.
     pub fn new(catalog: Catalog, lake: Lake, traces: Traces) -> Self {
-        Self { catalog, lake, traces }
+        Self { catalog, lake, traces, unreadable: Arc::default() }
     }
 
     /// Makes a version of a rule, which scores from now on in the place of the one before. The same definition as the latest version's is
@@ -207,15 +212,24 @@ impl Scorers {
         for (id, project, name, number, since) in self.active_versions().await? {
             let which = VersionRef::Number(number);
             match self.catalog.version(id, ArtifactKind::Scorer, &name, &which).await {
-                Ok(version) => {
-                    rules.push(Active { definition: version.read_content()?, project, since, info: version.info });
-                }
+                Ok(version) => match version.read_content() {
+                    Ok(definition) => rules.push(Active { definition, project, since, info: version.info }),
+                    Err(error) => self.complain(&version.info, &error),
+                },
                 // It was removed since its label was read.
                 Err(qd_catalog::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(rules)
+    }
+
+    /// Says once that a rule cannot be read, as one of a later version of this program. The others score all the same.
+    fn complain(&self, info: &VersionInfo, error: &qd_catalog::Error) {
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if unreadable.insert(info.id) {
+            tracing::error!(rule = %info.name, version = info.number, %error, "a rule cannot be read and does not score");
+        }
     }
 
     /// Which of these versions are still there.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use qd_base::{ProjectName, ScoreId, SpanId, TimeRange, Timestamp, TraceId};
+use qd_base::{ProjectName, SpanId, TimeRange, Timestamp, TraceId};
 use qd_lake::{Param, QueryLimits};
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,10 @@ use crate::{Filter, Page, Result, Span, Traces};
 
 /// Spans that took longer are not found: the rows that have to be looked at are those that began within this before.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
-/// Spans that are told by name at once at most, and scores that are listed at once.
+/// Spans that are told by name at once at most.
 const MOST_KEYS: usize = 1_000_000;
+/// Spans of which it is told at once at most that they were scored.
+pub const MOST_SCORED: usize = 200_000;
 /// Points of a series at most.
 const MOST_POINTS: usize = 20_000;
 
@@ -53,6 +55,17 @@ pub struct EndedKey {
     pub span_id: SpanId,
     /// When it ended.
     pub end: Timestamp,
+}
+
+/// A span that somebody has scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoredSpan {
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// Itself.
+    pub span_id: SpanId,
+    /// When it was scored first.
+    pub first: Timestamp,
 }
 
 /// The mean of the scores of one name in a part of the time.
@@ -124,27 +137,35 @@ impl Traces {
         Ok(span)
     }
 
-    /// The scores that an author has given since a time, with their numbers; a million of them at most. Those that were taken back
-    /// since are among them.
+    /// The spans that an author has scored since a time, each once, in the order of their names; those that follow `after`, and `limit` of
+    /// them at most. Those whose scores were taken back since are among them.
     ///
     /// # Errors
     /// [`crate::Error::Query`] when the lake does not answer within its limits.
-    pub async fn scores_of(
+    pub async fn scored_spans(
         &self,
         project: &ProjectName,
         author: &str,
         since: Timestamp,
-    ) -> Result<Vec<(ScoreId, f64)>> {
+        after: Option<(TraceId, SpanId)>,
+        limit: usize,
+    ) -> Result<Vec<ScoredSpan>> {
+        let limit = limit.clamp(1, MOST_SCORED);
         let mut condition = Condition::default();
         condition.all("project = $", Some(project.as_str().into()));
         condition.all("time >= $", Some(since.into()));
         condition.all("author = $", Some(author.into()));
+        if let Some((trace, span)) = after {
+            let (trace, span) = (condition.bind(trace.to_string().into()), condition.bind(span.to_string().into()));
+            condition.also(format!("(trace_id > {trace} OR (trace_id = {trace} AND span_id > {span}))"));
+        }
         let sql = format!(
-            "SELECT score_id, value FROM scores WHERE {} AND value IS NOT NULL LIMIT {MOST_KEYS}",
+            "SELECT trace_id, span_id, min(time) AS first FROM scores WHERE {} AND value IS NOT NULL \
+             AND span_id IS NOT NULL GROUP BY trace_id, span_id ORDER BY trace_id, span_id LIMIT {limit}",
             condition.sql()
         );
-        let limits = QueryLimits { max_rows: MOST_KEYS, ..self.limits() };
-        self.read("listing the scores of an author", &sql, condition, limits, read_scored).await
+        let limits = QueryLimits { max_rows: limit, ..self.limits() };
+        self.read("listing what an author has scored", &sql, condition, limits, read_scored).await
     }
 
     /// The means of an author's scores over time, in parts of so many seconds.
@@ -201,10 +222,12 @@ fn read_keys(batch: &RecordBatch) -> Result<Vec<EndedKey>> {
     (0..batch.num_rows()).map(read).collect()
 }
 
-fn read_scored(batch: &RecordBatch) -> Result<Vec<(ScoreId, f64)>> {
+fn read_scored(batch: &RecordBatch) -> Result<Vec<ScoredSpan>> {
     let rows = Rows::of(batch);
-    let (id, value) = (rows.text("score_id")?, rows.float("value")?);
-    (0..batch.num_rows()).map(|row| Ok((id.required(row)?, value.value(row)))).collect()
+    let (trace, span, first) = (rows.text("trace_id")?, rows.text("span_id")?, rows.time("first")?);
+    let read =
+        |row| Ok(ScoredSpan { trace_id: trace.required(row)?, span_id: span.required(row)?, first: first.get(row) });
+    (0..batch.num_rows()).map(read).collect()
 }
 
 fn read_points(batch: &RecordBatch) -> Result<Vec<ScorePoint>> {

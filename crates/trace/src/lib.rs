@@ -47,7 +47,7 @@ pub use error::{Error, Result};
 pub use export::Export;
 pub use failure::FailureKind;
 pub use filter::{Cursor, EVALUATION_TAG, EXPERIMENT_TAG, Filter, Page};
-pub use follow::{Ended, EndedKey, ScorePoint};
+pub use follow::{Ended, EndedKey, ScorePoint, ScoredSpan};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
 pub use metrics::CallMetrics;
