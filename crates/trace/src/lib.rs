@@ -48,6 +48,8 @@ pub use export::Export;
 pub use failure::FailureKind;
 pub use filter::{Cursor, EVALUATION_TAG, EXPERIMENT_TAG, Filter, Page};
 pub use follow::{Ended, EndedKey, ScorePoint, ScoredSpan};
+pub use filter::{Cursor, EVALUATION_TAG, EXPERIMENT_TAG, Filter, JUDGE_TAG, LEADERBOARD_TAG, Page};
+pub use follow::{Ended, EndedKey, ScorePoint};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};
 pub use metrics::CallMetrics;
