@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::definition::{Definition, MOST_ITEMS};
+use crate::fits::Fits;
 use crate::report::{self, Report};
 use crate::{Error, Result, sample};
 
@@ -21,6 +22,7 @@ const MOST_STRATIFIED: u64 = 1_000_000;
 pub struct Annotations {
     pub(crate) catalog: Catalog,
     pub(crate) datasets: Datasets,
+    pub(crate) fits: Fits,
 }
 
 /// The content of a version.
@@ -74,6 +76,11 @@ impl Annotation {
         self.admit(who, "adjudicators", &self.people.adjudicators)
     }
 
+    /// Whether what this one says is worth something only as long as they do not see what others say, nor which answer is whose.
+    pub fn is_blind(&self, who: &AccountName) -> bool {
+        self.people.annotators.contains(who.as_str()) && !self.people.adjudicators.contains(who.as_str())
+    }
+
     fn admit(&self, who: &AccountName, role: &'static str, among: &std::collections::BTreeSet<String>) -> Result<()> {
         if among.is_empty() || among.contains(who.as_str()) {
             return Ok(());
@@ -104,7 +111,7 @@ impl From<People> for AnnotationPeople {
 impl Annotations {
     /// Annotations over these rooms.
     pub fn new(catalog: Catalog, datasets: Datasets) -> Self {
-        Self { catalog, datasets }
+        Self { catalog, datasets, fits: Fits::default() }
     }
 
     /// Makes a version of an annotation. The same definition as the latest version's is that version, with its labels; with another

@@ -12,7 +12,7 @@ pub enum Error {
         why: String,
     },
     /// Somebody who may not do it.
-    #[error("{who} is not among the {role} of {annotation}; `quarterdeck annotation people` says who is")]
+    #[error("{who} is not among the {role} of {annotation}; `quarterdeck annotation show {annotation}` says who is")]
     NotAllowed {
         /// Who.
         who: String,

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use qd_base::{ArtifactName, JobId, VersionId};
-use qd_catalog::{Answer, ArtifactKind, Handler, JobContext, JobError, JobKind, VersionRef};
+use qd_catalog::{Answer, ArtifactKind, Handler, JobContext, JobError, JobKind, VersionInfo, VersionRef};
+use qd_data::column::check_name;
 use qd_data::{Column, ColumnType, Dataset, Extension, Origin, Role, text_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::annotations::{Annotation, Annotations};
-use crate::verdict::{Verdicts, verdicts};
+use crate::fits::Fitted;
+use crate::verdict::Verdicts;
 use crate::{Error, Result};
 
 /// The kind of these jobs.
@@ -85,13 +87,15 @@ impl Annotations {
 
     async fn check(&self, annotation: &Annotation, export: &Export, dataset: &Dataset) -> Result<()> {
         let names = column_names(export);
+        for name in &names {
+            check_name(name).map_err(|why| Error::definition("column", why))?;
+        }
         if let Some(taken) = dataset.columns().iter().find(|column| names.contains(&column.name)) {
-            let why =
-                format!("the dataset has a column {:?} that was not made of labels; take another name", taken.name);
+            let why = format!("what was labelled has a column {:?} already; take another name", taken.name);
             return Err(Error::definition("column", why));
         }
-        if export.to.as_ref() == Some(&dataset.info().name) {
-            return Err(Error::definition("to", "the rows of a sample would replace the dataset; leave it out"));
+        if let Some(to) = &export.to {
+            self.check_target(annotation, to, dataset).await?;
         }
         let classes = annotation.definition().scale.classes().unwrap_or_default();
         let known: HashSet<String> = classes.iter().map(text_of).collect();
@@ -101,6 +105,31 @@ impl Annotations {
         match export.values.values().find(|value| value.is_object() || value.is_array() || value.is_null()) {
             Some(value) => Err(Error::definition("values", format!("{value} is no text, number or truth"))),
             None => Ok(()),
+        }
+    }
+
+    /// A dataset of labelled rows alone is new, or made of this annotation before, and there is a row for it.
+    async fn check_target(&self, annotation: &Annotation, to: &ArtifactName, labelled: &Dataset) -> Result<()> {
+        if *to == labelled.info().name {
+            let why = "labelled rows alone would take the place of all rows of the dataset; leave `to` out";
+            return Err(Error::definition("to", why));
+        }
+        let found = self.catalog.version(annotation.info.project, ArtifactKind::Dataset, to, &VersionRef::Latest).await;
+        match found {
+            Ok(there) if !is_made_by(annotation, &there.info, None) => {
+                let why =
+                    format!("the dataset {to} is not of this annotation; take the name of one that is, or a new one");
+                return Err(Error::definition("to", why));
+            }
+            Ok(_) | Err(qd_catalog::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let version = annotation.info.id;
+        let labels = self.catalog.annotation_labels(version).await?;
+        let has_labels = labels.iter().any(|label| label.value.is_some());
+        match has_labels || !self.catalog.annotation_decisions(version).await?.is_empty() {
+            true => Ok(()),
+            false => Err(nothing_labelled()),
         }
     }
 
@@ -121,12 +150,11 @@ impl Annotations {
         }
         let (project, name) = (annotation.info.project, &labelled.info().name);
         let versions = self.catalog.all_versions(project, ArtifactKind::Dataset, name).await?;
+        // From the newest: what this annotation made is its own as long as nobody has made the column since.
+        let mut foreign: HashSet<&str> = HashSet::new();
         for info in versions.iter().filter(|info| info.number > labelled.info().number) {
-            if let Ok(Origin::Annotation { annotation: made_by, columns, .. }) = Origin::deserialize(&info.metadata)
-                && made_by == annotation.info.name
-            {
-                taken.retain(|column| !columns.iter().any(|made| made == column));
-            }
+            taken.retain(|column| foreign.contains(column) || !is_made_by(annotation, info, Some(*column)));
+            foreign.extend(taken.iter().filter(|column| is_made_anew(info, column)));
         }
         match taken.into_iter().next() {
             Some(column) => {
@@ -152,12 +180,7 @@ impl Annotations {
         stop: CancellationToken,
     ) -> Result<Exported> {
         let annotation = self.read(self.catalog.version_by_id(request.annotation).await?).await?;
-        let labels = self.catalog.annotation_labels(annotation.info.id).await?;
-        let decisions = self.catalog.annotation_decisions(annotation.info.id).await?;
-        let (scale, count) = (annotation.definition().scale.clone(), annotation.items());
-        let work = move || verdicts(&scale, count, &labels, &decisions).map(|found| (found, labels));
-        let done = tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing: "finding verdicts" })?;
-        let (found, labels) = done?;
+        let Fitted { verdicts: found, labels, .. } = self.verdicts(&annotation, "finding verdicts").await?;
         let mut of_item: HashMap<u32, serde_json::Map<String, Value>> = HashMap::new();
         for label in &labels {
             if let Some(value) = &label.value {
@@ -169,7 +192,10 @@ impl Annotations {
             let made = self.extend(&annotation, &request.export, &verdicts, actor, report.clone(), stop.clone()).await;
             match made {
                 Err(Error::Data(qd_data::Error::Catalog { cause: qd_catalog::Error::Moved { .. }, .. })) => {}
-                made => return made.map(|made| Exported { open: (count - verdicts.len()) as u64, ..made }),
+                made => {
+                    let open = (annotation.items() - verdicts.len()) as u64;
+                    return made.map(|made| Exported { open, ..made });
+                }
             }
         }
         Err(Error::Restless { name: annotation.definition().dataset.clone() })
@@ -199,9 +225,13 @@ impl Annotations {
             values.retain(|row, _| same.contains(row));
         }
         let count = values.len() as u64;
+        if export.to.is_some() && values.is_empty() {
+            return Err(nothing_labelled());
+        }
         let extension = Extension {
             columns: columns(export, &source, verdicts),
-            only: export.to.is_some().then(|| annotation.content.rows.iter().cloned().collect()),
+            only: export.to.is_some().then(|| values.keys().cloned().collect()),
+            about: Some(annotation.content.rows.iter().cloned().collect()),
             values,
         };
         let info = &annotation.info;
@@ -223,6 +253,26 @@ impl Annotations {
             open: 0,
             changed: verdicts.len() as u64 - count,
         })
+    }
+}
+
+fn nothing_labelled() -> Error {
+    Error::definition("to", "nothing is labelled yet, so there is no row for a dataset of its own")
+}
+
+/// Whether a version of a dataset was made of this annotation's labels; with a column, whether that was.
+fn is_made_by(annotation: &Annotation, info: &VersionInfo, column: Option<&str>) -> bool {
+    let made = Origin::deserialize(&info.metadata);
+    matches!(made, Ok(Origin::Annotation { annotation: by, columns, .. })
+        if by == annotation.info.name && column.is_none_or(|column| columns.iter().any(|made| made == column)))
+}
+
+/// Whether a version of a dataset has a column of its own: not what the version before had in it, with other rows at most.
+fn is_made_anew(info: &VersionInfo, column: &str) -> bool {
+    match Origin::deserialize(&info.metadata) {
+        Ok(Origin::Annotation { columns, .. }) => columns.iter().any(|made| made == column),
+        Ok(Origin::Edit { .. } | Origin::Traces { .. } | Origin::Columns { .. }) => false,
+        Ok(Origin::Import { .. } | Origin::Split { .. }) | Err(_) => true,
     }
 }
 

@@ -6,10 +6,11 @@ use qd_base::{AccountName, Timestamp};
 use qd_catalog::{AnnotationDecision, AnnotationLabel};
 use serde_json::{Map, Value};
 
+use crate::Result;
 use crate::annotations::{Annotation, Annotations, read};
+use crate::fits::Fitted;
 use crate::scale::Scale;
-use crate::verdict::{Verdict, Verdicts, verdicts};
-use crate::{Error, Result};
+use crate::verdict::{Verdict, Verdicts};
 
 /// Items of one page at most.
 pub const MOST_ITEMS: usize = 100;
@@ -54,12 +55,7 @@ impl Annotations {
     /// # Errors
     /// [`Error::Catalog`] or [`Error::Data`] when something cannot be read.
     pub async fn items(&self, annotation: &Annotation, wanted: Wanted) -> Result<(Vec<Item>, Option<usize>, usize)> {
-        let labels = self.catalog.annotation_labels(annotation.info.id).await?;
-        let decisions = self.catalog.annotation_decisions(annotation.info.id).await?;
-        let (scale, count) = (annotation.definition().scale.clone(), annotation.items());
-        let work = move || verdicts(&scale, count, &labels, &decisions).map(|found| (found, labels, decisions));
-        let done = tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing: "looking for items" })?;
-        let (found, labels, decisions) = done?;
+        let Fitted { verdicts: found, labels, decisions } = self.verdicts(annotation, "looking for items").await?;
         let mut decided: BTreeMap<u32, AnnotationDecision> =
             decisions.into_iter().map(|decision| (decision.item, decision)).collect();
         let chosen = chosen(&found, wanted, annotation.count(), &decided);

@@ -21,6 +21,8 @@ pub mod shown;
 pub mod report;
 pub mod verdict;
 
+mod fits;
+
 pub mod annotations;
 pub mod export;
 pub mod items;

@@ -172,7 +172,10 @@ pub const ROW_ID: &str = "__row_id";
 pub const ROW_HASH: &str = "__row_hash";
 
 /// Whether a column may have this name.
-pub(crate) fn check_name(name: &str) -> Result<(), String> {
+///
+/// # Errors
+/// Why it may not.
+pub fn check_name(name: &str) -> Result<(), String> {
     match name {
         "" => Err("a column has no name".to_owned()),
         ROW_ID | ROW_HASH => Err(format!("no column may be named {name}: a dataset has it for itself")),

@@ -28,6 +28,9 @@ pub struct Extension {
     pub values: HashMap<String, Vec<Value>>,
     /// Which rows the version has, by identifier; all when there is none.
     pub only: Option<HashSet<String>>,
+    /// Which rows the columns tell of, by identifier; all when there is none. Where others have something in a column of one of these
+    /// names nothing is made: it would be lost.
+    pub about: Option<HashSet<String>>,
 }
 
 impl Datasets {
@@ -36,7 +39,7 @@ impl Datasets {
     ///
     /// # Errors
     /// [`Error::Catalog`] with [`qd_catalog::Error::Moved`] when `source` is not the latest version any more, [`Error::Invalid`] for
-    /// columns that cannot be, [`Error::Cancelled`].
+    /// columns that cannot be or in which something would be lost, [`Error::Cancelled`].
     pub async fn extend(
         &self,
         source: &Dataset,
@@ -90,6 +93,7 @@ impl Datasets {
                 if extension.only.as_ref().is_some_and(|only| !only.contains(&row.id)) {
                     continue;
                 }
+                extension.check(&row.id, &row.values)?;
                 extension.apply(&row.id, &mut row.values);
                 let id = row.id;
                 encoder.push(&row.values, |_| id);
@@ -113,6 +117,21 @@ fn take(encoder: &mut Encoder, file: &mut qd_lake::NewRowFile<'_>) -> Result<()>
 }
 
 impl Extension {
+    fn check(&self, id: &str, values: &serde_json::Map<String, Value>) -> Result<()> {
+        let Some(about) = self.about.as_ref().filter(|about| !about.contains(id)) else { return Ok(()) };
+        let has_other = |column: &&Column| values.get(&column.name).is_some_and(|value| !value.is_null());
+        match self.columns.iter().find(has_other) {
+            Some(column) => {
+                let (name, rows) = (&column.name, about.len());
+                let why = format!(
+                    "row {id} has something in {name} that would be lost: it is none of the {rows} rows that this is about; take another name"
+                );
+                Err(Error::invalid("column", why))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn apply(&self, id: &str, values: &mut serde_json::Map<String, Value>) {
         let given = self.values.get(id);
         for (at, column) in self.columns.iter().enumerate() {

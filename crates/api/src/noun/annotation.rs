@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let versions = Doc::new("Annotations", "listAnnotationVersions", "The versions of an annotation, newest first")
         .gives::<AnnotationVersionList>(200, "At most 100");
     let people = Doc::new("Annotations", "setAnnotationPeople", "Say who labels and who decides")
-        .text("Where nobody is named, whoever may write does. What somebody said stays when they are named no more.")
+        .text("Where nobody is named, whoever may write does. What somebody said stays when they are named no more. An annotator who is signed in cannot, unless they decide too or are an administrator; nor can they see items, decide, export, delete, or make another version.")
         .query::<VersionQuery>()
         .takes::<AnnotationPeople>()
         .gives::<AnnotationBody>(200, "The version with its people");
@@ -88,6 +88,7 @@ async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewAnnotation>,
 ) -> Result<Created<AnnotationBody>> {
+    let_change(&surface, &caller, &new.name).await?;
     let (annotations, project) = (&surface.app.annotations, caller.project());
     let made = annotations.create(project, &new.name, new.definition, new.people, &caller.actor()).await?;
     Ok(Created(AnnotationBody::of(&made)))
@@ -103,6 +104,7 @@ async fn show(
 }
 
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<ArtifactName>) -> Result<StatusCode> {
+    let_change(&surface, &caller, &name).await?;
     surface.app.annotations.delete(caller.project(), &name, &caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -129,6 +131,7 @@ async fn set_people(
     JsonBody(people): JsonBody<People>,
 ) -> Result<Json<AnnotationBody>> {
     let found = find(&surface, &caller, &name, query.version).await?;
+    let_see(&caller, &found)?;
     let changed = surface.app.annotations.set_people(&found, people, &caller.actor()).await?;
     Ok(Json(AnnotationBody::of(&changed)))
 }
@@ -151,6 +154,7 @@ async fn export(
     JsonBody(wanted): JsonBody<Export>,
 ) -> Result<Accepted<Exporting>> {
     let found = find(&surface, &caller, &name, query.version).await?;
+    let_see(&caller, &found)?;
     let job = surface.app.annotations.begin_export(&found, wanted).await?;
     Ok(Accepted(Exporting { job }))
 }
@@ -158,6 +162,30 @@ async fn export(
 async fn find(surface: &Surface, caller: &Caller, name: &ArtifactName, version: Option<u32>) -> Result<Annotation> {
     let which = version.map_or(VersionRef::Latest, VersionRef::Number);
     Ok(surface.app.annotations.get(caller.project(), name, &which).await?)
+}
+
+/// Refuses an annotator who is signed in: what they say is worth something as long as they do not see what others say, nor which answer is
+/// whose, nor change who is asked. Who decides may, and so may an administrator.
+fn let_see(caller: &Caller, annotation: &Annotation) -> Result<()> {
+    match caller {
+        Caller::Account(person) if annotation.is_blind(&person.account) && !caller.may(Scope::Admin) => {
+            let (who, name) = (&person.account, &annotation.info.name);
+            let message = format!(
+                "{who} labels for {name} without seeing what others say; ask somebody who does not label, or an administrator"
+            );
+            Err(Error::NotAllowed { message })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same of the latest version of an annotation, if there is one.
+async fn let_change(surface: &Surface, caller: &Caller, name: &ArtifactName) -> Result<()> {
+    match surface.app.annotations.get(caller.project(), name, &VersionRef::Latest).await {
+        Ok(latest) => let_see(caller, &latest),
+        Err(qd_annotation::Error::Catalog(qd_catalog::Error::NotFound { .. })) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// In whose name something is said. A person who is signed in speaks for themselves; a key, and the user of this machine, for whom they

@@ -74,15 +74,25 @@ async fn work(house: &House, key: &str, name: &str, who: &str, choose: impl Fn(u
 }
 
 async fn export(house: &House, key: &str, name: &str, wanted: Value) -> Value {
+    let job = export_job(house, key, name, wanted).await;
+    assert_eq!(job["state"], "succeeded", "{job}");
+    job["result"].clone()
+}
+
+/// How a job ends that may fail, and why it did.
+async fn try_export(house: &House, key: &str, name: &str, wanted: Value) -> (String, String) {
+    let job = export_job(house, key, name, wanted).await;
+    (job["state"].as_str().unwrap().to_owned(), job["error"].to_string())
+}
+
+async fn export_job(house: &House, key: &str, name: &str, wanted: Value) -> Value {
     let begun = house.post(key, &format!("{PATH}/{name}/export"), wanted).await.expect(202);
     let runner = house.run_exports();
     let id = begun["job"].as_str().unwrap();
     let mut events = Box::pin(house.catalog.watch(id.parse().unwrap(), 0));
     while events.next().await.is_some() {}
     runner.shutdown().await;
-    let job = house.get(key, &format!("/api/v1/jobs/{id}")).await.expect(200);
-    assert_eq!(job["state"], "succeeded", "{job}");
-    job["result"].clone()
+    house.get(key, &format!("/api/v1/jobs/{id}")).await.expect(200)
 }
 
 #[tokio::test]
@@ -211,8 +221,39 @@ async fn labels_agree_are_adjudicated_and_become_a_column() {
         house.post(&key, &format!("{PATH}/better/export"), wanted).await.refused(400, "invalid_value")
     };
     assert_eq!(refused(json!({"column": "question"})).await["param"], "column");
+    assert_eq!(refused(json!({"column": ""})).await["param"], "column");
+    house.post(&key, "/api/v1/datasets/theirs/rows", json!({"add": [{"question": "?"}]})).await.expect(200);
+    assert_eq!(refused(json!({"to": "theirs"})).await["param"], "to");
     assert_eq!(refused(json!({"to": "answers"})).await["param"], "to");
     assert_eq!(refused(json!({"values": {"c": 1}})).await["param"], "values");
+}
+
+#[tokio::test]
+async fn an_export_replaces_no_column_of_others_and_leaves_out_what_nobody_labelled() {
+    let (house, key) = open().await;
+    answers(&house, &key, 5).await;
+    create(&house, &key, "better", pairs(&json!({"overlap": {"labels": 1}}))).await;
+    let path = format!("{PATH}/better/export");
+    let none = house.post(&key, &path, json!({"to": "gold"})).await.refused(400, "invalid_value");
+    assert_eq!(none["param"], "to", "{none}");
+    for _ in 0..2 {
+        let item = next(&house, &key, "better", "ada").await["item"]["item"].clone();
+        say(&house, &key, "better", "ada", &item, "tie").await;
+    }
+    let alone = export(&house, &key, "better", json!({"to": "gold"})).await;
+    assert_eq!((&alone["rows"], &alone["labelled"], &alone["open"]), (&json!(2), &json!(2), &json!(3)));
+    for version in [2, 3] {
+        let item = next(&house, &key, "better", "ada").await["item"]["item"].clone();
+        say(&house, &key, "better", "ada", &item, "tie").await;
+        assert_eq!(export(&house, &key, "better", json!({})).await["version"], version, "its own column is replaced");
+    }
+    let more = json!({"add": [{"id": "new", "question": "new?", "label": "mine"}]});
+    house.post(&key, "/api/v1/datasets/answers/rows", more).await.expect(200);
+    let (state, why) = try_export(&house, &key, "better", json!({})).await;
+    assert_eq!(state, "failed", "{why}");
+    assert!(why.contains("row new") && why.contains("label"), "{why}");
+    let elsewhere = export(&house, &key, "better", json!({"column": "verdict"})).await;
+    assert_eq!((&elsewhere["version"], &elsewhere["labelled"]), (&json!(5), &json!(4)));
 }
 
 #[tokio::test]
@@ -277,6 +318,29 @@ async fn people_speak_for_themselves() {
     let decided = ada.call(Method::PUT, &decision, Some(decide)).await.expect(200);
     assert_eq!((&decided["adjudicator"], &decided["value"]), (&json!("ada"), &json!("a")));
     ada.call(Method::POST, &format!("{path}/next"), Some(json!({}))).await.refused(403, "not_allowed");
+    for hidden in ["items", "items?disagreements=true"] {
+        ada.get(&format!("{path}/{hidden}")).await.expect(200);
+    }
+    let bob = Browser::of_account(&house, "bob", "editor").await;
+    bob.call(Method::POST, &format!("{path}/next"), Some(json!({}))).await.expect(200);
+    bob.get(&format!("{path}/report")).await.expect(200);
+    bob.get(&format!("{path}/items")).await.refused(403, "not_allowed");
+    let free = json!({"annotators": [], "adjudicators": []});
+    bob.call(Method::PUT, &format!("{path}/people"), Some(free.clone())).await.refused(403, "not_allowed");
+    let anew = json!({"name": "better", "definition": pairs(&json!({"question": "?"})), "people": free});
+    bob.call(Method::POST, PATH, Some(anew.clone())).await.refused(403, "not_allowed");
+    bob.call(Method::POST, &format!("{path}/export"), Some(json!({}))).await.refused(403, "not_allowed");
+    bob.call(Method::DELETE, &path, None).await.refused(403, "not_allowed");
+    house.put(&key, &format!("{path}/people"), json!({"annotators": ["bob"], "adjudicators": []})).await.expect(200);
+    let decide = json!({"value": "a", "reason": "I say so"});
+    bob.call(Method::PUT, &decision, Some(decide)).await.refused(403, "not_allowed");
+    let second = json!({"name": "better", "definition": pairs(&json!({"question": "Which one is shorter?"}))});
+    let second = house.post(&key, PATH, second).await.expect(201);
+    assert_eq!(
+        (&second["version"], &second["people"]["annotators"]),
+        (&json!(2), &json!(["bob"])),
+        "who was asked is asked anew"
+    );
     let looks = house.key(&[Scope::Read]).await;
     house.post(&looks, &format!("{path}/next"), json!({"annotator": "bob"})).await.refused(403, "missing_scope");
     let theirs = house.key_of("other", &[Scope::Write]).await;

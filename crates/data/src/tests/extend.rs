@@ -14,7 +14,7 @@ fn labels(of: &[(&str, Value)]) -> Extension {
     Extension {
         columns: vec![Column { name: "label".to_owned(), kind: ColumnType::Integer, role: Role::Label }],
         values: of.iter().map(|(id, value)| ((*id).to_owned(), vec![value.clone()])).collect(),
-        only: None,
+        ..Extension::default()
     }
 }
 
@@ -77,6 +77,19 @@ async fn a_version_of_some_rows_goes_elsewhere() {
     );
     assert_eq!(scene.datasets.list(scene.project).await.unwrap().len(), 2);
     assert_eq!(scene.open("latest").await.info().number, 1);
+}
+
+#[tokio::test]
+async fn what_other_rows_have_is_not_lost() {
+    let scene = Scene::new().await;
+    let rows = [json!({"id": "a"}), json!({"id": "b", "label": 7}), json!({"id": "c", "label": 1})];
+    let before = scene.of(&rows).await;
+    let about = |ids: &[&str]| Some(ids.iter().map(|&id| id.to_owned()).collect());
+    let wanted = |ids: &[&str]| Extension { about: about(ids), ..labels(&[("a", json!(1))]) };
+    let refused = extend(&scene, &before, "test", wanted(&["a", "c"])).await.unwrap_err();
+    assert!(refused.to_string().contains("row b has something in label"), "{refused}");
+    assert_eq!(scene.open("latest").await.info().number, 1);
+    assert_eq!(extend(&scene, &before, "test", wanted(&["a", "b", "c"])).await.unwrap().version.number, 2);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::work::LabelBody;
-use super::{VersionQuery, find, speaker};
+use super::{VersionQuery, find, let_see, speaker};
 use crate::doc::Doc;
 use crate::error::Result;
 use crate::extract::{Json as JsonBody, Path, Query};
@@ -23,7 +23,7 @@ use crate::state::Shared;
 pub(super) fn routes() -> Vec<Route> {
     let (read, write) = (Permission::Scope(Scope::Read), Permission::Scope(Scope::Write));
     let items = Doc::new("Annotations", "listAnnotationItems", "Items with what was said of them and what is true by that")
-        .text("A verdict is what was decided, else what all or more than half said, else what Dawid and Skene's model finds likeliest; of numbers of a range the middle one. Of two answers, `a` and `b` are those of the two columns.")
+        .text("An annotator who is signed in sees none of it. A verdict is what was decided, else what all or more than half said, else what Dawid and Skene's model finds likeliest; of numbers of a range the middle one. Of two answers, `a` and `b` are those of the two columns.")
         .query::<ItemsQuery>()
         .gives::<ItemPage>(200, "One page of them");
     let decide = Doc::new("Annotations", "adjudicateAnnotationItem", "Decide what is true of an item")
@@ -44,6 +44,7 @@ async fn list(
     Query(query): Query<ItemsQuery>,
 ) -> Result<Json<ItemPage>> {
     let found = find(&surface, &caller, &name, query.version).await?;
+    let_see(&caller, &found)?;
     let wanted = Wanted {
         disagreements: query.disagreements.unwrap_or(false) || query.undecided.unwrap_or(false),
         undecided: query.undecided.unwrap_or(false),
@@ -64,6 +65,7 @@ async fn adjudicate(
 ) -> Result<Json<DecisionBody>> {
     let adjudicator = speaker(&caller, "adjudicator", new.adjudicator)?;
     let found = find(&surface, &caller, &name, query.version).await?;
+    let_see(&caller, &found)?;
     let (what, actor) = ((item, &new.value), caller.actor());
     let decision = surface.app.annotations.decide(&found, what, new.reason, &adjudicator, &actor).await?;
     Ok(Json(decision.into()))
