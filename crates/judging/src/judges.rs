@@ -7,6 +7,7 @@ use qd_catalog::{Artifact, ArtifactKind, Catalog, Page, Version, VersionInfo, Ve
 use qd_gateway::{CallContext, Gateway, Pinned, batch};
 use qd_judge::{Definition, Judge, Method, ready};
 use qd_lake::Lake;
+use qd_trace::JUDGE_TAG;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::asking::{self, Judged};
 use crate::{Error, Result};
 
-/// With what a tag of a judge's call begins; its name and version follow.
-pub const JUDGE_TAG: &str = "judge:";
 /// With what the names of ready judges begin.
 const READY: &str = "ready/";
 /// Characters of a model's name in the name of a ready judge.

@@ -11,6 +11,7 @@ use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
 use qd_catalog::{Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_gateway::batch::{self, Failure, Ledger};
 use qd_gateway::{CallContext, Pinned};
+use qd_trace::LEADERBOARD_TAG;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -225,7 +226,7 @@ impl Session<'_> {
     fn asking<'a>(&'a self, model: &'a str, target: &'a Pinned, task: Option<&str>) -> Asking<'a> {
         let mut context = CallContext::of(self.info.project, self.project.clone());
         context.pinned = Some(target.clone());
-        context.tags = vec![format!("leaderboard:{}@{}", self.info.name, self.info.number)];
+        context.tags = vec![format!("{LEADERBOARD_TAG}{}@{}", self.info.name, self.info.number)];
         context.tags.extend(task.map(|task| format!("task:{task}")));
         Asking { gateway: &self.boards.gateway, context, model, target, gives_up: self.context.token() }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use qd_base::{Timestamp, VersionId};
+use qd_base::{ArtifactName, ProjectId, Timestamp, VersionId};
 use qd_catalog::job::MAX_CHECKPOINT_BYTES;
 use qd_catalog::{Handler, JobContext, JobError, JobKind};
 use serde_json::{Value, json};
@@ -33,8 +33,16 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct ScoreHandler {
     scorers: Scorers,
-    /// What rules have just looked at, from one run of the job to the next.
-    recent: Arc<Mutex<HashMap<VersionId, Recent>>>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+/// What is remembered from one run of the job to the next.
+#[derive(Default)]
+struct Memory {
+    /// What rules have just looked at.
+    recent: HashMap<VersionId, Recent>,
+    /// Which version of each rule scored at the last look.
+    scored: HashMap<(ProjectId, ArtifactName), VersionId>,
 }
 
 /// One run of the job.
@@ -42,7 +50,7 @@ struct Run<'a> {
     scorers: &'a Scorers,
     context: &'a JobContext,
     standings: Standings,
-    recent: &'a mut HashMap<VersionId, Recent>,
+    memory: &'a mut Memory,
     /// Tells when artifacts change, of which rules may have been removed.
     artifacts: watch::Receiver<u64>,
 }
@@ -56,7 +64,7 @@ struct Looked {
 impl ScoreHandler {
     /// A handler that follows the rules of `scorers`.
     pub fn new(scorers: Scorers) -> Self {
-        Self { scorers, recent: Arc::default() }
+        Self { scorers, memory: Arc::default() }
     }
 
     async fn score(self, context: JobContext) -> Result<Value, JobError> {
@@ -66,8 +74,8 @@ impl ScoreHandler {
         };
         let mut artifacts = self.scorers.catalog.watch_artifacts();
         artifacts.mark_changed();
-        let recent = &mut *self.recent.lock().await;
-        Run { scorers: &self.scorers, context: &context, standings, recent, artifacts }.score().await
+        let memory = &mut *self.memory.lock().await;
+        Run { scorers: &self.scorers, context: &context, standings, memory, artifacts }.score().await
     }
 }
 
@@ -106,7 +114,8 @@ impl Run<'_> {
     async fn look(&mut self) -> crate::Result<Looked> {
         let active = self.scorers.active().await?;
         let ids: Vec<VersionId> = active.iter().map(|rule| rule.info.id).collect();
-        self.recent.retain(|id, _| ids.contains(id));
+        self.memory.recent.retain(|id, _| ids.contains(id));
+        self.hand_over(&active);
         let mut passed = Passed::default();
         for rule in &active {
             passed += self.pass(rule).await;
@@ -123,6 +132,19 @@ impl Run<'_> {
         Ok(Looked { active: active.len(), passed })
     }
 
+    /// Lets versions that took the place of others go on where these had come to.
+    fn hand_over(&mut self, active: &[Active]) {
+        let now: HashMap<_, _> =
+            active.iter().map(|rule| ((rule.info.project, rule.info.name.clone()), rule.info.id)).collect();
+        for rule in active {
+            let before = self.memory.scored.get(&(rule.info.project, rule.info.name.clone()));
+            if let Some(&before) = before.filter(|before| **before != rule.info.id) {
+                self.standings.hand_over(before, rule.info.id, rule.since);
+            }
+        }
+        self.memory.scored = now;
+    }
+
     /// Forgets where rules stood that are removed, and says whether there were any.
     async fn forget_removed(&mut self) -> crate::Result<bool> {
         let before = self.standings.0.len();
@@ -133,7 +155,7 @@ impl Run<'_> {
 
     /// Looks for one rule. What it cannot do is noted where the rule stands and holds no other up.
     async fn pass(&mut self, rule: &Active) -> Passed {
-        let recent = self.recent.entry(rule.info.id).or_default();
+        let recent = self.memory.recent.entry(rule.info.id).or_default();
         if recent.waits(Timestamp::now()) {
             return Passed::default();
         }

@@ -11,7 +11,7 @@ use qd_base::{ScoreId, Sha256Hex, SpanId, Timestamp, TraceId};
 use qd_data::calls::answer_of;
 use qd_eval::Answer;
 use qd_trace::follow::MOST_SCORED;
-use qd_trace::{Ended, EndedKey, Page, Payload, Score, ScoreSource, ScoreValue, Span};
+use qd_trace::{Ended, EndedKey, JUDGE_TAG, Page, Payload, Score, ScoreSource, ScoreValue, Span};
 
 use crate::look::Look;
 use crate::sample;
@@ -31,8 +31,6 @@ const BATCH: usize = Page::MOST;
 const PIECE_BYTES: usize = 8 << 20;
 /// Calls that are remembered as looked at, at most.
 const MOST_SEEN: usize = 500_000;
-/// With what a tag of a judge's call begins: to score those would make calls of which the next are.
-const JUDGE_TAG: &str = "judge:";
 
 /// What one look came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -115,6 +113,8 @@ fn score_id(rule: &Active, trace: TraceId, span: SpanId, scorer: &str) -> ScoreI
 struct Glance<'a> {
     rule: &'a Active,
     looks: &'a [Look],
+    /// What ended before is not looked at.
+    since: Timestamp,
     /// The time of what is given.
     at: Timestamp,
     /// Scores that were given until then are in the standing.
@@ -153,7 +153,8 @@ impl Scorers {
         now: Timestamp,
     ) -> Result<Passed> {
         let looks = rule.definition.read()?;
-        let begin = Ended::before(rule.since);
+        let since = standing.begin(rule.since);
+        let begin = Ended::before(since);
         let cursor = standing.cursor.map_or(begin, |cursor| cursor.max(begin));
         if recent.looked != standing.looked {
             *recent = Recent { looked: standing.looked, ..Recent::default() };
@@ -165,7 +166,7 @@ impl Scorers {
         }
         // Also of a clock that stands still or steps back each look has its own time.
         let at = standing.looked.map_or(now, |last| now.max(last.saturating_add(Duration::from_nanos(1))));
-        let glance = Glance { rule, looks: &looks, at, counted: standing.looked };
+        let glance = Glance { rule, looks: &looks, since, at, counted: standing.looked };
         let filter = rule.definition.filter.filter(rule.project.clone());
         let spans = self.traces.ended(&filter, cursor, until, BATCH).await?;
         let more = spans.len() == BATCH;
@@ -219,7 +220,7 @@ impl Scorers {
         let is_first = recent.swept.is_none();
         // What was given before a crash and not counted is found however long nobody looked.
         let reached = recent.began.filter(|_| is_first).map_or(until, |began| began.min(until));
-        let from = reached.saturating_sub(LATE).max(rule.since).max(recent.floor.unwrap_or(rule.since));
+        let from = reached.saturating_sub(LATE).max(glance.since).max(recent.floor.unwrap_or(glance.since));
         let filter = rule.definition.filter.filter(rule.project.clone());
         let keys = self.traces.ended_keys(&filter, Ended::before(from), until).await?;
         let known = recent.known.get_or_insert_default();
@@ -254,6 +255,7 @@ impl Scorers {
         let (mut piece, mut bytes, mut counted) = (Vec::new(), 0, 0);
         for span in spans.into_iter().filter(|span| glance.is_in(span.trace_id)) {
             recent.note(&span);
+            // To score those of judges would make calls of which the next are.
             if span.tags.iter().any(|tag| tag.starts_with(JUDGE_TAG)) {
                 continue;
             }

@@ -18,6 +18,9 @@ const AROUND_BYTES: usize = 48;
 pub struct Standing {
     /// The last call in the order of their ends that was looked at.
     pub cursor: Option<Ended>,
+    /// From where on it looks, where that is not when it began to score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<Succession>,
     /// Calls that the filter wants.
     pub calls: u64,
     /// Of them those in the sample.
@@ -36,6 +39,22 @@ pub struct Standing {
     pub tallies: Tallies,
 }
 
+/// How a version took the place of another while that one scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// When it began to score.
+    pub since: Timestamp,
+    /// How far the version before had come: what ended since is the new one's.
+    pub from: Timestamp,
+}
+
+impl Standing {
+    /// What ended before is not looked at by a version that scores since a time.
+    pub fn begin(&self, since: Timestamp) -> Timestamp {
+        self.succession.filter(|succession| succession.since == since).map_or(since, |succession| succession.from)
+    }
+}
+
 /// What the job keeps.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standings(pub BTreeMap<VersionId, Standing>);
@@ -46,6 +65,17 @@ impl Standings {
         let idle = self.idle(active);
         let excess = (idle.len() + active.len()).saturating_sub(MOST_REMEMBERED);
         idle.iter().take(excess).for_each(|id| drop(self.0.remove(id)));
+    }
+
+    /// Lets a version that scores `since` a time go on where the one before, which scored until then, had come to: nobody else looks at
+    /// what ended in between.
+    pub fn hand_over(&mut self, before: VersionId, to: VersionId, since: Timestamp) {
+        let Some(reached) = self.0.get(&before).and_then(|standing| standing.cursor) else { return };
+        let standing = self.0.entry(to).or_default();
+        if reached.end < since && standing.cursor.is_none_or(|cursor| cursor < reached) {
+            standing.cursor = Some(reached);
+            standing.succession = Some(Succession { since, from: reached.end });
+        }
     }
 
     /// Versions that do not score, those that looked longest ago first.

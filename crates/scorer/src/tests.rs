@@ -197,7 +197,7 @@ async fn what_was_not_said_has_no_score_and_judges_are_not_judged() {
     house.record(spans).await;
     let mut standing = Standing::default();
     house.look(&rule, &mut standing, &mut Recent::default(), 100).await;
-    assert_eq!((standing.calls, standing.sampled, standing.scores, standing.unscored), (3, 2, 2, 2));
+    assert_eq!((standing.calls, standing.sampled, standing.scores, standing.unscored), (2, 2, 2, 2));
     assert_eq!(standing.tallies.all["leak"].mean(), Some(1.0));
     assert_eq!(standing.tallies.all["latency"].count(), 1, "a call that failed took time, but answered nothing");
 }
@@ -243,6 +243,33 @@ async fn rules_are_changed_paused_resumed_and_removed() {
     ] {
         assert!(matches!(result, Err(Error::Catalog(qd_catalog::Error::NotFound { .. }))), "{result:?}");
     }
+}
+
+#[tokio::test]
+async fn calls_at_a_change_of_versions_are_scored_by_the_new_one() {
+    let house = House::open().await;
+    let rule = house.rule(brief()).await;
+    let mut standings = crate::standing::Standings::default();
+    house.record((1..=20).map(|n| house.call(n, "short")).collect()).await;
+    let before = standings.0.entry(rule.info.id).or_default();
+    house.look(&rule, before, &mut Recent::default(), 12).await;
+    assert_eq!(before.calls, 10);
+    // From second 13 on there is another version. What ended in between had not settled for the first one.
+    let other = house.rule(json!({"scorers": [{"kind": "cost"}]})).await;
+    let other = Active { since: house.at(13), ..other };
+    standings.hand_over(rule.info.id, other.info.id, other.since);
+    let kept = standings.clone();
+    let after = standings.0.get_mut(&other.info.id).unwrap();
+    house.look(&other, after, &mut Recent::default(), 40).await;
+    assert_eq!((after.calls, house.traces_scored().await.len()), (10, 20), "each is scored by one of both");
+    // Also by a process that begins anew, and not by a version that was paused meanwhile.
+    let mut again = kept.0[&other.info.id].clone();
+    house.look(&other, &mut again, &mut Recent::default(), 40).await;
+    assert_eq!((again.calls, again.scores), (10, 10));
+    let resumed = Active { since: house.at(19), ..other };
+    let mut late = kept.0[&resumed.info.id].clone();
+    house.look(&resumed, &mut late, &mut Recent::default(), 40).await;
+    assert_eq!(late.calls, 2);
 }
 
 #[tokio::test]
