@@ -166,6 +166,8 @@ impl Scorers {
         }
         // Also of a clock that stands still or steps back each look has its own time.
         let at = standing.looked.map_or(now, |last| now.max(last.saturating_add(Duration::from_nanos(1))));
+        // What ended just where a version took over was looked at by the one before.
+        let since = if since < rule.since { since.saturating_add(Duration::from_nanos(1)) } else { since };
         let glance = Glance { rule, looks: &looks, since, at, counted: standing.looked };
         let filter = rule.definition.filter.filter(rule.project.clone());
         let spans = self.traces.ended(&filter, cursor, until, BATCH).await?;

@@ -160,6 +160,38 @@ async fn what_becomes_durable_late_is_scored_too() {
 }
 
 #[tokio::test]
+async fn calls_count_once_however_often_the_job_begins() {
+    let house = House::open().await;
+    let rule = house.rule(json!({"scorers": [{"kind": "leak"}]})).await;
+    let spans = (1..=10_u64).map(|n| match n % 2 {
+        0 => house.call(n, "short"),
+        _ => Span { status: Status::Error, output: None, ..house.call(n, "") },
+    });
+    house.record(spans.collect()).await;
+    let mut standing = Standing::default();
+    for seconds in [20, 100, 200] {
+        house.look(&rule, &mut standing, &mut Recent::default(), seconds).await;
+        let counts = (standing.calls, standing.sampled, standing.scores, standing.unscored, standing.late);
+        assert_eq!(counts, (10, 10, 5, 5, 0), "after {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn late_calls_are_counted_after_an_error_too() {
+    let house = House::open().await;
+    let rule = house.rule(brief()).await;
+    house.record((1..=5).map(|n| house.call(n, "short")).collect()).await;
+    let mut kept = Standing::default();
+    house.look(&rule, &mut kept, &mut Recent::default(), 20).await;
+    house.record(vec![house.call(3, "late")]).await;
+    // Its scores are written, and then something fails: the standing is that of before.
+    house.look(&rule, &mut kept.clone(), &mut Recent::default(), 90).await;
+    assert_eq!(house.rows().await, 12);
+    house.look(&rule, &mut kept, &mut Recent::waiting(house.at(95)), 100).await;
+    assert_eq!((kept.calls, kept.scores, kept.late, house.rows().await), (6, 12, 1, 12));
+}
+
+#[tokio::test]
 async fn the_sample_is_the_same_whenever_one_looks() {
     let house = House::open().await;
     let rule = house.rule(json!({"sample": 0.4, "scorers": [{"kind": "cost"}]})).await;
