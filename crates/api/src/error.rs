@@ -444,6 +444,10 @@ impl From<qd_scorer::Error> for Error {
             Scorer::Eval(_) => Self::encode(error),
             Scorer::Trace(cause) => cause.into(),
             Scorer::Lake(cause) => cause.into(),
+            Scorer::Judging(cause @ qd_judging::Error::Request { .. }) => {
+                Self::parameter("definition.judge.judge", "invalid_value", cause.to_string())
+            }
+            Scorer::Judging(cause) => cause.into(),
             Scorer::Catalog(cause) => cause.into(),
         }
     }

@@ -99,10 +99,10 @@ impl House {
         let ground = Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models };
         let rooms = Asking::open(ground);
         let asking = rooms.start(&catalog, config);
-        let Asking { experiments, calibrations, leaderboards, evaluations } = rooms;
+        let Asking { experiments, judges, calibrations, leaderboards, evaluations } = rooms;
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         // A command that is answered in process is over before anything would fall due.
-        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone()).with_judges(judges);
         let watch =
             if bound.is_some() { Some(Watch::start(&catalog, (&alerts, &scorers), config).await?) } else { None };
         let keep = Keep {

@@ -206,6 +206,12 @@ pub fn answer_of(span: &Span) -> Option<String> {
     span.output.as_ref().map(read).and_then(answered)
 }
 
+/// What a call was asked, as a text: the last words of the user.
+pub fn question_of(span: &Span) -> Option<String> {
+    let input = span.input.as_ref().map(read)?;
+    asked(Some(&input), conversation(&input))
+}
+
 /// JSON as a value; what is none is a text.
 fn read(payload: &Payload) -> Value {
     serde_json::from_str(payload.as_str()).unwrap_or_else(|_| Value::from(payload.as_str()))

@@ -155,13 +155,27 @@ impl Judges {
         Ok(self.catalog.versions(project, ArtifactKind::Judge, name, Page::default()).await?.items)
     }
 
+    /// Judges one item, by calls that are traced as `context` says.
+    ///
+    /// # Errors
+    /// [`Error::Judge`] for an item that the judge cannot take.
+    pub async fn ask(
+        &self,
+        judge: &Stored,
+        context: &CallContext,
+        values: &Map<String, Value>,
+        gives_up: &CancellationToken,
+    ) -> Result<Judged> {
+        Ok(judge.ask(&self.gateway, context, values, gives_up).await?)
+    }
+
     /// Judges one item now.
     ///
     /// # Errors
     /// [`Error::Judge`] for an item that the judge cannot take.
     pub async fn run(&self, judge: &Stored, values: &Map<String, Value>, stop: &CancellationToken) -> Result<Judged> {
         let project = self.catalog.project_by_id(judge.info.project).await?.name;
-        Ok(judge.ask(&self.gateway, &judge.calls(project), values, stop).await?)
+        self.ask(judge, &judge.calls(project), values, stop).await
     }
 }
 

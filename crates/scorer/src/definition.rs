@@ -5,6 +5,7 @@ use qd_trace::{Filter, SpanKind, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::judged::JudgeRule;
 use crate::look::{self, Look};
 use crate::{Error, Result};
 
@@ -28,6 +29,9 @@ pub struct Definition {
     pub sample: f64,
     /// What is looked at, as [`Look`] reads it.
     pub scorers: Vec<Value>,
+    /// Who is asked about some of the calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<JudgeRule>,
 }
 
 fn all() -> f64 {
@@ -89,7 +93,11 @@ impl Definition {
             return Err(Error::definition("sample", "a share above 0 and at most 1"));
         }
         self.filter.check()?;
-        look::read(&self.scorers)
+        let looks = look::read(&self.scorers)?;
+        if let Some(judge) = &self.judge {
+            judge.check(&looks)?;
+        }
+        Ok(looks)
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Error {
     /// Work in the lake broke off.
     #[error(transparent)]
     Lake(#[from] qd_lake::Error),
+    /// A judge cannot be found or asked.
+    #[error(transparent)]
+    Judging(#[from] qd_judging::Error),
     /// The catalog failed or refused.
     #[error(transparent)]
     Catalog(#[from] qd_catalog::Error),

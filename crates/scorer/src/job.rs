@@ -12,6 +12,7 @@ use qd_catalog::{Handler, JobContext, JobError, JobKind};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
+use crate::judging::UnderWay;
 use crate::pass::{Passed, Recent};
 use crate::scorers::{Active, Scorers};
 use crate::standing::Standings;
@@ -43,6 +44,8 @@ struct Memory {
     recent: HashMap<VersionId, Recent>,
     /// Which version of each rule scored at the last look.
     scored: HashMap<(ProjectId, ArtifactName), VersionId>,
+    /// Calls that judges are asked about.
+    under_way: UnderWay,
 }
 
 /// One run of the job.
@@ -85,7 +88,7 @@ impl Run<'_> {
         for _ in 0..TICKS {
             let looked = tokio::select! {
                 looked = self.look() => looked,
-                () = context.token().cancelled() => return Err(JobError::Cancelled),
+                () = context.token().cancelled() => return self.leave().await,
             };
             let Looked { active, passed } = match looked {
                 Ok(looked) => looked,
@@ -104,7 +107,8 @@ impl Run<'_> {
             if !passed.more {
                 tokio::select! {
                     () = tokio::time::sleep(TICK) => {}
-                    () = context.token().cancelled() => return Err(JobError::Cancelled),
+                    () = self.memory.under_way.next() => {}
+                    () = context.token().cancelled() => return self.leave().await,
                 }
             }
         }
@@ -124,12 +128,39 @@ impl Run<'_> {
             self.artifacts.mark_unchanged();
             passed.changed |= self.forget_removed().await?;
         }
+        passed.changed |= self.take_in(&active).await;
+        let (chosen, changed) =
+            self.scorers.choose(&active, &mut self.standings, &self.memory.under_way, Timestamp::now());
+        passed.changed |= changed;
         if passed.changed {
             self.standings.prune(&ids);
             self.standings.fit(&ids, MAX_CHECKPOINT_BYTES);
             self.context.save_checkpoint(&json!(self.standings)).await?;
         }
+        self.scorers.ask(chosen, &mut self.memory.under_way);
         Ok(Looked { active: active.len(), passed })
+    }
+
+    /// Takes in what judges said, and says whether something is to be kept.
+    async fn take_in(&mut self, active: &[Active]) -> bool {
+        let taken =
+            self.scorers.take_in(active, &mut self.standings, &mut self.memory.under_way, Timestamp::now()).await;
+        taken.unwrap_or_else(|error| {
+            tracing::warn!(error = error.chain(), "what judges said could not be taken in; trying again");
+            true
+        })
+    }
+
+    /// Ends with what is under way: what is said in time is kept, and nothing more is asked.
+    async fn leave(mut self) -> Result<Value, JobError> {
+        self.memory.under_way.end().await;
+        if self.take_in(&[]).await
+            && let Err(error) = self.context.save_checkpoint(&json!(self.standings)).await
+        {
+            tracing::warn!(%error, "what judges said last is not kept; it is looked up by the next process");
+        }
+        self.memory.under_way = UnderWay::default();
+        Err(JobError::Cancelled)
     }
 
     /// Lets versions that took the place of others go on where these had come to.

@@ -13,6 +13,7 @@ use qd_eval::Answer;
 use qd_trace::follow::MOST_SCORED;
 use qd_trace::{Ended, EndedKey, JUDGE_TAG, Page, Payload, Score, ScoreSource, ScoreValue, Span};
 
+use crate::judged::Place;
 use crate::look::Look;
 use crate::sample;
 use crate::scorers::{Active, Scorers, author};
@@ -102,7 +103,7 @@ impl Recent {
 }
 
 /// The identifier of a score: the same whenever the same version looks at the same call.
-fn score_id(rule: &Active, trace: TraceId, span: SpanId, scorer: &str) -> ScoreId {
+pub(crate) fn score_id(rule: &Active, trace: TraceId, span: SpanId, scorer: &str) -> ScoreId {
     let digest = Sha256Hex::of(format!("{} {trace} {span} {scorer}", rule.info.id).as_bytes()).to_string();
     // A UUID of version 8, RFC 9562, section 5.8.
     let text = format!("{}8{}8{}", &digest[..12], &digest[12..15], &digest[15..30]);
@@ -354,22 +355,35 @@ impl Batch {
             let of = |look: &Look| look.score(&answer).ok().filter(|value| value.is_finite());
             let values: Vec<Option<f64>> = looks.iter().map(of).collect();
             if self.counts == Counts::All || values.iter().any(Option::is_some) {
-                self.add(span, *is_written, looks.iter().zip(values))?;
+                self.add(span, *is_written, looks.iter().zip(&values))?;
+                if text.is_some() {
+                    self.want(span, &looks, &values);
+                }
             }
         }
         Ok(self)
+    }
+
+    /// A call that is counted waits for the judge, if the rule wants a judgement of it.
+    fn want(&mut self, span: &Span, looks: &[Look], values: &[Option<f64>]) {
+        let Some(judge) = &self.rule.definition.judge else { return };
+        let score =
+            |name: &str| looks.iter().zip(values).find(|(look, _)| look.name() == name).and_then(|(_, value)| *value);
+        if judge.wants(self.rule.info.name.as_str(), span.trace_id, score) {
+            self.standing.judging.want(Place { trace_id: span.trace_id, span_id: span.span_id });
+        }
     }
 
     fn add<'a>(
         &mut self,
         span: &Span,
         is_written: bool,
-        values: impl Iterator<Item = (&'a Look, Option<f64>)>,
+        values: impl Iterator<Item = (&'a Look, &'a Option<f64>)>,
     ) -> Result<()> {
         self.counted += 1;
         self.standing.sampled += 1;
         for (look, value) in values {
-            let Some(value) = value else {
+            let Some(value) = *value else {
                 self.standing.unscored += 1;
                 continue;
             };

@@ -6,6 +6,8 @@ use qd_base::TimeRange;
 use qd_eval::{Direction, Interval, Unit};
 use qd_trace::ScorePoint;
 
+use crate::judging::judge_author;
+use crate::look::Look;
 use crate::scorers::{Rule, Scorers, author};
 use crate::tally::{By, Tally};
 use crate::{Error, Result};
@@ -84,6 +86,13 @@ impl Compared {
     }
 }
 
+/// What is looked at, by the name of its scores.
+struct Facet {
+    name: String,
+    unit: Unit,
+    better: Direction,
+}
+
 impl Scorers {
     /// What came of a version of a rule, with its means over time in parts of so many seconds.
     ///
@@ -91,8 +100,7 @@ impl Scorers {
     /// [`Error::Trace`] when scores cannot be read.
     pub async fn report(&self, rule: &Rule, range: TimeRange, step_s: u32) -> Result<Report> {
         let tallies = rule.standing.as_ref().map(|standing| &standing.tallies);
-        let scored = rule.definition.read()?.into_iter().map(|look| {
-            let name = look.name().to_owned();
+        let scored = self.facets(rule).await?.into_iter().map(|Facet { name, unit, better }| {
             let of = |by: By, group: &String, of: &BTreeMap<String, Tally>| {
                 Some((by, group.clone(), Sum::of(Some(of.get(&name)?))))
             };
@@ -101,12 +109,15 @@ impl Scorers {
                 all_groups.flat_map(|(by, groups)| groups.iter().map(move |(group, scores)| (*by, group, scores)));
             let groups = each.filter_map(|(by, group, scores)| of(by, group, scores)).collect();
             let all = Sum::of(tallies.and_then(|tallies| tallies.all.get(&name)));
-            Scored { unit: look.unit(), better: look.direction(), all, groups, name }
+            Scored { unit, better, all, groups, name }
         });
         let scorers = scored.collect();
         let project = self.catalog.project_by_id(rule.info.project).await?.name;
         let author = author(&rule.info.name, rule.info.number);
-        let series = self.traces.score_series(&project, &author, range, step_s).await?;
+        let mut series = self.traces.score_series(&project, &author, range, step_s).await?;
+        if rule.definition.judge.is_some() {
+            series.extend(self.traces.score_series(&project, &judge_author(&rule.info), range, step_s).await?);
+        }
         Ok(Report { scorers, series })
     }
 
@@ -114,19 +125,29 @@ impl Scorers {
     ///
     /// # Errors
     /// [`Error::NoGroup`] for a group of which nothing was scored.
-    pub fn compare(&self, rule: &Rule, by: By, a: &str, b: &str) -> Result<Vec<Compared>> {
+    pub async fn compare(&self, rule: &Rule, by: By, a: &str, b: &str) -> Result<Vec<Compared>> {
         let groups = rule.standing.as_ref().and_then(|standing| standing.tallies.groups.get(&by));
         let find = |group: &str| {
             let none = || Error::NoGroup { by: by.as_str(), group: group.to_owned() };
             groups.and_then(|groups| groups.get(group)).ok_or_else(none)
         };
         let (first, second) = (find(a)?, find(b)?);
-        let compared = rule.definition.read()?.into_iter().map(|look| {
-            let (a, b) = (first.get(look.name()), second.get(look.name()));
+        let compared = self.facets(rule).await?.into_iter().map(|Facet { name, unit, better }| {
+            let (a, b) = (first.get(&name), second.get(&name));
             let difference = a.zip(b).and_then(|(a, b)| a.difference(b));
-            let name = look.name().to_owned();
-            Compared { name, unit: look.unit(), better: look.direction(), a: Sum::of(a), b: Sum::of(b), difference }
+            Compared { name, unit, better, a: Sum::of(a), b: Sum::of(b), difference }
         });
         Ok(compared.collect())
+    }
+
+    /// What a rule gives scores of: by its scorers, and by its judge.
+    async fn facets(&self, rule: &Rule) -> Result<Vec<Facet>> {
+        let of = |look: Look| Facet { name: look.name().to_owned(), unit: look.unit(), better: look.direction() };
+        let mut facets: Vec<Facet> = rule.definition.read()?.into_iter().map(of).collect();
+        if let Some(of_rule) = &rule.definition.judge {
+            let (unit, better) = self.scale_of(rule.info.project, of_rule).await;
+            facets.push(Facet { name: of_rule.name.clone(), unit, better });
+        }
+        Ok(facets)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use qd_base::{ArtifactName, Label, ProjectId, ProjectName, Timestamp, VersionId};
 use qd_catalog::{ArtifactKind, Catalog, JobFilter, Page, VersionInfo, VersionRef};
+use qd_judging::Judges;
 use qd_lake::Lake;
 use qd_trace::Traces;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use crate::definition::Definition;
 use crate::job;
+use crate::judged::JudgeRule;
 use crate::standing::{Standing, Standings};
 use crate::{Error, Result};
 
@@ -31,6 +33,8 @@ pub struct Scorers {
     pub(crate) catalog: Catalog,
     pub(crate) lake: Lake,
     pub(crate) traces: Traces,
+    /// Who is asked where rules say so; nobody where there are none.
+    pub(crate) judges: Option<Judges>,
     /// Versions of which it was said that they cannot be read.
     unreadable: Arc<Mutex<HashSet<VersionId>>>,
 }
@@ -70,7 +74,12 @@ fn active() -> Label {
 impl Scorers {
     /// Rules over these rooms.
     pub fn new(catalog: Catalog, lake: Lake, traces: Traces) -> Self {
-        Self { catalog, lake, traces, unreadable: Arc::default() }
+        Self { catalog, lake, traces, judges: None, unreadable: Arc::default() }
+    }
+
+    /// The same with judges, which rules may name.
+    pub fn with_judges(self, judges: Judges) -> Self {
+        Self { judges: Some(judges), ..self }
     }
 
     /// Makes a version of a rule, which scores from now on in the place of the one before. The same definition as the latest version's is
@@ -82,10 +91,13 @@ impl Scorers {
         &self,
         project: ProjectId,
         name: &ArtifactName,
-        definition: Definition,
+        mut definition: Definition,
         actor: &str,
     ) -> Result<Rule> {
         definition.read()?;
+        if let Some(of_rule) = &mut definition.judge {
+            self.pin(project, of_rule).await?;
+        }
         if self.active_number(project, name).await?.is_none() {
             self.check_room().await?;
         }
@@ -94,6 +106,15 @@ impl Scorers {
         let put = catalog.put_version(project, ArtifactKind::Scorer, name, content.as_bytes(), json!({}), &[]).await?;
         self.activate(&catalog, &put.info).await?;
         self.get(project, name, &VersionRef::Number(put.info.number)).await
+    }
+
+    /// Sees to it that a judge can be asked about calls, and pins it to its version.
+    async fn pin(&self, project: ProjectId, of_rule: &mut JudgeRule) -> Result<()> {
+        let none = || Error::definition("judge", "there is nobody who could ask a judge");
+        let stored = self.judges.as_ref().ok_or_else(none)?.find(project, &of_rule.judge).await?;
+        of_rule.inputs(&stored.judge)?;
+        of_rule.judge = stored.reference();
+        Ok(())
     }
 
     /// Sees to it that a rule scores no more, until it is resumed. What happens meanwhile is never scored.

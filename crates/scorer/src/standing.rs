@@ -6,6 +6,7 @@ use qd_base::{Timestamp, VersionId};
 use qd_trace::Ended;
 use serde::{Deserialize, Serialize};
 
+use crate::judged::Judging;
 use crate::tally::Tallies;
 
 /// Versions of rules that are remembered at most; those that score are never forgotten.
@@ -37,6 +38,13 @@ pub struct Standing {
     pub error: Option<String>,
     /// What came of it.
     pub tallies: Tallies,
+    /// Where the judging of some of the calls stands.
+    #[serde(default, skip_serializing_if = "is_unused")]
+    pub judging: Judging,
+}
+
+fn is_unused(judging: &Judging) -> bool {
+    *judging == Judging::default()
 }
 
 /// How a version took the place of another while that one scored.

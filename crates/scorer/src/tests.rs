@@ -319,11 +319,11 @@ async fn two_arms_are_told_apart_when_there_is_enough() {
     house.look(&rule, &mut standing, &mut Recent::default(), 1_000).await;
     let found = house.scorers.get(house.project(), &rule.info.name, &VersionRef::Latest).await.unwrap();
     let found = crate::Rule { standing: Some(standing), ..found };
-    let compared = house.scorers.compare(&found, By::Arm, "champion", "challenger").unwrap();
+    let compared = house.scorers.compare(&found, By::Arm, "champion", "challenger").await.unwrap();
     assert_eq!((compared[0].name.as_str(), compared[0].winner()), ("brief", Some("b")));
     assert_eq!((compared[0].a.count, compared[0].b.mean), (200, Some(1.0)));
     assert_eq!(compared[1].winner(), None, "both took 100 ms");
-    let none = house.scorers.compare(&found, By::Arm, "champion", "other").unwrap_err();
+    let none = house.scorers.compare(&found, By::Arm, "champion", "other").await.unwrap_err();
     assert!(none.to_string().contains("other"), "{none}");
 
     let range = qd_base::TimeRange::new(house.at(0), house.at(3_600)).unwrap();

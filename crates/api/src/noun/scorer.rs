@@ -8,6 +8,7 @@ use qd_base::id::VersionId;
 use qd_base::name::ArtifactName;
 use qd_base::time::{TimeRange, Timestamp};
 use qd_catalog::{Scope, VersionRef};
+use qd_scorer::judged::{Judging, Paid};
 use qd_scorer::report::{Scored, Sum};
 use qd_scorer::{By, Compared, Definition, Rule};
 use qd_trace::ScorePoint;
@@ -34,7 +35,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let all = Doc::new("Scorers", "listScorers", "Rules that score live calls, by name")
         .gives::<ScorerList>(200, "The latest version of each");
     let new = Doc::new("Scorers", "createScorer", "Make a rule, or a version of one")
-        .text("It scores calls that end from now on, in the place of the version before. The same definition as the latest version's is that version. Calls are scored behind who answers, some seconds after their end; each score is there once, whatever crashes.")
+        .text("It scores calls that end from now on, in the place of the version before. The same definition as the latest version's is that version. Calls are scored behind who answers, some seconds after their end; each score is there once, whatever crashes. A rule that names a judge needs the scope `infer` too; its judge is asked about a call once at most, and only while the budget of the day lasts.")
         .takes::<NewScorer>()
         .gives::<ScorerBody>(201, "The version");
     let one = Doc::new("Scorers", "getScorer", "A rule and how it stands")
@@ -78,6 +79,9 @@ async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewScorer>,
 ) -> Result<Created<ScorerBody>> {
+    if new.definition.judge.is_some() {
+        caller.needs(Scope::Infer)?;
+    }
     let scorers = &surface.app.scorers;
     Ok(Created(scorers.create(caller.project(), &new.name, new.definition, &caller.actor()).await?.into()))
 }
@@ -109,6 +113,10 @@ async fn resume(
     caller: Caller,
     Path(name): Path<ArtifactName>,
 ) -> Result<Json<ScorerBody>> {
+    let latest = surface.app.scorers.get(caller.project(), &name, &VersionRef::Latest).await?;
+    if latest.definition.judge.is_some() {
+        caller.needs(Scope::Infer)?;
+    }
     Ok(Json(surface.app.scorers.resume(caller.project(), &name, &caller.actor()).await?.into()))
 }
 
@@ -149,7 +157,7 @@ async fn comparison(
         .map_err(|error: qd_base::Error| Error::parameter("by", "invalid_value", format!("Invalid 'by': {error}.")))?;
     let scorers = &surface.app.scorers;
     let rule = scorers.get(caller.project(), &name, &which(query.version)).await?;
-    let compared = scorers.compare(&rule, by, &query.a, &query.b)?;
+    let compared = scorers.compare(&rule, by, &query.a, &query.b).await?;
     Ok(Json(ScorerComparisonList { data: compared.into_iter().map(ScorerComparison::from).collect() }))
 }
 
@@ -217,11 +225,51 @@ pub struct ScorerDefinition {
     pub filter: Option<ScorerFilter>,
     /// The share of traces that is scored, above 0 and at most 1; all when absent. Whether one is follows from its identifier.
     pub sample: Option<f64>,
-    /// What is looked at, 16 at most: `{"kind": "regex", "pattern": "…"}`, `json_schema`, `length`, `latency`, `cost`, `contains` with
-    /// `texts` of which any will do, and `leak` and `toxicity`, which are 1 where a pattern finds something. Options are those of experiments'
-    /// scorers.
+    /// What is looked at, 16 at most: `{"kind": "regex", "pattern": "…"}`, `json_schema`, `length`, `readability`, `latency`, `cost`,
+    /// `contains` with `texts` of which any will do, and `leak` and `toxic`, which are 1 where a pattern finds something. Options are those of
+    /// experiments' scorers.
     #[schema(value_type = Vec<Object>)]
     pub scorers: Vec<Value>,
+    /// A judge that is asked about some of the calls; nobody when absent.
+    pub judge: Option<ScorerJudge>,
+}
+
+/// A judge that is asked about some of the calls that a rule scores, as the document describes it.
+#[derive(ToSchema)]
+pub struct ScorerJudge {
+    /// `name`, `name@3` or `ready/NAME@MODEL`. It is pinned to its version.
+    pub judge: String,
+    /// What its scores are called; `judge` when absent.
+    pub name: Option<String>,
+    /// The share of traces in the rule's sample that are judged, above 0 and at most 1; all when absent.
+    pub share: Option<f64>,
+    /// Only calls of which one of the rule's scorers says so; all when absent.
+    pub when: Option<ScorerJudgeWhen>,
+    /// Which of the judge's inputs is the `answer` and which the `question`, where their names do not tell.
+    #[schema(value_type = Object)]
+    pub values: Option<Value>,
+    /// What may be spent.
+    pub budget: ScorerJudgeBudget,
+}
+
+/// What a score has to be like for a call to be judged.
+#[derive(ToSchema)]
+pub struct ScorerJudgeWhen {
+    /// The name of a scorer of the rule.
+    pub scorer: String,
+    /// Less than this; this or `above` is told.
+    pub below: Option<f64>,
+    /// More than this.
+    pub above: Option<f64>,
+}
+
+/// What a judge may spend in a day, by UTC: one of both at least.
+#[derive(ToSchema)]
+pub struct ScorerJudgeBudget {
+    /// Dollars, of calls whose price is known. It is passed by what is under way as it is reached.
+    pub dollars_per_day: Option<f64>,
+    /// Calls of the judge's models.
+    pub calls_per_day: Option<u64>,
 }
 
 /// Which calls are looked at: those for which every part that is told holds.
@@ -290,9 +338,60 @@ pub struct ScorerBody {
     pub looked: Option<Timestamp>,
     /// Why it could not go on, when it last tried.
     pub error: Option<String>,
+    /// Where the judging of some of its calls stands; null for a rule without a judge.
+    pub judging: Option<ScorerJudging>,
     /// What it does.
     #[schema(value_type = ScorerDefinition)]
     pub definition: Value,
+}
+
+/// Where the judging of calls stands.
+#[derive(Serialize, ToSchema)]
+pub struct ScorerJudging {
+    /// Calls that wait.
+    pub waiting: usize,
+    /// Calls that the judge is asked about now.
+    pub asked: usize,
+    /// Calls that it gave a score.
+    pub judged: u64,
+    /// Calls of which a judgement was wanted and that have none, by the reason: `budget`, `unpriced`, `full`, `gone`, `cannot_tell`,
+    /// `invalid`, `failed`, `unreached` or `interrupted`.
+    #[schema(value_type = Object)]
+    pub not_judged: Value,
+    /// What was spent in the day of its last judgement.
+    pub today: ScorerJudgeSpent,
+    /// What was spent ever.
+    pub ever: ScorerJudgeSpent,
+}
+
+/// What judgements took.
+#[derive(Serialize, ToSchema)]
+pub struct ScorerJudgeSpent {
+    /// Calls of the judge's models.
+    pub calls: u64,
+    /// What they cost, in dollars, as far as their prices are known.
+    pub dollars: f64,
+    /// Calls whose price is not known.
+    pub unpriced: u64,
+}
+
+impl From<Paid> for ScorerJudgeSpent {
+    fn from(Paid { calls, cost, unpriced }: Paid) -> Self {
+        Self { calls, dollars: cost.as_dollars(), unpriced }
+    }
+}
+
+impl From<Judging> for ScorerJudging {
+    fn from(judging: Judging) -> Self {
+        Self {
+            waiting: judging.waiting.len(),
+            asked: judging.asked.len(),
+            judged: judging.judged,
+            not_judged: serde_json::to_value(&judging.not_judged).unwrap_or_default(),
+            today: judging.spent.into(),
+            ever: judging.spent_ever.into(),
+        }
+    }
 }
 
 impl From<Rule> for ScorerBody {
@@ -312,6 +411,7 @@ impl From<Rule> for ScorerBody {
             unscored: standing.unscored,
             looked: standing.looked,
             error: standing.error,
+            judging: rule.definition.judge.as_ref().map(|_| standing.judging.into()),
             definition: serde_json::to_value(&rule.definition).unwrap_or_default(),
             name: rule.info.name,
         }

@@ -277,8 +277,9 @@ impl Parts {
         let calibrations = Calibrations::new(judges.clone(), datasets.clone());
         let leaderboards =
             Leaderboards::new(catalog.clone(), lake.clone(), gateway.clone(), datasets.clone(), models.clone());
-        let evaluations = Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), Desk { sources, judges });
-        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone());
+        let evaluations =
+            Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), Desk { sources, judges: judges.clone() });
+        let scorers = Scorers::new(catalog.clone(), lake.clone(), traces.clone()).with_judges(judges.clone());
         let alerts = Alerts::new(catalog.clone(), lake.clone(), traces.clone(), net);
         Self {
             catalog,

@@ -102,6 +102,128 @@ async fn a_rule_scores_what_ends_and_its_report_tells_of_it() {
     assert_eq!(rows["rows"][0]["n"], 72, "{rows}");
 }
 
+/// What a judge is shown of a call; `says:yes;` is what it says of it.
+fn judged_rule(change: Value) -> Value {
+    let mut rule = json!({
+        "filter": {"tag": "shop"}, "scorers": [{"kind": "contains", "name": "polite", "texts": ["please"]}],
+        "judge": {"judge": "kind", "name": "kindness", "budget": {"calls_per_day": 3}},
+    });
+    change.as_object().unwrap().iter().for_each(|(field, value)| rule["judge"][field] = value.clone());
+    rule
+}
+
+async fn a_judge(house: &House, key: &str, model: &str) {
+    let definition = json!({
+        "model": model, "instruction": "You judge answers.", "content": "{{ question }}\n{{ answer }}", "question": "Is it kind?",
+        "inputs": [{"name": "question", "required": false}, {"name": "answer"}], "scale": {"kind": "boolean"}, "method": {"kind": "direct"},
+    });
+    let new = json!({"name": "kind", "from": {"definition": definition}});
+    house.post(key, "/api/v1/judges", new).await.expect(201);
+}
+
+/// Calls that end now, each answered with one of these.
+async fn answered(house: &House, key: &str, from: u32, said: &[&str]) {
+    let end = Timestamp::now();
+    let spans: Vec<Value> = (from..).zip(said).map(|(number, said)| {
+        json!({
+            "trace_id": format!("{number:032x}"), "span_id": format!("{number:016x}"), "kind": "llm", "name": "chat", "model": "m",
+            "start_time": end.saturating_sub(Duration::from_millis(200)), "end_time": end, "status": "ok", "tags": ["shop"],
+            "release": "1", "user_id": "ada", "input": [{"role": "user", "content": "be kind"}],
+            "output": [{"role": "assistant", "content": said}],
+        })
+    }).collect();
+    house.post(key, "/api/v1/traces", json!({"spans": spans})).await.expect(200);
+}
+
+/// Waits until so many calls are judged or are told why not.
+async fn until_judged(house: &House, key: &str, calls: u64) -> Value {
+    let begun = Instant::now();
+    loop {
+        let found = house.get(key, &format!("{PATH}/shop")).await.expect(200);
+        let judging = &found["judging"];
+        let not: u64 = judging["not_judged"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+        if judging["judged"].as_u64().unwrap() + not == calls {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{found}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_judge_is_asked_about_what_cheap_scorers_point_at_and_within_its_budget() {
+    let house = House::open().await;
+    let key = house.key(&[Scope::Write, Scope::Infer]).await;
+    a_judge(&house, &key, "stub/judge").await;
+    let when = json!({"when": {"scorer": "polite", "below": 1}});
+    let made = house.post(&key, PATH, json!({"name": "shop", "definition": judged_rule(when)})).await.expect(201);
+    assert_eq!(made["definition"]["judge"]["judge"], "kind@1", "it is pinned");
+    let runner = house.run_scorers();
+    let said = ["says:yes; please", "says:yes;", "says:no;", "no word"];
+    answered(&house, &key, 1, &said).await;
+    let found = until_judged(&house, &key, 3).await;
+    assert_eq!(
+        (&found["judging"]["judged"], &found["judging"]["not_judged"]),
+        (&json!(2), &json!({"cannot_tell": 1})),
+        "of four calls one is polite"
+    );
+    assert_eq!(found["judging"]["today"], json!({"calls": 3, "dollars": 0.0, "unpriced": 3}));
+    answered(&house, &key, 10, &["says:yes;", "says:yes;"]).await;
+    let found = until_judged(&house, &key, 5).await;
+    assert_eq!(found["judging"]["not_judged"], json!({"cannot_tell": 1, "budget": 2}));
+    runner.shutdown().await;
+    assert_eq!(house.stub.shared.all.lock().unwrap().len(), 3, "three calls a day");
+
+    let scores = house.get(&key, "/api/v1/scores?name=kindness").await.expect(200);
+    let scores = scores["data"].as_array().unwrap();
+    assert_eq!(
+        (scores.len(), &scores[0]["author"], &scores[0]["source"], &scores[0]["comment"]),
+        (2, &json!("scorer:shop@1:judge"), &json!("model"), &json!("Because."))
+    );
+    let report = house.get(&key, &format!("{PATH}/shop/report?back_s=3600&step_s=3600")).await.expect(200);
+    let kindness = &report["scores"][1];
+    assert_eq!(
+        (&kindness["name"], &kindness["count"], &kindness["mean"], &kindness["unit"], &kindness["groups"][0]["group"]),
+        (&json!("kindness"), &json!(2), &json!(0.5), &json!("share"), &json!("m"))
+    );
+    let over_time = report["over_time"].as_array().unwrap();
+    assert!(over_time.iter().any(|point| point["name"] == "kindness" && point["count"] == 2), "{report}");
+    // Its own calls are the end user's too, and are not scored.
+    house.settle().await;
+    let sql = json!({"sql": "SELECT count(*) AS n FROM spans WHERE array_has(tags, 'judge:kind@1') AND array_has(tags, 'scorer:shop@1') AND user_id = 'ada'"});
+    let rows = house.post(crate::house::OPERATOR, "/api/v1/sql", sql).await.expect(200);
+    assert_eq!(rows["rows"][0]["n"], 3, "{rows}");
+    assert_eq!((&found["calls"], &found["sampled"]), (&json!(6), &json!(6)));
+}
+
+#[tokio::test]
+async fn a_judge_that_is_not_reached_holds_nothing_up() {
+    let house = House::open().await;
+    let key = house.key(&[Scope::Write, Scope::Infer]).await;
+    a_judge(&house, &key, "stub/held-judge").await;
+    house.post(&key, PATH, json!({"name": "shop", "definition": judged_rule(json!({}))})).await.expect(201);
+    let runner = house.run_scorers();
+    answered(&house, &key, 1, &["says:yes;"; 4]).await;
+    house.stub.one_waits().await;
+    let found = until(&house, &key, "shop", 4).await;
+    assert_eq!(
+        (&found["judging"]["asked"], &found["judging"]["waiting"]),
+        (&json!(1), &json!(3)),
+        "as long as nobody knows what a judgement takes"
+    );
+    // The process ends meanwhile: what was asked may have been paid.
+    runner.shutdown().await;
+    house.stub.shared.held.add_permits(100);
+    let runner = house.run_scorers();
+    let found = until_judged(&house, &key, 4).await;
+    runner.shutdown().await;
+    let judging = &found["judging"];
+    assert_eq!(judging["today"]["calls"], 3, "{found}");
+    let asked = house.stub.shared.all.lock().unwrap().len();
+    assert!(asked <= 3, "{asked} calls for a budget of three");
+    assert_eq!((&judging["waiting"], &judging["asked"]), (&json!(0), &json!(0)));
+}
+
 #[tokio::test]
 async fn rules_are_paused_resumed_and_removed() {
     let house = House::open().await;
@@ -133,6 +255,21 @@ async fn what_cannot_be_followed_is_refused() {
         .post(&key, PATH, new(json!({"sample": 0, "scorers": [{"kind": "cost"}]})))
         .await
         .refused(400, "invalid_value");
+    let writer = house.key(&[Scope::Write]).await;
+    let both = house.key(&[Scope::Write, Scope::Infer]).await;
+    a_judge(&house, &both, "stub/judge").await;
+    house.post(&writer, PATH, new(judged_rule(json!({})))).await.refused(403, "missing_scope");
+    for change in [
+        json!({"budget": {}}),
+        json!({"share": 2}),
+        json!({"when": {"scorer": "rude", "below": 1}}),
+        json!({"values": {"context": "answer"}}),
+        json!({"name": "polite"}),
+        json!({"judge": "ready/faithfulness@stub/judge"}),
+    ] {
+        house.post(&both, PATH, new(judged_rule(change))).await.refused(400, "invalid_value");
+    }
+    house.post(&both, PATH, new(judged_rule(json!({"judge": "nobody"})))).await.refused(404, "not_found");
     house.post(&key, PATH, new(rule())).await.expect(201);
     for path in ["report?step_s=1", "comparison?by=colour&a=1&b=2"] {
         house.get(&key, &format!("{PATH}/shop/{path}")).await.refused(400, "invalid_value");

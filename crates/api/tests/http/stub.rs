@@ -134,7 +134,7 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
         }
         "judging" => judged(model, &request),
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
-        "judge" | "judge-flaky" | "judge-gone" => verdict(model, &request),
+        "judge" | "judge-flaky" | "judge-gone" | "held-judge" => verdict(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
         _ => json_response(CHAT),
     }

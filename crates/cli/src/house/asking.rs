@@ -28,6 +28,7 @@ pub struct Ground<'a> {
 /// The rooms.
 pub struct Asking {
     pub experiments: Experiments,
+    pub judges: Judges,
     pub calibrations: Calibrations,
     pub leaderboards: Leaderboards,
     pub evaluations: Evaluations,
@@ -40,7 +41,8 @@ impl Asking {
         let desk = Desk { sources: sources.clone(), judges: judges.clone() };
         Self {
             experiments: Experiments::new(catalog.clone(), lake.clone(), gateway.clone(), sources),
-            calibrations: Calibrations::new(judges, datasets.clone()),
+            calibrations: Calibrations::new(judges.clone(), datasets.clone()),
+            judges,
             leaderboards: Leaderboards::new(
                 catalog.clone(),
                 lake.clone(),

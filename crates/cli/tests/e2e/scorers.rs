@@ -1,10 +1,16 @@
 //! Rules that score live calls, from the command line and through SIGKILL: each call is scored once by each scorer.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::Json;
+use axum::extract::State;
+use axum::routing::post;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
 
 use crate::binary::{Place, Server, alone};
 use crate::upstream;
@@ -77,6 +83,98 @@ async fn sigkill_neither_loses_nor_doubles_a_score() {
         (&json!("echoes"), &json!(all), &json!(1.0)),
         "seed {seed}"
     );
+    assert_eq!(server.terminate(), 0, "{}", place.log());
+}
+
+/// Calls that wait for a judge, those that it answers before it holds all others, and those that a rule has under way.
+const JUDGED: usize = 12;
+const ANSWERED: usize = 5;
+const UNDER_WAY: usize = 2;
+
+/// An upstream that answers calls, and judges as many as it has permits.
+struct Upstream {
+    permits: Semaphore,
+    /// How often each call was judged.
+    counts: Mutex<HashMap<String, usize>>,
+    held: watch::Sender<usize>,
+}
+
+async fn judging_upstream() -> (Arc<Upstream>, String) {
+    let shared =
+        Arc::new(Upstream { permits: Semaphore::new(ANSWERED), counts: Mutex::default(), held: watch::Sender::new(0) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let router = axum::Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (shared, format!("http://{address}/v1"))
+}
+
+async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>) -> Json<Value> {
+    let messages = request["messages"].as_array().expect("there are some");
+    let shown = messages.last().expect("there is one")["content"].as_str().expect("a text").to_owned();
+    let text = if request["model"] == "judge" {
+        *shared.counts.lock().expect("no test panics with it").entry(shown).or_default() += 1;
+        shared.held.send_modify(|held| *held += 1);
+        shared.permits.acquire().await.expect("it is never closed").forget();
+        shared.held.send_modify(|held| *held -= 1);
+        json!({"reasoning": "So it says.", "verdict": "yes"}).to_string()
+    } else {
+        format!("echo {shown}")
+    };
+    Json(json!({
+        "id": "s", "object": "chat.completion", "created": 1, "model": request["model"],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+    }))
+}
+
+async fn judging(server: &Server) -> Value {
+    let (_, found) = server.client.send(server.client.get("/api/v1/scorers/echo")).await.expect("it answers");
+    found["judging"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigkill_pays_no_judgement_twice_and_forgets_none_that_was_paid() {
+    let _alone = alone().await;
+    let (shared, url) = judging_upstream().await;
+    let place = Place::new(&configuration(&url));
+    place.json(&["judge", "create", "rude", "--from", "ready/toxicity", "--model", "stub/judge"]);
+    let rule = json!({
+        "scorers": [{"kind": "regex", "name": "echoes", "pattern": "^echo"}],
+        "judge": {"judge": "rude", "name": "rude", "when": {"scorer": "echoes", "above": 0}, "budget": {"calls_per_day": JUDGED}},
+    });
+    std::fs::write(place.path().join("rule.json"), rule.to_string()).expect("the folder is writable");
+    let made = place.json(&["scorer", "create", "echo", "--file", "rule.json"]);
+    assert_eq!(made["definition"]["judge"]["judge"], "rude@1");
+    let server = place.serve().await;
+    for number in 0..JUDGED {
+        call(&server, number).await;
+    }
+    // As many are judged as the upstream answers, and two are under way.
+    let begun = Instant::now();
+    while judging(&server).await["judged"] != ANSWERED {
+        assert!(begun.elapsed() < PATIENCE, "{}\n{}", judging(&server).await, place.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    shared.held.subscribe().wait_for(|held| *held == UNDER_WAY).await.expect("it lives");
+    server.kill();
+
+    shared.permits.add_permits(1_000);
+    let server = place.serve().await;
+    let begun = Instant::now();
+    while judging(&server).await["judged"] != JUDGED - UNDER_WAY {
+        assert!(begun.elapsed() < PATIENCE, "{}\n{}", judging(&server).await, place.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let found = judging(&server).await;
+    assert_eq!(found["not_judged"], json!({"interrupted": UNDER_WAY}), "what was asked is not asked again");
+    assert_eq!(found["ever"]["calls"], JUDGED, "and counts as paid: {found}");
+    let counts = shared.counts.lock().expect("no test panics with it").clone();
+    assert!(counts.len() == JUDGED && counts.values().all(|count| *count == 1), "{counts:?}");
+    let query = json!({"sql": "SELECT count(*) AS n FROM scores WHERE name = 'rude'"});
+    let (_, scores) = server.client.send(server.client.post("/api/v1/sql", &query)).await.expect("it answers");
+    assert_eq!(scores["rows"][0]["n"], JUDGED - UNDER_WAY);
+    assert_eq!(place.json(&["scorer", "report", "echo"])["scores"][1]["mean"], 1.0);
     assert_eq!(server.terminate(), 0, "{}", place.log());
 }
 
