@@ -139,6 +139,27 @@ def length(random):
     return told
 
 
+def graded():
+    """Scores of single answers; with numbers of their own, so that what stands above stays as it is."""
+    random = numpy.random.default_rng(SEED + 1)
+    told = []
+    for n, by_length, by_own in [(40, 0.0, 0.0), (200, 0.25, None), (600, -0.1, 0.6)]:
+        lengths = random.integers(0, 900, n)
+        human = random.integers(1, 6, n)
+        own = random.integers(0, 2, n)
+        doubled = numpy.log2(lengths + 1)
+        judge = 1 + 0.5 * human + by_length * doubled + (by_own or 0) * own + random.normal(0, 0.2 + 0.1 * human)
+        columns = [numpy.ones(n), doubled, human] + ([own] if by_own is not None else [])
+        fitted = statsmodels.api.OLS(judge, numpy.column_stack(columns)).fit(cov_type="HC3", use_t=False)
+        ends = fitted.conf_int()
+        value = lambda place: {"value": float(fitted.params[place]), "low": float(ends[place][0]), "high": float(ends[place][1])}
+        told.append({
+            "lengths": lengths.tolist(), "human": human.tolist(), "judge": judge.tolist(), "own": own.tolist() if by_own is not None else None,
+            "length": value(1), "preference": value(3) if by_own is not None else None,
+        })
+    return told
+
+
 def ppi(random):
     told = []
     for name, n, rest, right in [("good", 60, 900, 0.95), ("fair", 200, 2000, 0.8), ("useless", 100, 500, 0.5), ("against", 80, 400, 0.1)]:
@@ -362,6 +383,7 @@ def main() -> None:
         "alpha": alpha(random),
         "rank": rank(random),
         "length": length(random),
+        "graded": graded(),
         "ppi": ppi(random),
         "dawid_skene": dawid_skene(random),
         "anytime": anytime(random, sys.argv[1]),

@@ -134,7 +134,7 @@ def table(cards):
         "people among themselves, alpha": lambda c: shown(own(c, "people", "alpha")),
         "order flips": lambda c: shown(own(c, "biases", "order_flips"), "share"),
         "first place": lambda c: shown(own(c, "biases", "first_place")),
-        "log-odds for twice the length": lambda c: shown(own(c, "biases", "length")),
+        "twice the length: log-odds of pairs, points of scores": lambda c: shown(own(c, "biases", "length")),
         "labels are worth, with ten times as many judged": lambda c: f"{c['worth'][1]['labels']} → {shown(c['worth'][1]['effective_labels'], 'whole')}",
         "p50 ms": lambda c: shown(c["effort"]["latency_p50_ms"], "whole"), "p95 ms": lambda c: shown(c["effort"]["latency_p95_ms"], "whole"),
         "tokens in, out": lambda c: f"{c['effort']['input_tokens']['value']:.0f}, {c['effort']['output_tokens']['value']:.0f}",

@@ -295,6 +295,45 @@ test("a judge is made from one that is there, and compared with people by the fo
   await page.context().close();
 });
 
+for (const theme of ["light", "dark"]) {
+  test(`an evaluation is made by the form, ${theme}`, async () => {
+    const { page, faults } = await openPage(browser, house, { theme });
+    await signIn(page, house);
+    await page.goto(`${house.url}/evaluations`);
+    await page.getByRole("link", { name: "New evaluation" }).click();
+    await page.getByText("Choose a dataset").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await choose(page, page, "Dataset", /^answers/);
+    await page.getByRole("textbox", { name: "Rows" }).first().fill("10");
+    await choose(page, page, "Column of target 1", "old");
+    await page.getByRole("textbox", { name: "Name of target 1" }).fill("old");
+    await page.getByRole("button", { name: "+ Target" }).click();
+    await page.getByRole("radiogroup", { name: "Where answers of target 2 come from" }).getByText("A model").click();
+    await choose(page, page, "Prompt 2", "quickly");
+    await page.getByRole("textbox", { name: "Name of target 2" }).fill("new");
+    await page.getByRole("button", { name: "+ Scorer" }).click();
+    await choose(page, page, "Scorer 2", "chrf");
+    await page.getByRole("textbox", { name: "Options of scorer 2" }).fill('{"word_order": 2}');
+    await page.getByRole("button", { name: "+ Scorer" }).click();
+    await choose(page, page, "Scorer 3", "judge");
+    await page.getByText("Choose the judge.").waitFor();
+    await choose(page, page, "Judge of scorer 3", "measured");
+    await page.getByRole("textbox", { name: "Gates" }).fill("old.chrf >= 10");
+    await page.getByTestId("taken").getByText("10 rows: 10 answers asked for").waitFor();
+    assert.deepEqual(await violations(page), []);
+    const name = `by-form-${theme}`;
+    await page.getByRole("textbox", { name: "Name", exact: true }).fill(name);
+    await page.getByRole("button", { name: "Start the evaluation" }).click();
+    await page.waitForURL(new RegExp(`/evaluations/${name}`));
+    await page.getByText("finished", { exact: true }).first().waitFor();
+    const { definition, report } = await house.api(`/api/v1/evaluations/${name}`);
+    assert.deepEqual([definition.scorers[1].word_order, definition.gate], [2, ["old.chrf >= 10"]]);
+    assert.deepEqual(report.targets.map((target) => target.name).sort(), ["new", "old"]);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
+}
+
 async function choose(page, within, field, option) {
   await within.getByRole("combobox", { name: field }).first().click();
   await page.getByRole("option", { name: option, exact: typeof option === "string" }).first().click();

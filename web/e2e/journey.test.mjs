@@ -680,6 +680,12 @@ for (const theme of ["light", "dark"]) {
       await page.waitForLoadState("networkidle");
       found[path] = await violations(page);
     }
+    await page.goto(house.url + "/keys");
+    const links = page.getByRole("navigation", { name: "Pages" });
+    for (const hovered of [page.getByRole("button", { name: "New key" }), links.getByRole("link", { name: "Keys" })]) {
+      await hovered.hover();
+      found[`under the pointer: ${await hovered.innerText()}`] = await violations(page);
+    }
     const bad = Object.fromEntries(Object.entries(found).filter(([, lines]) => lines.length > 0));
     assert.deepEqual(bad, {});
     assert.deepEqual(faults, []);

@@ -10,7 +10,7 @@ import { BrowserRouter } from "react-router";
 import { queries } from "./queries";
 import { Shell } from "./shell/Shell";
 import { SessionGate } from "./signin/session";
-import { theme } from "./theme";
+import { cssVariablesResolver, theme } from "./theme";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
 // Dialogs keep the page behind them from scrolling by a style of their own.
@@ -19,7 +19,7 @@ setNonce(nonce);
 export function show(): void {
   createRoot(document.getElementById("root")!).render(
     <StrictMode>
-      <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
+      <MantineProvider theme={theme} cssVariablesResolver={cssVariablesResolver} defaultColorScheme="auto" getStyleNonce={() => nonce}>
         <Notifications position="bottom-right" />
         <QueryClientProvider client={queries}>
           <BrowserRouter>

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::bootstrap::normal_quantile;
 use crate::estimate::{Estimate, Estimated, Undefined};
 use crate::interval::{self, Interval, Sampling};
-use crate::logistic;
 use crate::{Error, Result};
+use crate::{linear, logistic};
 
 /// Judgements of one calculation at most.
 pub const MOST_JUDGEMENTS: usize = 200_000;
@@ -147,6 +147,69 @@ pub fn own(pairs: &[(Preference, Preference)], sampling: Sampling) -> Result<Est
     Ok(mean_estimate(&differences, (-1.0, 1.0), sampling).ok_or(Undefined::TooFew))
 }
 
+/// One score of one answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GradedJudgement {
+    /// What the judge said.
+    pub judge: f64,
+    /// What people said.
+    pub human: f64,
+    /// The length of the answer, of any one unit.
+    pub length: f64,
+    /// Whether the judge's own model wrote it, where that is known.
+    pub own: Option<bool>,
+}
+
+/// What a judge of single answers goes by besides what people go by, in points of its scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GradedBias {
+    /// How much more it gives an answer that is twice as long.
+    pub length: Estimated,
+    /// How much more it gives answers of its own model, where it is known of all who wrote them.
+    pub own: Option<Estimated>,
+}
+
+/// What a judge gives beyond what people say: for twice the length, and for its own model's answers; 0 is fair.
+///
+/// Linear regression of the judge's score on a constant, what people say, the logarithm to base 2 of the length (1 is added to it),
+/// and whether the answer is its own. So each of the two stands while people's word and the other stay the same. Intervals are normal,
+/// with standard errors that need no even scatter (HC3). Answers of which it is not known who wrote them are left out when it is of others.
+///
+/// What people say stands for the worth of an answer only as far as it goes, as with [`length`].
+///
+/// # Errors
+/// [`Error::Data`] for over 200,000 judgements, or a number that is not finite or a length below 0. [`Undefined::TooFew`] for as few as there are
+/// variables, or where one answer alone has its length or writer; [`Undefined::Collinear`] when all lengths are the same or follow from people's word.
+pub fn graded(judgements: &[GradedJudgement]) -> Result<GradedBias> {
+    checked(judgements.len())?;
+    let sound =
+        |one: &GradedJudgement| [one.judge, one.human, one.length].iter().all(|n| n.is_finite()) && one.length >= 0.0;
+    if !judgements.iter().all(sound) {
+        return Err(Error::data("judgements", "a score or a length is not a number, or a length is below 0"));
+    }
+    let authored = judgements.iter().any(|one| one.own.is_some());
+    let told: Vec<&GradedJudgement> = judgements.iter().filter(|one| one.own.is_some() || !authored).collect();
+    let differ = |of: fn(&GradedJudgement) -> f64| told.windows(2).any(|pair| of(pair[0]) != of(pair[1]));
+    let humans_differ = differ(|one| one.human);
+    let writers_differ = differ(|one| f64::from(u8::from(one.own == Some(true))));
+    let row = |one: &&GradedJudgement| {
+        let mut row = vec![1.0, (one.length + 1.0).log2()];
+        row.extend(writers_differ.then_some(f64::from(u8::from(one.own == Some(true)))));
+        row.extend(humans_differ.then_some(one.human));
+        row
+    };
+    let x: Vec<Vec<f64>> = told.iter().map(row).collect();
+    let y: Vec<f64> = told.iter().map(|one| one.judge).collect();
+    let fitted = linear::fit(&x, &y);
+    let estimate = |place: usize| -> Estimated {
+        let fitted = fitted.as_ref().map_err(|&why| why)?;
+        let (value, half) = (fitted.coefficients[place], normal_quantile() * fitted.standard_errors[place]);
+        Ok(Estimate { value, interval: Some(Interval { low: value - half, high: value + half }), items: told.len() })
+    };
+    let own = authored.then(|| if writers_differ { estimate(2) } else { Err(Undefined::TooFew) });
+    Ok(GradedBias { length: estimate(1), own })
+}
+
 fn mean_estimate(values: &[f64], bounds: (f64, f64), sampling: Sampling) -> Option<Estimate> {
     let interval = Some(interval::bootstrap_mean(values, Some(bounds), sampling)?);
     Some(Estimate { value: interval::mean(values)?, interval, items: values.len() })
@@ -236,6 +299,45 @@ mod tests {
         let word =
             (0..40).map(|n| one(if n % 3 == 0 { First } else { Second }, First, (f64::from(n % 7), f64::from(n % 5))));
         assert!(of(word.collect()).is_ok());
+    }
+
+    #[test]
+    fn graded_agrees_with_statsmodels() {
+        for case in cases("graded") {
+            let column = |name: &str| case[name].as_array().unwrap();
+            let judgements: Vec<GradedJudgement> = (0..column("judge").len())
+                .map(|at| GradedJudgement {
+                    judge: number(&column("judge")[at]),
+                    human: number(&column("human")[at]),
+                    length: number(&column("lengths")[at]),
+                    own: case["own"].as_array().map(|own| own[at] == 1),
+                })
+                .collect();
+            let found = graded(&judgements).unwrap();
+            let pairs = [("length", Some(found.length)), ("preference", found.own)];
+            for (name, found) in pairs.into_iter().filter(|(name, _)| !case[name].is_null()) {
+                let (found, expected) = (found.unwrap().unwrap(), &case[name]);
+                let interval = found.interval.unwrap();
+                near(found.value, number(&expected["value"]), 1e-9, name);
+                near(interval.low, number(&expected["low"]), 1e-9, "low");
+                near(interval.high, number(&expected["high"]), 1e-9, "high");
+            }
+            assert_eq!(found.own.is_some(), !case["preference"].is_null());
+        }
+    }
+
+    #[test]
+    fn graded_without_an_estimate_has_a_name() {
+        let one = |judge, length, own| GradedJudgement { judge, human: 1.0, length, own };
+        let same = graded(&(0..9).map(|n| one(f64::from(n), 5.0, None)).collect::<Vec<_>>()).unwrap();
+        assert_eq!((same.length, same.own), (Err(Undefined::Collinear), None), "one length");
+        assert_eq!(graded(&[one(1.0, 5.0, None); 2]).unwrap().length, Err(Undefined::TooFew));
+        let rows: Vec<_> = (0..9).map(|n| one(f64::from(n % 4), f64::from(n), Some(n == 3))).collect();
+        assert_eq!(graded(&rows).unwrap().own, Some(Err(Undefined::TooFew)), "one answer is its own");
+        let rows: Vec<_> = (0..9).map(|n| one(f64::from(n % 4), f64::from(n), Some(false))).collect();
+        let found = graded(&rows).unwrap();
+        assert_eq!((found.own, found.length.is_ok()), (Some(Err(Undefined::TooFew)), true), "none is its own");
+        assert!(graded(&[one(f64::NAN, 1.0, None)]).is_err() && graded(&[one(1.0, -1.0, None)]).is_err());
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub mod ranking;
 
 mod bootstrap;
 mod error;
+mod linear;
 mod logistic;
 mod random;
 mod symmetric;

@@ -74,7 +74,7 @@ pub struct Card {
     pub offset: Option<Stat>,
     /// How often each class of people's got which class of the judge's.
     pub confusion: Option<Confusion>,
-    /// Biases, of pairs.
+    /// Biases, where the judge says numbers of an answer, or judges pairs.
     pub biases: Option<Biases>,
     /// How far people agree with each other, and the judge with each of them, where there are several.
     pub people: Option<People>,

@@ -42,7 +42,7 @@ pub struct Asked {
     pub key: Sha256Hex,
     /// Characters of each input.
     pub lengths: BTreeMap<String, u64>,
-    /// Who wrote the two answers, where that is known.
+    /// Who wrote the answer, or the two of a pair, where that is known.
     pub authors: Vec<Option<String>>,
 }
 
@@ -60,6 +60,7 @@ impl Plan {
         for (field, names) in [("labels", &request.labels), ("authors", &request.authors)] {
             names.iter().try_for_each(|name| must_be_there(dataset, field, name))?;
         }
+        authors_fit(judge, request)?;
         let places = Places::of(judge);
         let mut found = Vec::new();
         let mut from = 0;
@@ -105,6 +106,16 @@ impl Plan {
             values,
         }
     }
+}
+
+fn authors_fit(judge: &Judge, request: &Request) -> Result<()> {
+    let pairs = matches!(judge.definition().method, Method::Pairwise { .. });
+    let why = match (request.authors.len(), pairs) {
+        (0, _) | (1, false) | (2, true) => return Ok(()),
+        (_, true) => "name two columns: who wrote the first answer, and who the second",
+        (_, false) => "name one column: this judge looks at one answer",
+    };
+    Err(Error::request("authors", why))
 }
 
 fn chars(value: &Value) -> u64 {

@@ -32,7 +32,7 @@ pub struct Request {
     /// For words of people what of the judge's scale they mean, where they are not the judge's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub means: BTreeMap<String, String>,
-    /// Of a pair, the columns that say which model wrote the first and the second answer.
+    /// The column that says which model wrote the answer; of a pair, those of the first and of the second one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authors: Vec<String>,
     /// What those columns call the judge's model; the model's own name when absent.
@@ -68,8 +68,8 @@ impl Request {
         if self.means.len() > MOST_MEANINGS {
             return Err(Error::request("means", format!("there are at most {MOST_MEANINGS}")));
         }
-        if !matches!(self.authors.len(), 0 | 2) {
-            return Err(Error::request("authors", "name two columns: who wrote the first answer, and who the second"));
+        if self.authors.len() > 2 {
+            return Err(Error::request("authors", "name a column, or two of pairs"));
         }
         if self.limit.is_some_and(|limit| !(1..=MOST_ITEMS).contains(&limit)) {
             return Err(Error::request("limit", format!("it is 1 to {MOST_ITEMS}")));
@@ -100,7 +100,7 @@ mod tests {
         };
         assert!(refused(json!({"labels": []})).contains("'labels': name 1 to 8"));
         assert!(refused(json!({"labels": ["a", "b", "a"]})).contains("twice"));
-        assert!(refused(json!({"authors": ["a"]})).contains("two columns"));
+        assert!(refused(json!({"authors": ["a", "b", "c"]})).contains("two of pairs"));
         assert!(refused(json!({"limit": 0})).contains("1 to 10000"));
         assert!(refused(json!({"concurrency": 33})).contains("1 to 32"));
     }

@@ -10746,7 +10746,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -10864,7 +10864,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -11046,7 +11046,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -11171,7 +11171,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -11239,7 +11239,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -11309,7 +11309,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -11379,7 +11379,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;
@@ -11449,7 +11449,7 @@ export interface operations {
                 user?: string | null;
                 /** @description One of the tags. */
                 tag?: string | null;
-                /** @description `false`: without the calls that experiments made; `true`: only those. */
+                /** @description `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those. */
                 experiments?: boolean | null;
                 /** @description The environment. */
                 environment?: string | null;

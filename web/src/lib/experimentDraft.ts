@@ -13,8 +13,11 @@ export const CHOICES = [
   { value: "similar", label: "similar to the item" },
 ] as const;
 
-export const KINDS = ["exact_match", "contains", "number_match", "token_f1", "regex", "json_schema", "length", "latency", "cost"] as const;
+/** Scorers whose options are many and seldom said: they are written as JSON. */
+const METRICS = ["bleu", "chrf", "ter", "rouge", "meteor", "edit_similarity", "readability", "leak", "toxic"] as const;
+export const KINDS = ["exact_match", "contains", "number_match", "token_f1", "regex", "json_schema", "length", ...METRICS, "latency", "cost"] as const;
 export type Kind = (typeof KINDS)[number];
+export const isMetric = (kind: string): boolean => (METRICS as readonly string[]).includes(kind);
 
 export interface DraftPrompt {
   id: number;
@@ -43,6 +46,8 @@ export interface DraftShots {
 export interface DraftScorer {
   id: number;
   kind: Kind;
+  /** Empty for that of its kind. */
+  name: string;
   ignoreCase: boolean;
   ignorePunctuation: boolean;
   extract: string;
@@ -51,6 +56,8 @@ export interface DraftScorer {
   schema: string;
   unit: string;
   better: string;
+  /** Of metrics: a JSON object, or nothing. */
+  options: string;
 }
 
 export interface Draft {
@@ -79,12 +86,12 @@ export interface Draft {
 }
 
 let ids = 0;
-const newId = () => (ids += 1);
+export const newId = () => (ids += 1);
 
 export const newPrompt = (): DraftPrompt => ({ id: newId(), name: "", version: "" });
 export const newParameter = (name = "", values = ""): DraftParameter => ({ id: newId(), name, values });
 export const newShots = (count: number | string = 0): DraftShots => ({ id: newId(), count, choose: "prompt", seed: "", embeddingModel: "" });
-export const newScorer = (kind: Kind): DraftScorer => ({ id: newId(), kind, ignoreCase: kind === "exact_match", ignorePunctuation: false, extract: "", tolerance: "", pattern: "", schema: "", unit: "characters", better: "lower" });
+export const newScorer = (kind: Kind): DraftScorer => ({ id: newId(), kind, name: "", ignoreCase: kind === "exact_match", ignorePunctuation: false, extract: "", tolerance: "", pattern: "", schema: "", unit: "characters", better: "lower", options: "" });
 
 export function emptyDraft(): Draft {
   return {
@@ -93,8 +100,8 @@ export function emptyDraft(): Draft {
   };
 }
 
-const number = (value: number | string): number | undefined => (typeof value === "number" ? value : undefined);
-const filled = (text: string): string | undefined => (text.trim() === "" ? undefined : text.trim());
+export const number = (value: number | string): number | undefined => (typeof value === "number" ? value : undefined);
+export const filled = (text: string): string | undefined => (text.trim() === "" ? undefined : text.trim());
 
 /** The definition that a draft makes, or what is missing of it. */
 export function definitionOf(draft: Draft): { definition: Definition } | { wrong: string } {
@@ -142,6 +149,12 @@ export function valuesOf(text: string): unknown[] {
   return text.split(",").map((part) => part.trim()).filter((part) => part !== "").map((part) => parsed(part) ?? part);
 }
 
+/** A JSON object, if the text is one. */
+export function objectOf(text: string): Record<string, unknown> | undefined {
+  const read = parsed(text);
+  return typeof read === "object" && read !== null && !Array.isArray(read) ? (read as Record<string, unknown>) : undefined;
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -162,9 +175,16 @@ function searchOf({ search, first, second }: Draft): Definition["search"] {
   return undefined;
 }
 
-function scorerOf(draft: DraftScorer): { scorer: Scorer } | { wrong: string } {
+/** The scorer that a draft makes, or what is missing of it. */
+export function scorerOf(draft: DraftScorer): { scorer: Scorer } | { wrong: string } {
   const { kind } = draft;
   const scorer: Scorer = { kind };
+  if (filled(draft.name) !== undefined) scorer.name = filled(draft.name);
+  if (isMetric(kind) && filled(draft.options) !== undefined) {
+    const options = objectOf(draft.options);
+    if (options === undefined) return { wrong: `The options of ${kind} are no JSON object.` };
+    Object.assign(scorer, options);
+  }
   if (kind === "exact_match" || kind === "contains") {
     if (draft.ignoreCase) scorer.ignore_case = true;
     if (draft.ignorePunctuation) scorer.ignore_punctuation = true;
@@ -176,8 +196,8 @@ function scorerOf(draft: DraftScorer): { scorer: Scorer } | { wrong: string } {
     scorer.pattern = draft.pattern;
   }
   if (kind === "json_schema") {
-    const schema = parsed(draft.schema);
-    if (typeof schema !== "object" || schema === null) return { wrong: "The JSON schema of the scorer is no JSON object." };
+    const schema = objectOf(draft.schema);
+    if (schema === undefined) return { wrong: "The JSON schema of the scorer is no JSON object." };
     scorer.schema = schema as Scorer["schema"];
   }
   if (kind === "length") {

@@ -125,14 +125,15 @@ export function agreementOf(card: Card): CardLine[] {
   return lines.filter((one) => one !== null);
 }
 
-/** What a judge of pairs looks at that it should not. */
+/** What a judge looks at that it should not. */
 export function biasesOf({ biases }: Card): CardLine[] {
   if (biases == null) return [];
+  const ofPairs = biases.order_flips != null;
   const lines: (CardLine | null)[] = [
-    { key: "flips", title: "Says something else in the other order", stat: biases.order_flips, kind: "share", say: percent },
-    { key: "first", title: "First place wins more often than the second", stat: biases.first_place, kind: "signed", say: plain },
-    { key: "length", title: "Log-odds for an answer twice as long", stat: biases.length, kind: "open", say: plain },
-    line("own", "Prefers answers of its own model more than people do", biases.own, "signed", plain),
+    line("flips", "Says something else in the other order", biases.order_flips, "share", percent),
+    line("first", "First place wins more often than the second", biases.first_place, "signed", plain),
+    { key: "length", title: ofPairs ? "Log-odds for an answer twice as long" : "Gives an answer twice as long more than people do", stat: biases.length, kind: "open", say: plain },
+    ofPairs ? line("own", "Prefers answers of its own model more than people do", biases.own, "signed", plain) : line("own", "Gives answers of its own model more than people do", biases.own, "open", plain),
   ];
   return lines.filter((one) => one !== null);
 }

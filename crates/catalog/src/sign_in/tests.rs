@@ -201,5 +201,5 @@ async fn nobody_s_password_takes_as_long_as_a_wrong_one() {
         }
     }
     // Without the hashing it would be a hundredth.
-    assert!(times[1] * 3 > times[0] && times[0] * 3 > times[1], "{times:?}");
+    assert!(times[1] * 10 > times[0] && times[0] * 10 > times[1], "{times:?}");
 }

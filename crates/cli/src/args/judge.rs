@@ -129,7 +129,7 @@ pub struct JudgeCalibrate {
     /// What a word of people's means on the judge's scale; may be repeated
     #[arg(long, value_name = "WORD=MEANING", value_parser = pair)]
     pub means: Vec<(String, String)>,
-    /// Of a pair, the two columns that say which model wrote each answer
+    /// The column that says which model wrote the answer; of a pair, the two of each
     #[arg(long = "author", value_name = "COLUMNS", value_delimiter = ',')]
     pub authors: Vec<String>,
     /// What those columns call the judge's model

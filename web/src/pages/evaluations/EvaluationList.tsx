@@ -13,6 +13,7 @@ import { StateBadge } from "../../parts/Standing";
 import { Empty, Failed, Waiting } from "../../parts/states";
 import { Uncalibrated } from "../../parts/Uncalibrated";
 import { useListKeys } from "../../shell/keys";
+import { useSession } from "../../signin/session";
 import { type Evaluation, evaluationQuery, evaluationsQuery } from "./ask";
 
 /** Each line asks for a report, which the server computes: so many at once. */
@@ -37,6 +38,7 @@ export function EvaluationList() {
   const asked = useQuery(evaluationsQuery);
   const [params, setParams] = useSearchParams();
   const [starting, setStarting] = useState(false);
+  const { may } = useSession();
   const wanted = (params.get("name") ?? "").toLowerCase();
   const all = asked.data?.data ?? [];
   const shown = all.filter((evaluation) => evaluation.name.toLowerCase().includes(wanted));
@@ -50,11 +52,12 @@ export function EvaluationList() {
             onChange={(event) => setParams(event.currentTarget.value === "" ? {} : { name: event.currentTarget.value }, { replace: true })}
           />
           <Button variant="default" onClick={() => setStarting(true)}>From the command line</Button>
+          {may("write") && may("infer") && <Button component={Link} to="/evaluations?new=1">New evaluation</Button>}
         </Group>
       </Group>
       {asked.isPending && <Waiting what="Loading the evaluations" />}
       {asked.isError && <Failed error={asked.error} retry={() => void asked.refetch()} />}
-      {asked.data && all.length === 0 && <Empty title="No evaluations yet"><Start /></Empty>}
+      {asked.data && all.length === 0 && <Empty title="No evaluations yet" action={may("write") && may("infer") ? <Button component={Link} to="/evaluations?new=1">New evaluation</Button> : undefined}><Start /></Empty>}
       {all.length > 0 && shown.length === 0 && <Empty title="No such evaluation" action={<Button variant="default" onClick={() => setParams({})}>Show all</Button>} />}
       {shown.length > 0 && <Evaluations key={wanted} evaluations={shown} />}
       <Modal opened={starting} onClose={() => setStarting(false)} title="Start an evaluation from the command line" size="lg" closeButtonProps={{ "aria-label": "Close" }}><Start /></Modal>

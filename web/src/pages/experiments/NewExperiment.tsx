@@ -1,18 +1,17 @@
 /** The form that makes an experiment: what is asked, what is looked at, and what that would take before it is begun. */
 
-import { ActionIcon, Alert, Button, Checkbox, Divider, Fieldset, Group, NumberInput, SegmentedControl, Select, Stack, TagsInput, Text, Textarea, TextInput, Title } from "@mantine/core";
+import { Alert, Button, Checkbox, Divider, Fieldset, Group, NumberInput, SegmentedControl, Select, Stack, TagsInput, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useMemo, useState } from "react";
+import { type FormEvent, useMemo, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { api, getJson, take } from "../../api/client";
-import { CHOICES, type Definition, definitionOf, type Draft, type DraftPrompt, type DraftScorer, type DraftShots, emptyDraft, hasExtract, type Kind, KINDS, newParameter, newPrompt, newScorer, newShots } from "../../lib/experimentDraft";
+import { CHOICES, type Definition, definitionOf, type Draft, type DraftScorer, type DraftShots, emptyDraft, type Kind, KINDS, newParameter, newPrompt, newScorer, newShots } from "../../lib/experimentDraft";
 import { count, money } from "../../lib/format";
 import { Failed } from "../../parts/states";
 import { useSession } from "../../signin/session";
-import { datasetQuery, datasetsQuery } from "../datasets/ask";
-import { promptsQuery, versionsQuery } from "../prompts/ask";
 import { EXPERIMENTS, type Preview } from "./ask";
+import { Add, Asked, changed, PromptChoice, Row, ScorerOptions, without } from "./form";
 
 /** So long nothing is changed before the server is asked what it would take. */
 const ASK_AFTER_MS = 400;
@@ -26,7 +25,7 @@ export default function NewExperiment() {
   return (
     <Stack gap="sm">
       <Title order={1}><Link to="/experiments" className="row-link">Experiments</Link> / New</Title>
-      <div className="experiment-form">
+      <div className="definition-form">
         <Stack gap="sm">
           <Asked draft={draft} edit={edit} />
           <Compared draft={draft} edit={edit} />
@@ -42,45 +41,6 @@ export default function NewExperiment() {
 interface PartProps {
   draft: Draft;
   edit: (to: Partial<Draft>) => void;
-}
-
-/** What the list becomes when one of its entries is changed, or dropped. */
-const changed = <T extends { id: number }>(all: readonly T[], id: number, to: Partial<T>): T[] => all.map((one) => (one.id === id ? { ...one, ...to } : one));
-const without = <T extends { id: number }>(all: readonly T[], id: number): T[] => all.filter((one) => one.id !== id);
-
-function Row({ children, drop, what }: { children: ReactNode; drop: () => void; what: string }) {
-  return (
-    <Group gap={6} align="flex-end" wrap="nowrap">
-      {children}
-      <ActionIcon variant="subtle" color="gray" mb={6} aria-label={`Drop ${what}`} onClick={drop}>✕</ActionIcon>
-    </Group>
-  );
-}
-
-const Add = ({ children, onClick }: { children: string; onClick: () => void }) => <Group><Button variant="subtle" size="compact-xs" onClick={onClick}>+ {children}</Button></Group>;
-
-/** The rows that are asked about. */
-function Asked({ draft, edit }: PartProps) {
-  const asked = useQuery(datasetsQuery);
-  const detail = useQuery({ ...datasetQuery(draft.dataset), enabled: draft.dataset !== "" });
-  const versions = [
-    { value: "", label: "latest" },
-    ...(detail.data?.labels ?? []).map(({ label, version }) => ({ value: label, label: `${label} (${version})` })),
-    ...(detail.data?.versions ?? []).map(({ version }) => ({ value: String(version), label: String(version) })),
-  ];
-  return (
-    <Fieldset legend="Asked about">
-      <Group grow align="flex-start">
-        <Select
-          label="Dataset" description="A split is a dataset of its own" placeholder={asked.isPending ? "Loading…" : "Choose one"} searchable required data={(asked.data?.data ?? []).map(({ name, rows }) => ({ value: name, label: `${name} · ${count(rows)} rows` }))}
-          value={draft.dataset || null} onChange={(dataset) => edit({ dataset: dataset ?? "", datasetVersion: "" })} error={asked.isError ? asked.error.message : undefined}
-        />
-        <Select label="Version" description="Noted when it is made" data={versions} value={draft.datasetVersion} allowDeselect={false} disabled={draft.dataset === ""} onChange={(datasetVersion) => edit({ datasetVersion: datasetVersion ?? "" })} />
-        <NumberInput label="Rows" description="Drawn at random; empty for all" min={1} max={10_000} value={draft.limit} onChange={(limit) => edit({ limit })} />
-        <NumberInput label="Seed" description="The same draws the same" min={0} value={draft.itemSeed} onChange={(itemSeed) => edit({ itemSeed })} />
-      </Group>
-    </Fieldset>
-  );
 }
 
 /** What is compared: prompts, models, parameters, examples. */
@@ -120,18 +80,6 @@ function Compared({ draft, edit }: PartProps) {
   );
 }
 
-function PromptChoice({ prompt, place, change }: { prompt: DraftPrompt; place: number; change: (to: Partial<DraftPrompt>) => void }) {
-  const asked = useQuery(promptsQuery);
-  const detail = useQuery({ ...versionsQuery(prompt.name), enabled: prompt.name !== "" });
-  const versions = [{ value: "", label: "the usual one" }, ...(detail.data?.data ?? []).flatMap(({ version, labels }) => [...labels.map((label) => ({ value: label, label: `${label} (${version})` })), { value: String(version), label: String(version) }])];
-  return (
-    <>
-      <Select flex={1} label={place === 1 ? "Prompt" : undefined} aria-label={`Prompt ${place}`} placeholder={asked.isPending ? "Loading…" : "Choose one"} searchable data={(asked.data?.data ?? []).map(({ name }) => name)} value={prompt.name || null} onChange={(name) => change({ name: name ?? "", version: "" })} error={asked.isError ? asked.error.message : undefined} />
-      <Select w={190} label={place === 1 ? "Version" : undefined} aria-label={`Version of prompt ${place}`} data={versions} value={prompt.version} allowDeselect={false} disabled={prompt.name === ""} onChange={(version) => change({ version: version ?? "" })} />
-    </>
-  );
-}
-
 function Shots({ shots, place, change }: { shots: DraftShots; place: number; change: (to: Partial<DraftShots>) => void }) {
   return (
     <>
@@ -152,32 +100,14 @@ function Looked({ draft: { scorers }, edit }: PartProps) {
         <Text size="xs" c="dimmed">Cells are ranked by the first.</Text>
         {scorers.map((scorer, at) => (
           <Row key={scorer.id} what={`scorer ${at + 1}`} drop={() => edit({ scorers: without(scorers, scorer.id) })}>
+            <TextInput w={130} placeholder="name" aria-label={`Name of scorer ${at + 1}`} value={scorer.name} onChange={(event) => change(scorer.id, { name: event.currentTarget.value })} autoComplete="off" />
             <Select w={180} aria-label={`Scorer ${at + 1}`} data={KINDS.map((kind) => ({ value: kind, label: kind.replaceAll("_", " ") }))} value={scorer.kind} allowDeselect={false} onChange={(kind) => change(scorer.id, { kind: kind as Kind })} />
-            <Options scorer={scorer} place={at + 1} change={(to) => change(scorer.id, to)} />
+            <ScorerOptions scorer={scorer} place={at + 1} change={(to) => change(scorer.id, to)} />
           </Row>
         ))}
         <Add onClick={() => edit({ scorers: [...scorers, newScorer(KINDS.find((kind) => scorers.every((one) => one.kind !== kind)) ?? "latency")] })}>Scorer</Add>
       </Stack>
     </Fieldset>
-  );
-}
-
-function Options({ scorer, place, change }: { scorer: DraftScorer; place: number; change: (to: Partial<DraftScorer>) => void }) {
-  const { kind } = scorer;
-  const isText = kind === "exact_match" || kind === "contains";
-  return (
-    <Group gap="xs" flex={1} wrap="nowrap" align="center" mih={36}>
-      {isText && <Checkbox label="ignore case" checked={scorer.ignoreCase} aria-label={`Scorer ${place} ignores case`} onChange={(event) => change({ ignoreCase: event.currentTarget.checked })} />}
-      {isText && <Checkbox label="ignore punctuation" checked={scorer.ignorePunctuation} aria-label={`Scorer ${place} ignores punctuation`} onChange={(event) => change({ ignorePunctuation: event.currentTarget.checked })} />}
-      {hasExtract(kind) && <TextInput flex={1} placeholder="only what this pattern finds" aria-label={`Pattern that scorer ${place} takes from the answer`} classNames={{ input: "mono" }} value={scorer.extract} onChange={(event) => change({ extract: event.currentTarget.value })} autoComplete="off" />}
-      {kind === "number_match" && <NumberInput w={140} placeholder="tolerance" aria-label={`Tolerance of scorer ${place}`} min={0} value={scorer.tolerance} onChange={(tolerance) => change({ tolerance })} />}
-      {kind === "regex" && <TextInput flex={1} placeholder="pattern" aria-label={`Pattern of scorer ${place}`} classNames={{ input: "mono" }} value={scorer.pattern} onChange={(event) => change({ pattern: event.currentTarget.value })} autoComplete="off" />}
-      {kind === "json_schema" && <Textarea flex={1} placeholder='{"type": "object"}' aria-label={`JSON schema of scorer ${place}`} classNames={{ input: "mono" }} autosize minRows={1} maxRows={8} value={scorer.schema} onChange={(event) => change({ schema: event.currentTarget.value })} spellCheck={false} />}
-      {kind === "length" && <Select w={150} aria-label={`Unit of scorer ${place}`} data={["characters", "words", "tokens"]} value={scorer.unit} allowDeselect={false} onChange={(unit) => change({ unit: unit ?? "characters" })} />}
-      {kind === "length" && <Select w={150} aria-label={`What scorer ${place} calls better`} data={[{ value: "lower", label: "shorter is better" }, { value: "higher", label: "longer is better" }]} value={scorer.better} allowDeselect={false} onChange={(better) => change({ better: better ?? "lower" })} />}
-      {kind === "latency" && <Text size="sm" c="dimmed">milliseconds of each call</Text>}
-      {kind === "cost" && <Text size="sm" c="dimmed">dollars of each call, where its price is known</Text>}
-    </Group>
   );
 }
 
@@ -226,7 +156,7 @@ function Aside({ made, dataset }: { made: ReturnType<typeof definitionOf>; datas
   const isStale = asked.isFetching || question !== JSON.stringify(definition);
   const ready = definition !== null && asked.isSuccess && !isStale;
   return (
-    <Stack gap="sm" component="aside" aria-label="What it would take" className="experiment-aside">
+    <Stack gap="sm" component="aside" aria-label="What it would take" className="definition-aside">
       <TextInput label="Name" description="Another version of one that there is, or a new one" placeholder={dataset || "name"} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} autoComplete="off" />
       {"wrong" in made && <Alert color="gray" variant="outline" role="status" title="Not yet an experiment">{made.wrong}</Alert>}
       {definition !== null && asked.isError && !isStale && <Alert color="gray" variant="outline" role="status" title="It cannot be run like this">{asked.error.message}</Alert>}

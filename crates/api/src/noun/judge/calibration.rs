@@ -88,7 +88,7 @@ pub struct CalibrationRequest {
     pub values: Option<BTreeMap<String, String>>,
     /// For words of people what of the judge's scale they mean: `{"1": "A", "2": "B", "0": "tie"}`.
     pub means: Option<BTreeMap<String, String>>,
-    /// Of a pair, the two columns that say which model wrote each answer.
+    /// The column that says which model wrote the answer; of a pair, the two of each.
     pub authors: Option<Vec<String>>,
     /// What those columns call the judge's model; the model's own name when absent.
     pub own: Option<String>,

@@ -102,7 +102,7 @@ pub struct CardBody {
     pub offset: Option<StatBody>,
     /// How often each class of people's got which class of the judge's.
     pub confusion: Option<ConfusionBody>,
-    /// Biases, of a judge of pairs.
+    /// Biases, of a judge that says numbers of an answer, or judges pairs.
     pub biases: Option<BiasesBody>,
     /// How far people agree with each other, and the judge with each of them, where there are several.
     pub people: Option<PeopleBody>,
@@ -206,24 +206,30 @@ impl From<Confusion> for ConfusionBody {
     }
 }
 
-/// The biases of a judge of pairs.
+/// The biases of a judge.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CardBiases)]
 pub struct BiasesBody {
     /// The share of pairs of which the judge says something else when the answers change places.
-    pub order_flips: StatBody,
-    /// How much more often the first place wins than the second: 1 is always, 0 is fair.
-    pub first_place: StatBody,
-    /// By how much its log-odds for an answer rise when that is twice as long, while people's word stays the same.
+    pub order_flips: Option<StatBody>,
+    /// How much more often the first place of a pair wins than the second: 1 is always, 0 is fair.
+    pub first_place: Option<StatBody>,
+    /// For an answer that is twice as long, while people's word stays the same: by how much its log-odds to be preferred rise, of pairs;
+    /// how much more it is given, of single answers, in points of the scale.
     pub length: StatBody,
-    /// How much more often it prefers answers of its own model than people do, where it is known who wrote them.
+    /// Where it is known who wrote the answers: how much more often it prefers those of its own model than people do, of pairs; how much more
+    /// it gives them, of single answers.
     pub own: Option<StatBody>,
 }
 
 impl From<Biases> for BiasesBody {
     fn from(Biases { order_flips, first_place, length, own }: Biases) -> Self {
-        let own = own.map(StatBody::from);
-        Self { order_flips: order_flips.into(), first_place: first_place.into(), length: length.into(), own }
+        Self {
+            order_flips: order_flips.map(StatBody::from),
+            first_place: first_place.map(StatBody::from),
+            length: length.into(),
+            own: own.map(StatBody::from),
+        }
     }
 }
 

@@ -45,6 +45,11 @@ fn rows(card: &Value) -> Vec<Value> {
     let accuracy = &card["accuracy"];
     let most = accuracy["most_common"].as_str().unwrap_or("nothing");
     let (effort, biases) = (&card["effort"], &card["biases"]);
+    let of_pairs = !biases["order_flips"].is_null();
+    let (length, own) = match of_pairs {
+        true => ("log-odds for twice the length", "preference for its own answers"),
+        false => ("given for twice the length", "given to its own answers"),
+    };
     let mut rows = vec![
         row("right, of all items", &accuracy["all"], Unit::Share),
         row("right, of those told", &accuracy["told"], Unit::Share),
@@ -62,8 +67,8 @@ fn rows(card: &Value) -> Vec<Value> {
         row("above people's mean by", &card["offset"], Unit::Plain),
         row("order flips", &biases["order_flips"], Unit::Share),
         row("preference for the first place", &biases["first_place"], Unit::Plain),
-        row("log-odds for twice the length", &biases["length"], Unit::Plain),
-        row("preference for its own answers", &biases["own"], Unit::Plain),
+        row(length, &biases["length"], Unit::Plain),
+        row(own, &biases["own"], Unit::Plain),
         row("people among themselves, alpha", &card["people"]["alpha"], Unit::Plain),
     ];
     for (of, two) in ["pairs", "judge"]
