@@ -1,8 +1,8 @@
 //! All evaluations: making, running, reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use qd_base::{ArtifactName, ProjectId};
+use qd_base::{ArtifactName, ProjectId, VersionId};
 use qd_catalog::{ArtifactKind, Catalog, JobKind, Version, VersionInfo, VersionRef, WorkStanding, WorkState};
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
@@ -190,7 +190,8 @@ impl Evaluations {
     /// # Errors
     /// [`Error::Lake`] when the rows cannot be read.
     pub async fn report(&self, evaluation: &Evaluation) -> Result<Report> {
-        self.with_results(evaluation, "making a report", |results| Ok(results.report())).await
+        let calibrations = self.calibrations(&evaluation.content.judges).await?;
+        self.with_results(evaluation, calibrations, "making a report", |results| Ok(results.report())).await
     }
 
     /// A page of items with the answers of targets side by side, where the next begins, and how many there are.
@@ -208,7 +209,8 @@ impl Evaluations {
         };
         let (from, limit) = (wanted.from, wanted.limit.clamp(1, items::MOST_ITEMS));
         let find = move |results: &Results<'_>| results.wanted(&wanted);
-        let chosen = self.with_results(evaluation, "looking for items", find).await?;
+        // Which items are wanted has nothing to do with people's labels.
+        let chosen = self.with_results(evaluation, BTreeMap::new(), "looking for items", find).await?;
         let page: Vec<u64> = chosen.iter().copied().skip(from).take(limit).collect();
         let next = Some(from + page.len()).filter(|&next| next < chosen.len() && !page.is_empty());
         Ok((self.view(evaluation, &page, &targets).await?, next, chosen.len()))
@@ -236,11 +238,11 @@ impl Evaluations {
     async fn with_results<T: Send + 'static>(
         &self,
         evaluation: &Evaluation,
+        calibrations: BTreeMap<VersionId, Calibration>,
         doing: &'static str,
         work: impl FnOnce(&Results<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let scored = table::scored(&self.lake, evaluation.info.id).await?;
-        let calibrations = self.calibrations(&evaluation.content.judges).await?;
         let Content { definition, judges, order, .. } = evaluation.content.clone();
         let work = move || {
             let readers = definition.check()?;
@@ -250,12 +252,12 @@ impl Evaluations {
     }
 
     /// How far judges agreed with people, of those that were compared.
-    async fn calibrations(&self, judges: &BTreeMap<String, JudgeFacts>) -> Result<BTreeMap<String, Calibration>> {
+    async fn calibrations(&self, judges: &BTreeMap<String, JudgeFacts>) -> Result<BTreeMap<VersionId, Calibration>> {
         let mut found = BTreeMap::new();
-        for (scorer, facts) in judges {
-            if let Some(card) = self.desk.judges.card(facts.version).await? {
-                let pairs = self.desk.judges.calibration(facts.version).await?;
-                found.insert(scorer.clone(), Calibration::of(card, pairs));
+        let versions: BTreeSet<VersionId> = judges.values().map(|facts| facts.version).collect();
+        for version in versions {
+            if let Some(comparison) = self.desk.judges.comparison(version).await? {
+                found.insert(version, Calibration::of(comparison));
             }
         }
         Ok(found)

@@ -7,14 +7,15 @@ use qd_base::Sha256Hex;
 use qd_experiment::call::Outcome;
 use qd_experiment::plan::Item;
 use qd_experiment::shown::USUAL_MODEL;
-use qd_gateway::{CallContext, Gateway, Pinned, batch};
+use qd_gateway::batch::{self, Failure};
+use qd_gateway::{CallContext, Gateway, Pinned};
 use qd_judge::Outcome as Verdict;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::Bench;
 use crate::scorer::EmbeddingSimilarity;
-use crate::table::{Detail, Known};
+use crate::table::{Detail, Known, Place};
 
 /// The least of what a refusal of a judge's model is called, so that those for the same reason are counted together.
 const REFUSED: &str = "a judge was refused";
@@ -32,6 +33,13 @@ pub(crate) struct PaidAsk {
     pub item: Arc<Item>,
     pub key: Sha256Hex,
     pub question: Question,
+}
+
+impl PaidAsk {
+    /// Which row comes of it.
+    pub fn place(&self) -> Place {
+        (self.target.clone(), self.item.row.index, Some(self.scorer.clone()))
+    }
 }
 
 impl Question {
@@ -102,16 +110,11 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// What was told before of the same question.
-    pub fn known(known: Known, scorer: &str) -> Self {
+    /// What was told before of the same question, whatever the scorer was called then.
+    pub fn known(known: Known) -> Self {
         Self {
-            score: known.scores.values().next().copied().flatten(),
-            detail: known
-                .details
-                .into_iter()
-                .find(|(name, _)| name == scorer)
-                .map(|(_, detail)| detail)
-                .unwrap_or_default(),
+            score: known.scores.into_values().next().flatten(),
+            detail: known.details.into_values().next().unwrap_or_default(),
             judgement: known.judgement,
             outcome: known.outcome,
         }
@@ -186,7 +189,12 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
             let detail = if near.is_none() { Detail::none("not_comparable") } else { Detail::default() };
             Told { outcome, score: near.map(|near| near.max(0.0)), detail, judgement: None }
         }
-        Err(error) => Told { outcome: Outcome::unreached(batch::told(&error)), ..Told::default() },
+        Err(error) => match batch::failure(&error) {
+            Failure::Refused { kind, why } => {
+                Told { outcome: Outcome::refused(kind, why), detail: Detail::none("failed"), ..Told::default() }
+            }
+            Failure::Unreached { why } => Told { outcome: Outcome::unreached(why), ..Told::default() },
+        },
     }
 }
 
@@ -200,6 +208,18 @@ fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_known_word_has_its_reason_under_any_name() {
+        let known = Known {
+            outcome: Outcome::default(),
+            scores: BTreeMap::from([("old".to_owned(), None)]),
+            details: BTreeMap::from([("old".to_owned(), Detail::none("cannot_tell"))]),
+            judgement: None,
+        };
+        let told = Told::known(known);
+        assert_eq!((told.score, told.detail.why.as_deref()), (None, Some("cannot_tell")));
+    }
 
     #[test]
     fn cosines_by_hand() {

@@ -157,7 +157,11 @@ impl Session {
             From::Column(_) => None,
         });
         let judges = self.plan.judges.iter().map(|(name, bench)| (name.clone(), bench.stored.reference()));
-        targets.chain(judges).collect()
+        let embedders = self.plan.readers.iter().filter_map(|reader| match &reader.look {
+            Look::Embeddings(similarity) => Some((reader.name().to_owned(), embedder(similarity).to_owned())),
+            _ => None,
+        });
+        targets.chain(judges).chain(embedders).collect()
     }
 
     /// Who was answered before can be answered: refusals are those of items.

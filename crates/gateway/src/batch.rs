@@ -109,7 +109,8 @@ struct Told {
     usage: Option<Usage>,
 }
 
-fn failure(error: &Error) -> Failure {
+/// What an error of a call says: whether the model refused, or was not reached.
+pub fn failure(error: &Error) -> Failure {
     let why = told(error).chars().take(LONGEST_ERROR_CHARS).collect();
     if is_answer(error) { Failure::Refused { kind: kind_of(error), why } } else { Failure::Unreached { why } }
 }

@@ -251,6 +251,9 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
     if model.starts_with("held") {
         wait(&shared).await;
     }
+    if model == "vectors-picky" && request["input"].to_string().contains('x') {
+        return refuse(StatusCode::BAD_REQUEST, "not this one");
+    }
     if let Some((_, kind)) = model.split_once("vectors-") {
         let before = shared.all.lock().unwrap().len();
         return vectors(model, kind, before, &request["input"]);
@@ -311,12 +314,13 @@ fn sum_after(model: &str, prompt: &str) -> String {
 }
 
 /// A vector for each text: how often each of the first letters of the alphabet is in it, and a little more than nothing. Of
-/// `mixed` the last one is longer, and `alternating` gives every other call longer ones.
+/// `mixed` the last one is longer, `alternating` gives every other call longer ones, and `picky` takes no text with an x.
 fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
     let texts: Vec<&str> = input.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
     let length = |place: usize| match kind {
         "mixed" => 2 + usize::from(place + 1 == texts.len()),
         "alternating" => 2 + calls % 2,
+        "picky" => 2,
         length => length.parse().unwrap(),
     };
     let count = |text: &str, letter: u8| text.bytes().filter(|&byte| byte == b'a' + letter).count() as f64 + 0.01;
