@@ -13,6 +13,8 @@ use qd_task::{Answer, Ask, Generation, Likelihood, Prompt};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::echo;
+
 /// The provider that is the engine in this process.
 const LOCAL: &str = "local";
 /// Prompts of one call, unless one document has more: enough that steps of the engine are full, few enough that a call that is
@@ -275,30 +277,10 @@ fn read_likelihoods(body: &[u8], prompts: &[&Prompted]) -> Result<Vec<Likelihood
 fn likelihood(choice: &Value, prompt: &Prompted) -> Result<Likelihood, Failure> {
     match serde_json::from_value(choice["measured"].clone()) {
         Ok(Measured { sum, tokens, is_greedy }) => Ok(Likelihood { sum, is_greedy, tokens }),
-        Err(_) => echoed(&choice["logprobs"], prompt).ok_or_else(|| {
-            let why = "the model's provider does not say how likely a prompt is (completions with echo and logprobs): only tasks \
-                       that generate text can be asked of it";
-            refused("likelihoods", why)
+        Err(_) => echo::likelihood(&choice["logprobs"], &prompt.text, prompt.from).map_err(|why| {
+            refused("likelihoods", format!("{why}: only tasks that generate text can be asked of it"))
         }),
     }
-}
-
-/// What an echoed prompt's log-probabilities say of its end: the tokens that begin there, as far as the prompt goes.
-fn echoed(logprobs: &Value, prompt: &Prompted) -> Option<Likelihood> {
-    let list = |name: &str| logprobs[name].as_array();
-    let (numbers, offsets) = (list("token_logprobs")?, list("text_offset")?);
-    let whole = prompt.text.chars().count();
-    let mut found = Likelihood { sum: 0.0, is_greedy: true, tokens: 0 };
-    for (place, (number, offset)) in numbers.iter().zip(offsets).enumerate() {
-        let offset = usize::try_from(offset.as_u64()?).ok()?;
-        let Some(number) = number.as_f64().filter(|_| (prompt.from..whole).contains(&offset)) else { continue };
-        let top = list("top_logprobs").and_then(|tops| tops.get(place)?.as_object());
-        let highest = top.into_iter().flatten().filter_map(|(_, number)| number.as_f64()).fold(number, f64::max);
-        found.sum += number;
-        found.tokens += 1;
-        found.is_greedy &= number >= highest;
-    }
-    (found.tokens > 0).then_some(found)
 }
 
 #[cfg(test)]
@@ -318,15 +300,9 @@ mod tests {
         assert_eq!(prompts(&[choices("x", &[" a", " b"]), Ask::Rolling { text: "t".to_owned() }]), Some(3));
     }
 
-    /// Tokens "Q", ":", " a", "b" and one that was generated: the end is " ab", -0.5 - 0.25, and its second token was not the likeliest.
     #[test]
-    fn an_echo_tells_how_likely_the_end_is() {
+    fn an_answer_without_likelihoods_is_a_refusal() {
         let prompt = Prompted { text: "Q: ab".to_owned(), from: 2, in_windows: false };
-        let logprobs = json!({
-            "tokens": ["Q", ":", " a", "b", "!"], "token_logprobs": [null, -1.0, -0.5, -0.25, -9.0],
-            "text_offset": [0, 1, 2, 4, 5], "top_logprobs": [null, {}, {" a": -0.5}, {"c": -0.1, "b": -0.25}, {}],
-        });
-        assert_eq!(echoed(&logprobs, &prompt), Some(Likelihood { sum: -0.75, is_greedy: false, tokens: 2 }));
         let body = json!({"choices": [{"index": 0, "text": "Q: ab!", "logprobs": null}]}).to_string();
         let Err(Failure::Refused { why, .. }) = read_likelihoods(body.as_bytes(), &[&prompt]) else { panic!() };
         assert!(why.contains("echo and logprobs"));

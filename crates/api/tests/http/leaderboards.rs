@@ -119,6 +119,25 @@ async fn who_cannot_say_how_likely_a_text_is_does_the_other_tasks() {
     );
 }
 
+/// A server with a token before every prompt and with tokens for pieces of characters, whose offsets are of no use.
+#[tokio::test]
+async fn the_end_of_a_prompt_is_found_by_its_tokens() {
+    let (house, key) = open().await;
+    let rows = json!([{"question": "Est-ce un café ?", "answer": "", "label": 0}, {"question": "Où ?", "answer": "", "label": 1}]);
+    house.post(&key, "/api/v1/datasets/begun/rows", json!({"add": rows})).await.expect(200);
+    let mut begun = definition(&["stub/scorer-begun"]);
+    begun["tasks"] = json!([{"task": "pick"}]);
+    begun["documents"] = json!({"pick#test": "begun"});
+    let page = run(&house, &key, "begun", begun).await;
+    assert_eq!(page["state"], "finished", "{page}");
+    let path = format!("{PATH}/begun/documents?task=pick&model=stub%2Fscorer-begun");
+    let documents = house.get(&key, &path).await.expect(200);
+    for document in documents["data"].as_array().unwrap() {
+        let choices = json!([{"sum": -0.5, "is_greedy": true, "tokens": 1}, {"sum": -2.0, "is_greedy": true, "tokens": 1}]);
+        assert_eq!(document["answers"][0]["choices"], choices, "{document}");
+    }
+}
+
 #[tokio::test]
 async fn a_document_that_is_refused_fails_alone() {
     let (house, key) = open().await;
