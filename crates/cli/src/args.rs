@@ -798,7 +798,7 @@ pub struct StatsFilter {
     pub environment: Option<String>,
     #[arg(long)]
     pub tag: Option<String>,
-    /// false: without the calls that experiments made; true: only those
+    /// false: without the calls that experiments, evaluations, leaderboards and judges made; true: only those
     #[arg(long, value_name = "BOOL")]
     pub experiments: Option<bool>,
 }

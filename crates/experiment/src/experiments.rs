@@ -170,7 +170,7 @@ impl Experiments {
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
         let search = |info: &VersionInfo| info.metadata["search"].as_str().map(str::to_owned);
-        let subjects = versions.iter().flat_map(|info| [Some(info.id.to_string()), search(info)]).flatten();
+        let subjects = versions.iter().flat_map(|info| [Some(info.id.to_string()), search(info)]).flatten().collect();
         self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         let catalog = self.catalog.acting(actor)?;

@@ -191,7 +191,7 @@ impl Judges {
             }
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
-        let subjects = versions.iter().map(|info| info.id.to_string());
+        let subjects = versions.iter().map(|info| info.id.to_string()).collect();
         self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         Ok(self.catalog.acting(actor)?.remove_artifact(project, ArtifactKind::Judge, name).await?)

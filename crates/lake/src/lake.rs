@@ -266,7 +266,7 @@ impl Lake {
         &self,
         project: &ProjectName,
         table: &TableName,
-        subjects: impl IntoIterator<Item = String>,
+        subjects: Vec<String>,
     ) -> Result<(), Error> {
         for subject in subjects {
             let (project, tables) = (Some(project.to_string()), vec![table.clone()]);

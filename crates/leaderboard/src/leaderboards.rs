@@ -185,7 +185,7 @@ impl Leaderboards {
             }
         }
         let project_name = self.catalog.project_by_id(project).await?.name;
-        let subjects = versions.iter().map(|info| info.id.to_string());
+        let subjects = versions.iter().map(|info| info.id.to_string()).collect();
         self.lake.bury_each(&project_name, &table::name(), subjects).await?;
         // The rows first: who is interrupted in between deletes once more.
         let catalog = self.catalog.acting(actor)?;

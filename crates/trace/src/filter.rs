@@ -12,6 +12,12 @@ use crate::{Error, FailureKind, GroupFilter, Span, SpanKind, Status};
 pub const EXPERIMENT_TAG: &str = "experiment:";
 /// The same of a tag of a call that an evaluation makes.
 pub const EVALUATION_TAG: &str = "evaluation:";
+/// The same of a leaderboard's.
+pub const LEADERBOARD_TAG: &str = "leaderboard:";
+/// The same of a judge's.
+pub const JUDGE_TAG: &str = "judge:";
+/// Tags of calls that Quarterdeck makes to find something out: they are no traffic.
+const TRIALS: [&str; 4] = [EXPERIMENT_TAG, EVALUATION_TAG, LEADERBOARD_TAG, JUDGE_TAG];
 
 /// Which spans are wanted: those for which every part that is told holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,7 +42,7 @@ pub struct Filter {
     pub user: Option<String>,
     /// With this tag.
     pub tag: Option<String>,
-    /// Made by an experiment or an evaluation, or by neither: by [`EXPERIMENT_TAG`] and [`EVALUATION_TAG`].
+    /// Made by an experiment, an evaluation, a leaderboard or a judge, as their tags say, or by none of these.
     pub experiments: Option<bool>,
     /// Of this environment.
     pub environment: Option<String>,
@@ -159,14 +165,14 @@ impl Filter {
 }
 
 fn is_of_experiment(span: &Span) -> bool {
-    span.tags.iter().any(|tag| tag.starts_with(EXPERIMENT_TAG) || tag.starts_with(EVALUATION_TAG))
+    span.tags.iter().any(|tag| TRIALS.iter().any(|trial| tag.starts_with(trial)))
 }
 
 /// The same in SQL: tags as lines, of which one begins so.
 fn of_experiment_sql(wanted: bool) -> String {
     let not = if wanted { "" } else { "NOT " };
     let has = |tag| format!("contains(concat('\n', coalesce(array_to_string(tags, '\n'), '')), '\n{tag}')");
-    format!("{not}({} OR {})", has(EXPERIMENT_TAG), has(EVALUATION_TAG))
+    format!("{not}({})", TRIALS.map(has).join(" OR "))
 }
 
 fn has_text(span: &Span, wanted: &str) -> bool {

@@ -46,7 +46,7 @@ pub use erasure::{EraseHandler, Eraser, Erasure};
 pub use error::{Error, Result};
 pub use export::Export;
 pub use failure::FailureKind;
-pub use filter::{Cursor, EVALUATION_TAG, EXPERIMENT_TAG, Filter, Page};
+pub use filter::{Cursor, EVALUATION_TAG, EXPERIMENT_TAG, Filter, JUDGE_TAG, LEADERBOARD_TAG, Page};
 pub use follow::{Ended, EndedKey, ScorePoint};
 pub use group::{GroupBy, GroupFilter, Groups};
 pub use listing::{Call, TraceSummary};

@@ -217,7 +217,7 @@ pub struct TraceQuery {
     user: Option<String>,
     /// One of the tags.
     tag: Option<String>,
-    /// `false`: without the calls that experiments made; `true`: only those.
+    /// `false`: without the calls that experiments, evaluations, leaderboards and judges made; `true`: only those.
     experiments: Option<bool>,
     /// The environment.
     environment: Option<String>,

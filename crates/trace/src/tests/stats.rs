@@ -215,9 +215,12 @@ async fn versions_of_a_prompt_fare_without_experiments() {
         greeting(1, 1, 100.0, Some(5)),
         Span { status: Status::Error, ..greeting(1, 2, 100.0, None) },
         greeting(2, 3, 200.0, Some(1)),
-        // What experiments call, another prompt, and calls that only look like an experiment's.
+        // What experiments and their like call, another prompt, and calls that only look like an experiment's.
         tagged("experiment:sweep@1", 4),
         tagged("experiment:optimise", 5),
+        tagged("evaluation:nightly@1", 5),
+        tagged("leaderboard:basic@1", 5),
+        tagged("judge:polite@1", 5),
         Span { prompt_name: Some("other".to_owned()), ..greeting(1, 6, 900.0, None) },
         Span {
             tags: vec!["an experiment:x".to_owned(), "cell:experiment:x".to_owned()],
@@ -258,5 +261,5 @@ async fn versions_of_a_prompt_fare_without_experiments() {
     }
     let experiments = |wanted| Filter { experiments: Some(wanted), ..Filter::default() };
     let count = async |filter| house.traces.sum_up(&query(filter, None)).await.unwrap().requests;
-    assert_eq!((count(experiments(true)).await, count(experiments(false)).await), (2, 8));
+    assert_eq!((count(experiments(true)).await, count(experiments(false)).await), (5, 8));
 }
