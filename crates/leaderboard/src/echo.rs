@@ -26,13 +26,15 @@ pub fn likelihood(logprobs: &Value, text: &str, from: usize) -> Result<Likelihoo
         return Err("the provider tells tokens and log-probabilities of different number");
     }
     let from = text.char_indices().nth(from).map_or(text.len(), |(at, _)| at);
-    let (first, end) = measured(&tokens, text, from).ok_or("the tokens that the provider echoes are not the prompt's")?;
+    let (first, end) =
+        measured(&tokens, text, from).ok_or("the tokens that the provider echoes are not the prompt's")?;
     if first == end {
         return Err("the provider echoes no token of the end that is measured");
     }
     let mut found = Likelihood { sum: 0.0, is_greedy: true, tokens: end - first };
     for place in first..end {
-        let number = numbers[place].as_f64().ok_or("the provider tells no log-probability of a token that is measured")?;
+        let number =
+            numbers[place].as_f64().ok_or("the provider tells no log-probability of a token that is measured")?;
         let top = list("top_logprobs").and_then(|tops| tops.get(place)?.as_object());
         let highest = top.into_iter().flatten().filter_map(|(_, number)| number.as_f64()).reduce(f64::max);
         let highest = highest.ok_or("the provider does not tell the likeliest tokens (top_logprobs)")?;

@@ -133,6 +133,7 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
             refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
         }
         "judging" => judged(model, &request),
+        "scorer-chat" => said(model, &sum_after(model, request["messages"][0]["content"].as_str().unwrap_or_default())),
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
         "judge" | "judge-flaky" | "judge-gone" => verdict(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
@@ -237,6 +238,9 @@ fn usage() -> String {
 async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
     let request = read(&shared, &headers, &body);
     let model = request["model"].as_str().unwrap_or_default();
+    if model == "scorer-chat" {
+        return refuse(StatusCode::NOT_FOUND, "there are no completions here");
+    }
     if model.starts_with("scorer") {
         return scorer(model, &request);
     }
@@ -265,6 +269,7 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
 
 /// Says how likely each word of echoed prompts is, `yes` more than every other; and goes on from `n + n = ?` with the sum, which
 /// `scorer-weak` does for even numbers only. `scorer-mute` echoes nothing, `scorer-picky` takes no prompt with the number 3.
+/// `scorer-chat` only chats.
 /// `scorer-begun` has a token that begins every prompt and tokens for pieces of characters, whose texts it counts as vLLM does.
 fn scorer(model: &str, request: &Value) -> Response {
     let prompts: Vec<&str> = match &request["prompt"] {
@@ -276,7 +281,9 @@ fn scorer(model: &str, request: &Value) -> Response {
     }
     let echoes = request["echo"] == true && model != "scorer-mute";
     let choice = |(index, prompt): (usize, &&str)| match echoes {
-        true => json!({"index": index, "text": prompt, "logprobs": word_logprobs(prompt, model == "scorer-begun"), "finish_reason": "length"}),
+        true => {
+            json!({"index": index, "text": prompt, "logprobs": word_logprobs(prompt, model == "scorer-begun"), "finish_reason": "length"})
+        }
         false => json!({"index": index, "text": sum_after(model, prompt), "logprobs": null, "finish_reason": "stop"}),
     };
     let choices: Vec<Value> = prompts.iter().enumerate().map(choice).collect();
