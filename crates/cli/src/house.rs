@@ -96,7 +96,9 @@ impl House {
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
         let annotations = Annotations::new(catalog.clone(), datasets.clone());
         let jobs = start_jobs(&catalog, &models, &lake, &eraser, (&datasets, &annotations), config);
-        let ground = Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models };
+        let context = model_options(config).context;
+        let ground =
+            Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models, context };
         let rooms = Asking::open(ground);
         let asking = rooms.start(&catalog, config);
         let Asking { experiments, judges, calibrations, leaderboards, evaluations } = rooms;

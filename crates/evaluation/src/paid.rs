@@ -189,7 +189,7 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
             let detail = if near.is_none() { Detail::none("not_comparable") } else { Detail::default() };
             Told { outcome, score: near.map(|near| near.max(0.0)), detail, judgement: None }
         }
-        Err(error) => match batch::failure(&error) {
+        Err(error) => match batch::failure(&error, Endpoint::Embeddings) {
             Failure::Refused { kind, why } => {
                 Told { outcome: Outcome::refused(kind, why), detail: Detail::none("failed"), ..Told::default() }
             }
