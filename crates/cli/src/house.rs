@@ -326,6 +326,14 @@ fn registry(config: &Config, dir: &Path) -> Result<ModelsConfig, Error> {
     Ok(registry)
 }
 
+/// The outbound client of commands that fetch by themselves: the settings allow it what they allow the server.
+///
+/// # Errors
+/// [`Error::Configuration`] when `net.allow` cannot be read.
+pub fn outbound(config: &Config) -> Result<Client, Error> {
+    client(config, &registry(config, &config.data.dir)?)
+}
+
 fn client(config: &Config, registry: &ModelsConfig) -> Result<Client, Error> {
     let policy = config.net.allow.iter().try_fold(Policy::public(), |policy, entry| policy.allow(entry));
     let options = ClientOptions {

@@ -11,9 +11,11 @@ use serde_json::json;
 
 use crate::definition::{Budget, Definition};
 use crate::items::{self, ItemView, Wanted};
+use crate::paid::embedder;
 use crate::plan::{Desk, JudgeFacts};
 use crate::report::{Calibration, Report, Results};
 use crate::run::{KIND, RunRequest, models_of};
+use crate::scorer::{Look, Reader};
 use crate::table;
 use crate::{Error, Result};
 
@@ -84,6 +86,7 @@ impl Evaluations {
                 models.insert(model, pinned);
             }
         }
+        self.try_encoders(&plan.readers, &models).await?;
         let content = Content {
             order: plan.items.iter().map(|item| item.row.index).collect(),
             judges: plan.judges.iter().map(|(scorer, bench)| (scorer.clone(), bench.facts())).collect(),
@@ -101,6 +104,20 @@ impl Evaluations {
             WorkState::Cancelled | WorkState::Failed => Ok(self.begin(&made, false, None).await?.0),
             _ => Ok(made),
         }
+    }
+
+    /// Refuses scorers that compare tokens with a model that cannot tell them: that would fail with every item.
+    async fn try_encoders(&self, readers: &[Reader], models: &BTreeMap<String, Pinned>) -> Result<()> {
+        for reader in readers {
+            let Look::Tokens(similarity) = &reader.look else { continue };
+            // A model that is not there yet may be when the job asks for it.
+            let Some(pinned) = models.get(embedder(&similarity.model)) else { continue };
+            let tried = self.gateway.encode(pinned, vec![String::new()], similarity.layer).await;
+            tried.map_err(|error| {
+                Error::definition("scorers", format!("{}: {}", reader.name(), qd_gateway::batch::told(&error)))
+            })?;
+        }
+        Ok(())
     }
 
     /// Goes on with an evaluation that has stopped, was cancelled, failed, or has calls that failed.

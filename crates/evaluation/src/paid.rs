@@ -1,18 +1,19 @@
-//! What models are asked about an answer: judges, and embeddings.
+//! What models are asked about an answer: judges, and embeddings of texts and of tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qd_base::Sha256Hex;
+use qd_base::{Picodollars, Sha256Hex};
 use qd_experiment::call::Outcome;
 use qd_experiment::plan::Item;
 use qd_experiment::shown::USUAL_MODEL;
 use qd_gateway::batch::{self, Failure};
-use qd_gateway::{CallContext, Gateway, Pinned};
+use qd_gateway::{CallContext, Endpoint, Gateway, Pinned};
 use qd_judge::Outcome as Verdict;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::bertscore::{self, MOST_REFERENCES, TokenSimilarity, Weights};
 use crate::plan::Bench;
 use crate::scorer::EmbeddingSimilarity;
 use crate::table::{Detail, Known, Place};
@@ -24,6 +25,7 @@ const REFUSED: &str = "a judge was refused";
 pub(crate) enum Question {
     Judge(Arc<Bench>, Map<String, Value>),
     Embeddings { model: String, target: Pinned, answer: String, references: Vec<String> },
+    Tokens { how: TokenSimilarity, target: Pinned, weights: Arc<Weights>, answer: String, references: Vec<String> },
 }
 
 /// One answer that a scorer asks models about.
@@ -51,7 +53,13 @@ impl Question {
     /// Which embeddings are compared.
     pub fn embeddings(similarity: &EmbeddingSimilarity, target: Pinned, item: &Item, answer: &str) -> Self {
         let (answer, references) = (answer.to_owned(), item.references.clone());
-        Self::Embeddings { model: embedder(similarity).to_owned(), target, answer, references }
+        Self::Embeddings { model: embedder(&similarity.model).to_owned(), target, answer, references }
+    }
+
+    /// Which tokens are compared.
+    pub fn tokens(how: &TokenSimilarity, target: Pinned, weights: Arc<Weights>, item: &Item, answer: &str) -> Self {
+        let (answer, references) = (answer.to_owned(), item.references.clone());
+        Self::Tokens { how: how.clone(), target, weights, answer, references }
     }
 
     /// The same for the same question to the same model.
@@ -62,6 +70,10 @@ impl Question {
                 json!(["judge", bench.stored.info.id, values.iter().collect::<BTreeMap<_, _>>()])
             }
             Self::Embeddings { target, answer, references, .. } => json!(["embeddings", target, answer, references]),
+            Self::Tokens { how, target, weights, answer, references } => {
+                let how = TokenSimilarity { name: None, model: None, ..how.clone() };
+                json!(["tokens", target, how, weights.digest(), answer, references])
+            }
         };
         Sha256Hex::of(told.to_string().as_bytes())
     }
@@ -71,6 +83,7 @@ impl Question {
         match self {
             Self::Judge(bench, _) => bench.stored.reference(),
             Self::Embeddings { model, .. } => model.clone(),
+            Self::Tokens { how, .. } => embedder(&how.model).to_owned(),
         }
     }
 
@@ -80,7 +93,7 @@ impl Question {
             Self::Judge(bench, _) => {
                 bench.stored.models.values().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
-            Self::Embeddings { target, .. } => target.to_string(),
+            Self::Embeddings { target, .. } | Self::Tokens { target, .. } => target.to_string(),
         }
     }
 
@@ -95,6 +108,9 @@ impl Question {
             Self::Embeddings { model, target, answer, references } => {
                 let context = CallContext { pinned: Some(target.clone()), ..context };
                 embedded(gateway, context, model, answer, references).await
+            }
+            Self::Tokens { how, target, weights, answer, references } => {
+                compared(gateway, (how, target, weights), answer, references).await
             }
         }
     }
@@ -121,9 +137,9 @@ impl Told {
     }
 }
 
-/// The model of embeddings.
-pub(crate) fn embedder(similarity: &EmbeddingSimilarity) -> &str {
-    similarity.model.as_deref().unwrap_or(USUAL_MODEL)
+/// The model of embeddings that is meant.
+pub(crate) fn embedder(model: &Option<String>) -> &str {
+    model.as_deref().unwrap_or(USUAL_MODEL)
 }
 
 async fn judged(
@@ -196,6 +212,30 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
             Failure::Unreached { why } => Told { outcome: Outcome::unreached(why), ..Told::default() },
         },
     }
+}
+
+async fn compared(
+    gateway: &Gateway,
+    how: (&TokenSimilarity, &Pinned, &Arc<Weights>),
+    answer: &str,
+    references: &[String],
+) -> Told {
+    if references.len() > MOST_REFERENCES {
+        return Told { detail: Detail::none("too_many_references"), ..Told::default() };
+    }
+    let begun = std::time::Instant::now();
+    let score = match bertscore::measure(gateway, how, answer, references).await {
+        Ok(score) => score,
+        Err(why) => return Told { outcome: Outcome::unreached(why), ..Told::default() },
+    };
+    // It is computed here, and costs nothing.
+    let outcome = Outcome {
+        cost: Some(Picodollars::default()),
+        latency_ms: Some(begun.elapsed().as_secs_f64() * 1e3),
+        ..Outcome::default()
+    };
+    let detail = if score.is_none() { Detail::none("not_comparable") } else { Detail::default() };
+    Told { outcome, score, detail, judgement: None }
 }
 
 /// The cosine of the angle between two vectors; none for a vector of noughts or two of different lengths.

@@ -78,7 +78,7 @@ pub struct LeaderboardRun {
     /// A folder with task files of your own
     #[arg(long, value_name = "DIR")]
     pub tasks: Option<PathBuf>,
-    /// A folder with documents, from which those that are missing become datasets
+    /// A folder with documents, from which those that are missing become datasets; `hub` fetches them from the hub
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
     /// Conditions that must hold, as in 'score >= 5'; otherwise the exit code is 100

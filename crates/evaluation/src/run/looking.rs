@@ -9,6 +9,7 @@ use qd_experiment::plan::Item;
 
 use super::Session;
 use crate::Result;
+use crate::bertscore::TokenSimilarity;
 use crate::paid::{PaidAsk, Question, Told, embedder};
 use crate::scorer::{Look, Reader};
 use crate::table::{self, Detail, ItemRow, Known, Place, Scored};
@@ -76,19 +77,45 @@ impl Session {
         said: &str,
     ) -> Option<PaidAsk> {
         let question = match look {
-            Look::Judge(_) => Question::judge(self.plan.judges.get(scorer)?, item, said),
-            Look::Embeddings(similarity) => match self.stands_for(embedder(similarity)).await {
-                Ok(pinned) => Question::embeddings(similarity, pinned, item, said),
-                Err(why) => {
-                    let place = (target.to_owned(), item.row.index, Some(scorer.to_owned()));
-                    self.unreached.lock().insert(place, why);
-                    return None;
-                }
-            },
+            Look::Judge(_) => Ok(Question::judge(self.plan.judges.get(scorer)?, item, said)),
+            Look::Embeddings(similarity) => {
+                let pinned = self.stands_for(embedder(&similarity.model)).await;
+                pinned.map(|pinned| Question::embeddings(similarity, pinned, item, said))
+            }
+            Look::Tokens(similarity) => self.tokens(scorer, similarity, item, said).await,
             Look::Plain(_) | Look::Classes(..) => return None,
         };
+        let question = question
+            .map_err(|why| {
+                let place = (target.to_owned(), item.row.index, Some(scorer.to_owned()));
+                self.unreached.lock().insert(place, why);
+            })
+            .ok()?;
         let key = question.key();
         Some(PaidAsk { target: target.to_owned(), scorer: scorer.to_owned(), item: Arc::clone(item), key, question })
+    }
+
+    /// The tokens that are compared, and how much each counts: with idf that follows from the references of all items.
+    async fn tokens(
+        &self,
+        scorer: &str,
+        similarity: &TokenSimilarity,
+        item: &Item,
+        said: &str,
+    ) -> std::result::Result<Question, String> {
+        let pinned = self.stands_for(embedder(&similarity.model)).await?;
+        let known = self.weights.lock().get(scorer).cloned();
+        let weights = match known {
+            Some(known) => known,
+            None => {
+                let items = self.plan.items.iter();
+                let references: Vec<String> = items.flat_map(|item| item.references.iter().cloned()).collect();
+                let made = Arc::new(Weights::new(&self.gateway, &pinned, similarity, &references).await?);
+                self.weights.lock().insert(scorer.to_owned(), Arc::clone(&made));
+                made
+            }
+        };
+        Ok(Question::tokens(similarity, pinned, weights, item, said))
     }
 
     async fn look_at(&self, asks: Vec<PaidAsk>) -> Result<()> {
@@ -149,5 +176,5 @@ impl Session {
 
 /// Whether embeddings of references are wanted and there is none.
 fn is_compared_with_nothing(reader: &Reader, item: &Item) -> bool {
-    matches!(reader.look, Look::Embeddings(_)) && item.references.is_empty()
+    matches!(reader.look, Look::Embeddings(_) | Look::Tokens(_)) && item.references.is_empty()
 }

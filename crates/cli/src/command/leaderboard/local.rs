@@ -7,10 +7,13 @@ use qd_task::truthfulqa;
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::args::DatasetImport;
 use crate::command::dataset::import;
 use crate::context::Context;
 use crate::door::Door;
 
+/// Stands for the hub where a folder would be named.
+const HUB: &str = "hub";
 /// Folders within folders that are looked into, and files that are taken.
 const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 200;
@@ -74,6 +77,9 @@ pub async fn bring(
 ) -> Result<String, Error> {
     let text = |field: &str| need[field].as_str();
     let (split, dataset) = (text("split").unwrap_or_default(), text("dataset").unwrap_or_default());
+    if folder.as_os_str() == HUB {
+        return of_hub(context, door, need).await;
+    }
     let own = text("key").unwrap_or_default().rsplit_once('#').map_or("", |(own, _)| own);
     let of = |need: &Value| need["key"].as_str().and_then(|key| key.rsplit_once('#')).map(|(own, _)| own.to_owned());
     let is_only_split = all.iter().filter(|other| of(other) == of(need)).count() < 2;
@@ -83,6 +89,23 @@ pub async fn bring(
     let rows: Vec<Value> = documents.into_iter().map(Value::Object).collect();
     let version = import::rows(context, door, dataset, &rows).await?;
     Ok(format!("{dataset}@{version}"))
+}
+
+/// Makes a dataset of documents of the hub, and gives its version.
+async fn of_hub(context: &Context, door: &Door, need: &Value) -> Result<String, Error> {
+    let text = |field: &str| need[field].as_str().map(str::to_owned);
+    let dataset = text("dataset").unwrap_or_default();
+    let path = text("path").ok_or_else(|| Error::Usage {
+        problem: format!("the task's file says no data set of the hub for {dataset}"),
+        help: "name the folder with its documents with --from".to_owned(),
+    })?;
+    let wanted = DatasetImport::of_hub(dataset.clone(), &path, text("name"), text("split"));
+    let made = import::made(context, door, &wanted).await?;
+    eprintln!("{dataset}: {} documents of {path} of the hub", made["rows"]);
+    let version = made["version"].as_u64();
+    version
+        .map(|version| format!("{dataset}@{version}"))
+        .ok_or_else(|| Error::doing("importing", "the server did not name the version"))
 }
 
 /// What is looked for.
