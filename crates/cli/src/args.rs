@@ -23,7 +23,9 @@ pub use dataset::{
 pub use evaluation::{Evaluation, EvaluationItems, EvaluationResume, EvaluationRun};
 pub use experiment::{Experiment, ExperimentItems, ExperimentResume, ExperimentRun};
 pub use judge::{Judge, JudgeCalibrate, JudgeCreate, JudgeRun};
-pub use leaderboard::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task};
+pub use leaderboard::{
+    Leaderboard, LeaderboardDocuments, LeaderboardRate, LeaderboardResume, LeaderboardRun, LeaderboardShow, Task,
+};
 pub use prompt::{Prompt, Values};
 pub use scorer::Scorer;
 

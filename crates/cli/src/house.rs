@@ -96,7 +96,9 @@ impl House {
         catalog.take_over_jobs().await.map_err(failed("going on with jobs"))?;
         let annotations = Annotations::new(catalog.clone(), datasets.clone());
         let jobs = start_jobs(&catalog, &models, &lake, &eraser, (&datasets, &annotations), config);
-        let ground = Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models };
+        let context = model_options(config).context;
+        let ground =
+            Ground { catalog: &catalog, lake: &lake, gateway: &gateway, datasets: &datasets, models: &models, context };
         let rooms = Asking::open(ground);
         let asking = rooms.start(&catalog, config);
         let Asking { experiments, judges, calibrations, leaderboards, evaluations } = rooms;
@@ -322,6 +324,14 @@ fn registry(config: &Config, dir: &Path) -> Result<ModelsConfig, Error> {
     let mut registry = ModelsConfig::at(dir.join("models")).map_err(failed("reading the catalogue of models"))?;
     mirror::add(&mut registry.catalogue, &config.models.mirror)?;
     Ok(registry)
+}
+
+/// The outbound client of commands that fetch by themselves: the settings allow it what they allow the server.
+///
+/// # Errors
+/// [`Error::Configuration`] when `net.allow` cannot be read.
+pub fn outbound(config: &Config) -> Result<Client, Error> {
+    client(config, &registry(config, &config.data.dir)?)
 }
 
 fn client(config: &Config, registry: &ModelsConfig) -> Result<Client, Error> {

@@ -35,6 +35,8 @@ pub const KIND: &str = "dataset.import";
 
 /// After so many bytes without news there are some.
 const TELL_BYTES: u64 = 4 << 20;
+/// The longest text of where files come from.
+const LONGEST_SOURCE_CHARS: usize = 500;
 /// The column that tells the split of a row, when files of several are imported.
 const SPLIT: &str = "split";
 
@@ -61,6 +63,9 @@ pub struct ImportRequest {
     /// Only the files of this split.
     #[serde(default)]
     pub split: Option<String>,
+    /// Where the files come from, as whoever sends them says: `hub:openai/gsm8k@COMMIT`. It is noted with the version.
+    #[serde(default)]
+    pub source: Option<String>,
     /// What columns are for; guessed from their names for those that are not told.
     #[serde(default)]
     pub roles: BTreeMap<String, Role>,
@@ -135,6 +140,12 @@ impl Datasets {
                 layout::MAX_FILES
             );
             return Err(Error::invalid("files", why));
+        }
+        let fits =
+            |source: &String| source.chars().count() <= LONGEST_SOURCE_CHARS && !source.chars().any(char::is_control);
+        if !request.source.iter().all(fits) {
+            let why = format!("it is one line of at most {LONGEST_SOURCE_CHARS} characters");
+            return Err(Error::invalid("source", why));
         }
         for file in &mut request.files {
             let found = self.uploads.bytes(project, file.upload)?;
@@ -322,6 +333,7 @@ impl<'a> Work<'a> {
         let part = self.write(&columns, &looked, writing)?;
         notes.sort();
         let origin = Origin::Import {
+            source: self.request.source.clone(),
             files: self.sources()?,
             file_count: self.places.len() as u64,
             skipped: looked.bad.count,

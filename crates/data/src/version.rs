@@ -46,6 +46,9 @@ pub struct Part {
 pub enum Origin {
     /// Files from elsewhere.
     Import {
+        /// Where they come from, as whoever sent them says: `hub:openai/gsm8k@COMMIT`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
         /// The first [`MAX_SOURCES`] files.
         files: Vec<Source>,
         /// How many there were.
@@ -174,7 +177,7 @@ mod tests {
     fn an_origin_fits_into_the_catalog() {
         let row = |number| BadRow { file: "x".repeat(1000), unit: Unit::Line, number, why: "ä".repeat(300) };
         let (bad, notes) = ((0..100).map(row).collect(), vec!["n".repeat(300); 100]);
-        let origin = Origin::Import { files: Vec::new(), file_count: 7, skipped: 100, bad, notes };
+        let origin = Origin::Import { source: None, files: Vec::new(), file_count: 7, skipped: 100, bad, notes };
         let Origin::Import { bad, notes, skipped: 100, .. } = origin.fitting() else { panic!() };
         // 100 notes of 303 bytes are 30 KB, so there is room for 12 rows of 1.7 KB and not for 25.
         assert_eq!((bad.len(), notes.len()), (12, 100));

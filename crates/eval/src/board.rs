@@ -19,6 +19,8 @@ use crate::{Error, Result};
 const MOST_STEPS: usize = 400_000_000;
 const RESAMPLES: usize = 2_000;
 const LEAST_RESAMPLES: usize = 200;
+/// Resamples for each pair of models of which signs are counted: what was seen in none of them is then below 5 % for all pairs together.
+const RESAMPLES_EACH_PAIR: usize = 40;
 /// Models of one board at most.
 pub const MOST_MODELS: usize = 100;
 
@@ -82,7 +84,9 @@ pub struct Standing {
 /// Where each of `models` stands.
 ///
 /// Two models are told apart by Student's test of the difference of their scores, whose error is that of the resampled differences,
-/// corrected for all pairs (Holm). A difference that `m` documents show is never surer than a test of signs could make it, `2^(1−m)`.
+/// corrected for all pairs (Holm). Differences of win rates jump where models are close, so that an error says too little of them: there
+/// the share of resamples in which the difference has not the same sign counts, doubled, where it is larger. A difference that `m`
+/// documents show is never surer than a test of signs could make it, `2^(1−m)`, and a number without an error shows none.
 ///
 /// # Errors
 /// [`Error::Data`] for parts that are not of so many models, for more than [`MOST_MODELS`], and as [`normalised`] and
@@ -95,13 +99,12 @@ pub fn standings(style: Style, models: usize, entries: &[Entry], sampling: Sampl
     let observed: Vec<Vec<Option<f64>>> = parts().map(|part| part.scores.iter().map(Scores::value).collect()).collect();
     let whole = totals(style, models, entries, &observed)?;
     let drawn = resampled(style, models, entries, sampling)?;
-    let smallest = parts().map(Part::documents).filter(|&n| n > 0).min().unwrap_or(0);
-    let ranges = ranks(&whole, &drawn, entries, smallest);
+    let ranges = ranks(style, &whole, &drawn, entries);
     let standing = |(model, score): (usize, &Option<f64>)| Standing {
         score: *score,
-        interval: score.and_then(|_| {
+        interval: score.filter(|_| !is_unsure(style, entries, model)).and_then(|_| {
             let values = drawn.iter().filter_map(|scores| scores[model]).collect();
-            percentiles(values, smallest, drawn.len())
+            percentiles(values, smallest(entries, model, model), drawn.len())
         }),
         ranks: ranges[model],
         entries: entry_scores(style, entries, &observed, model),
@@ -116,6 +119,17 @@ impl Scores {
             Self::Documents(scores) => crate::interval::mean(&scores.iter().flatten().copied().collect::<Vec<_>>()),
             Self::Value(value, _) => Some(*value),
         }
+    }
+
+    /// Whether it is a number of which nobody knows how far it may be off.
+    fn has_no_error(&self) -> bool {
+        matches!(self, Self::Value(_, stderr) if !stderr.is_some_and(|stderr| stderr > 0.0))
+    }
+
+    /// In how many documents two models have scores.
+    fn shared(&self, other: &Self) -> Option<usize> {
+        let (Self::Documents(a), Self::Documents(b)) = (self, other) else { return None };
+        Some(a.iter().zip(b).filter(|(a, b)| a.is_some() && b.is_some()).count())
     }
 
     /// The value when documents are drawn so often; a number that is no mean moves by its own error.
@@ -151,6 +165,20 @@ impl Part {
         };
         self.scores.iter().map(count).max().unwrap_or(0)
     }
+}
+
+/// The fewest documents of a part that both models answered; 0 where nothing has documents.
+fn smallest(entries: &[Entry], a: usize, b: usize) -> usize {
+    let parts = entries.iter().flat_map(|entry| &entry.parts);
+    parts.filter_map(|part| part.scores[a].shared(&part.scores[b])).min().unwrap_or(0)
+}
+
+/// Whether a number without an error decides about a score: a model's own, and for win rates those that it is held against too.
+fn is_unsure(style: Style, entries: &[Entry], model: usize) -> bool {
+    entries.iter().flat_map(|entry| &entry.parts).any(|part| match style {
+        Style::Normalised => part.scores[model].has_no_error(),
+        Style::WinRate => part.scores.iter().any(Scores::has_no_error),
+    })
 }
 
 /// The score of each model from the values of all parts, by part and then by model.
@@ -208,7 +236,11 @@ fn entry_scores(style: Style, entries: &[Entry], values: &[Vec<Option<f64>>], mo
 fn resampled(style: Style, models: usize, entries: &[Entry], sampling: Sampling) -> Result<Vec<Vec<Option<f64>>>> {
     let documents: usize = entries.iter().flat_map(|entry| &entry.parts).map(Part::documents).sum();
     let most = MOST_STEPS / (documents * models).max(1);
-    let resamples = sampling.resamples.min(RESAMPLES).min(most.max(LEAST_RESAMPLES));
+    let wanted = match style {
+        Style::Normalised => RESAMPLES,
+        Style::WinRate => RESAMPLES.max(RESAMPLES_EACH_PAIR * models * models.saturating_sub(1) / 2),
+    };
+    let resamples = sampling.resamples.min(wanted).min(most.max(LEAST_RESAMPLES));
     let mut random = Random::new(sampling.seed);
     let mut counts: Vec<Vec<u32>> =
         entries.iter().flat_map(|entry| &entry.parts).map(|part| vec![0; part.documents()]).collect();
@@ -225,10 +257,10 @@ fn resampled(style: Style, models: usize, entries: &[Entry], sampling: Sampling)
 
 /// The places that each model with a score may take among them.
 fn ranks(
+    style: Style,
     scores: &[Option<f64>],
     drawn: &[Vec<Option<f64>>],
     entries: &[Entry],
-    smallest: usize,
 ) -> Vec<Option<RankRange>> {
     let ranked: Vec<usize> = (0..scores.len()).filter(|&model| scores[model].is_some()).collect();
     let mut pairs = Vec::new();
@@ -237,7 +269,13 @@ fn ranks(
         for (other, &b) in ranked.iter().enumerate().skip(place + 1) {
             let difference = scores[a].zip(scores[b]).map_or(0.0, |(a, b)| a - b);
             pairs.push(if difference > 0.0 { (place, other) } else { (other, place) });
-            p.push(pair_p(difference, drawn, (a, b), smallest).max(surest(entries, a, b)));
+            let differences: Vec<f64> = drawn.iter().filter_map(|scores| Some(scores[a]? - scores[b]?)).collect();
+            let by_error = student_p(difference, &differences, smallest(entries, a, b));
+            let by_sign = match style {
+                Style::Normalised => 0.0,
+                Style::WinRate => sign_p(&differences),
+            };
+            p.push(by_error.max(by_sign).max(surest(entries, a, b)));
         }
     }
     let adjusted = holm::adjusted(&p, p.len());
@@ -251,8 +289,7 @@ fn ranks(
 }
 
 /// Student's test of a difference against the spread of the resampled ones.
-fn pair_p(difference: f64, drawn: &[Vec<Option<f64>>], (a, b): (usize, usize), smallest: usize) -> f64 {
-    let differences: Vec<f64> = drawn.iter().filter_map(|scores| Some(scores[a]? - scores[b]?)).collect();
+fn student_p(difference: f64, differences: &[f64], smallest: usize) -> f64 {
     let (n, freedom) = (differences.len() as f64, smallest.saturating_sub(1).max(1) as f64);
     if difference == 0.0 || differences.len() < 2 {
         return 1.0;
@@ -268,7 +305,16 @@ fn pair_p(difference: f64, drawn: &[Vec<Option<f64>>], (a, b): (usize, usize), s
     StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |student| 2.0 * (1.0 - student.cdf(t)))
 }
 
-/// The smallest p value that signs could give for a pair: `2^(1−m)` for `m` documents in which the two differ.
+/// Twice the share of resampled differences on the rarer side of 0, those of 0 on both: `2·min(P(d ≤ 0), P(d ≥ 0))`.
+///
+/// Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), section 15.4, on tests from percentile intervals.
+fn sign_p(differences: &[f64]) -> f64 {
+    let share = |is: fn(&&f64) -> bool| differences.iter().filter(is).count() as f64 / differences.len().max(1) as f64;
+    (2.0 * share(|d| **d <= 0.0).min(share(|d| **d >= 0.0))).min(1.0)
+}
+
+/// The smallest p value that signs could give for a pair: `2^(1−m)` for `m` documents in which the two differ. 1 where a number has no
+/// error, since nothing tells how much of the difference is chance.
 fn surest(entries: &[Entry], a: usize, b: usize) -> f64 {
     let mut differing = 0_i32;
     for part in entries.iter().flat_map(|entry| &entry.parts) {
@@ -279,6 +325,7 @@ fn surest(entries: &[Entry], a: usize, b: usize) -> f64 {
                     i32::try_from(a.iter().zip(b).filter(|&pair| differ(pair)).count()).unwrap_or(i32::MAX / 2);
             }
             (Scores::None, _) | (_, Scores::None) => {}
+            (a, b) if a.has_no_error() || b.has_no_error() => return 1.0,
             // Of numbers that are no means it is not known how many documents show the difference.
             _ => return 0.0,
         }
@@ -345,23 +392,69 @@ mod tests {
         assert_eq!(scores, [0.875, 0.625, 0.0]);
     }
 
-    /// Three models that are alike: of 200 boards few may part any two of them. At 5 % 10 are expected; 20 is 3.2 deviations above.
+    /// Boards of so many models that are alike, of 60 documents in each part, in which any two are told apart; of 200.
+    fn parted(style: Style, models: usize, parts: usize) -> usize {
+        let is_parted = |seed: &u64| {
+            let mut random = Random::new(*seed);
+            let mut made = || {
+                let hard: Vec<u32> = (0..60).map(|_| (random.bits() % 100) as u32).collect();
+                let mut score = |hard: &u32| Some(f64::from(u8::from(random.bits() % 100 < u64::from(*hard))));
+                part((0..models).map(|_| Scores::Documents(hard.iter().map(&mut score).collect())).collect())
+            };
+            let entry = Entry { weight: 1.0, parts: (0..parts).map(|_| made()).collect() };
+            let sampling = Sampling { seed: *seed, resamples: 300, ..Sampling::default() };
+            let found = standings(style, models, &[entry], sampling).unwrap();
+            let whole = RankRange { best: 1, worst: models };
+            found.iter().any(|standing| standing.ranks != Some(whole))
+        };
+        (0..200).filter(is_parted).count()
+    }
+
+    /// At 5 % 10 of 200 boards are expected; 20 is 3.2 deviations above.
     #[test]
     fn models_that_are_alike_are_seldom_parted() {
-        let mut parted = 0;
-        for seed in 0..200 {
-            let mut random = Random::new(seed);
-            let hard: Vec<u32> = (0..60).map(|_| (random.bits() % 100) as u32).collect();
-            let mut model = || {
-                let score = |hard: &u32| Some(f64::from(u8::from(random.bits() % 100 < u64::from(*hard))));
-                Scores::Documents(hard.iter().map(score).collect())
-            };
-            let entry = Entry { weight: 1.0, parts: vec![part(vec![model(), model(), model()])] };
-            let sampling = Sampling { seed, resamples: 300, ..Sampling::default() };
-            let found = standings(Style::Normalised, 3, &[entry], sampling).unwrap();
-            let whole = RankRange { best: 1, worst: 3 };
-            parted += usize::from(found.iter().any(|standing| standing.ranks != Some(whole)));
+        for (style, models, parts) in [
+            (Style::Normalised, 3, 1),
+            (Style::WinRate, 2, 1),
+            (Style::WinRate, 3, 1),
+            (Style::WinRate, 2, 3),
+            (Style::WinRate, 3, 3),
+        ] {
+            let parted = parted(style, models, parts);
+            assert!(parted <= 20, "{style:?}, {models} models, {parts} parts: {parted} of 200");
         }
-        assert!(parted <= 20, "{parted} of 200");
+    }
+
+    /// A perplexity of 20.00 and one of 20.01, of which nobody knows how far they are off.
+    #[test]
+    fn a_number_without_an_error_shows_nothing() {
+        let value = |value, stderr| Scores::Value(value, stderr);
+        for style in [Style::WinRate, Style::Normalised] {
+            let of = |scores: Vec<Scores>| {
+                let found = board(
+                    style,
+                    &[Entry { weight: 1.0, parts: vec![part(scores), part(vec![right(9, 20), right(8, 20)])] }],
+                );
+                assert!(found[0].score > found[1].score);
+                (found[0].ranks.unwrap(), found[0].interval.is_some())
+            };
+            let both = RankRange { best: 1, worst: 2 };
+            assert_eq!(of(vec![value(0.2001, None), value(0.2, None)]), (both, false));
+            assert_eq!(of(vec![value(0.9, Some(0.01)), value(0.2, None)]).0, both);
+            assert_eq!(of(vec![value(0.9, Some(0.0)), value(0.2, Some(0.01))]).0, both);
+        }
+        let clear = vec![value(0.9, Some(0.01)), value(0.2, Some(0.01))];
+        let found = board(
+            Style::Normalised,
+            &[Entry { weight: 1.0, parts: vec![part(clear), part(vec![right(9, 20), right(8, 20)])] }],
+        );
+        assert_eq!(found[0].ranks, Some(RankRange { best: 1, worst: 1 }));
+    }
+
+    /// Forty documents, of which the other model answered three: those cannot show more than three do.
+    #[test]
+    fn what_only_one_answered_shows_nothing() {
+        let three = Scores::Documents((0..40).map(|place| (place < 3).then_some(0.0)).collect());
+        assert_eq!(smallest(&[Entry { weight: 1.0, parts: vec![part(vec![right(30, 40), three])] }], 0, 1), 3);
     }
 }

@@ -5,10 +5,14 @@
 //! nothing is left aside.
 //!
 //! What must hold: the labelled items are a random sample of all (of each stratum), they are not among the unlabelled ones,
-//! and the judge was not made from their labels. Then how good the judge is makes no difference to the promise.
+//! and the judge was not made from their labels. Then how good the judge is makes no difference to the promise. Of labels that are
+//! of other answers altogether [`transferred`] makes what can be made.
+
+mod transfer;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::transfer::transferred;
 use crate::bootstrap::{self, normal_quantile, student_quantile, unseen};
 use crate::estimate::{Estimate, LARGEST, Undefined};
 use crate::interval::{self, Interval, Sampling};

@@ -36,7 +36,7 @@ pub(crate) fn look(
                 }
                 continue;
             }
-            Look::Embeddings(_) => continue,
+            Look::Embeddings(_) | Look::Tokens(_) => continue,
         };
         if detail != Detail::default() {
             details.insert(reader.name().to_owned(), detail);

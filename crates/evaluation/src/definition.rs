@@ -144,7 +144,12 @@ impl Definition {
     /// Whether models are asked, for answers or about them.
     pub fn asks_models(&self) -> bool {
         let asks = |scorer: &EvaluationScorer| {
-            matches!(scorer, EvaluationScorer::Own(OwnScorer::Judge(_) | OwnScorer::EmbeddingSimilarity(_)))
+            matches!(
+                scorer,
+                EvaluationScorer::Own(
+                    OwnScorer::Judge(_) | OwnScorer::EmbeddingSimilarity(_) | OwnScorer::BertScore(_)
+                )
+            )
         };
         let asked = self.all_targets().into_values().any(|target| matches!(target, Target::Asked(_)));
         asked || self.scorers.iter().any(asks)
@@ -255,6 +260,7 @@ pub(crate) mod tests {
             "scorers": [
                 {"kind": "bleu", "name": "b"}, {"kind": "classification", "positive": "yes"},
                 {"kind": "embedding_similarity", "model": "e"},
+                {"kind": "bertscore", "model": "e", "layer": 5, "idf": true, "measure": "recall"},
                 {"kind": "judge", "judge": "good@1", "values": {"question": "q"}, "human": {"old": "label"}},
             ],
         });
@@ -263,6 +269,7 @@ pub(crate) mod tests {
         let written = json!(read);
         assert_eq!(written["targets"], told["targets"]);
         assert_eq!(written["scorers"][3], told["scorers"][3]);
+        assert_eq!(written["scorers"][4], told["scorers"][4]);
         assert_eq!(serde_json::from_value::<Definition>(written).unwrap(), read);
         assert_eq!(read.all_targets()["new"].label(), "p@1 · m · temperature 0 · 2 shots");
     }
@@ -278,6 +285,7 @@ pub(crate) mod tests {
         assert!(read(json!({"prompt": "a", "modl": "m"}), json!({"kind": "bleu"})).contains("modl"));
         assert!(read(answer.clone(), json!({"kind": "bleu", "smoth": "exp"})).contains("smoth"));
         assert!(read(answer.clone(), json!({"kind": "judge", "judge": "j", "vals": {}})).contains("vals"));
-        assert!(read(answer, json!({"kind": "classification", "possitive": "x"})).contains("possitive"));
+        assert!(read(answer.clone(), json!({"kind": "classification", "possitive": "x"})).contains("possitive"));
+        assert!(read(answer, json!({"kind": "bertscore", "layr": 5})).contains("layr"));
     }
 }

@@ -1,8 +1,8 @@
 //! All evaluations: making, running, reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use qd_base::{ArtifactName, ProjectId};
+use qd_base::{ArtifactName, ProjectId, VersionId};
 use qd_catalog::{ArtifactKind, Catalog, JobKind, Version, VersionInfo, VersionRef, WorkStanding, WorkState};
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
@@ -11,9 +11,11 @@ use serde_json::json;
 
 use crate::definition::{Budget, Definition};
 use crate::items::{self, ItemView, Wanted};
+use crate::paid::embedder;
 use crate::plan::{Desk, JudgeFacts};
 use crate::report::{Calibration, Report, Results};
 use crate::run::{KIND, RunRequest, models_of};
+use crate::scorer::{Look, Reader};
 use crate::table;
 use crate::{Error, Result};
 
@@ -84,6 +86,7 @@ impl Evaluations {
                 models.insert(model, pinned);
             }
         }
+        self.try_encoders(&plan.readers, &models).await?;
         let content = Content {
             order: plan.items.iter().map(|item| item.row.index).collect(),
             judges: plan.judges.iter().map(|(scorer, bench)| (scorer.clone(), bench.facts())).collect(),
@@ -101,6 +104,20 @@ impl Evaluations {
             WorkState::Cancelled | WorkState::Failed => Ok(self.begin(&made, false, None).await?.0),
             _ => Ok(made),
         }
+    }
+
+    /// Refuses scorers that compare tokens with a model that cannot tell them: that would fail with every item.
+    async fn try_encoders(&self, readers: &[Reader], models: &BTreeMap<String, Pinned>) -> Result<()> {
+        for reader in readers {
+            let Look::Tokens(similarity) = &reader.look else { continue };
+            // A model that is not there yet may be when the job asks for it.
+            let Some(pinned) = models.get(embedder(&similarity.model)) else { continue };
+            let tried = self.gateway.encode(pinned, vec![String::new()], similarity.layer).await;
+            tried.map_err(|error| {
+                Error::definition("scorers", format!("{}: {}", reader.name(), qd_gateway::batch::told(&error)))
+            })?;
+        }
+        Ok(())
     }
 
     /// Goes on with an evaluation that has stopped, was cancelled, failed, or has calls that failed.
@@ -190,7 +207,8 @@ impl Evaluations {
     /// # Errors
     /// [`Error::Lake`] when the rows cannot be read.
     pub async fn report(&self, evaluation: &Evaluation) -> Result<Report> {
-        self.with_results(evaluation, "making a report", |results| Ok(results.report())).await
+        let calibrations = self.calibrations(&evaluation.content.judges).await?;
+        self.with_results(evaluation, calibrations, "making a report", |results| Ok(results.report())).await
     }
 
     /// A page of items with the answers of targets side by side, where the next begins, and how many there are.
@@ -208,7 +226,8 @@ impl Evaluations {
         };
         let (from, limit) = (wanted.from, wanted.limit.clamp(1, items::MOST_ITEMS));
         let find = move |results: &Results<'_>| results.wanted(&wanted);
-        let chosen = self.with_results(evaluation, "looking for items", find).await?;
+        // Which items are wanted has nothing to do with people's labels.
+        let chosen = self.with_results(evaluation, BTreeMap::new(), "looking for items", find).await?;
         let page: Vec<u64> = chosen.iter().copied().skip(from).take(limit).collect();
         let next = Some(from + page.len()).filter(|&next| next < chosen.len() && !page.is_empty());
         Ok((self.view(evaluation, &page, &targets).await?, next, chosen.len()))
@@ -236,11 +255,11 @@ impl Evaluations {
     async fn with_results<T: Send + 'static>(
         &self,
         evaluation: &Evaluation,
+        calibrations: BTreeMap<VersionId, Calibration>,
         doing: &'static str,
         work: impl FnOnce(&Results<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let scored = table::scored(&self.lake, evaluation.info.id).await?;
-        let calibrations = self.calibrations(&evaluation.content.judges).await?;
         let Content { definition, judges, order, .. } = evaluation.content.clone();
         let work = move || {
             let readers = definition.check()?;
@@ -250,12 +269,12 @@ impl Evaluations {
     }
 
     /// How far judges agreed with people, of those that were compared.
-    async fn calibrations(&self, judges: &BTreeMap<String, JudgeFacts>) -> Result<BTreeMap<String, Calibration>> {
+    async fn calibrations(&self, judges: &BTreeMap<String, JudgeFacts>) -> Result<BTreeMap<VersionId, Calibration>> {
         let mut found = BTreeMap::new();
-        for (scorer, facts) in judges {
-            if let Some(card) = self.desk.judges.card(facts.version).await? {
-                let pairs = self.desk.judges.calibration(facts.version).await?;
-                found.insert(scorer.clone(), Calibration::of(card, pairs));
+        let versions: BTreeSet<VersionId> = judges.values().map(|facts| facts.version).collect();
+        for version in versions {
+            if let Some(comparison) = self.desk.judges.comparison(version).await? {
+                found.insert(version, Calibration::of(comparison));
             }
         }
         Ok(found)

@@ -1,20 +1,22 @@
-//! What models are asked about an answer: judges, and embeddings.
+//! What models are asked about an answer: judges, and embeddings of texts and of tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qd_base::Sha256Hex;
+use qd_base::{Picodollars, Sha256Hex};
 use qd_experiment::call::Outcome;
 use qd_experiment::plan::Item;
 use qd_experiment::shown::USUAL_MODEL;
-use qd_gateway::{CallContext, Gateway, Pinned, batch};
+use qd_gateway::batch::{self, Failure};
+use qd_gateway::{CallContext, Endpoint, Gateway, Pinned};
 use qd_judge::Outcome as Verdict;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::bertscore::{self, MOST_REFERENCES, TokenSimilarity, Weights};
 use crate::plan::Bench;
 use crate::scorer::EmbeddingSimilarity;
-use crate::table::{Detail, Known};
+use crate::table::{Detail, Known, Place};
 
 /// The least of what a refusal of a judge's model is called, so that those for the same reason are counted together.
 const REFUSED: &str = "a judge was refused";
@@ -23,6 +25,7 @@ const REFUSED: &str = "a judge was refused";
 pub(crate) enum Question {
     Judge(Arc<Bench>, Map<String, Value>),
     Embeddings { model: String, target: Pinned, answer: String, references: Vec<String> },
+    Tokens { how: TokenSimilarity, target: Pinned, weights: Arc<Weights>, answer: String, references: Vec<String> },
 }
 
 /// One answer that a scorer asks models about.
@@ -34,6 +37,13 @@ pub(crate) struct PaidAsk {
     pub question: Question,
 }
 
+impl PaidAsk {
+    /// Which row comes of it.
+    pub fn place(&self) -> Place {
+        (self.target.clone(), self.item.row.index, Some(self.scorer.clone()))
+    }
+}
+
 impl Question {
     /// What a judge is asked.
     pub fn judge(bench: &Arc<Bench>, item: &Item, answer: &str) -> Self {
@@ -43,7 +53,13 @@ impl Question {
     /// Which embeddings are compared.
     pub fn embeddings(similarity: &EmbeddingSimilarity, target: Pinned, item: &Item, answer: &str) -> Self {
         let (answer, references) = (answer.to_owned(), item.references.clone());
-        Self::Embeddings { model: embedder(similarity).to_owned(), target, answer, references }
+        Self::Embeddings { model: embedder(&similarity.model).to_owned(), target, answer, references }
+    }
+
+    /// Which tokens are compared.
+    pub fn tokens(how: &TokenSimilarity, target: Pinned, weights: Arc<Weights>, item: &Item, answer: &str) -> Self {
+        let (answer, references) = (answer.to_owned(), item.references.clone());
+        Self::Tokens { how: how.clone(), target, weights, answer, references }
     }
 
     /// The same for the same question to the same model.
@@ -54,6 +70,10 @@ impl Question {
                 json!(["judge", bench.stored.info.id, values.iter().collect::<BTreeMap<_, _>>()])
             }
             Self::Embeddings { target, answer, references, .. } => json!(["embeddings", target, answer, references]),
+            Self::Tokens { how, target, weights, answer, references } => {
+                let how = TokenSimilarity { name: None, model: None, ..how.clone() };
+                json!(["tokens", target, how, weights.digest(), answer, references])
+            }
         };
         Sha256Hex::of(told.to_string().as_bytes())
     }
@@ -63,6 +83,7 @@ impl Question {
         match self {
             Self::Judge(bench, _) => bench.stored.reference(),
             Self::Embeddings { model, .. } => model.clone(),
+            Self::Tokens { how, .. } => embedder(&how.model).to_owned(),
         }
     }
 
@@ -72,7 +93,7 @@ impl Question {
             Self::Judge(bench, _) => {
                 bench.stored.models.values().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
-            Self::Embeddings { target, .. } => target.to_string(),
+            Self::Embeddings { target, .. } | Self::Tokens { target, .. } => target.to_string(),
         }
     }
 
@@ -88,6 +109,9 @@ impl Question {
                 let context = CallContext { pinned: Some(target.clone()), ..context };
                 embedded(gateway, context, model, answer, references).await
             }
+            Self::Tokens { how, target, weights, answer, references } => {
+                compared(gateway, (how, target, weights), answer, references).await
+            }
         }
     }
 }
@@ -102,25 +126,20 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// What was told before of the same question.
-    pub fn known(known: Known, scorer: &str) -> Self {
+    /// What was told before of the same question, whatever the scorer was called then.
+    pub fn known(known: Known) -> Self {
         Self {
-            score: known.scores.values().next().copied().flatten(),
-            detail: known
-                .details
-                .into_iter()
-                .find(|(name, _)| name == scorer)
-                .map(|(_, detail)| detail)
-                .unwrap_or_default(),
+            score: known.scores.into_values().next().flatten(),
+            detail: known.details.into_values().next().unwrap_or_default(),
             judgement: known.judgement,
             outcome: known.outcome,
         }
     }
 }
 
-/// The model of embeddings.
-pub(crate) fn embedder(similarity: &EmbeddingSimilarity) -> &str {
-    similarity.model.as_deref().unwrap_or(USUAL_MODEL)
+/// The model of embeddings that is meant.
+pub(crate) fn embedder(model: &Option<String>) -> &str {
+    model.as_deref().unwrap_or(USUAL_MODEL)
 }
 
 async fn judged(
@@ -186,8 +205,37 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
             let detail = if near.is_none() { Detail::none("not_comparable") } else { Detail::default() };
             Told { outcome, score: near.map(|near| near.max(0.0)), detail, judgement: None }
         }
-        Err(error) => Told { outcome: Outcome::unreached(batch::told(&error)), ..Told::default() },
+        Err(error) => match batch::failure(&error, Endpoint::Embeddings) {
+            Failure::Refused { kind, why } => {
+                Told { outcome: Outcome::refused(kind, why), detail: Detail::none("failed"), ..Told::default() }
+            }
+            Failure::Unreached { why } => Told { outcome: Outcome::unreached(why), ..Told::default() },
+        },
     }
+}
+
+async fn compared(
+    gateway: &Gateway,
+    how: (&TokenSimilarity, &Pinned, &Arc<Weights>),
+    answer: &str,
+    references: &[String],
+) -> Told {
+    if references.len() > MOST_REFERENCES {
+        return Told { detail: Detail::none("too_many_references"), ..Told::default() };
+    }
+    let begun = std::time::Instant::now();
+    let score = match bertscore::measure(gateway, how, answer, references).await {
+        Ok(score) => score,
+        Err(why) => return Told { outcome: Outcome::unreached(why), ..Told::default() },
+    };
+    // It is computed here, and costs nothing.
+    let outcome = Outcome {
+        cost: Some(Picodollars::default()),
+        latency_ms: Some(begun.elapsed().as_secs_f64() * 1e3),
+        ..Outcome::default()
+    };
+    let detail = if score.is_none() { Detail::none("not_comparable") } else { Detail::default() };
+    Told { outcome, score, detail, judgement: None }
 }
 
 /// The cosine of the angle between two vectors; none for a vector of noughts or two of different lengths.
@@ -200,6 +248,18 @@ fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_known_word_has_its_reason_under_any_name() {
+        let known = Known {
+            outcome: Outcome::default(),
+            scores: BTreeMap::from([("old".to_owned(), None)]),
+            details: BTreeMap::from([("old".to_owned(), Detail::none("cannot_tell"))]),
+            judgement: None,
+        };
+        let told = Told::known(known);
+        assert_eq!((told.score, told.detail.why.as_deref()), (None, Some("cannot_tell")));
+    }
 
     #[test]
     fn cosines_by_hand() {

@@ -11,6 +11,7 @@ use qd_experiment::cell::Cell;
 use qd_experiment::definition::{Definition as Sweep, Examples, MOST_CALLS, Search};
 use qd_experiment::plan::{Candidate, Item, Sources};
 use qd_judge::Judge;
+use qd_judging::plan::inputs_of;
 use qd_judging::{Judges, Stored};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -240,9 +241,9 @@ fn check_columns(readers: &[Reader], dataset: &Dataset) -> Result<()> {
 /// Where each input of a judge comes from: what the scorer says, the answer for the input `answer`, the column of its name, or
 /// the one whose role it is called by.
 fn inputs(scorer: &JudgeScorer, judge: &Judge, dataset: &Dataset) -> Result<Vec<(String, bool, Source)>> {
-    let inputs = &judge.definition().inputs;
-    if let Some(unknown) = scorer.values.keys().find(|name| inputs.iter().all(|input| input.name != **name)) {
-        let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    let inputs = inputs_of(judge.definition());
+    if let Some(unknown) = scorer.values.keys().find(|name| !inputs.contains_key(*name)) {
+        let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
         let why = format!("the judge {} takes no {unknown:?}; it takes {}", scorer.judge, names.join(", "));
         return Err(Error::definition("scorers.values", why));
     }
@@ -253,7 +254,7 @@ fn inputs(scorer: &JudgeScorer, judge: &Judge, dataset: &Dataset) -> Result<Vec<
         _ => None,
     };
     let mut found = Vec::new();
-    for input in inputs {
+    for input in inputs.values() {
         let said = scorer.values.get(&input.name).map(String::as_str);
         let source = match said {
             Some(TARGET_ANSWER) => Some(Source::Answer),

@@ -6,7 +6,7 @@ mod score;
 
 use std::collections::{BTreeMap, HashMap};
 
-use qd_base::Picodollars;
+use qd_base::{Picodollars, VersionId};
 use qd_eval::interval::{self, Sampling};
 use qd_eval::{Comparison, Direction, Unit, Verdict, holm};
 use serde::Serialize;
@@ -103,8 +103,8 @@ pub(crate) struct Results<'a> {
     pub definition: &'a Definition,
     pub readers: &'a [Reader],
     pub judges: &'a BTreeMap<String, JudgeFacts>,
-    /// How far judges agreed with people, by scorer, of those that were compared.
-    pub calibrations: &'a BTreeMap<String, Calibration>,
+    /// How far versions of judges agreed with people, of those that were compared.
+    pub calibrations: &'a BTreeMap<VersionId, Calibration>,
     /// The items, in order.
     pub order: &'a [u64],
     answers: HashMap<(&'a str, u64), &'a Scored>,
@@ -114,7 +114,7 @@ pub(crate) struct Results<'a> {
 impl<'a> Results<'a> {
     pub fn new(
         (definition, readers): (&'a Definition, &'a [Reader]),
-        (judges, calibrations): (&'a BTreeMap<String, JudgeFacts>, &'a BTreeMap<String, Calibration>),
+        (judges, calibrations): (&'a BTreeMap<String, JudgeFacts>, &'a BTreeMap<VersionId, Calibration>),
         order: &'a [u64],
         rows: &'a [Scored],
     ) -> Self {

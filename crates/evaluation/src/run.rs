@@ -4,6 +4,7 @@ mod asking;
 mod looking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -20,6 +21,7 @@ use qd_trace::EVALUATION_TAG;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::bertscore::Weights;
 use crate::definition::Budget;
 use crate::evaluations::{Content, Evaluations};
 use crate::paid::embedder;
@@ -77,6 +79,8 @@ struct Session {
     /// What names of models stood for when the evaluation was made.
     models: BTreeMap<String, Pinned>,
     ledger: Ledger,
+    /// How much tokens count, for each scorer that compares them, as it was first needed.
+    weights: Mutex<HashMap<String, Arc<Weights>>>,
     rows: Mutex<HashMap<Place, Scored>>,
     health: Mutex<Health<ItemRow>>,
     /// Calls that did not reach their model, with why: they have no rows, and are made again.
@@ -110,6 +114,7 @@ impl Session {
             plan,
             models: content.models,
             ledger,
+            weights: Mutex::default(),
             rows: Mutex::new(rows),
             health: Mutex::default(),
             unreached: Mutex::default(),
@@ -157,7 +162,11 @@ impl Session {
             From::Column(_) => None,
         });
         let judges = self.plan.judges.iter().map(|(name, bench)| (name.clone(), bench.stored.reference()));
-        targets.chain(judges).collect()
+        let embedders = self.plan.readers.iter().filter_map(|reader| match &reader.look {
+            Look::Embeddings(similarity) => Some((reader.name().to_owned(), embedder(similarity).to_owned())),
+            _ => None,
+        });
+        targets.chain(judges).chain(embedders).collect()
     }
 
     /// Who was answered before can be answered: refusals are those of items.
@@ -329,7 +338,8 @@ pub(crate) fn models_of(plan: &Plan) -> BTreeSet<String> {
         From::Column(_) => None,
     });
     let embedders = plan.readers.iter().filter_map(|reader| match &reader.look {
-        Look::Embeddings(similarity) => Some(embedder(similarity).to_owned()),
+        Look::Embeddings(similarity) => Some(embedder(&similarity.model).to_owned()),
+        Look::Tokens(similarity) => Some(embedder(&similarity.model).to_owned()),
         _ => None,
     });
     targets.chain(embedders).collect()

@@ -1,4 +1,4 @@
-//! What is looked at: what experiments look at, classes, embeddings and judges.
+//! What is looked at: what experiments look at, classes, embeddings of texts and of tokens, and judges.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use qd_eval::{Direction, ScorerSpec, Unit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bertscore::TokenSimilarity;
 use crate::{Error, Result};
 
 /// What an input of a judge is called that gets the answer where nothing else is said, and how it is said.
@@ -32,6 +33,9 @@ pub enum OwnScorer {
     Classification(Classification),
     /// How near the answer's embedding is to a reference's.
     EmbeddingSimilarity(EmbeddingSimilarity),
+    /// How near the tokens of the answer are to those of a reference.
+    #[serde(rename = "bertscore")]
+    BertScore(TokenSimilarity),
     /// What a judge says.
     Judge(JudgeScorer),
 }
@@ -141,7 +145,7 @@ impl TryFrom<Value> for EvaluationScorer {
     fn try_from(value: Value) -> std::result::Result<Self, String> {
         let told = |cause: serde_json::Error| cause.to_string();
         match value["kind"].as_str() {
-            Some("classification" | "embedding_similarity" | "judge") => {
+            Some("classification" | "embedding_similarity" | "bertscore" | "judge") => {
                 serde_json::from_value(value).map(Self::Own).map_err(told)
             }
             _ => serde_json::from_value(value).map(Self::Plain).map_err(told),
@@ -166,6 +170,8 @@ pub enum Look {
     Classes(Classification, Extract),
     /// Embeddings.
     Embeddings(EmbeddingSimilarity),
+    /// Embeddings of tokens.
+    Tokens(TokenSimilarity),
     /// What a judge says.
     Judge(JudgeScorer),
 }
@@ -195,6 +201,10 @@ impl Reader {
                 let name = similarity.name.clone().unwrap_or_else(|| "embedding_similarity".to_owned());
                 (name, Look::Embeddings(similarity.clone()))
             }
+            EvaluationScorer::Own(OwnScorer::BertScore(similarity)) => {
+                similarity.check()?;
+                (similarity.name(), Look::Tokens(similarity.clone()))
+            }
             EvaluationScorer::Own(OwnScorer::Judge(judge)) => (judge.name(), Look::Judge(judge.clone())),
         };
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -210,15 +220,17 @@ impl Reader {
         &self.name
     }
 
-    /// Whether each score is paid for, so that it is a row of its own.
+    /// Whether a model is asked for each score, so that it is a row of its own.
     pub fn is_paid(&self) -> bool {
-        matches!(self.look, Look::Embeddings(_) | Look::Judge(_))
+        matches!(self.look, Look::Embeddings(_) | Look::Tokens(_) | Look::Judge(_))
     }
 
     /// What a score counts; of a judge that is not known here.
     pub fn unit(&self) -> Unit {
         match &self.look {
             Look::Plain(scorer) => scorer.unit(),
+            // With a baseline it has no lowest value: texts that are less alike than unrelated ones are below 0.
+            Look::Tokens(similarity) if similarity.baseline.is_some() => Unit::Count,
             _ => Unit::Share,
         }
     }

@@ -90,7 +90,7 @@ pub async fn ask(
             }
             Err(error) => match busy_ms(&error).filter(|_| begun.elapsed() < PATIENCE) {
                 Some(wait) => wait,
-                None => return Err(failure(&error)),
+                None => return Err(failure(&error, endpoint)),
             },
         };
         tokio::select! {
@@ -109,9 +109,14 @@ struct Told {
     usage: Option<Usage>,
 }
 
-fn failure(error: &Error) -> Failure {
+/// What an error of a call says: whether the model refused, or was not reached.
+pub fn failure(error: &Error, endpoint: Endpoint) -> Failure {
     let why = told(error).chars().take(LONGEST_ERROR_CHARS).collect();
-    if is_answer(error) { Failure::Refused { kind: kind_of(error), why } } else { Failure::Unreached { why } }
+    if is_answer(error) || has_no_completions(error, endpoint) {
+        Failure::Refused { kind: kind_of(error), why }
+    } else {
+        Failure::Unreached { why }
+    }
 }
 
 /// How long to wait for an upstream that says that it is busy.
@@ -133,6 +138,11 @@ fn is_answer(error: &Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a server has no completions, as many have that only chat: nothing is wrong with the way to it, and its chat may answer.
+fn has_no_completions(error: &Error, endpoint: Endpoint) -> bool {
+    endpoint == Endpoint::Completions && matches!(error, Error::Upstream { status: 404 | 405 | 501, .. })
 }
 
 /// What refusals for the same reason have in common: the words may name the request.
@@ -197,5 +207,7 @@ mod tests {
         assert!(![402, 404, 408, 429, 500, 503].into_iter().any(|status| is_answer(&refused(status))));
         assert!(!is_answer(&Error::Credentials { provider: "p".parse().unwrap(), status: 401 }));
         assert!(!is_answer(&Error::UnknownModel { model: "m".into() }));
+        assert!(matches!(failure(&refused(404), Endpoint::Completions), Failure::Refused { .. }));
+        assert!(matches!(failure(&refused(404), Endpoint::Chat), Failure::Unreached { .. }));
     }
 }

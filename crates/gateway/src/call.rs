@@ -50,6 +50,8 @@ pub(crate) struct Call {
     pub stream: bool,
     /// Whether the client itself asked for the usage at the end of its stream.
     pub wants_usage: bool,
+    /// Whether ends of prompts are to be measured, which is a field of ours: only the engine here can.
+    pub measures: bool,
     model_at: Range<usize>,
     stream_options_at: Option<Range<usize>>,
 }
@@ -63,6 +65,8 @@ struct Head<'a> {
     stream: Option<bool>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    measure: Option<&'a RawValue>,
 }
 
 /// Keeps an explicit `null` apart from an absent field: the place of the former must be overwritten, not doubled.
@@ -101,6 +105,7 @@ impl Call {
             model,
             stream: head.stream.unwrap_or(false) && endpoint != Endpoint::Embeddings,
             wants_usage: options.include_usage.unwrap_or(false),
+            measures: head.measure.is_some() && endpoint == Endpoint::Completions,
             model_at: place_in(text, raw_model.get()),
             stream_options_at: head.stream_options.map(|raw| place_in(text, raw.get())),
             body,

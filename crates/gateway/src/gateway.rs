@@ -8,6 +8,7 @@ use qd_base::chat::{ChatRequest, ChatResponse};
 use qd_base::completion::{CompletionRequest, CompletionResponse};
 use qd_base::{ModelName, Picodollars, ProjectId, Secret, Sha256Hex, Usage};
 use qd_catalog::{Catalog, ModelRoute};
+use qd_serve::Encoded;
 use qd_trace::PriceTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -140,6 +141,23 @@ impl Gateway {
         }
     }
 
+    /// The vectors of all tokens of each text, as they come out of a layer of an encoder; of the last one when none is said. Only the engine in
+    /// this process gives such. It is no call of anybody's API: it costs nothing and leaves no span.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another provider's model, one that is no encoder and a layer that there is not; as [`Gateway::load`].
+    pub async fn encode(&self, model: &Pinned, texts: Vec<String>, layer: Option<usize>) -> Result<Vec<Encoded>> {
+        self.inner.local.encode(encoder(model)?, texts, layer).await
+    }
+
+    /// The tokens of each text, as [`Gateway::encode`] reads it.
+    ///
+    /// # Errors
+    /// As [`Gateway::encode`].
+    pub async fn encoder_tokens(&self, model: &Pinned, texts: Vec<String>) -> Result<Vec<Vec<u32>>> {
+        self.inner.local.tokens(encoder(model)?, texts).await
+    }
+
     /// What a model name stands for now: of a route the first target, of a local model the version.
     ///
     /// # Errors
@@ -262,6 +280,14 @@ pub struct Embedded {
     pub embeddings: Embeddings,
     /// Who said it.
     pub served: Served,
+}
+
+/// The name of a model that the engine in this process may have.
+fn encoder(model: &Pinned) -> Result<&str> {
+    if model.provider.as_str() == LOCAL {
+        return Ok(&model.model);
+    }
+    Err(invalid(format!("{model} hands out no vectors of tokens: only an encoder that is installed here does")))
 }
 
 fn invalid(message: String) -> Error {

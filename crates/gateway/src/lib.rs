@@ -42,4 +42,5 @@ pub use gateway::{Embedded, Gateway, GatewayParts};
 pub use listing::ListedModel;
 pub use pinned::Pinned;
 pub use qd_catalog::{ModelRoute, Target};
+pub use qd_serve::Encoded;
 pub use qd_trace::TraceContext;

@@ -1,5 +1,6 @@
 //! Comparisons of judges with people: beginning them, where they stand, what came of them.
 
+use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
@@ -8,9 +9,9 @@ use qd_data::{Dataset, Datasets};
 use serde_json::json;
 
 use crate::calibrate::{CalibrateRequest, KIND};
-use crate::card::{self, Card};
+use crate::card::{self, Card, Pair};
 use crate::judges::{Judges, Stored};
-use crate::plan::Plan;
+use crate::plan::{Plan, inputs_of};
 use crate::request::Request;
 use crate::table::{self, JudgementRow};
 use crate::{Error, Result};
@@ -39,6 +40,17 @@ pub struct Calibration {
     pub progress: Option<(u64, Option<u64>)>,
     /// Why it stopped or failed.
     pub why: Option<String>,
+}
+
+/// What a judge and people said of the items of its latest calibration.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// All of it in numbers.
+    pub card: Card,
+    /// The columns of the dataset that the judge saw.
+    pub columns: BTreeSet<String>,
+    /// What both said, of the items that the judge told.
+    pub pairs: Vec<Pair>,
 }
 
 impl Calibrations {
@@ -150,14 +162,23 @@ impl Judges {
         Ok(Some(made.await.map_err(|_| Error::Broken { doing: "making a card" })??))
     }
 
-    /// What people and the judge said in its latest calibration, as numbers of its scale, of the items that it told: what
-    /// `qd_eval::ppi` corrects the judge's word by. Empty for a judge that was compared with nobody.
+    /// The card of the latest calibration, with what `qd_eval::ppi` corrects the judge's word by; none of a judge that was compared with
+    /// nobody, or told nothing then.
     ///
     /// # Errors
     /// As [`Judges::card`].
-    pub async fn calibration(&self, judge: VersionId) -> Result<Vec<(f64, f64)>> {
-        let Some((_, rows)) = self.latest(judge, None).await? else { return Ok(Vec::new()) };
-        Ok(card::paired(&self.by_id(judge).await?.judge, &rows))
+    pub async fn comparison(&self, judge: VersionId) -> Result<Option<Comparison>> {
+        let Some((calibration, rows)) = self.latest(judge, None).await? else { return Ok(None) };
+        let stored = self.by_id(judge).await?;
+        let columns = inputs_of(stored.judge.definition()).into_keys();
+        let columns = columns.map(|input| calibration.request.values.get(&input).cloned().unwrap_or(input)).collect();
+        let make = move || {
+            let pairs = card::paired(&stored.judge, &rows);
+            Ok(Comparison { card: card::card(&stored, &calibration, &rows)?, columns, pairs })
+        };
+        let made: Result<Comparison> =
+            tokio::task::spawn_blocking(make).await.map_err(|_| Error::Broken { doing: "making a card" })?;
+        Ok(Some(made?).filter(|made| made.card.has_told()))
     }
 
     /// The latest calibration that has rows, or the one on a dataset, with the rows that were asked for in its way.

@@ -390,7 +390,28 @@ fn sentence(name: &str, accuracy: &Accuracy, items: usize) -> String {
     )
 }
 
-/// What people and the judge said as numbers, of the items that it told.
-pub(crate) fn paired(judge: &Judge, rows: &[JudgementRow]) -> Vec<(f64, f64)> {
-    Cases::new(judge, rows).numbers()
+impl Card {
+    /// Whether the judge told anything.
+    pub fn has_told(&self) -> bool {
+        self.outcomes.get("told").and_then(|told| told.value).is_some_and(|share| share > 0.0)
+    }
+}
+
+/// What people and a judge said of an item, as numbers of the judge's scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// The row's place in the dataset.
+    pub item: u64,
+    /// What people said.
+    pub people: f64,
+    /// What the judge said.
+    pub judge: f64,
+}
+
+/// Of the items that the judge told.
+pub(crate) fn paired(judge: &Judge, rows: &[JudgementRow]) -> Vec<Pair> {
+    let pair = |case: &Case<'_>| {
+        Some(Pair { item: case.row.item, people: case.truth.value?, judge: case.said.as_ref()?.value? })
+    };
+    Cases::new(judge, rows).cases.iter().filter_map(pair).collect()
 }

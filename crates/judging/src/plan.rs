@@ -165,7 +165,7 @@ fn columns(dataset: &Dataset, judge: &Judge, request: &Request) -> Result<BTreeM
 }
 
 /// What a judge wants of an item; of a jury what any juror wants.
-pub(crate) fn inputs_of(definition: &Definition) -> BTreeMap<String, Input> {
+pub fn inputs_of(definition: &Definition) -> BTreeMap<String, Input> {
     let own = definition.inputs.iter().map(|input| (input.name.clone(), input.clone()));
     match &definition.method {
         Method::Jury { jurors, .. } => jurors.iter().flat_map(inputs_of).collect(),

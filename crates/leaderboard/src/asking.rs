@@ -6,20 +6,21 @@
 
 use qd_base::completion::Measured;
 use qd_base::{Picodollars, TraceId, Usage};
-use qd_gateway::batch::{self, Asked as Reply, Failure};
+use qd_gateway::batch::{self, Asked as Reply, Failure, Ledger};
 use qd_gateway::{CallContext, Endpoint, Gateway, Pinned};
 use qd_task::request::{DEFAULT_MAX_TOKENS, cut_before_tokens};
 use qd_task::{Answer, Ask, Generation, Likelihood, Prompt};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-/// The provider that is the engine in this process.
-const LOCAL: &str = "local";
+use crate::echo;
+use crate::plan::LOCAL;
+
 /// Prompts of one call, unless one document has more: enough that steps of the engine are full, few enough that a call that is
 /// interrupted loses little.
 pub const PROMPTS_TOGETHER: usize = 16;
 /// Prompts of one call at most.
-const MOST_PROMPTS: usize = 64;
+pub const MOST_PROMPTS: usize = 32;
 /// Characters of an answer that are kept.
 const LONGEST_ANSWER_CHARS: usize = 100_000;
 
@@ -33,15 +34,34 @@ pub struct Asking<'g> {
     pub model: &'g str,
     /// What it stands for.
     pub target: &'g Pinned,
+    /// Counts each call, and says when to stop.
+    pub ledger: &'g Ledger,
     /// Ends the waiting for a busy model.
     pub gives_up: &'g CancellationToken,
 }
 
+/// Why there are no answers.
+#[derive(Debug)]
+pub enum Missing {
+    /// A call failed.
+    Failed(Failure),
+    /// The budget was used up before a call, for this reason.
+    Stopped(String),
+}
+
+impl From<Failure> for Missing {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// What some documents were answered, and what that took.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Answered {
     /// For each document an answer to each of its requests.
     pub answers: Vec<Vec<Answer>>,
+    /// Calls that were answered.
+    pub calls: u64,
     /// Tokens, where they were told.
     pub usage: Option<Usage>,
     /// What it costs; none when the price of a call is not known.
@@ -50,6 +70,26 @@ pub struct Answered {
     pub latency_ms: f64,
     /// The trace of the last.
     pub trace: Option<TraceId>,
+}
+
+impl Default for Answered {
+    /// Nothing, which costs nothing.
+    fn default() -> Self {
+        Self { answers: Vec::new(), calls: 0, usage: None, cost: Some(Picodollars::ZERO), latency_ms: 0.0, trace: None }
+    }
+}
+
+impl Answered {
+    fn add(&mut self, reply: &Reply) {
+        self.calls += 1;
+        self.usage = match (self.usage, reply.usage) {
+            (Some(before), Some(now)) => Some(added(before, now)),
+            (before, now) => before.or(now),
+        };
+        self.cost = self.cost.zip(reply.cost).map(|(before, now)| before + now);
+        self.latency_ms += reply.latency_ms;
+        self.trace = Some(reply.served.trace);
+    }
 }
 
 /// A text whose end is measured.
@@ -72,14 +112,19 @@ pub fn prompts(asks: &[Ask]) -> Option<usize> {
 }
 
 impl Asking<'_> {
-    /// Asks about documents.
+    /// Asks about documents, and tells what that took also where it was in vain.
     ///
     /// # Errors
-    /// [`Failure`] of the first call that has no answer; nothing of the documents is known then.
-    pub async fn ask(&self, documents: &[&[Ask]]) -> Result<Answered, Failure> {
-        let mut told = Answered { cost: Some(Picodollars::ZERO), ..Answered::default() };
+    /// [`Missing`] of the first call that has no answer; nothing of the documents is known then.
+    pub async fn ask(&self, documents: &[&[Ask]]) -> (Answered, Result<(), Missing>) {
+        let mut told = Answered::default();
+        let done = self.ask_each(documents, &mut told).await;
+        (told, done)
+    }
+
+    async fn ask_each(&self, documents: &[&[Ask]], told: &mut Answered) -> Result<(), Missing> {
         let measured: Vec<Prompted> = documents.iter().flat_map(|asks| asks.iter()).flat_map(prompted).collect();
-        let mut likelihoods = self.likelihoods(&measured, &mut told).await?.into_iter();
+        let mut likelihoods = self.likelihoods(&measured, told).await?.into_iter();
         for asks in documents {
             let mut answers = Vec::with_capacity(asks.len());
             for ask in *asks {
@@ -91,7 +136,7 @@ impl Asking<'_> {
                     Ask::Generate { prompt, generation, repeats } => {
                         let mut texts = Vec::with_capacity(*repeats);
                         for repeat in 0..*repeats {
-                            texts.push(self.text(prompt, generation, repeat, &mut told).await?);
+                            texts.push(self.text(prompt, generation, repeat, told).await?);
                         }
                         Answer::Texts(texts)
                     }
@@ -99,11 +144,11 @@ impl Asking<'_> {
             }
             told.answers.push(answers);
         }
-        Ok(told)
+        Ok(())
     }
 
     /// The likelihood of each end, in order.
-    async fn likelihoods(&self, prompts: &[Prompted], told: &mut Answered) -> Result<Vec<Likelihood>, Failure> {
+    async fn likelihoods(&self, prompts: &[Prompted], told: &mut Answered) -> Result<Vec<Likelihood>, Missing> {
         let mut found = vec![None; prompts.len()];
         for in_windows in [false, true] {
             let places: Vec<usize> = (0..prompts.len()).filter(|&at| prompts[at].in_windows == in_windows).collect();
@@ -116,7 +161,7 @@ impl Asking<'_> {
                 }
             }
         }
-        found.into_iter().collect::<Option<Vec<_>>>().ok_or_else(too_few)
+        Ok(found.into_iter().collect::<Option<Vec<_>>>().ok_or_else(too_few)?)
     }
 
     /// The request that measures.
@@ -138,7 +183,7 @@ impl Asking<'_> {
         generation: &Generation,
         repeat: usize,
         told: &mut Answered,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, Missing> {
         let mut body = generating(generation);
         // Greedy answers are the same each time; others are drawn by a seed each.
         if generation.temperature > 0.0 {
@@ -155,28 +200,27 @@ impl Asking<'_> {
             }
         };
         let reply = self.call(endpoint, Value::Object(body), told).await?;
-        read_text(endpoint, &reply.body)
+        Ok(read_text(endpoint, &reply.body)?)
     }
 
-    async fn call(&self, endpoint: Endpoint, mut body: Value, told: &mut Answered) -> Result<Reply, Failure> {
+    async fn call(&self, endpoint: Endpoint, mut body: Value, told: &mut Answered) -> Result<Reply, Missing> {
+        self.ledger.begin().map_err(Missing::Stopped)?;
         body["model"] = json!(self.model);
         let body = body.to_string();
-        let reply = batch::ask(self.gateway, &self.context, endpoint, body.into(), self.gives_up.cancelled()).await?;
-        told.usage = match (told.usage, reply.usage) {
-            (Some(before), Some(now)) => Some(added(before, now)),
-            (before, now) => before.or(now),
-        };
-        told.cost = told.cost.zip(reply.cost).map(|(before, now)| before + now);
-        told.latency_ms += reply.latency_ms;
-        told.trace = Some(reply.served.trace);
+        let reply = batch::ask(self.gateway, &self.context, endpoint, body.into(), self.gives_up.cancelled()).await;
+        let paid = reply.as_ref().ok();
+        self.ledger.end(paid.is_some(), paid.and_then(|reply| reply.cost), paid.and_then(|reply| reply.usage));
+        let reply = reply?;
+        told.add(&reply);
         Ok(reply)
     }
 
-    /// Tokens a second when nothing else is asked: `tokens` after a short prompt, with the time they took in milliseconds.
+    /// Tokens a second when nothing else is asked: `tokens` after a short prompt, with the time they took in milliseconds. `warming` has
+    /// what was paid before that.
     ///
     /// # Errors
-    /// [`Failure`] when it does not answer.
-    pub async fn speed(&self, tokens: u64, chat: bool) -> Result<Answered, Failure> {
+    /// [`Missing`] when it does not answer.
+    pub async fn speed(&self, tokens: u64, chat: bool, warming: &mut Answered) -> Result<Answered, Missing> {
         const WORDS: &str = "Write a long story about a ship and its crew.";
         let (endpoint, field, said) = match chat {
             true => (Endpoint::Chat, "messages", json!([{"role": "user", "content": WORDS}])),
@@ -189,9 +233,9 @@ impl Asking<'_> {
         }
         // The first answer loads the model and reads the prompt.
         body["max_tokens"] = json!(1);
-        self.call(endpoint, body.clone(), &mut Answered::default()).await?;
+        self.call(endpoint, body.clone(), warming).await?;
         body["max_tokens"] = json!(tokens);
-        let mut told = Answered { cost: Some(Picodollars::ZERO), ..Answered::default() };
+        let mut told = Answered::default();
         self.call(endpoint, body, &mut told).await?;
         Ok(told)
     }
@@ -275,30 +319,9 @@ fn read_likelihoods(body: &[u8], prompts: &[&Prompted]) -> Result<Vec<Likelihood
 fn likelihood(choice: &Value, prompt: &Prompted) -> Result<Likelihood, Failure> {
     match serde_json::from_value(choice["measured"].clone()) {
         Ok(Measured { sum, tokens, is_greedy }) => Ok(Likelihood { sum, is_greedy, tokens }),
-        Err(_) => echoed(&choice["logprobs"], prompt).ok_or_else(|| {
-            let why = "the model's provider does not say how likely a prompt is (completions with echo and logprobs): only tasks \
-                       that generate text can be asked of it";
-            refused("likelihoods", why)
-        }),
+        Err(_) => echo::likelihood(&choice["logprobs"], &prompt.text, prompt.from)
+            .map_err(|why| refused("likelihoods", format!("{why}: only tasks that generate text can be asked of it"))),
     }
-}
-
-/// What an echoed prompt's log-probabilities say of its end: the tokens that begin there, as far as the prompt goes.
-fn echoed(logprobs: &Value, prompt: &Prompted) -> Option<Likelihood> {
-    let list = |name: &str| logprobs[name].as_array();
-    let (numbers, offsets) = (list("token_logprobs")?, list("text_offset")?);
-    let whole = prompt.text.chars().count();
-    let mut found = Likelihood { sum: 0.0, is_greedy: true, tokens: 0 };
-    for (place, (number, offset)) in numbers.iter().zip(offsets).enumerate() {
-        let offset = usize::try_from(offset.as_u64()?).ok()?;
-        let Some(number) = number.as_f64().filter(|_| (prompt.from..whole).contains(&offset)) else { continue };
-        let top = list("top_logprobs").and_then(|tops| tops.get(place)?.as_object());
-        let highest = top.into_iter().flatten().filter_map(|(_, number)| number.as_f64()).fold(number, f64::max);
-        found.sum += number;
-        found.tokens += 1;
-        found.is_greedy &= number >= highest;
-    }
-    (found.tokens > 0).then_some(found)
 }
 
 #[cfg(test)]
@@ -318,15 +341,9 @@ mod tests {
         assert_eq!(prompts(&[choices("x", &[" a", " b"]), Ask::Rolling { text: "t".to_owned() }]), Some(3));
     }
 
-    /// Tokens "Q", ":", " a", "b" and one that was generated: the end is " ab", -0.5 - 0.25, and its second token was not the likeliest.
     #[test]
-    fn an_echo_tells_how_likely_the_end_is() {
+    fn an_answer_without_likelihoods_is_a_refusal() {
         let prompt = Prompted { text: "Q: ab".to_owned(), from: 2, in_windows: false };
-        let logprobs = json!({
-            "tokens": ["Q", ":", " a", "b", "!"], "token_logprobs": [null, -1.0, -0.5, -0.25, -9.0],
-            "text_offset": [0, 1, 2, 4, 5], "top_logprobs": [null, {}, {" a": -0.5}, {"c": -0.1, "b": -0.25}, {}],
-        });
-        assert_eq!(echoed(&logprobs, &prompt), Some(Likelihood { sum: -0.75, is_greedy: false, tokens: 2 }));
         let body = json!({"choices": [{"index": 0, "text": "Q: ab!", "logprobs": null}]}).to_string();
         let Err(Failure::Refused { why, .. }) = read_likelihoods(body.as_bytes(), &[&prompt]) else { panic!() };
         assert!(why.contains("echo and logprobs"));

@@ -34,10 +34,13 @@ struct Waiting {
 }
 
 impl Health {
-    /// A model answered something of a task.
+    /// A model answered something of a task. That takes back what others under way at the same time seemed to tell.
     pub fn answered(&mut self, model: &str, task: &str) {
+        let place = (model.to_owned(), task.to_owned());
         self.unreached.remove(model);
-        self.answered.insert((model.to_owned(), task.to_owned()));
+        self.lost_models.remove(model);
+        self.lost_tasks.remove(&place);
+        self.answered.insert(place);
     }
 
     /// A call did not reach its model.
@@ -143,6 +146,23 @@ mod tests {
         health.answered("m", "t");
         assert_eq!(health.refused("m", "t", "too long", "why", vec![row("m", "t", 1)]).len(), 2);
         assert_eq!(health.settle(), (Vec::new(), Vec::new()));
+    }
+
+    /// Eight calls at once: five that are too long are refused at once, and the first answer comes after them.
+    #[test]
+    fn an_answer_that_comes_late_takes_a_loss_back() {
+        let mut health = Health::default();
+        for document in 0..MOST_REFUSED {
+            health.refused("m", "t", "too long", "why", vec![row("m", "t", document)]);
+            health.unreached("n", "t", "busy");
+        }
+        assert!(health.has_lost("m", "t") && health.has_lost("n", "t"));
+        health.answered("m", "t");
+        health.answered("n", "t");
+        assert!(!health.has_lost("m", "t") && !health.has_lost("n", "t"));
+        health.is_whole("n", "t");
+        let (lost, rows) = health.settle();
+        assert_eq!((lost.len(), rows.len()), (0, MOST_REFUSED));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! All leaderboards: making, running, reading.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use qd_base::{ArtifactName, JobId, ProjectId};
 use qd_catalog::{ArtifactKind, Catalog, JobKind, VersionInfo, VersionRef, WorkStanding, WorkState};
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::definition::{Budget, Definition};
+use crate::desk::{Asked, Desk};
 use crate::facts::{Facts, Filter};
 use crate::plan::{self, Plan};
 use crate::report::{DocumentReport, Report, Results};
@@ -32,6 +35,9 @@ pub struct Leaderboards {
     pub(crate) gateway: Gateway,
     pub(crate) datasets: Datasets,
     pub(crate) models: Models,
+    /// Tokens that the engine here was told to read.
+    pub(crate) context: Option<u32>,
+    pub(crate) desk: Arc<Desk>,
 }
 
 /// The content of a version.
@@ -43,6 +49,9 @@ pub struct Content {
     pub models: BTreeMap<String, Pinned>,
     /// Documents that each model is asked about.
     pub documents: usize,
+    /// Tokens that the engine here was told to read when the leaderboard was made; none for what each model was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u32>,
 }
 
 /// A version of a leaderboard.
@@ -82,7 +91,13 @@ pub struct Found {
 impl Leaderboards {
     /// Leaderboards over these rooms.
     pub fn new(catalog: Catalog, lake: Lake, gateway: Gateway, datasets: Datasets, models: Models) -> Self {
-        Self { catalog, lake, gateway, datasets, models }
+        Self { catalog, lake, gateway, datasets, models, context: None, desk: Arc::default() }
+    }
+
+    /// The same where the engine here was told how many tokens to read.
+    #[must_use]
+    pub fn reading(self, context: Option<u32>) -> Self {
+        Self { context, ..self }
     }
 
     /// The definition that is meant.
@@ -120,11 +135,11 @@ impl Leaderboards {
     /// What a definition needs, and which of it is here.
     ///
     /// # Errors
-    /// [`Error::Task`] for a task that cannot be read, [`Error::Data`] for a dataset that was named and is not there.
+    /// [`Error::Definition`] for what is out of bounds, [`Error::Task`] for a task that cannot be read, [`Error::Data`] for a dataset that was named and is not there.
     pub async fn needs(&self, project: ProjectId, definition: &Definition) -> Result<Vec<Found>> {
         let shelf = Shelf::new(&self.datasets, project, &definition.documents);
         let mut needs = Vec::new();
-        for need in plan::needs(definition)? {
+        for need in plan::needs(definition).await? {
             let found =
                 shelf.find(&need).await?.map(|dataset| format!("{}@{}", dataset.info().name, dataset.info().number));
             needs.push(Found { need, found });
@@ -144,10 +159,13 @@ impl Leaderboards {
         actor: &str,
     ) -> Result<Leaderboard> {
         let mut definition = self.definition(project, name, wanted).await?;
-        let plan = plan::plan(&self.datasets, project, &definition).await?;
+        let plan = {
+            let _place = self.desk.place().await;
+            plan::plan(&self.datasets, project, &definition).await?
+        };
         let models = self.targets(project, &definition.models).await?;
         definition.documents = plan.documents.clone();
-        let content = Content { definition, models, documents: plan.documents() };
+        let content = Content { definition, models, documents: plan.documents(), context: self.context };
         let catalog = self.catalog.acting(actor)?;
         let bytes = serde_json::to_vec(&content).map_err(|cause| Error::definition("definition", cause.to_string()))?;
         let kind = ArtifactKind::Leaderboard;
@@ -268,7 +286,23 @@ impl Leaderboards {
             models.push((model.clone(), Facts::of(&self.gateway, &self.models, targets.get(model)).await?));
         }
         let style = definition.style;
-        self.with_results(board, "making a report", move |results, _| results.report(style, models, &filter)).await
+        let wanted = Asked {
+            version: board.info.id,
+            stamp: table::stamp(&self.lake, board.info.id).await?,
+            models: models.clone(),
+            filter: filter.clone(),
+        };
+        let place = self.desk.place().await;
+        let is_going = board.standing.going().is_some();
+        if let Some(known) = self.desk.known(&wanted, is_going) {
+            return Ok(known);
+        }
+        let begun = Instant::now();
+        let work = move |results: &Results<'_>, _: &Plan| results.report(style, models, &filter);
+        let made = self.with_results(board, "making a report", work).await?;
+        self.desk.keep(wanted, made.clone(), begun.elapsed());
+        drop(place);
+        Ok(made)
     }
 
     /// The documents of a task with what a model said about them.
@@ -288,6 +322,7 @@ impl Leaderboards {
                 part.ok_or_else(|| Error::definition("task", format!("{task:?} is not in it; it has {}", there())))?;
             results.documents(&model, part)
         };
+        let _place = self.desk.place().await;
         self.with_results(board, "reading documents", work).await
     }
 
@@ -299,8 +334,12 @@ impl Leaderboards {
         work: impl FnOnce(&Results<'_>, &Plan) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let plan = plan::plan(&self.datasets, board.info.project, &board.content.definition).await?;
-        let rows = table::answered(&self.lake, board.info.id).await?;
-        let work = move || work(&Results::new(&plan, &rows), &plan);
+        let mut rows = table::answered(&self.lake, board.info.id).await?;
+        let content = board.content.clone();
+        let work = move || {
+            plan.keep_current(&mut rows, &content);
+            work(&Results::new(&plan, &rows), &plan)
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing })?
     }
 }

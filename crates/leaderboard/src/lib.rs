@@ -4,8 +4,8 @@
 //! each document through the gateway and keeps every answer as one row of a lake's table: a job that was killed reads what is
 //! there and goes on, and a later leaderboard takes the answer to the same request of the same model. A [`Report`] is made of the rows.
 //!
-//! Reading order: [`definition`] → [`source`] → [`plan`] → [`asking`] → [`table`] → [`health`] → [`run`] → [`facts`] → [`report`] →
-//! [`leaderboards`]; and on its own, [`tasks`].
+//! Reading order: [`definition`] → [`source`] → [`plan`] → [`echo`] → [`asking`] → [`table`] → [`health`] → [`run`] → [`facts`] → [`report`] →
+//! [`desk`] → [`leaderboards`]; and on their own, [`ratings`] and [`tasks`].
 //!
 //! What is deliberately absent: prompts and metrics, which are `task`'s, and statistics, which are `eval`'s. No file is read here: documents
 //! are datasets.
@@ -16,15 +16,18 @@ pub mod plan;
 pub mod source;
 
 pub mod asking;
+pub mod echo;
 pub mod table;
 
 pub mod health;
 pub mod run;
 
+pub mod desk;
 pub mod facts;
 pub mod leaderboards;
 pub mod report;
 
+pub mod ratings;
 pub mod tasks;
 
 mod error;

@@ -1,6 +1,6 @@
 //! A definition with everything that it names looked up: the tasks with their documents, and what each document asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use qd_base::{ProjectId, Sha256Hex, VersionId};
@@ -14,13 +14,19 @@ use qd_task::{Ask, Documents, Prompt, Settings, Task, TaskConfig};
 use serde_json::json;
 
 use crate::definition::{Definition, TaskEntry};
+use crate::leaderboards::Content;
 use crate::source::{Need, Shelf};
+use crate::table::{AnswerRow, Place};
 use crate::{Error, Result};
 
 /// Parts of one leaderboard at most.
 const MOST_PARTS: usize = 500;
 /// Documents of all models and parts together at most.
 pub const MOST_ANSWERS: usize = 500_000;
+/// Bytes of all requests at most, in texts.
+const MOST_REQUEST_BYTES: usize = 1 << 30;
+/// The provider that is the engine in this process.
+pub(crate) const LOCAL: &str = "local";
 
 /// A leaderboard that can be run.
 pub struct Plan {
@@ -70,9 +76,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What makes an answer the same as another: the same requests of the same model.
-    pub fn key(&self, target: &Pinned) -> Sha256Hex {
-        Sha256Hex::of(json!([target, self.digest]).to_string().as_bytes())
+    /// What makes an answer the same as another: the same requests of the same model, which here reads so many tokens: longer texts are
+    /// cut or measured in windows.
+    pub fn key(&self, target: &Pinned, context: Option<u32>) -> Sha256Hex {
+        let told = match context.filter(|_| target.provider.as_str() == LOCAL) {
+            None => json!([target, self.digest]),
+            Some(tokens) => json!([target, self.digest, tokens]),
+        };
+        Sha256Hex::of(told.to_string().as_bytes())
     }
 }
 
@@ -89,6 +100,17 @@ impl Plan {
         self.entries.iter().flat_map(|entry| &entry.parts)
     }
 
+    /// Leaves those rows that answer what is asked now, and what is no answer to a document. Rows of other words, as an earlier program
+    /// asked, or of another model of the same name do not count.
+    pub fn keep_current(&self, rows: &mut HashMap<Place, AnswerRow>, content: &Content) {
+        let parts: HashMap<&str, &Arc<Part>> = self.parts().map(|part| (part.id.as_str(), part)).collect();
+        rows.retain(|_, row| {
+            let asked = || parts.get(row.task.as_str())?.documents.get(row.document);
+            let key = || Some(asked()?.key(content.models.get(&row.model)?, content.context));
+            !row.is_answer() || key() == Some(row.key)
+        });
+    }
+
     /// How many documents a model is asked about.
     pub fn documents(&self) -> usize {
         self.parts().map(|part| part.documents.len()).sum()
@@ -98,14 +120,14 @@ impl Plan {
 /// What is needed of a definition's tasks, each once, in their order.
 ///
 /// # Errors
-/// [`Error::Task`] for a task that cannot be read.
-pub fn needs(definition: &Definition) -> Result<Vec<Need>> {
-    let mut needs: Vec<Need> = Vec::new();
-    for (_, config) in configs(definition)? {
-        for need in Need::of(&config) {
-            if !needs.contains(&need) {
-                needs.push(need);
-            }
+/// [`Error::Definition`] for what is out of bounds, [`Error::Task`] for a task that cannot be read.
+pub async fn needs(definition: &Definition) -> Result<Vec<Need>> {
+    definition.check_tasks()?;
+    let configs = read_tasks(definition.clone(), configs).await?;
+    let (mut needs, mut known) = (Vec::new(), BTreeSet::new());
+    for need in configs.iter().flat_map(|(_, config)| Need::of(config)) {
+        if known.insert(need.clone()) {
+            needs.push(need);
         }
     }
     Ok(needs)
@@ -134,38 +156,67 @@ pub async fn plan(datasets: &Datasets, project: ProjectId, definition: &Definiti
     definition.check()?;
     let named = definition.documents.clone();
     let mut shelf = Shelf::new(datasets, project, &named);
+    let configs = read_tasks(definition.clone(), configs).await?;
+    shelf.weigh(configs.iter().map(|(_, config)| config)).await?;
+    foresee_answers(&mut shelf, definition, &configs).await?;
     let mut found = Vec::new();
-    for (place, config) in configs(definition)? {
+    for (place, config) in configs {
         let documents = shelf.documents(&config).await?;
         found.push((place, config, documents));
     }
     let (documents, parents) = shelf.pinned();
-    let definition = definition.clone();
-    let made = tokio::task::spawn_blocking(move || entries(&definition, found));
-    let entries = made.await.map_err(|_| Error::Broken { doing: "reading tasks" })??;
+    let entries = read_tasks(definition.clone(), move |definition| entries(definition, found)).await?;
     Ok(Plan { entries, documents, parents })
+}
+
+/// Does what takes long beside the threads that answer.
+async fn read_tasks<T: Send + 'static>(
+    definition: Definition,
+    work: impl FnOnce(&Definition) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(move || work(&definition)).await;
+    done.map_err(|_| Error::Broken { doing: "reading tasks" })?
+}
+
+/// Refuses what asks for too many answers before any document is read.
+async fn foresee_answers(
+    shelf: &mut Shelf<'_>,
+    definition: &Definition,
+    configs: &[(usize, TaskConfig)],
+) -> Result<()> {
+    let mut answers = 0_usize;
+    for (place, config) in configs {
+        let limit = definition.settings(&definition.tasks[*place]).limit.unwrap_or(usize::MAX);
+        let documents = usize::try_from(shelf.count(config).await?).unwrap_or(usize::MAX).min(limit);
+        answers = answers.saturating_add(documents * definition.models.len() * config.repeats());
+        if answers > MOST_ANSWERS {
+            let why = format!("more than {MOST_ANSWERS} answers would be asked for by {}; set a limit", config.name);
+            return Err(Error::definition("limit", why));
+        }
+    }
+    Ok(())
 }
 
 fn entries(definition: &Definition, found: Vec<(usize, TaskConfig, Documents)>) -> Result<Vec<Entry>> {
     let entry = |entry: &TaskEntry| Entry { name: entry.task.clone(), weight: entry.weight, parts: Vec::new() };
     let mut entries: Vec<Entry> = definition.tasks.iter().map(entry).collect();
-    let (mut ids, mut answers) = (BTreeSet::new(), 0);
+    let (mut ids, mut left) = (BTreeSet::new(), MOST_REQUEST_BYTES);
     for (place, config, documents) in found {
-        let part = part(definition, place, config, &documents)?;
-        answers += part.documents.len() * definition.models.len();
+        let part = part(definition, (place, config), &documents, &mut left)?;
         if !ids.insert(part.id.clone()) {
             return Err(Error::definition(format!("tasks[{place}]"), format!("{} is there twice", part.id)));
         }
         entries[place].parts.push(Arc::new(part));
     }
-    if answers > MOST_ANSWERS {
-        let why = format!("{answers} answers would be asked for, {MOST_ANSWERS} are allowed; set a limit");
-        return Err(Error::definition("limit", why));
-    }
     Ok(entries)
 }
 
-fn part(definition: &Definition, place: usize, config: TaskConfig, documents: &Documents) -> Result<Part> {
+fn part(
+    definition: &Definition,
+    (place, config): (usize, TaskConfig),
+    documents: &Documents,
+    left: &mut usize,
+) -> Result<Part> {
     let entry = &definition.tasks[place];
     let counts = counted(&config, entry, definition.style, place)?;
     let id = if entry.task == config.name { config.name.clone() } else { format!("{}/{}", entry.task, config.name) };
@@ -186,7 +237,9 @@ fn part(definition: &Definition, place: usize, config: TaskConfig, documents: &D
         let digest = Sha256Hex::of(json!(requests.asks).to_string().as_bytes());
         Ok(Arc::new(Asked { document: requests.document, asks: requests.asks, digest }))
     };
-    let documents = task.requests()?.into_iter().map(asked).collect::<Result<_>>()?;
+    let requests = task.requests_within(*left)?;
+    *left -= requests.iter().flat_map(|one| &one.asks).map(Ask::bytes).sum::<usize>();
+    let documents = requests.into_iter().map(asked).collect::<Result<_>>()?;
     Ok(Part { id, task, counts, chance, best: entry.best, documents })
 }
 
@@ -266,6 +319,27 @@ pub(crate) mod tests {
         assert_eq!((part.chance, part.documents.len(), part.counts.metric.as_str()), (0.25, 2, "acc_norm"));
     }
 
+    /// A row of other words than the plan's, as of a program whose task was another, and one of another model of the same name.
+    #[test]
+    fn only_answers_to_what_is_asked_count() {
+        let plan = Plan { entries: made(json!({})).unwrap(), documents: BTreeMap::new(), parents: Vec::new() };
+        let target =
+            |model: &str| Pinned { provider: "local".parse().unwrap(), model: model.to_owned(), address_sha256: None };
+        let content: Content = serde_json::from_value(json!({
+            "definition": {"tasks": [{"task": "t"}], "models": ["m"]}, "models": {"m": target("m@1")}, "documents": 3,
+        }))
+        .unwrap();
+        let key = |document: usize, model: &str| plan.entries[0].parts[0].documents[document].key(&target(model), None);
+        let row = |document, key| AnswerRow { key, ..crate::table::tests::row("m", "t", document) };
+        let other = AnswerRow { task: ":speed".to_owned(), ..row(0, Sha256Hex::of(b"speed")) };
+        let rows = [row(0, key(0, "m@1")), row(1, key(0, "m@1")), row(2, key(2, "m@2")), row(7, key(2, "m@1")), other];
+        let mut rows: HashMap<Place, AnswerRow> = rows.into_iter().map(|row| (row.place(), row)).collect();
+        plan.keep_current(&mut rows, &content);
+        let mut left: Vec<(String, usize)> = rows.into_keys().map(|(_, task, document)| (task, document)).collect();
+        left.sort();
+        assert_eq!(left, [(":speed".to_owned(), 0), ("t".to_owned(), 0)]);
+    }
+
     #[test]
     fn what_cannot_be_asked_or_added_up_is_refused() {
         let why = |more| made(more).err().map(|error| error.to_string()).unwrap_or_default();
@@ -282,9 +356,16 @@ pub(crate) mod tests {
         let entries = |more| made(more).unwrap();
         let target =
             |model: &str| Pinned { provider: "local".parse().unwrap(), model: model.to_owned(), address_sha256: None };
-        let key = |more, model: &str| entries(more)[0].parts[0].documents[1].key(&target(model));
+        let key = |more, model: &str| entries(more)[0].parts[0].documents[1].key(&target(model), None);
         assert_eq!(key(json!({}), "m@1"), key(json!({"limit": 2, "concurrency": 1}), "m@1"));
         assert_ne!(key(json!({}), "m@1"), key(json!({}), "m@2"));
         assert_ne!(key(json!({}), "m@1"), key(json!({"system": "Think."}), "m@1"));
+        let found = entries(json!({}));
+        let read = |provider: &str, context| {
+            let target = Pinned { provider: provider.parse().unwrap(), ..target("m@1") };
+            found[0].parts[0].documents[1].key(&target, context)
+        };
+        assert_ne!(read("local", Some(512)), read("local", None), "the engine cuts what it cannot read");
+        assert_eq!(read("other", Some(512)), read("other", None));
     }
 }

@@ -60,7 +60,8 @@ pub struct ModelReport {
     pub documents: usize,
     /// Documents that failed.
     pub failed: usize,
-    /// Dollars that its answers cost, those taken from earlier leaderboards included; none when a price is not known.
+    /// Dollars that its answers cost, with what was paid for none and with those taken from earlier leaderboards; none when a price is not
+    /// known.
     pub cost_usd: Option<f64>,
     /// Tokens that its answers took.
     pub tokens: u64,
@@ -130,7 +131,7 @@ pub struct Results<'r> {
 }
 
 impl<'r> Results<'r> {
-    /// What these rows say of a plan. Rows of other words than the plan's, as of an earlier version of a dataset, do not count.
+    /// What these rows say of a plan. All of them count: [`Plan::keep_current`] takes out those that answer something else.
     pub fn new(plan: &'r Plan, rows: &'r HashMap<Place, AnswerRow>) -> Self {
         Self { plan, rows }
     }
@@ -235,12 +236,12 @@ impl<'r> Results<'r> {
 
     fn model(&self, model: String, facts: Facts, tasks: Vec<TaskReport>) -> ModelReport {
         let rows = || self.rows.values().filter(|row| row.model == model);
-        let answers = || rows().filter(|row| row.task != SPEED);
+        let answers = || rows().filter(|row| row.is_answer());
         let local = facts.is_local;
         let cost = |row: &AnswerRow| match row.outcome.cost {
             Some(cost) => Some(cost.as_dollars()),
             // Nobody is paid for what is computed here.
-            None if local || row.outcome.error.is_some() => Some(0.0),
+            None if local || row.is_answer() && row.outcome.error.is_some() => Some(0.0),
             None => None,
         };
         let usage =
@@ -260,7 +261,7 @@ impl<'r> Results<'r> {
             tokens_per_second: speed,
             documents: tasks.iter().map(|task| task.documents).sum(),
             failed: tasks.iter().map(|task| task.failed).sum(),
-            cost_usd: answers().map(cost).sum(),
+            cost_usd: rows().filter(|row| row.task != SPEED).map(cost).sum(),
             tokens: usage(qd_base::Usage::total_tokens),
             cached_tokens: usage(|usage| usage.cached_tokens),
             seconds: answers().filter_map(|row| row.outcome.latency_ms).sum::<f64>() / 1000.0,
@@ -288,7 +289,7 @@ impl<'r> Results<'r> {
                 }
             })
             .collect();
-        for result in part.task.score_answered(&self.answers(model, part))?.results {
+        for result in part.task.results(&self.answers(model, part))? {
             let Some(document) = found.get_mut(result.document) else { continue };
             document.target = result.target;
             let filter = FilterReport { filter: result.filter, answer: result.answer, measures: result.measures };

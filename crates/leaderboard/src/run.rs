@@ -1,32 +1,41 @@
 //! Running a leaderboard as a job: what is there is read, what is missing is asked, and every answer is kept before it counts.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod job;
+
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use parking_lot::Mutex;
 use qd_base::{Picodollars, ProjectName, Sha256Hex, Timestamp, Usage, VersionId};
-use qd_catalog::{Handler, JobContext, JobError, JobKind, VersionInfo};
-use qd_gateway::batch::{self, Failure, Ledger};
+use qd_catalog::{JobContext, VersionInfo};
+use qd_gateway::batch::{Failure, Ledger};
 use qd_gateway::{CallContext, Pinned};
 use qd_trace::LEADERBOARD_TAG;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::asking::{Answered, Asking, PROMPTS_TOGETHER, prompts};
+use crate::asking::{Answered, Asking, MOST_PROMPTS, Missing, PROMPTS_TOGETHER, prompts};
 use crate::definition::{Budget, Definition};
 use crate::health::Health;
-use crate::leaderboards::{Content, Leaderboards};
-use crate::plan::{self, Asked, Part};
+use crate::leaderboards::Leaderboards;
+use crate::plan::{Asked, LOCAL, Part};
 use crate::table::{self, AnswerRow, Outcome, Place};
 use crate::{Error, Result};
+
+pub use self::job::RunHandler;
 
 /// The kind of these jobs.
 pub const KIND: &str = "leaderboard.run";
 /// The part under which is kept how fast a model is.
 pub const SPEED: &str = ":speed";
+/// The part under which is kept what was paid for no answer.
+pub const PAID: &str = ":paid";
+/// Prompts that the engine here has of a job at once: what others ask it waits behind no more.
+const ENGINE_PROMPTS: usize = MOST_PROMPTS;
 /// Tokens of the answer that tells how fast a model is.
 const SPEED_TOKENS: u64 = 64;
 /// How often documents whose model was not reached are asked about again before the job ends without them.
@@ -69,6 +78,12 @@ struct Session<'l> {
     /// Why no further calls are begun.
     stopped: Mutex<Option<String>>,
     saved: Mutex<std::time::Instant>,
+    /// Places for prompts to the engine here.
+    engine: Semaphore,
+    /// The next row of what was paid for no answer.
+    paid: AtomicUsize,
+    /// Tokens that the engine reads, where that was set.
+    engine_context: Option<u32>,
     total: usize,
 }
 
@@ -116,12 +131,16 @@ impl Session<'_> {
     /// Whether there is an answer to the very same requests.
     fn is_answered(&self, way: Way<'_>, asked: &Asked) -> bool {
         let place = (way.model.to_owned(), way.part.id.clone(), asked.document);
-        self.rows.lock().get(&place).is_some_and(|row| row.key == asked.key(way.target))
+        self.rows.lock().get(&place).is_some_and(|row| row.key == self.key(way, asked))
+    }
+
+    fn key(&self, way: Way<'_>, asked: &Asked) -> Sha256Hex {
+        asked.key(way.target, self.engine_context)
     }
 
     /// Keeps what earlier leaderboards were answered, and gives the rest.
     async fn take_known(&self, way: Way<'_>, asked: &[Arc<Asked>]) -> Result<Vec<Arc<Asked>>> {
-        let keys: Vec<Sha256Hex> = asked.iter().map(|asked| asked.key(way.target)).collect();
+        let keys: Vec<Sha256Hex> = asked.iter().map(|asked| self.key(way, asked)).collect();
         let known = table::known(&self.boards.lake, &self.project, &keys).await?;
         let (mut rows, mut rest) = (Vec::new(), Vec::new());
         for (asked, key) in asked.iter().zip(keys) {
@@ -204,23 +223,61 @@ impl Session<'_> {
         way: Way<'_>,
         asked: &[Arc<Asked>],
     ) -> Result<Option<std::result::Result<Vec<AnswerRow>, Failure>>> {
-        if let Err(why) = self.ledger.begin() {
-            self.stopped.lock().get_or_insert(why);
+        let _room = self.room(way, asked).await;
+        if self.is_over() {
             return Ok(None);
         }
         let asks: Vec<&[qd_task::Ask]> = asked.iter().map(|asked| asked.asks.as_slice()).collect();
-        let outcome = self.asking(way.model, way.target, Some(&way.part.id)).ask(&asks).await;
-        let told = outcome.as_ref().ok();
-        self.ledger.end(told.is_some(), told.and_then(|told| told.cost), told.and_then(|told| told.usage));
-        // A call that was given up since the job ends is no answer: it is made again when the job goes on.
-        if self.context.cancelled() && outcome.is_err() {
-            return Ok(None);
-        }
-        let rows = |told: Answered| {
-            let shares = shares(told);
-            asked.iter().zip(shares).map(|(asked, outcome)| self.row(way, asked, outcome)).collect()
+        let (told, done) = self.asking(way.model, way.target, Some(&way.part.id)).ask(&asks).await;
+        let failure = match done {
+            Ok(()) => {
+                let rows = asked.iter().zip(shares(told));
+                return Ok(Some(Ok(rows.map(|(asked, outcome)| self.row(way, asked, outcome)).collect())));
+            }
+            Err(missing) => self.missed(missing),
         };
-        Ok(Some(outcome.map(rows)))
+        self.keep_paid((way.model, way.target), told).await?;
+        // A call that was given up since the job ends is no answer: it is made again when the job goes on.
+        Ok(failure.filter(|_| !self.context.cancelled()).map(Err))
+    }
+
+    /// Waits until the engine here has room for the prompts of a call; others are asked at once.
+    async fn room(&self, way: Way<'_>, asked: &[Arc<Asked>]) -> Option<SemaphorePermit<'_>> {
+        if way.target.provider.as_str() != LOCAL {
+            return None;
+        }
+        let wanted: usize = asked.iter().map(|asked| prompts(&asked.asks).unwrap_or(1)).sum();
+        let wanted = u32::try_from(wanted.clamp(1, ENGINE_PROMPTS)).unwrap_or(1);
+        self.engine.acquire_many(wanted).await.ok()
+    }
+
+    /// The call's failure, unless it was not made for want of money: then nothing else is begun.
+    fn missed(&self, missing: Missing) -> Option<Failure> {
+        match missing {
+            Missing::Failed(failure) => Some(failure),
+            Missing::Stopped(why) => {
+                self.stopped.lock().get_or_insert(why);
+                None
+            }
+        }
+    }
+
+    /// Keeps what was paid for no answer, so that a job which goes on knows of it.
+    async fn keep_paid(&self, who: (&str, &Pinned), told: Answered) -> Result<()> {
+        if told.calls == 0 {
+            return Ok(());
+        }
+        let number = self.paid.fetch_add(1, Ordering::Relaxed);
+        let outcome = Outcome {
+            error: Some("paid for no answer".to_owned()),
+            cost: told.cost,
+            usage: told.usage,
+            latency_ms: Some(told.latency_ms),
+            trace: told.trace,
+            ..Outcome::default()
+        };
+        let key = Sha256Hex::of(json!([PAID, self.info.id, number]).to_string().as_bytes());
+        self.keep(vec![self.row_at(who, PAID, number, key, outcome)]).await
     }
 
     fn asking<'a>(&'a self, model: &'a str, target: &'a Pinned, task: Option<&str>) -> Asking<'a> {
@@ -228,7 +285,8 @@ impl Session<'_> {
         context.pinned = Some(target.clone());
         context.tags = vec![format!("{LEADERBOARD_TAG}{}@{}", self.info.name, self.info.number)];
         context.tags.extend(task.map(|task| format!("task:{task}")));
-        Asking { gateway: &self.boards.gateway, context, model, target, gives_up: self.context.token() }
+        let (gateway, ledger) = (&self.boards.gateway, &self.ledger);
+        Asking { gateway, context, model, target, ledger, gives_up: self.context.token() }
     }
 
     /// Sees how fast a model is, once for a leaderboard. Whoever does not answer has no speed, and says why when it is asked in earnest.
@@ -237,14 +295,7 @@ impl Session<'_> {
         if self.rows.lock().contains_key(&place) || self.is_over() {
             return Ok(());
         }
-        if let Err(why) = self.ledger.begin() {
-            self.stopped.lock().get_or_insert(why);
-            return Ok(());
-        }
-        let told = self.asking(model, target, None).speed(SPEED_TOKENS, self.definition.chat.is_some()).await;
-        let known = told.as_ref().ok();
-        self.ledger.end(known.is_some(), known.and_then(|told| told.cost), known.and_then(|told| told.usage));
-        let Ok(told) = told else { return Ok(()) };
+        let Some(told) = self.fast(model, target).await? else { return Ok(()) };
         let outcome = Outcome {
             answers: Some(Vec::new()),
             cost: told.cost,
@@ -257,8 +308,24 @@ impl Session<'_> {
         self.keep(vec![self.row_at((model, target), SPEED, 0, key, outcome)]).await
     }
 
+    /// An answer that tells how fast a model is: of a server that has no completions its chat.
+    async fn fast(&self, model: &str, target: &Pinned) -> Result<Option<Answered>> {
+        let ways: &[bool] = if self.definition.chat.is_some() { &[true] } else { &[false, true] };
+        for &chat in ways {
+            let mut warming = Answered::default();
+            let told = self.asking(model, target, None).speed(SPEED_TOKENS, chat, &mut warming).await;
+            self.keep_paid((model, target), warming).await?;
+            match told.map_err(|missing| self.missed(missing)) {
+                Ok(told) => return Ok(Some(told)),
+                Err(Some(Failure::Refused { .. })) => {}
+                Err(_) => break,
+            }
+        }
+        Ok(None)
+    }
+
     fn row(&self, way: Way<'_>, asked: &Asked, outcome: Outcome) -> AnswerRow {
-        self.row_at((way.model, way.target), &way.part.id, asked.document, asked.key(way.target), outcome)
+        self.row_at((way.model, way.target), &way.part.id, asked.document, self.key(way, asked), outcome)
     }
 
     fn row_at(
@@ -294,7 +361,7 @@ impl Session<'_> {
     }
 
     fn tell(&self) {
-        let done = self.rows.lock().keys().filter(|(_, task, _)| task != SPEED).count();
+        let done = self.rows.lock().values().filter(|row| row.is_answer()).count();
         let spent = self.ledger.spent();
         let unpriced = match spent.unpriced {
             0 => String::new(),
@@ -325,8 +392,11 @@ impl Session<'_> {
             (None, []) => ("finished", None),
             (None, lost) => ("failed", Some(lost.join("; "))),
         };
-        let rows = self.rows.lock().values().filter(|row| row.task != SPEED).count();
-        let failed = self.rows.lock().values().filter(|row| row.outcome.error.is_some()).count();
+        let (rows, failed) = {
+            let rows = self.rows.lock();
+            let answers = || rows.values().filter(|row| row.is_answer());
+            (answers().count(), answers().filter(|row| row.outcome.error.is_some()).count())
+        };
         let spent = self.ledger.spent();
         let ending = json!({
             "state": state, "why": why, "answers": rows, "failed": failed, "spent": spent.cost, "tokens": spent.tokens,
@@ -382,129 +452,6 @@ fn shares(told: Answered) -> Vec<Outcome> {
     (0..).zip(told.answers).map(outcome).collect()
 }
 
-/// Runs `leaderboard.run` jobs; their result says how the leaderboard ended.
-#[derive(Clone)]
-pub struct RunHandler {
-    boards: Leaderboards,
-}
-
-impl RunHandler {
-    /// A handler that runs `boards`.
-    pub fn new(boards: Leaderboards) -> Self {
-        Self { boards }
-    }
-
-    async fn run(self, context: JobContext) -> std::result::Result<Value, JobError> {
-        let request: RunRequest = context.payload()?;
-        match self.boards.run(context, &request).await {
-            Ok(ending) => Ok(ending),
-            Err(Error::Cancelled) => Err(JobError::Cancelled),
-            Err(error) => Err(JobError::failed(&error)),
-        }
-    }
-}
-
-impl Handler for RunHandler {
-    fn kind(&self) -> JobKind {
-        KIND.parse().expect("the word is a kind of job")
-    }
-
-    fn run(&self, context: JobContext) -> BoxFuture<'static, std::result::Result<Value, JobError>> {
-        self.clone().run(context).boxed()
-    }
-}
-
-impl Leaderboards {
-    /// Does what is missing of a leaderboard.
-    async fn run(&self, context: JobContext, request: &RunRequest) -> Result<Value> {
-        let record = self.catalog.experiment(request.leaderboard).await?;
-        if let Some(record) = record.filter(|record| record.job != context.job().id) {
-            return Err(Error::Replaced { job: record.job });
-        }
-        let version = self.catalog.version_by_id(request.leaderboard).await?;
-        let content: Content = version.read_content()?;
-        let plan = plan::plan(&self.datasets, version.info.project, &content.definition).await?;
-        let total = plan.documents() * content.definition.models.len();
-        let session = self.session(context, request, version.info, content.definition.clone(), total).await?;
-        session.tell();
-        let targets = session.targets(&content.models).await;
-        let parts: Vec<Arc<Part>> = plan.parts().cloned().collect();
-        for model in &content.definition.models {
-            match &targets[model] {
-                Ok(target) => session.model(model, target, &parts).await?,
-                Err(why) => session.health.lock().unknown(model, why),
-            }
-            if session.is_over() {
-                break;
-            }
-        }
-        if session.context.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let (lost, rows) = session.health.lock().settle();
-        session.keep(rows).await?;
-        let ending = session.end(&lost).await?;
-        match ending["state"].as_str() {
-            Some("failed") => Err(Error::Unanswered { why: lost.join("; ") }),
-            _ => Ok(ending),
-        }
-    }
-
-    async fn session(
-        &self,
-        context: JobContext,
-        request: &RunRequest,
-        info: VersionInfo,
-        definition: Definition,
-        total: usize,
-    ) -> Result<Session<'_>> {
-        let project = self.catalog.project_by_id(info.project).await?.name;
-        let mut rows = table::answered(&self.lake, info.id).await?;
-        let spent = table::spent(rows.values());
-        rows.retain(|_, row| row.outcome.error.is_none() || !request.retry_failed);
-        let checkpoint = context.checkpoint::<Checkpoint>().unwrap_or_default();
-        let budget = request.budget.unwrap_or(definition.budget);
-        let answered: HashSet<(String, String)> = rows
-            .values()
-            .filter(|row| row.outcome.error.is_none())
-            .map(|row| (row.model.clone(), row.task.clone()))
-            .collect();
-        let mut health = Health::default();
-        answered.iter().for_each(|(model, task)| health.answered(model, task));
-        Ok(Session {
-            boards: self,
-            context,
-            info,
-            project,
-            definition,
-            ledger: Ledger::new(budget, Duration::from_millis(checkpoint.worked_ms), spent),
-            rows: Mutex::new(rows),
-            health: Mutex::new(health),
-            stopped: Mutex::new(None),
-            saved: Mutex::new(std::time::Instant::now()),
-            total,
-        })
-    }
-}
-
-impl Session<'_> {
-    /// What the names of the models stand for: what they stood for when the leaderboard was made, as far as they stood for anything.
-    async fn targets(&self, pinned: &BTreeMap<String, Pinned>) -> HashMap<String, std::result::Result<Pinned, String>> {
-        let mut found = HashMap::new();
-        for name in &self.definition.models {
-            let target = match pinned.get(name) {
-                Some(target) => Ok(target.clone()),
-                None => {
-                    let resolved = self.boards.gateway.resolve(self.info.project, name).await;
-                    resolved.map_err(|error| batch::told(&error))
-                }
-            };
-            found.insert(name.clone(), target);
-        }
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -528,6 +475,7 @@ mod tests {
         let usage = Usage { input_tokens: 10, output_tokens: 1, ..Usage::default() };
         let told = Answered {
             answers: vec![Vec::new(); 3],
+            calls: 1,
             usage: Some(usage),
             cost: Some(Picodollars::new(8)),
             latency_ms: 3.0,

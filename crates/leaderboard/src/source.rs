@@ -8,11 +8,16 @@ use qd_catalog::VersionRef;
 use qd_data::{Dataset, Datasets};
 use qd_task::{Document, Documents, TaskConfig};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{Error, Result};
 
 /// Rows of one split at most: all of them are in memory while a task is asked.
-const MOST_ROWS: u64 = 100_000;
+pub const MOST_ROWS: u64 = 100_000;
+/// Rows of all tasks of one leaderboard at most, each task's counted by themselves.
+const MOST_ROWS_TOGETHER: u64 = 1_000_000;
+/// Bytes of what is read at most, in texts.
+const MOST_BYTES: usize = 1 << 30;
 /// Rows that are read at once.
 const PAGE: u64 = 1_000;
 
@@ -70,13 +75,16 @@ pub struct Shelf<'d> {
     datasets: &'d Datasets,
     project: ProjectId,
     named: &'d BTreeMap<String, String>,
-    opened: HashMap<String, (Dataset, Arc<Vec<Document>>)>,
+    opened: HashMap<String, Dataset>,
+    read: HashMap<String, Arc<Vec<Document>>>,
+    /// Bytes that may still be read.
+    left: usize,
 }
 
 impl<'d> Shelf<'d> {
     /// Nothing read yet; `named` says which dataset a key means.
     pub fn new(datasets: &'d Datasets, project: ProjectId, named: &'d BTreeMap<String, String>) -> Self {
-        Self { datasets, project, named, opened: HashMap::new() }
+        Self { datasets, project, named, opened: HashMap::new(), read: HashMap::new(), left: MOST_BYTES }
     }
 
     /// The dataset that has these documents; none when there is none of its usual name.
@@ -98,32 +106,71 @@ impl<'d> Shelf<'d> {
         Ok(Some(self.datasets.open(self.project, &artifact(name, &need.key)?, &which).await?))
     }
 
+    /// How many documents a task could be asked about. Nothing is read of them.
+    ///
+    /// # Errors
+    /// As [`Shelf::documents`].
+    pub async fn count(&mut self, task: &TaskConfig) -> Result<u64> {
+        let need = Need::of_split(task, task.split());
+        Ok(self.open(task, &need).await?.len())
+    }
+
+    /// Refuses tasks whose documents are too many to be in memory together, before any is read.
+    ///
+    /// # Errors
+    /// As [`Shelf::documents`], and [`Error::Definition`] for too many.
+    pub async fn weigh(&mut self, tasks: impl Iterator<Item = &TaskConfig>) -> Result<()> {
+        let mut together = 0;
+        for task in tasks {
+            for need in Need::of(task) {
+                together += self.open(task, &need).await?.len();
+                if together > MOST_ROWS_TOGETHER {
+                    let why = format!("they have more than {MOST_ROWS_TOGETHER} documents together; leave some out");
+                    return Err(Error::definition("tasks", why));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The documents of a task.
     ///
     /// # Errors
-    /// [`Error::Definition`] when they are not here, saying how they come here.
+    /// [`Error::Definition`] when they are not here, saying how they come here, or too large.
     pub async fn documents(&mut self, task: &TaskConfig) -> Result<Documents> {
         let mut documents = Documents::new();
         for need in Need::of(task) {
-            if !self.opened.contains_key(&need.key) {
-                let dataset = self.find(&need).await?.ok_or_else(|| missing(task, &need))?;
-                let rows = rows(&dataset, &need).await?;
-                self.opened.insert(need.key.clone(), (dataset, Arc::new(rows)));
+            if !self.read.contains_key(&need.key) {
+                let dataset = self.open(task, &need).await?.clone();
+                let rows = rows(&dataset, &need, &mut self.left).await?;
+                self.read.insert(need.key.clone(), Arc::new(rows));
             }
-            if let Some((_, rows)) = self.opened.get(&need.key) {
+            if let Some(rows) = self.read.get(&need.key) {
                 documents = documents.with(&need.split, rows.as_ref().clone());
             }
         }
         Ok(documents)
     }
 
+    async fn open(&mut self, task: &TaskConfig, need: &Need) -> Result<&Dataset> {
+        if !self.opened.contains_key(&need.key) {
+            let dataset = self.find(need).await?.ok_or_else(|| missing(task, need))?;
+            if dataset.len() > MOST_ROWS {
+                let why = format!("the dataset has {} rows, {MOST_ROWS} are allowed", dataset.len());
+                return Err(Error::definition(format!("documents.{}", need.key), why));
+            }
+            self.opened.insert(need.key.clone(), dataset);
+        }
+        self.opened.get(&need.key).ok_or_else(|| missing(task, need))
+    }
+
     /// What was opened: each key with the version that it means, and those versions.
     pub fn pinned(&self) -> (BTreeMap<String, String>, Vec<VersionId>) {
-        let pin = |(key, (dataset, _)): (&String, &(Dataset, Arc<Vec<Document>>))| {
+        let pin = |(key, dataset): (&String, &Dataset)| {
             let info = dataset.info();
             (key.clone(), format!("{}@{}", info.name, info.number))
         };
-        let mut parents: Vec<VersionId> = self.opened.values().map(|(dataset, _)| dataset.info().id).collect();
+        let mut parents: Vec<VersionId> = self.opened.values().map(|dataset| dataset.info().id).collect();
         parents.sort_unstable();
         parents.dedup();
         (self.opened.iter().map(pin).collect(), parents)
@@ -143,11 +190,7 @@ fn missing(task: &TaskConfig, need: &Need) -> Error {
     Error::definition(format!("documents.{}", need.key), why)
 }
 
-async fn rows(dataset: &Dataset, need: &Need) -> Result<Vec<Document>> {
-    if dataset.len() > MOST_ROWS {
-        let why = format!("the dataset has {} rows, {MOST_ROWS} are allowed", dataset.len());
-        return Err(Error::definition(format!("documents.{}", need.key), why));
-    }
+async fn rows(dataset: &Dataset, need: &Need, left: &mut usize) -> Result<Vec<Document>> {
     let mut rows = Vec::new();
     while (rows.len() as u64) < dataset.len() {
         let from = rows.len() as u64;
@@ -155,9 +198,25 @@ async fn rows(dataset: &Dataset, need: &Need) -> Result<Vec<Document>> {
         if page.is_empty() {
             break;
         }
+        let bytes = page.iter().flat_map(|row| row.values.values()).map(bytes_of).sum();
+        *left = left.checked_sub(bytes).ok_or_else(|| {
+            let why = format!("the tasks' documents have more than {MOST_BYTES} bytes together; leave some out");
+            Error::definition(format!("documents.{}", need.key), why)
+        })?;
         rows.extend(page.into_iter().map(|row| row.values));
     }
     Ok(rows)
+}
+
+/// Bytes of the texts of a value, and a few for what is no text.
+fn bytes_of(value: &Value) -> usize {
+    const OTHERS: usize = 16;
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(bytes_of).sum(),
+        Value::Object(values) => values.iter().map(|(name, value)| name.len() + bytes_of(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => OTHERS,
+    }
 }
 
 #[cfg(test)]

@@ -78,6 +78,11 @@ impl AnswerRow {
     pub fn place(&self) -> Place {
         (self.model.clone(), self.task.clone(), self.document)
     }
+
+    /// Whether it is about a document, and not about a model's speed or what was paid for no answer.
+    pub fn is_answer(&self) -> bool {
+        !self.task.starts_with(':')
+    }
 }
 
 /// What rows have cost their leaderboard.
@@ -207,6 +212,18 @@ pub async fn answered(lake: &Lake, leaderboard: VersionId) -> Result<HashMap<Pla
         found.extend(read(batch)?.into_iter().map(|row| (row.place(), row)));
     }
     Ok(found)
+}
+
+/// How many rows a leaderboard has, and when the last was made: while both stay, so do the rows.
+///
+/// # Errors
+/// As [`answered`].
+pub async fn stamp(lake: &Lake, leaderboard: VersionId) -> Result<(u64, Option<i64>)> {
+    let sql = "SELECT count(*) AS rows, max(time) AS last FROM leaderboard_answers WHERE leaderboard = $1";
+    let found = lake.query(sql, vec![leaderboard.to_string().into()], limits()).await?;
+    let Some(batch) = found.batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok((0, None)) };
+    let (rows, last) = (Columns(batch).whole("rows")?, Columns(batch).whole("last")?);
+    Ok((rows.value(0).unsigned_abs(), last.is_valid(0).then(|| last.value(0))))
 }
 
 /// What leaderboards of a project were answered before, by what makes answers the same.

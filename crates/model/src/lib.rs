@@ -6,10 +6,11 @@
 //! ([`gguf`]) says, and the [`ChatTemplate`] that turns a conversation into the model's text.
 //!
 //! Reading order: [`source`] → [`catalogue`] → [`index`] → `pull` with [`progress`] → [`gguf`] and `hf_config` →
-//! [`record`] → [`models`] → [`job`]; and on its own, [`template`].
+//! [`record`] → [`models`] → [`job`]; and on their own, [`template`], and [`hub`] with the data sets that lie where models do.
 
 pub mod catalogue;
 pub mod gguf;
+pub mod hub;
 pub mod index;
 pub mod job;
 pub mod models;
@@ -24,6 +25,7 @@ mod pull;
 
 pub use catalogue::{Alternative, Catalogue, Entry, Format, ModelKind, SamplingDefaults};
 pub use error::Error;
+pub use hub::{HubDataset, HubDatasetId, HubFile};
 pub use index::PackageIndex;
 pub use job::{PullHandler, PullRequest};
 pub use models::{Models, ModelsConfig};

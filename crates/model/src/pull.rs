@@ -23,7 +23,8 @@ mod download;
 mod lock;
 
 use assemble::Piece;
-use download::Download;
+pub(crate) use assemble::digest;
+pub(crate) use download::Download;
 pub(crate) use lock::Lock;
 
 /// The Hugging Face hub, or a mirror of it.
@@ -53,7 +54,7 @@ impl Hub {
         self.url.join(&path).map_err(|cause| Error::Index { message: format!("{path}: {cause}") })
     }
 
-    fn authorization(&self) -> Option<HeaderValue> {
+    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", self.token.as_ref()?.expose())).ok()?;
         value.set_sensitive(true);
         Some(value)

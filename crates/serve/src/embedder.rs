@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use qd_base::embedding::Embeddings;
 use qd_base::{ModelName, Usage};
-use qd_tensor::{Embedded, Embedder};
+use qd_tensor::{Embedded, Embedder, Encoded};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
@@ -20,10 +20,16 @@ use crate::stats::{Counters, ModelStats};
 const MAX_TEXTS: usize = 2048;
 /// Texts that are computed together: more requests wait for the next batch.
 const BATCH_TEXTS: usize = 256;
+/// The most texts of one request whose tokens are wanted: with 512 tokens of 1,024 numbers each has 2 MiB.
+const MAX_ENCODED: usize = 64;
+/// The most texts that are only read as tokens at once.
+const MAX_READ: usize = 4096;
 
 /// A loaded embedding model.
 pub(crate) struct EmbedderHandle {
     requests: Sender<Request>,
+    /// The same that the thread has, for what is not joined into batches.
+    embedder: Arc<Embedder>,
     seats: Arc<Seats>,
     counters: Arc<Counters>,
     context: usize,
@@ -46,21 +52,22 @@ impl EmbedderHandle {
     /// Loads the weights and starts the thread.
     pub fn open(name: &ModelName, dir: &Path, options: &ModelOptions) -> Result<Self> {
         let failed = |cause| Error::Load { name: name.clone(), path: dir.to_owned(), cause };
-        let embedder = Embedder::load(dir).map_err(|cause| failed(Box::new(cause)))?;
+        let embedder = Arc::new(Embedder::load(dir).map_err(|cause| failed(Box::new(cause)))?);
         let context = embedder.max_tokens();
         let counters = Arc::new(Counters::default());
         let (requests, received) = channel();
         let (stopping, stopped) = watch::channel(false);
-        let thread_counters = counters.clone();
+        let (thread_embedder, thread_counters) = (Arc::clone(&embedder), counters.clone());
         std::thread::Builder::new()
             .name("qd-embed".to_owned())
             .spawn(move || {
                 // However it ends, it has stopped.
-                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| serve(&embedder, &received, &thread_counters)));
+                let _ =
+                    std::panic::catch_unwind(AssertUnwindSafe(|| serve(&thread_embedder, &received, &thread_counters)));
                 let _ = stopping.send(true);
             })
             .map_err(|cause| failed(Box::new(cause)))?;
-        Ok(Self { requests, seats: Seats::new(options.queue.max(1)), counters, context, stopped })
+        Ok(Self { requests, embedder, seats: Seats::new(options.queue.max(1)), counters, context, stopped })
     }
 
     /// Whether its thread has ended, so that it will never answer again.
@@ -81,14 +88,43 @@ impl EmbedderHandle {
         if texts.is_empty() || texts.len() > MAX_TEXTS {
             return Err(Error::invalid("input", format!("there must be between 1 and {MAX_TEXTS} texts")));
         }
-        let Some(seat) = self.seats.take(1).and_then(|mut seats| seats.pop()) else {
-            return Err(Error::QueueFull { retry_after_ms: self.counters.retry_after_ms(self.seats.taken(), 1) });
-        };
+        let seat = self.seat()?;
         let (reply, answer) = oneshot::channel();
         let gone =
             || Error::backend("embedding", "the embedding thread has stopped; the next request loads the model again");
         self.requests.send(Request::Embed(Job { texts, reply, _seat: seat })).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// The vectors of all tokens of some texts. It computes on the thread that calls.
+    pub fn encode(&self, texts: &[String], layer: Option<usize>) -> Result<Vec<Encoded>> {
+        self.compute(texts, MAX_ENCODED, |embedder| embedder.encode(texts, layer))
+    }
+
+    /// The tokens of some texts. It computes on the thread that calls.
+    pub fn tokens(&self, texts: &[String]) -> Result<Vec<Vec<u32>>> {
+        self.compute(texts, MAX_READ, |embedder| embedder.tokens(texts))
+    }
+
+    fn compute<T>(
+        &self,
+        texts: &[String],
+        most: usize,
+        work: impl FnOnce(&Embedder) -> std::result::Result<T, qd_tensor::Error>,
+    ) -> Result<T> {
+        if texts.len() > most {
+            return Err(Error::invalid("input", format!("there are at most {most} texts in one request")));
+        }
+        let _seat = self.seat()?;
+        work(&self.embedder).map_err(|cause| match cause {
+            qd_tensor::Error::Layer { .. } => Error::invalid("layer", cause.to_string()),
+            cause => Error::backend("encoding", cause),
+        })
+    }
+
+    fn seat(&self) -> Result<Seat> {
+        let full = || Error::QueueFull { retry_after_ms: self.counters.retry_after_ms(self.seats.taken(), 1) };
+        self.seats.take(1).and_then(|mut seats| seats.pop()).ok_or_else(full)
     }
 
     /// Lets accepted requests finish and waits for the thread to end.

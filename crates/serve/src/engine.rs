@@ -9,6 +9,7 @@ use qd_base::ModelName;
 use qd_base::chat::ChatRequest;
 use qd_base::completion::CompletionRequest;
 use qd_base::embedding::Embeddings;
+use qd_tensor::Encoded;
 use serde::Serialize;
 
 use crate::chat::ChatHandle;
@@ -161,10 +162,26 @@ impl Engine {
     /// # Errors
     /// [`Error::ContextOverflow`], [`Error::QueueFull`], [`Error::UnknownModel`], [`Error::WrongKind`].
     pub async fn embed(&self, model: &ModelName, texts: Vec<String>) -> Result<Embeddings> {
-        match self.handle(model)? {
-            Handle::Embedding(embedder) => embedder.embed(texts).await,
-            Handle::Chat(_) => Err(wrong_kind(model, ModelKind::Embedding, ModelKind::Chat)),
-        }
+        self.embedder_handle(model)?.embed(texts).await
+    }
+
+    /// The vectors of all tokens of each text, as they come out of a layer of an embedding model; of the last one when none is said. A
+    /// text that is longer than the model's context is cut.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a layer that there is not or too many texts, [`Error::QueueFull`], [`Error::UnknownModel`], [`Error::WrongKind`].
+    pub async fn encode(&self, model: &ModelName, texts: Vec<String>, layer: Option<usize>) -> Result<Vec<Encoded>> {
+        let embedder = self.embedder_handle(model)?;
+        run_blocking("encoding", move || embedder.encode(&texts, layer)).await
+    }
+
+    /// The tokens of each text, as [`Engine::encode`] reads it.
+    ///
+    /// # Errors
+    /// As [`Engine::encode`].
+    pub async fn encoder_tokens(&self, model: &ModelName, texts: Vec<String>) -> Result<Vec<Vec<u32>>> {
+        let embedder = self.embedder_handle(model)?;
+        run_blocking("reading tokens", move || embedder.tokens(&texts)).await
     }
 
     /// The tokens of a text, special tokens in it left as text.
@@ -207,6 +224,13 @@ impl Engine {
         let models = self.inner.models.read();
         let handle = models.get(name).map(|loaded| loaded.handle.clone());
         handle.filter(|handle| !handle.is_stopped()).ok_or_else(|| unknown(name))
+    }
+
+    fn embedder_handle(&self, name: &ModelName) -> Result<Arc<EmbedderHandle>> {
+        match self.handle(name)? {
+            Handle::Embedding(embedder) => Ok(embedder),
+            Handle::Chat(_) => Err(wrong_kind(name, ModelKind::Embedding, ModelKind::Chat)),
+        }
     }
 
     fn chat_handle(&self, name: &ModelName) -> Result<Arc<ChatHandle>> {

@@ -43,4 +43,5 @@ pub use engine::{Engine, LoadedModel, ModelKind};
 pub use error::{Error, Result};
 pub use event::{ChatEvents, CompletionEvents, Event, Events, Timings};
 pub use options::{EngineConfig, ModelFiles, ModelOptions};
+pub use qd_tensor::Encoded;
 pub use stats::ModelStats;

@@ -12,6 +12,9 @@ use crate::metric::{self, Metric, OutputType};
 use crate::request::Generation;
 use crate::{Result, yaml};
 
+/// Answers to one prompt at most: each is a call that is paid.
+const MOST_REPEATS: usize = 1_000;
+
 /// A task as its file describes it.
 #[derive(Debug, Clone)]
 pub struct TaskConfig {
@@ -162,8 +165,8 @@ impl TaskConfig {
             repeats: fields.count("repeats")?.unwrap_or(1),
             notes,
         };
-        if config.repeats == 0 {
-            return Err(fields.wrong("repeats", "write a whole number from 1"));
+        if !(1..=MOST_REPEATS).contains(&config.repeats) {
+            return Err(fields.wrong("repeats", format!("write a whole number from 1 to {MOST_REPEATS}")));
         }
         config.check(&fields)?;
         fields.end()?;
@@ -207,6 +210,11 @@ impl TaskConfig {
             higher_is_better: metric.higher_is_better,
         };
         self.pipelines.iter().flat_map(|pipeline| self.metrics.iter().map(move |metric| of(pipeline, metric))).collect()
+    }
+
+    /// How many answers are asked for to each prompt.
+    pub fn repeats(&self) -> usize {
+        self.repeats
     }
 
     /// Examples in each prompt where nobody says otherwise.
@@ -524,6 +532,7 @@ mod tests {
         refused(&texts("generation_kwargs: {beams: 2}"), "generation_kwargs.beams", "not known");
         refused(&texts("generation_kwargs: {do_sample: true}"), "generation_kwargs.do_sample", "temperature");
         refused(&texts("repeats: 0"), "repeats", "from 1");
+        refused(&texts("repeats: 1001"), "repeats", "to 1000");
         refused(&texts("num_fewshot: -1"), "num_fewshot", "whole number");
         refused(&TASK.replace("test_split: test\n", ""), "test_split", "name the split");
         refused(&TASK.replace("doc_to_choice: [a, b]\n", ""), "doc_to_choice", "missing");

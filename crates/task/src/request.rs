@@ -3,7 +3,7 @@
 //! Requests of a document that share a context stand together: [`Ask::Choices`] is one context and the continuations after
 //! it, so that whoever runs them computes the context once and each continuation from there.
 
-use qd_base::chat::{Message, Role};
+use qd_base::chat::{Content, Message, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::python::text::is_space;
@@ -42,6 +42,33 @@ pub enum Ask {
         /// How many answers.
         repeats: usize,
     },
+}
+
+impl Prompt {
+    /// Bytes of its texts.
+    fn bytes(&self) -> usize {
+        let of = |message: &Message| match &message.content {
+            Some(Content::Text(text)) => text.len(),
+            Some(Content::Parts(_)) | None => 0,
+        };
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Chat { messages, .. } => messages.iter().map(of).sum(),
+        }
+    }
+}
+
+impl Ask {
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Choices { context, continuations } => {
+                context.bytes() + continuations.iter().map(String::len).sum::<usize>()
+            }
+            Self::Rolling { text } => text.len(),
+            Self::Generate { prompt, .. } => prompt.bytes(),
+        }
+    }
 }
 
 /// What stands before an answer.

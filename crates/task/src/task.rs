@@ -176,15 +176,46 @@ impl Task {
     /// # Errors
     /// [`Error::Template`], [`Error::Field`] and [`Error::Document`] for a document that cannot be asked about.
     pub fn requests(&self) -> Result<Vec<DocumentRequests>> {
+        self.requests_within(usize::MAX)
+    }
+
+    /// The same while their texts have no more bytes together.
+    ///
+    /// # Errors
+    /// As [`Task::requests`], and [`Error::Field`] when they have more: what was made until then is let go of.
+    pub fn requests_within(&self, most_bytes: usize) -> Result<Vec<DocumentRequests>> {
         let mut sampler = Sampler { task: self, random: Random::new(self.settings.seed) };
         let writer = self.writer();
+        let mut left = most_bytes;
         let ask = |(index, document)| {
             let shots = sampler.sample(index, document)?;
-            let contexts = writer.contexts(document, &shots)?;
-            let asks = self.asks(&writer, document, contexts)?;
+            let asks = self.asks(&writer, document, writer.contexts(document, &shots)?)?;
+            left = left.checked_sub(asks.iter().map(Ask::bytes).sum()).ok_or_else(|| {
+                let why = format!("its requests have more than {most_bytes} bytes by document {index}; set a limit or show fewer examples");
+                Error::field(&self.config.name, "num_fewshot", why)
+            })?;
             Ok(DocumentRequests { document: index, asks })
         };
         self.asked().iter().enumerate().map(ask).collect()
+    }
+
+    /// The requests about one document. Of those before it the examples are drawn and nothing is written.
+    ///
+    /// # Errors
+    /// As [`Task::requests`], and [`Error::Document`] when there is no such document.
+    pub fn requests_of(&self, index: usize) -> Result<DocumentRequests> {
+        let mut sampler = Sampler { task: self, random: Random::new(self.settings.seed) };
+        let writer = self.writer();
+        let there = self.asked().len();
+        let document = self.asked().get(index).ok_or_else(|| {
+            Error::document(&self.config.name, index, format!("the task has {there} documents, from 0 on"))
+        })?;
+        for (before, document) in self.asked().iter().enumerate().take(index) {
+            sampler.sample(before, document)?;
+        }
+        let shots = sampler.sample(index, document)?;
+        let asks = self.asks(&writer, document, writer.contexts(document, &shots)?)?;
+        Ok(DocumentRequests { document: index, asks })
     }
 
     /// `construct_requests`.
@@ -245,20 +276,7 @@ impl Task {
     /// As [`Task::score`].
     pub fn score_answered(&self, answers: &[Option<&[Answer]>]) -> Result<Report> {
         let asked = self.asked();
-        if answers.len() != asked.len() {
-            let why =
-                format!("there are answers for {} documents, and {} were asked about", answers.len(), asked.len());
-            return Err(Error::answers(&self.config.name, why));
-        }
-        let mut results = Vec::new();
-        for pipeline in &self.config.pipelines {
-            for (index, (document, answers)) in asked.iter().zip(answers).enumerate() {
-                let Some(answers) = answers else { continue };
-                let scoring = Scoring { task: self, writer: self.writer(), document };
-                let result = scoring.result(index, pipeline, answers).map_err(|why| why.into_error(self, index))?;
-                results.push(result);
-            }
-        }
+        let results = self.results(answers)?;
         let aggregates = self.aggregates(&results)?;
         let answered = answers.iter().flatten().count();
         let mut notes = self.notes();
@@ -278,6 +296,29 @@ impl Task {
             results,
             notes,
         })
+    }
+
+    /// What was measured of each document, without the numbers that they come to.
+    ///
+    /// # Errors
+    /// As [`Task::score`].
+    pub fn results(&self, answers: &[Option<&[Answer]>]) -> Result<Vec<DocumentResult>> {
+        let asked = self.asked();
+        if answers.len() != asked.len() {
+            let why =
+                format!("there are answers for {} documents, and {} were asked about", answers.len(), asked.len());
+            return Err(Error::answers(&self.config.name, why));
+        }
+        let mut results = Vec::new();
+        for pipeline in &self.config.pipelines {
+            for (index, (document, answers)) in asked.iter().zip(answers).enumerate() {
+                let Some(answers) = answers else { continue };
+                let scoring = Scoring { task: self, writer: self.writer(), document };
+                let result = scoring.result(index, pipeline, answers).map_err(|why| why.into_error(self, index))?;
+                results.push(result);
+            }
+        }
+        Ok(results)
     }
 
     fn notes(&self) -> Vec<String> {
@@ -648,6 +689,23 @@ mod tests {
         let asks = &task.requests().unwrap()[0].asks;
         let context = Prompt::Text("Q".to_owned());
         assert_eq!(*asks, [Ask::Choices { context, continuations: vec![" a".to_owned(), " b".to_owned()] }]);
+    }
+
+    /// Examples are drawn from one document to the next: of one alone they are what they are among all.
+    #[test]
+    fn one_document_is_asked_about_as_among_all_and_requests_have_a_limit() {
+        let rows = json!((0..9).map(|n| json!({"q": format!("Q{n}"), "a": n})).collect::<Vec<_>>());
+        let text = "fewshot_split: test\nnum_fewshot: 2\noutput_type: generate_until\n\
+                    doc_to_text: \"{{q}}\"\ndoc_to_target: \"{{a}}\"\n";
+        let task = task(text, rows, Settings::default()).unwrap();
+        let all = task.requests().unwrap();
+        assert_eq!(task.requests_of(6).unwrap(), all[6]);
+        assert!(
+            fails(task.requests_of(9)).contains("9 documents") && fails(task.requests_of(usize::MAX)).contains("9")
+        );
+        let bytes = all.iter().flat_map(|one| &one.asks).map(Ask::bytes).sum();
+        assert_eq!(task.requests_within(bytes).unwrap(), all);
+        assert!(fails(task.requests_within(bytes - 1)).contains("document 8"));
     }
 
     #[test]

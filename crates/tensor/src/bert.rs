@@ -1,4 +1,4 @@
-//! Sentence embeddings with a BERT encoder.
+//! Embeddings of sentences and of their tokens with a BERT encoder.
 //!
 //! The architecture is that of Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
 //! Understanding" (2019); the mean over all tokens, normalised to unit length, is that of Reimers and Gurevych,
@@ -47,6 +47,15 @@ pub struct Embedded {
     pub tokens: Vec<usize>,
 }
 
+/// One text, token by token, those that mark its beginning and end among them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    /// Which tokens.
+    pub ids: Vec<u32>,
+    /// `[tokens, width]`: the vector of each, as it comes out of a layer.
+    pub vectors: Vec<f32>,
+}
+
 impl Embedder {
     /// Loads a model from a folder with `config.json`, `tokenizer.json` and `model.safetensors`.
     ///
@@ -68,6 +77,11 @@ impl Embedder {
         self.encoder.width()
     }
 
+    /// Layers, which [`Embedder::encode`] counts from 1.
+    pub fn layers(&self) -> usize {
+        self.encoder.layers()
+    }
+
     /// Tokens that a text may have, the two that frame it included.
     pub fn max_tokens(&self) -> usize {
         self.limit
@@ -82,13 +96,33 @@ impl Embedder {
     /// [`Error::Compute`] when the computation fails.
     pub fn embed(&self, texts: &[String], truncate: bool) -> Result<Embedded, Error> {
         let ids = self.tokenize(texts, truncate)?;
-        let tokens: Vec<usize> = ids.iter().map(Vec::len).collect();
-        let total: usize = tokens.iter().sum();
-        let budget = total.div_ceil(rayon::current_num_threads()).clamp(LEAST_PACK_TOKENS, PACK_TOKENS);
-        let packs = packs(&ids, budget);
-        let embedded: Vec<Vec<Vec<f32>>> =
-            packs.par_iter().map(|pack| self.encoder.embed(pack)).collect::<Result<_, _>>().map_err(Error::Compute)?;
-        Ok(Embedded { vectors: in_order_of_texts(texts.len(), &packs, embedded), tokens })
+        let vectors = compute(&ids, |pack| self.encoder.embed(pack))?;
+        Ok(Embedded { vectors, tokens: ids.iter().map(Vec::len).collect() })
+    }
+
+    /// The vectors of all tokens of each text, as they come out of a layer; of the last one when none is said. A text that is too long is
+    /// cut at the end.
+    ///
+    /// It holds a vector for each token at once: whoever has many texts asks with a few at a time.
+    ///
+    /// # Errors
+    /// [`Error::Layer`] for a layer that there is not, [`Error::Tokenize`] or [`Error::Compute`] when the computation fails.
+    pub fn encode(&self, texts: &[String], layer: Option<usize>) -> Result<Vec<Encoded>, Error> {
+        let (layers, layer) = (self.layers(), layer.unwrap_or(self.layers()));
+        if !(1..=layers).contains(&layer) {
+            return Err(Error::Layer { layer, layers });
+        }
+        let ids = self.tokenize(texts, true)?;
+        let vectors = compute(&ids, |pack| self.encoder.tokens(pack, layer))?;
+        Ok(ids.into_iter().zip(vectors).map(|(ids, vectors)| Encoded { ids, vectors }).collect())
+    }
+
+    /// The tokens of each text, as [`Embedder::encode`] reads it.
+    ///
+    /// # Errors
+    /// [`Error::Tokenize`].
+    pub fn tokens(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, Error> {
+        self.tokenize(texts, true)
     }
 
     /// Counts the tokens of a text, the two that frame it included, however long it is.
@@ -125,6 +159,19 @@ fn load_tokenizer(path: &Path) -> Result<Tokenizer, Error> {
     // The file asks for padding and cutting at 128 tokens; texts are packed without padding and cut at the model's limit.
     tokenizer.with_padding(None).with_truncation(None).map_err(wrong)?;
     Ok(tokenizer)
+}
+
+/// Computes something of each text, given by its tokens, on all threads.
+fn compute(
+    ids: &[Vec<u32>],
+    of_pack: impl Fn(&Pack) -> candle_core::Result<Vec<Vec<f32>>> + Sync,
+) -> Result<Vec<Vec<f32>>, Error> {
+    let total: usize = ids.iter().map(Vec::len).sum();
+    let budget = total.div_ceil(rayon::current_num_threads()).clamp(LEAST_PACK_TOKENS, PACK_TOKENS);
+    let packs = packs(ids, budget);
+    let computed: Vec<_> =
+        packs.par_iter().map(|pack| of_pack(pack)).collect::<Result<_, _>>().map_err(Error::Compute)?;
+    Ok(in_order_of_texts(ids.len(), &packs, computed))
 }
 
 fn in_order_of_texts(count: usize, packs: &[Pack], embedded: Vec<Vec<Vec<f32>>>) -> Vec<Vec<f32>> {

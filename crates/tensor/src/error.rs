@@ -43,6 +43,9 @@ pub enum Error {
     /// A text that is longer than the model reads, and may not be cut.
     #[error("input {index} has {tokens} tokens, the model reads at most {limit}")]
     TooLong { index: usize, tokens: usize, limit: usize },
+    /// A layer that the model has not.
+    #[error("layer {layer} was asked for, the model has 1 to {layers}")]
+    Layer { layer: usize, layers: usize },
     /// The graph could not be computed.
     #[error("computing embeddings")]
     Compute(#[source] candle_core::Error),

@@ -1,4 +1,4 @@
-//! Llama and BERT graphs: today the BERT encoder that turns texts into embeddings.
+//! Llama and BERT graphs: today the BERT encoder that turns texts, or their tokens, into embeddings.
 //!
 //! Reading order: [`bert`], then what it is made of: its configuration, the packing of texts into batches without
 //! padding, the encoder, and the fused operations that make it fast on a processor.
@@ -19,5 +19,5 @@ pub mod bert;
 
 mod error;
 
-pub use bert::{Embedded, Embedder};
+pub use bert::{Embedded, Embedder, Encoded};
 pub use error::Error;

@@ -1,9 +1,10 @@
 //! `/api/v1/leaderboards`: models compared on benchmark tasks, with what is sure of it.
 //!
-//! Reading order: [`definition`] → [`report`] → [`documents`].
+//! Reading order: [`definition`] → [`report`] → [`documents`]; and on its own, [`ratings`].
 
 pub mod definition;
 pub mod documents;
+pub mod ratings;
 pub mod report;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::extract::{Json as JsonBody, Path, Query};
 use crate::noun::experiment::definition::ExperimentBudget;
 use crate::noun::leaderboard::definition::{LeaderboardDefinition, LeaderboardNeeds};
 use crate::noun::leaderboard::documents::{DocumentPage, DocumentsQuery};
+use crate::noun::leaderboard::ratings::{RatingsBody, RatingsQuery};
 use crate::noun::leaderboard::report::ReportBody;
 use crate::permission::{Caller, Permission};
 use crate::reply::{Accepted, Created, Json};
@@ -62,7 +64,12 @@ pub(crate) fn routes() -> Vec<Route> {
     let gone = Doc::new("Leaderboards", "removeLeaderboard", "Delete a leaderboard with all its versions and their rows")
         .text("Its rows are not seen from then on, and leave the disk with the next compaction. While it runs it is not deleted: cancel its job first.")
         .gives_nothing("It is gone");
+    let rated = Doc::new("Leaderboards", "rateModels", "Models rated by a dataset of comparisons")
+        .text("Each row names two models and who was preferred. Strengths are Bradley and Terry's, with ties, on Elo's scale; places are ranges that hold together with 95 % confidence. Elo's own ratings stand beside them. Nothing is kept.")
+        .query::<RatingsQuery>()
+        .gives::<RatingsBody>(200, "The models, the strongest first");
     vec![
+        Route::get("/api/v1/datasets/{name}/ratings", read, rated, ratings::rate),
         Route::get("/api/v1/leaderboards", read, all, list),
         Route::post("/api/v1/leaderboards", write, new, create),
         Route::get("/api/v1/leaderboards/{name}", read, one, show),

@@ -40,7 +40,7 @@ async fn list(_: Caller) -> Json<TaskList> {
 }
 
 async fn show(_: Caller, Path(name): Path<String>) -> Result<Json<TaskDescriptions>> {
-    Ok(Json(TaskDescriptions { data: tasks::describe(&name)?.into_iter().map(TaskDescription::from).collect() }))
+    Ok(Json(TaskDescriptions { data: tasks::describe(&name).await?.into_iter().map(TaskDescription::from).collect() }))
 }
 
 async fn render(

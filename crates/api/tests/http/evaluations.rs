@@ -1,6 +1,7 @@
 //! `/api/v1/evaluations`: answers of columns and of models, looked at by functions, metrics of a corpus and judges.
 
 mod asked;
+mod bertscore;
 mod judges;
 
 use std::path::Path;

@@ -119,6 +119,67 @@ async fn who_cannot_say_how_likely_a_text_is_does_the_other_tasks() {
     );
 }
 
+/// Servers that only chat have no completions: their models lose what is measured and nothing else.
+#[tokio::test]
+async fn who_only_chats_does_the_tasks_that_are_asked_by_messages() {
+    let (house, key) = open().await;
+    let mut chats = definition(&["stub/scorer-chat", "stub/scorer"]);
+    chats["tasks"] = json!([{"task": "pick"}, {"task": "sums", "chat": "turns"}]);
+    chats["measure_speed"] = json!(true);
+    let page = run(&house, &key, "chats", chats).await;
+    assert_eq!(page["state"], "failed");
+    assert!(page["why"].as_str().unwrap().contains("refuses pick"), "{page}");
+    let found = model(&page, "stub/scorer-chat");
+    assert_eq!((&found["score"], &found["tasks"][1]["value"]), (&Value::Null, &json!(1.0)));
+    assert!(found["tokens_per_second"].as_f64().unwrap() > 0.0, "its speed is measured by chat");
+    assert_eq!(model(&page, "stub/scorer")["tasks"][0]["documents"], 12);
+}
+
+/// Each call of `scorer-mute` has 10 tokens for a prompt and 2 more: sixteen prompts, and the two of each document after that.
+#[tokio::test]
+async fn what_is_paid_for_no_answer_counts() {
+    let (house, key) = open().await;
+    let mut mute = definition(&["stub/scorer-mute"]);
+    mute["tasks"] = json!([{"task": "pick"}]);
+    mute["concurrency"] = json!(1);
+    mute["budget"] = json!({"tokens": 200});
+    let page = run(&house, &key, "mute", mute).await;
+    assert_eq!((&page["state"], calls(&house)), (&json!("stopped"), 3), "{page}");
+    assert!(page["why"].as_str().unwrap().contains("206 were used"), "{page}");
+    // It is known when the leaderboard goes on, and nothing more is paid.
+    let going = house.post(&key, &format!("{PATH}/mute/resume"), json!({})).await.expect(202);
+    let page = ended(&house, &key, "mute", &going).await;
+    assert_eq!((&page["state"], calls(&house)), (&json!("stopped"), 3), "{page}");
+}
+
+#[tokio::test]
+async fn ends_of_prompts_are_measured_by_the_engine_here_only() {
+    let house = House::open().await;
+    let measure = json!({"model": "stub/scorer", "prompt": "a b", "max_tokens": 0, "measure": {"from": [1]}});
+    let refused = house.post(OPERATOR, "/v1/completions", measure).await.refused(400, "unsupported_parameter");
+    assert_eq!((&refused["param"], calls(&house)), (&json!("measure"), 0));
+}
+
+/// A server with a token before every prompt and with tokens for pieces of characters, whose offsets are of no use.
+#[tokio::test]
+async fn the_end_of_a_prompt_is_found_by_its_tokens() {
+    let (house, key) = open().await;
+    let rows = json!([{"question": "Est-ce un café ?", "answer": "", "label": 0}, {"question": "Où ?", "answer": "", "label": 1}]);
+    house.post(&key, "/api/v1/datasets/begun/rows", json!({"add": rows})).await.expect(200);
+    let mut begun = definition(&["stub/scorer-begun"]);
+    begun["tasks"] = json!([{"task": "pick"}]);
+    begun["documents"] = json!({"pick#test": "begun"});
+    let page = run(&house, &key, "begun", begun).await;
+    assert_eq!(page["state"], "finished", "{page}");
+    let path = format!("{PATH}/begun/documents?task=pick&model=stub%2Fscorer-begun");
+    let documents = house.get(&key, &path).await.expect(200);
+    for document in documents["data"].as_array().unwrap() {
+        let choices =
+            json!([{"sum": -0.5, "is_greedy": true, "tokens": 1}, {"sum": -2.0, "is_greedy": true, "tokens": 1}]);
+        assert_eq!(document["answers"][0]["choices"], choices, "{document}");
+    }
+}
+
 #[tokio::test]
 async fn a_document_that_is_refused_fails_alone() {
     let (house, key) = open().await;
@@ -165,6 +226,13 @@ async fn what_cannot_be_run_is_refused_and_nothing_is_made() {
     refused(json!({"tasks": [{"task": "gsm8k"}]}), "documents.openai/gsm8k:main#test").await;
     refused(json!({"chat": "turns"}), "tasks[0].task").await;
     refused(json!({"documents": {"sums#test": "not a name"}}), "documents.sums#test").await;
+    // Twelve documents, a thousand answers to each, of 42 models: known before anybody is looked up.
+    let many = SUMS.replace("output_type", "repeats: 1000\noutput_type");
+    let models: Vec<String> = (0..42).map(|n| format!("m{n}")).collect();
+    refused(json!({"tasks": [{"task": "sums"}], "files": {"s.yaml": many}, "models": models}), "limit").await;
+    refused(json!({"tasks": [{"task": "sums"}], "files": {"s.yaml": SUMS.replace("output_type", "repeats: 1001\noutput_type")}}), "task").await;
+    let wrong = json!({"definition": {"tasks": []}});
+    house.post(&key, &format!("{PATH}/wrong/preview"), wrong).await.refused(400, "invalid_value");
     house.post(&key, PATH, json!({"name": "unknown"})).await.refused(400, "invalid_value");
     let basic = house.post(&key, PATH, json!({"name": "basic", "models": ["stub/scorer"]})).await;
     basic.refused(400, "invalid_value");
@@ -177,6 +245,31 @@ async fn what_cannot_be_run_is_refused_and_nothing_is_made() {
     assert_eq!(preview["definition"]["models"], json!(["m"]));
     assert_eq!(preview["data"].as_array().unwrap().len(), 6);
     assert_eq!(preview["data"][0]["dataset"], "truthful_qa-multiple_choice-validation");
+}
+
+/// Of 40 comparisons x won 30: 400·log₁₀ 3 = 190.85 points apart.
+#[tokio::test]
+async fn models_are_rated_by_who_was_preferred() {
+    let house = House::open().await;
+    let key = house.key(&[Scope::Write]).await;
+    let row = |n: usize| json!({"n": n, "model_a": "x", "model_b": "y", "winner": if n.is_multiple_of(4) { "model_b" } else { "x" }});
+    let mut rows: Vec<Value> = (0..40).map(row).collect();
+    rows.push(json!({"n": 40, "model_a": "x", "model_b": "y", "winner": null}));
+    house.post(&key, "/api/v1/datasets/arena/rows", json!({"add": rows})).await.expect(200);
+    let found = house.get(&key, "/api/v1/datasets/arena/ratings").await.expect(200);
+    assert_eq!(
+        (&found["dataset"], &found["comparisons"], &found["left_out"]),
+        (&json!("arena@1"), &json!(40), &json!(1))
+    );
+    let (x, y) = (&found["data"][0], &found["data"][1]);
+    let apart = x["rating"].as_f64().unwrap() - y["rating"].as_f64().unwrap();
+    assert!((apart - 190.85).abs() < 1.0, "{found}");
+    assert_eq!((&x["rank_worst"], &y["rank_best"], &x["wins"]), (&json!(1), &json!(2), &json!(30)));
+    let other = house.get(&key, "/api/v1/datasets/arena/ratings?winner=nothing").await;
+    other.refused(400, "invalid_value");
+    let wrong = house.get(&key, "/api/v1/datasets/arena/ratings?winner=n").await.refused(400, "invalid_value");
+    assert_eq!(wrong["param"], "winner");
+    house.get(&key, "/api/v1/datasets/nothing/ratings").await.refused(404, "not_found");
 }
 
 #[tokio::test]

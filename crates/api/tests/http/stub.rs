@@ -133,6 +133,7 @@ async fn chat(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body:
             refuse(StatusCode::BAD_REQUEST, &format!("I do not take request {}", shared.all.lock().unwrap().len()))
         }
         "judging" => judged(model, &request),
+        "scorer-chat" => said(model, &sum_after(model, request["messages"][0]["content"].as_str().unwrap_or_default())),
         "sums" | "sums-other" | "sums-flaky" | "sums-gone" | "sums-moody" | "held-sums" => sum(model, &request),
         "judge" | "judge-flaky" | "judge-gone" | "held-judge" => verdict(model, &request),
         _ if request["stream"] == true => stream(shared, model.to_owned()),
@@ -237,6 +238,9 @@ fn usage() -> String {
 async fn completion(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, body: Bytes) -> Response {
     let request = read(&shared, &headers, &body);
     let model = request["model"].as_str().unwrap_or_default();
+    if model == "scorer-chat" {
+        return refuse(StatusCode::NOT_FOUND, "there are no completions here");
+    }
     if model.starts_with("scorer") {
         return scorer(model, &request);
     }
@@ -250,6 +254,9 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
     let model = request["model"].as_str().unwrap_or_default();
     if model.starts_with("held") {
         wait(&shared).await;
+    }
+    if model == "vectors-picky" && request["input"].to_string().contains('x') {
+        return refuse(StatusCode::BAD_REQUEST, "not this one");
     }
     if let Some((_, kind)) = model.split_once("vectors-") {
         let before = shared.all.lock().unwrap().len();
@@ -265,6 +272,8 @@ async fn embedding(State(shared): State<Arc<Shared>>, headers: http::HeaderMap, 
 
 /// Says how likely each word of echoed prompts is, `yes` more than every other; and goes on from `n + n = ?` with the sum, which
 /// `scorer-weak` does for even numbers only. `scorer-mute` echoes nothing, `scorer-picky` takes no prompt with the number 3.
+/// `scorer-chat` only chats.
+/// `scorer-begun` has a token that begins every prompt and tokens for pieces of characters, whose texts it counts as vLLM does.
 fn scorer(model: &str, request: &Value) -> Response {
     let prompts: Vec<&str> = match &request["prompt"] {
         Value::String(prompt) => vec![prompt],
@@ -275,7 +284,9 @@ fn scorer(model: &str, request: &Value) -> Response {
     }
     let echoes = request["echo"] == true && model != "scorer-mute";
     let choice = |(index, prompt): (usize, &&str)| match echoes {
-        true => json!({"index": index, "text": prompt, "logprobs": word_logprobs(prompt), "finish_reason": "length"}),
+        true => {
+            json!({"index": index, "text": prompt, "logprobs": word_logprobs(prompt, model == "scorer-begun"), "finish_reason": "length"})
+        }
         false => json!({"index": index, "text": sum_after(model, prompt), "logprobs": null, "finish_reason": "stop"}),
     };
     let choices: Vec<Value> = prompts.iter().enumerate().map(choice).collect();
@@ -286,8 +297,12 @@ fn scorer(model: &str, request: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
-fn word_logprobs(prompt: &str) -> Value {
-    let words: Vec<&str> = prompt.split_inclusive(' ').collect();
+fn word_logprobs(prompt: &str, is_begun: bool) -> Value {
+    let mut words: Vec<&str> = prompt.split_inclusive(' ').collect();
+    if is_begun {
+        words = words.into_iter().flat_map(pieces).collect();
+        words.insert(0, "<|begin_of_text|>");
+    }
     let (mut offsets, mut at) = (Vec::new(), 0);
     for word in &words {
         // The blank before a word is a part of its token.
@@ -300,7 +315,21 @@ fn word_logprobs(prompt: &str) -> Value {
         _ => json!(-2.0),
     };
     let numbers: Vec<Value> = words.iter().enumerate().map(number).collect();
-    json!({"tokens": words, "token_logprobs": numbers, "top_logprobs": null, "text_offset": offsets})
+    let top = |(word, number): (&&str, &Value)| if number.is_null() { Value::Null } else { json!({*word: number}) };
+    let tops: Vec<Value> = words.iter().zip(&numbers).map(top).collect();
+    json!({"tokens": words, "token_logprobs": numbers, "top_logprobs": tops, "text_offset": offsets})
+}
+
+/// The tokens of a word; a letter of two bytes is two, each told as what stands for bytes that are no character.
+fn pieces(word: &str) -> Vec<&str> {
+    let rare = |c: char| c.len_utf8() == 2;
+    let mut found = Vec::new();
+    for part in word.split_inclusive(rare) {
+        let whole = part.trim_end_matches(rare);
+        found.extend(Some(whole).filter(|whole| !whole.is_empty()));
+        found.extend(std::iter::repeat_n("\u{FFFD}", 2 * usize::from(whole.len() < part.len())));
+    }
+    found
 }
 
 fn sum_after(model: &str, prompt: &str) -> String {
@@ -311,12 +340,13 @@ fn sum_after(model: &str, prompt: &str) -> String {
 }
 
 /// A vector for each text: how often each of the first letters of the alphabet is in it, and a little more than nothing. Of
-/// `mixed` the last one is longer, and `alternating` gives every other call longer ones.
+/// `mixed` the last one is longer, `alternating` gives every other call longer ones, and `picky` takes no text with an x.
 fn vectors(model: &str, kind: &str, calls: usize, input: &Value) -> Response {
     let texts: Vec<&str> = input.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
     let length = |place: usize| match kind {
         "mixed" => 2 + usize::from(place + 1 == texts.len()),
         "alternating" => 2 + calls % 2,
+        "picky" => 2,
         length => length.parse().unwrap(),
     };
     let count = |text: &str, letter: u8| text.bytes().filter(|&byte| byte == b'a' + letter).count() as f64 + 0.01;

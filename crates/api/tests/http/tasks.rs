@@ -33,5 +33,9 @@ async fn tasks_say_what_they_need_and_what_they_ask() {
     let chat = house.get(&key, "/api/v1/tasks/gsm8k/documents/3?num_fewshot=1&chat=turns").await.expect(200);
     assert_eq!(chat["asks"][0]["prompt"]["chat"]["messages"].as_array().unwrap().len(), 3);
     house.get(&key, "/api/v1/tasks/gsm8k/documents/8").await.refused(400, "invalid_value");
+    let last = usize::MAX;
+    house.get(&key, &format!("/api/v1/tasks/gsm8k/documents/{last}")).await.refused(400, "invalid_value");
+    let many = house.get(&key, "/api/v1/tasks/gsm8k/documents/3?num_fewshot=1000000").await;
+    many.refused(400, "invalid_value");
     house.get(&key, "/api/v1/tasks/bbh_seven_zeroshot/documents/0").await.refused(400, "invalid_value");
 }

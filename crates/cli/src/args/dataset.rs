@@ -9,17 +9,19 @@ use clap::{Args, Subcommand, ValueEnum};
 pub enum Dataset {
     /// List the datasets
     List,
-    /// Import files, or a folder in the layout of the Hugging Face hub, as a new version
+    /// Import files, a folder in the layout of the Hugging Face hub, or a data set of the hub itself, as a new version
     #[command(after_help = "\
 Examples:
   quarterdeck dataset import gsm8k train.jsonl --role question=input --role answer=reference
   quarterdeck dataset import hate labeled_data.csv --role tweet=input --role class=label
   quarterdeck dataset import squad ./squad --split validation
+  quarterdeck dataset import gsm8k-test hub:openai/gsm8k --subset main --split test
   quarterdeck dataset import big rows.jsonl.gz --skip-bad --output json
   quarterdeck dataset import big rows.jsonl.gz --check
 
 JSON lines, JSON, CSV, TSV and Parquet are read, also as .gz and .zst. Every row is looked at before a version comes to be: bad
-ones are named by their lines with the reason, and nothing is imported unless --skip-bad leaves them out. Roles are id, input,
+ones are named by their lines with the reason, and nothing is imported unless --skip-bad leaves them out. A data set of the hub is
+fetched by this command from HF_ENDPOINT, with HF_TOKEN where it is not for everybody; its commit is noted with the version. Roles are id, input,
 messages, reference, context, label, variables and metadata; those that are not told are guessed from names.")]
     Import(DatasetImport),
     /// Show a version: its columns, where it comes from, what was made from it
@@ -141,7 +143,7 @@ Examples:
 pub struct DatasetImport {
     /// The dataset, which comes to be when there is none
     pub name: String,
-    /// Files, or one folder
+    /// Files, one folder, or a data set of the hub: hub:OWNER/NAME, perhaps with @ and a branch, tag or commit
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// What a column is for; may be repeated
@@ -156,10 +158,10 @@ pub struct DatasetImport {
     /// Of JSON documents, the field that holds the rows [default: the first list of objects]
     #[arg(long, value_name = "NAME")]
     pub field: Option<String>,
-    /// Of a folder, only this split
+    /// Of a folder or the hub, only this split
     #[arg(long)]
     pub split: Option<String>,
-    /// Of a folder, this configuration
+    /// Of a folder or the hub, this configuration
     #[arg(long)]
     pub subset: Option<String>,
     /// Leave bad rows out instead of importing nothing
@@ -171,6 +173,25 @@ pub struct DatasetImport {
     /// Return when the files are uploaded, with the job's id
     #[arg(long)]
     pub detach: bool,
+}
+
+impl DatasetImport {
+    /// One split of a data set of the hub.
+    pub fn of_hub(name: String, id: &str, subset: Option<String>, split: Option<String>) -> Self {
+        Self {
+            name,
+            files: vec![format!("hub:{id}").into()],
+            roles: Vec::new(),
+            types: Vec::new(),
+            format: None,
+            field: None,
+            split,
+            subset,
+            skip_bad: false,
+            check: false,
+            detach: false,
+        }
+    }
 }
 
 /// What a file with rows is.

@@ -23,7 +23,7 @@ leaderboard does not finish, the exit code is 100.
 Examples:
   quarterdeck leaderboard run basic --models smollm2-135m-instruct,gemma-3-270m --from ~/benchmarks
   quarterdeck leaderboard run ours --file ours.json --tasks tasks/ --from documents/
-  quarterdeck leaderboard run basic --models smollm2-135m-instruct --limit 20 --gate 'score >= 5 and tokens_per_second > 30'")]
+  quarterdeck leaderboard run basic --models smollm2-135m-instruct --limit 20 --gate 'score >= 5 and tokens_per_second > 30' --junit gate.xml")]
     Run(LeaderboardRun),
     /// List leaderboards, the newest first
     List,
@@ -39,6 +39,14 @@ Examples:
 Example:
   quarterdeck leaderboard documents basic --task truthfulqa_mc1 --model smollm2-135m-instruct --limit 20 --output jsonl")]
     Documents(LeaderboardDocuments),
+    /// Rate models by a dataset of comparisons: Bradley and Terry's strengths with their intervals, and Elo's ratings
+    #[command(after_help = "\
+Each row names two models and who was preferred: by the model's name, or as model_a, model_b or tie. Rows without one are left out.
+
+Examples:
+  quarterdeck leaderboard rate arena
+  quarterdeck leaderboard rate pairs@2 --model-a left --model-b right --winner verdict --output json")]
+    Rate(LeaderboardRate),
     /// Go on with a leaderboard that has ended before it was finished, or has documents that failed
     Resume(LeaderboardResume),
     /// Delete a leaderboard with all of its versions and their answers
@@ -70,7 +78,7 @@ pub struct LeaderboardRun {
     /// A folder with task files of your own
     #[arg(long, value_name = "DIR")]
     pub tasks: Option<PathBuf>,
-    /// A folder with documents, from which those that are missing become datasets
+    /// A folder with documents, from which those that are missing become datasets; `hub` fetches them from the hub
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
     /// Conditions that must hold, as in 'score >= 5'; otherwise the exit code is 100
@@ -79,6 +87,9 @@ pub struct LeaderboardRun {
     /// The model that the gate judges; it must be named when there are several
     #[arg(long, value_name = "MODEL", requires = "gate")]
     pub model: Option<String>,
+    /// Write what came of the gate as JUnit XML, for CI systems
+    #[arg(long, value_name = "FILE", conflicts_with = "detach")]
+    pub junit: Option<PathBuf>,
     /// Begin and do not wait
     #[arg(long)]
     pub detach: bool,
@@ -118,6 +129,21 @@ pub struct LeaderboardDocuments {
     /// At most this many
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct LeaderboardRate {
+    #[arg(value_name = "DATASET[@VERSION]")]
+    pub dataset: String,
+    /// The column with the first model's name
+    #[arg(long, value_name = "COLUMN", default_value = "model_a")]
+    pub model_a: String,
+    /// The column with the second's
+    #[arg(long, value_name = "COLUMN", default_value = "model_b")]
+    pub model_b: String,
+    /// The column that says who was preferred
+    #[arg(long, value_name = "COLUMN", default_value = "winner")]
+    pub winner: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `quarterdeck dataset`: rows in versions, imported, looked at, changed, compared and split.
 
 mod change;
+mod hub;
 pub mod import;
 
 use http::Method;

@@ -2,6 +2,7 @@
 
 mod gate;
 mod local;
+mod ratings;
 mod table;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::args::{Leaderboard, LeaderboardDocuments, LeaderboardResume, LeaderboardRun, LeaderboardShow};
+use crate::command::gate::{junit, read};
 use crate::command::{job, pages, rows_of, with_door};
 use crate::context::Context;
 use crate::door::{Door, query, segment};
@@ -43,6 +45,7 @@ async fn answer(context: &Context, door: &Door, verb: Leaderboard) -> Result<(),
         Leaderboard::List => printer.rows(&rows_of(door.get("/api/v1/leaderboards").await?), LEADERBOARD),
         Leaderboard::Show(wanted) => table::show(context, &filtered(door, &wanted).await?),
         Leaderboard::Documents(wanted) => documents(context, door, wanted).await,
+        Leaderboard::Rate(wanted) => ratings::rate(context, door, &wanted).await,
         Leaderboard::Resume(wanted) => resume(context, door, wanted).await,
         Leaderboard::Remove { name, .. } => door.delete(&path(&name)).await.map(drop),
         Leaderboard::Cancel { leaderboard } => {
@@ -103,7 +106,7 @@ async fn filtered(door: &Door, wanted: &LeaderboardShow) -> Result<Value, Error>
 }
 
 async fn begin(context: &Context, door: &Door, wanted: LeaderboardRun) -> Result<(), Error> {
-    let gates = wanted.gate.iter().map(|text| gate::read(text)).collect::<Result<Vec<_>, _>>()?;
+    let gates = wanted.gate.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>()?;
     let body = asked(context, door, &wanted).await?;
     if !gates.is_empty() {
         gate::foresee(&body["models"], wanted.model.as_deref())?;
@@ -114,10 +117,11 @@ async fn begin(context: &Context, door: &Door, wanted: LeaderboardRun) -> Result
     }
     let found = followed(context, door, &made).await?;
     table::show(context, &found)?;
-    if gates.is_empty() {
-        return finished(&found);
+    let verdict = gate::judge(&gates, &found, wanted.model.as_deref())?;
+    if let Some(file) = &wanted.junit {
+        junit::write(file, &found, found["report"]["sentence"].as_str().unwrap_or_default(), &verdict)?;
     }
-    gate::judge(&gates, &found, wanted.model.as_deref())
+    if gates.is_empty() { finished(&found) } else { verdict.told() }
 }
 
 /// The request that makes the leaderboard, with its documents here, and the models that it will ask.
@@ -137,8 +141,9 @@ async fn asked(context: &Context, door: &Door, wanted: &LeaderboardRun) -> Resul
     let preview = door.post(&format!("{}/preview", path(&wanted.name)), &body).await?;
     if let Some(folder) = &wanted.from {
         let mut named = BTreeMap::new();
-        for need in preview["data"].as_array().into_iter().flatten().filter(|need| need["found"].is_null()) {
-            let dataset = local::bring(context, door, folder, need).await?;
+        let all = preview["data"].as_array().map_or(&[][..], Vec::as_slice);
+        for need in all.iter().filter(|need| need["found"].is_null()) {
+            let dataset = local::bring(context, door, folder, (need, all)).await?;
             named.insert(need["key"].as_str().unwrap_or_default().to_owned(), dataset);
         }
         body["documents"] = json!(named);

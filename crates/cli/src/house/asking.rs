@@ -23,6 +23,8 @@ pub struct Ground<'a> {
     pub gateway: &'a Gateway,
     pub datasets: &'a Datasets,
     pub models: &'a Models,
+    /// Tokens that the engine here was told to read.
+    pub context: Option<u32>,
 }
 
 /// The rooms.
@@ -35,7 +37,7 @@ pub struct Asking {
 }
 
 impl Asking {
-    pub fn open(Ground { catalog, lake, gateway, datasets, models }: Ground<'_>) -> Self {
+    pub fn open(Ground { catalog, lake, gateway, datasets, models, context }: Ground<'_>) -> Self {
         let sources = Sources { datasets: datasets.clone(), prompts: Prompts::new(catalog.clone()) };
         let judges = Judges::new(catalog.clone(), lake.clone(), gateway.clone());
         let desk = Desk { sources: sources.clone(), judges: judges.clone() };
@@ -49,7 +51,8 @@ impl Asking {
                 gateway.clone(),
                 datasets.clone(),
                 models.clone(),
-            ),
+            )
+            .reading(context),
             evaluations: Evaluations::new(catalog.clone(), lake.clone(), gateway.clone(), desk),
         }
     }

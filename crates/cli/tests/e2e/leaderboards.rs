@@ -151,6 +151,12 @@ fn gates(place: &Place, run: &[&str]) {
     let (code, told) = judged("score >= 90", "stub/poor");
     assert_eq!(code, Some(100), "{told}");
     assert!(told.contains("FAILED") && told.contains("stub/poor has 50"), "{told}");
+    let junit = place.path().join("gate.xml");
+    let gate = ["--gate", "score >= 90", "--model", "stub/poor", "--junit", "gate.xml"];
+    assert_eq!(place.run(&[run, &gate].concat()).status.code(), Some(100));
+    let junit = std::fs::read_to_string(junit).expect("it was written");
+    assert!(junit.contains("tests=\"2\" failures=\"1\"") && junit.contains("the leaderboard finishes"), "{junit}");
+    assert!(junit.contains("stub/poor has 50"), "{junit}");
     let unnamed = place.run(&[run, &["--gate", "score >= 90"]].concat());
     assert_eq!(unnamed.status.code(), Some(2), "a gate judges one model");
 }
@@ -167,6 +173,12 @@ fn told_and_removed(place: &Place) {
     assert_eq!(refused.status.code(), Some(2), "a script has to say --yes");
     place.print(&["leaderboard", "remove", "ours", "--yes"]);
     assert_eq!(place.json(&["leaderboard", "list"]), json!([]));
+    let row = |n: usize| format!("{}\n", json!({"n": n, "model_a": "good", "model_b": "poor", "winner": "a"}));
+    let rows: String = (0..20).map(row).collect();
+    std::fs::write(place.path().join("arena.jsonl"), rows).expect("it is written");
+    place.print(&["dataset", "import", "arena", "arena.jsonl"]);
+    let rated = place.print(&["leaderboard", "rate", "arena"]);
+    assert!(rated.contains("20 comparisons") && rated.contains("good is preferred to every other model"), "{rated}");
     let task = place.print(&["task", "show", "gsm8k"]);
     assert!(task.contains("gsm8k-main-test") && task.contains("generate_until"), "{task}");
 }

@@ -1,7 +1,7 @@
 //! The built binary from the outside: started, asked, stopped, killed.
 //!
 //! Reading order: [`binary`] (how it is run) → [`upstream`] (what it calls) → the tests: [`commands`], [`alerts`],
-//! [`stats`], [`start`], [`crash`], [`datasets`], [`keeping`], [`transfer`], [`prompts`], [`judges`], [`annotations`], [`experiments`], [`leaderboards`],
+//! [`stats`], [`start`], [`crash`], [`datasets`], [`hub`], [`keeping`], [`transfer`], [`prompts`], [`judges`], [`annotations`], [`experiments`], [`leaderboards`],
 //! [`evaluations`], [`scorers`].
 
 mod alerts;
@@ -12,6 +12,7 @@ mod crash;
 mod datasets;
 mod evaluations;
 mod experiments;
+mod hub;
 mod judges;
 mod keeping;
 mod leaderboards;

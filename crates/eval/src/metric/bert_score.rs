@@ -1,7 +1,6 @@
 //! BERTScore's arithmetic, as bert-score 0.3.13 has it; the embeddings come from whoever has an encoder.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -170,10 +169,11 @@ impl Idf {
     }
 }
 
-/// The weights without idf: 1 for each token but the first and the last, which mark beginning and end.
-pub fn even_weights(tokens: usize) -> Vec<f32> {
-    let words: Range<usize> = 1..tokens.saturating_sub(1);
-    (0..tokens).map(|token| f32::from(u8::from(words.contains(&token)))).collect()
+/// The weights without idf: 1 for each token but the first and the last, which mark beginning and end, and those that are the same as
+/// one of these, as where a text has the letters of a mark in it.
+pub fn even_weights(tokens: &[u32]) -> Vec<f32> {
+    let marks = [tokens.first(), tokens.last()];
+    tokens.iter().map(|token| f32::from(u8::from(!marks.contains(&Some(token))))).collect()
 }
 
 #[cfg(test)]
@@ -218,8 +218,8 @@ mod tests {
         for (token, expected) in section["idf"].as_object().unwrap() {
             close(f64::from(idf.weights(&[token.parse().unwrap()])[0]), expected, 1e-6, token);
         }
-        assert_eq!(even_weights(4), [0.0, 1.0, 1.0, 0.0]);
-        assert_eq!(even_weights(1), [0.0]);
+        assert_eq!(even_weights(&[101, 7, 102, 8, 102]), [0.0, 1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(even_weights(&[]), []);
     }
 
     /// Of three tokens the middle one counts: with (3, 4) against (0, 1) it has a cosine of 4/5, without a length it has 0.

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 pub struct Confusion {
     /// By the true class and the one that was told.
     counts: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Where none was told, by the true class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    untold: BTreeMap<String, u64>,
 }
 
 /// Classes at most.
@@ -62,12 +65,25 @@ impl Confusion {
         Ok(())
     }
 
+    /// Counts an item of which no class was told: it is there, and not found.
+    ///
+    /// # Errors
+    /// As [`Confusion::add`].
+    pub fn add_untold(&mut self, truth: &str) -> Result<()> {
+        if self.untold.len() >= MOST_CLASSES && !self.untold.contains_key(truth) {
+            return Err(Error::metric(NAME, format!("there are over {MOST_CLASSES} classes")));
+        }
+        *self.untold.entry(truth.to_owned()).or_default() += 1;
+        Ok(())
+    }
+
     /// Adds what another one counted.
     pub fn merge(&mut self, other: &Self) {
         for (truth, row) in &other.counts {
             let sums = self.counts.entry(truth.clone()).or_default();
             row.iter().for_each(|(told, count)| *sums.entry(told.clone()).or_default() += count);
         }
+        other.untold.iter().for_each(|(truth, count)| *self.untold.entry(truth.clone()).or_default() += count);
     }
 
     /// How often `told` was told where `truth` was right.
@@ -75,14 +91,15 @@ impl Confusion {
         self.counts.get(truth).and_then(|row| row.get(told)).copied().unwrap_or_default()
     }
 
-    /// Decisions.
+    /// Decisions, those that told no class included.
     pub fn total(&self) -> u64 {
-        self.decisions().map(|(_, _, count)| count).sum()
+        self.decisions().map(|(_, _, count)| count).chain(self.untold.values().copied()).sum()
     }
 
     /// Classes that are there or were told, in order.
     pub fn classes(&self) -> Vec<&str> {
-        let all: BTreeSet<&str> = self.decisions().flat_map(|(truth, told, _)| [truth, told]).collect();
+        let untold = self.untold.keys().map(String::as_str);
+        let all: BTreeSet<&str> = self.decisions().flat_map(|(truth, told, _)| [truth, told]).chain(untold).collect();
         all.into_iter().collect()
     }
 
@@ -133,6 +150,7 @@ impl Confusion {
                 counts.entry(truth).or_default().right += count;
             }
         }
+        self.untold.iter().for_each(|(truth, count)| counts.entry(truth).or_default().there += count);
         counts
     }
 }
@@ -346,6 +364,25 @@ mod tests {
                 close(found.f1, &expected[2], 1e-9, &name);
             }
         }
+    }
+
+    /// Of ten a's five are told and of five others nothing: all that was told is right, and half of what is there was found.
+    #[test]
+    fn what_was_not_told_is_there_and_not_found() {
+        let mut confusion = Confusion::default();
+        (0..5).for_each(|_| confusion.add("a", "a").unwrap());
+        (0..5).for_each(|_| confusion.add_untold("a").unwrap());
+        confusion.add_untold("b").unwrap();
+        assert_eq!((confusion.total(), confusion.classes()), (11, vec!["a", "b"]));
+        assert!((confusion.accuracy() - 5.0 / 11.0).abs() < 1e-12);
+        let of = confusion.class("a");
+        assert_eq!((of.precision, of.recall, of.support), (1.0, 0.5, 10));
+        assert!((of.f1 - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(confusion.class("b"), ClassScore { support: 1, ..ClassScore::default() });
+        assert!((confusion.average(Average::Macro).f1 - 1.0 / 3.0).abs() < 1e-12);
+        let mut twice = confusion.clone();
+        twice.merge(&confusion);
+        assert_eq!((twice.total(), twice.class("a").support), (22, 20));
     }
 
     #[test]

@@ -67,14 +67,18 @@ impl Results<'_> {
     /// The classes of a scorer that compares such; none of others.
     pub(super) fn classes(&self, target: &str, reader: &Reader) -> Option<Classes> {
         let Look::Classes(wanted, _) = &reader.look else { return None };
-        let details = self.order.iter().filter_map(|&item| self.answer(target, item)?.details.get(reader.name()));
-        let details: Vec<_> = details.collect();
-        let decisions: Vec<(&str, &str)> =
-            details.iter().filter_map(|detail| Some((detail.truth.as_deref()?, detail.told.as_deref()?))).collect();
-        let positive = wanted.positive.as_deref().map(|positive| wanted.class(positive));
-        let told: (Vec<bool>, Vec<f64>) = details
+        let answers = self.order.iter().filter_map(|&item| self.answer(target, item));
+        let answers: Vec<_> = answers.filter_map(|answer| Some((answer, answer.details.get(reader.name())?))).collect();
+        // A failed call that counts as 0 told no class.
+        let decisions: Vec<(&str, Option<&str>)> = answers
             .iter()
-            .filter_map(|detail| {
+            .filter(|(answer, detail)| detail.told.is_some() || self.counts_as_zero(answer, reader))
+            .filter_map(|(_, detail)| Some((detail.truth.as_deref()?, detail.told.as_deref())))
+            .collect();
+        let positive = wanted.positive.as_deref().map(|positive| wanted.class(positive));
+        let told: (Vec<bool>, Vec<f64>) = answers
+            .iter()
+            .filter_map(|(_, detail)| {
                 Some((detail.truth.as_ref() == positive.as_ref(), detail.truth.as_ref().and(detail.probability)?))
             })
             .unzip();
@@ -100,10 +104,13 @@ impl Results<'_> {
     }
 }
 
-fn counted<'a>(decisions: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Confusion> {
+fn counted<'a>(decisions: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Option<Confusion> {
     let mut confusion = Confusion::default();
     for (truth, told) in decisions {
-        confusion.add(truth, told).ok()?;
+        match told {
+            Some(told) => confusion.add(truth, told).ok()?,
+            None => confusion.add_untold(truth).ok()?,
+        }
     }
     Some(confusion)
 }

@@ -1,11 +1,15 @@
 //! What a judge's mean is worth: how far the judge agreed with people, and the mean that people would have given.
 
+use std::collections::{BTreeSet, HashSet};
+
 use qd_eval::ppi::{self, Sample};
-use qd_eval::{Column, Interval};
-use qd_judging::card::{Card, Stat};
+use qd_eval::{Column, Interval, Undefined};
+use qd_judging::calibrations::Comparison;
+use qd_judging::card::{Pair, Stat};
 use serde::Serialize;
 
 use super::Results;
+use crate::definition::{ColumnTarget, Target};
 use crate::scorer::Reader;
 
 /// How far a judge agreed with people.
@@ -21,14 +25,18 @@ pub struct Calibration {
     pub kappa: Option<Measured>,
     /// All of its card in a sentence.
     pub sentence: String,
+    /// The columns of the dataset that the judge saw.
+    #[serde(skip)]
+    columns: BTreeSet<String>,
     /// What people and the judge said, item by item.
     #[serde(skip)]
-    pub pairs: Vec<(f64, f64)>,
+    pairs: Vec<Pair>,
 }
 
 impl Calibration {
     /// The headline of a card, with what both said.
-    pub(crate) fn of(card: Card, pairs: Vec<(f64, f64)>) -> Self {
+    pub(crate) fn of(comparison: Comparison) -> Self {
+        let Comparison { card, columns, pairs } = comparison;
         let measured = |stat: &Stat| {
             let interval = stat.low.zip(stat.high).map(|(low, high)| Interval { low, high });
             stat.value.map(|value| Measured { value, interval })
@@ -39,8 +47,27 @@ impl Calibration {
             dataset: card.dataset,
             items: card.items,
             sentence: card.sentence,
+            columns,
             pairs,
         }
+    }
+}
+
+impl Calibration {
+    fn labelled(&self) -> Vec<(f64, f64)> {
+        self.pairs.iter().map(|pair| (pair.people, pair.judge)).collect()
+    }
+
+    /// Its labels beside what the judge says of other answers.
+    fn beside(&self, column: &Column) -> Sample {
+        Sample { labelled: self.labelled(), unlabelled: column.values() }
+    }
+
+    /// Its labels, and what the judge says of the answers of `column` that are not among them.
+    fn among(&self, column: &Column) -> Sample {
+        let labelled: HashSet<u64> = self.pairs.iter().map(|pair| pair.item).collect();
+        let others = column.items().filter(|item| !labelled.contains(item));
+        Sample { labelled: self.labelled(), unlabelled: others.filter_map(|item| column.get(item)).collect() }
     }
 }
 
@@ -73,13 +100,13 @@ pub struct Corrected {
     pub value: f64,
     /// Where it lies, with 95 % confidence.
     pub interval: Option<Interval>,
-    /// What people's labels alone say.
+    /// What people's labels alone say, of the answers that they are of.
     pub people: f64,
     /// Where that lies.
     pub people_interval: Option<Interval>,
     /// Labels of people.
     pub labels: usize,
-    /// How many labels people alone would have needed.
+    /// How many labels of these answers people alone would have needed.
     pub effective_labels: f64,
     /// How much the judge counts, from 0 to 1.
     pub lambda: f64,
@@ -93,22 +120,31 @@ impl Results<'_> {
     /// What stands beside the mean of a judge; none of other scorers.
     pub(super) fn judge(&self, target: &str, reader: &Reader, column: &Column) -> Option<JudgeReport> {
         let facts = self.judges.get(reader.name())?;
-        let calibration = self.calibrations.get(reader.name());
-        let bounds = Some((facts.lowest, facts.highest));
+        let calibration = self.calibrations.get(&facts.version);
+        let bounds = (facts.lowest, facts.highest);
         let own = self.labelled(target, reader);
         let mut notes = Vec::new();
-        let corrected = match (own, calibration) {
-            (own, _) if !own.labelled.is_empty() => {
+        let corrected = match calibration {
+            _ if !own.labelled.is_empty() => {
                 notes.push("The correction holds when the labelled items are a random sample of all.".to_owned());
-                corrected(&own, bounds, true)
+                corrected(ppi::mean(&own, Some(bounds)), true)
             }
-            (_, Some(calibration)) if !calibration.pairs.is_empty() => {
+            Some(calibration) if self.is_of(target, calibration) => {
+                notes.push(format!(
+                    "The correction takes the labels of the calibration on {}, which are of these very answers. It holds when the labelled items are a random sample of all.",
+                    calibration.dataset
+                ));
+                corrected(ppi::mean(&calibration.among(column), Some(bounds)), true)
+            }
+            Some(calibration) => {
                 notes.push(self.assumption(calibration));
-                let sample = Sample { labelled: calibration.pairs.clone(), unlabelled: column.values() };
-                corrected(&sample, bounds, false)
+                corrected(ppi::transferred(&calibration.beside(column), bounds), false)
             }
-            _ => None,
+            None => None,
         };
+        if corrected.is_none() {
+            notes.clear();
+        }
         if calibration.is_none() {
             let judge = &facts.reference;
             notes.push(format!("{judge} is uncalibrated: nobody has compared its word with people's."));
@@ -119,16 +155,22 @@ impl Results<'_> {
         Some(JudgeReport { judge: facts.reference.clone(), calibration: calibration.cloned(), corrected, notes })
     }
 
+    /// Whether the answers of a target are those that the judge saw in a calibration.
+    fn is_of(&self, target: &str, calibration: &Calibration) -> bool {
+        let targets = self.definition.all_targets();
+        let Some(Target::Column(ColumnTarget { column })) = targets.get(target) else { return false };
+        calibration.dataset == self.definition.dataset && calibration.columns.contains(column)
+    }
+
     fn assumption(&self, calibration: &Calibration) -> String {
         let dataset = &calibration.dataset;
-        match *dataset == self.definition.dataset {
-            true => format!(
-                "The correction takes the labels of the calibration on {dataset}, and assumes that the judge errs on these answers as on those that were labelled."
-            ),
-            false => format!(
-                "The correction takes the labels of the calibration on {dataset}, which is another dataset, and assumes that the judge errs here as it does there."
-            ),
-        }
+        let which = match *dataset == self.definition.dataset {
+            true => "which are of other answers",
+            false => "which is another dataset",
+        };
+        format!(
+            "The correction takes the labels of the calibration on {dataset}, {which}, and assumes that the judge is too high or too low here by as much, on average, as it was there."
+        )
     }
 
     /// People's labels of the answers of a target, with the judge's word, and the judge's word on the others.
@@ -146,8 +188,8 @@ impl Results<'_> {
     }
 }
 
-fn corrected(sample: &Sample, bounds: Option<(f64, f64)>, same_answers: bool) -> Option<Corrected> {
-    let found = ppi::mean(sample, bounds).ok()?.ok()?;
+fn corrected(found: qd_eval::Result<Result<ppi::Corrected, Undefined>>, same_answers: bool) -> Option<Corrected> {
+    let found = found.ok()?.ok()?;
     Some(Corrected {
         value: found.estimate.value,
         interval: found.estimate.interval,

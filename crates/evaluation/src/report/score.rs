@@ -152,11 +152,16 @@ impl Results<'_> {
         let Some(answer) = self.answer(target, item) else { return "not_done".to_owned() };
         let row = if reader.is_paid() { self.told(target, item, reader.name()) } else { Some(answer) };
         let why = row.and_then(|row| row.details.get(reader.name())?.why.clone());
-        match (why, reader.is_paid()) {
-            (Some(why), _) => why,
-            (None, _) if answer.error.is_some() || !answer.has_text => "no_answer".to_owned(),
-            (None, _) => "not_done".to_owned(),
-        }
+        why.unwrap_or_else(|| {
+            let word = match row {
+                _ if answer.error.is_some() || !answer.has_text => "no_answer",
+                Some(row) if row.error.is_some() => "failed",
+                // It was done, and what came of it was not kept.
+                Some(_) => "unknown",
+                None => "not_done",
+            };
+            word.to_owned()
+        })
     }
 }
 

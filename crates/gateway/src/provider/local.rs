@@ -9,7 +9,7 @@ use qd_base::completion::{CompletionRequest, CompletionResponse};
 use qd_base::embedding::{EmbeddingInput, EmbeddingRequest, Embeddings, EncodingFormat};
 use qd_base::{ModelName, ProviderName};
 use qd_model::{Format, Installed, ModelRecord, Models, SamplingDefaults};
-use qd_serve::{Engine, ModelFiles, ModelOptions, Timings};
+use qd_serve::{Encoded, Engine, ModelFiles, ModelOptions, Timings};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -64,6 +64,24 @@ impl Local {
             self.engine.load(loaded.engine_name.clone(), files(installed), options).await.map_err(from_engine)?;
         }
         Ok(loaded)
+    }
+
+    /// The vectors of all tokens of texts, from an encoder.
+    ///
+    /// # Errors
+    /// As [`Local::load`], and [`Error::Invalid`] for a model of another kind and a layer that there is not.
+    pub async fn encode(&self, name: &str, texts: Vec<String>, layer: Option<usize>) -> Result<Vec<Encoded>> {
+        let model = self.load(name).await?;
+        self.engine.encode(&model.engine_name, texts, layer).await.map_err(from_engine)
+    }
+
+    /// The tokens of texts, as an encoder reads them.
+    ///
+    /// # Errors
+    /// As [`Local::encode`].
+    pub async fn tokens(&self, name: &str, texts: Vec<String>) -> Result<Vec<Vec<u32>>> {
+        let model = self.load(name).await?;
+        self.engine.encoder_tokens(&model.engine_name, texts).await.map_err(from_engine)
     }
 
     /// The tokens of a request to a model that is loaded.

@@ -95,6 +95,9 @@ impl OpenAi {
 
     /// Asks for the usage of a stream on our own account; a server that does not know how is asked again without.
     async fn attempt(&self, ask: Ask<'_>) -> Result<Incoming> {
+        if ask.call.measures {
+            return Err(self.cannot_measure());
+        }
         let asks_usage = ask.call.asks_usage_itself() && !self.refuses_usage.load(Ordering::Relaxed);
         match self.send_once(&ask, asks_usage).await {
             Err(error) if asks_usage && is_about_stream_options(&error) => {
@@ -136,6 +139,15 @@ impl OpenAi {
                 Error::Upstream { provider: self.name.clone(), status: code, body, retry_after_ms }
             }
         }
+    }
+
+    /// Whoever does not know the field would generate a text for it, and be paid.
+    fn cannot_measure(&self) -> Error {
+        let message = format!(
+            "measure is answered by models that run here, and {} is another provider: ask it with echo and logprobs",
+            self.name
+        );
+        Error::Invalid { message, param: Some("measure".to_owned()), code: Some("unsupported_parameter") }
     }
 
     fn protocol(&self, message: &str) -> Error {

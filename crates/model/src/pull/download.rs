@@ -14,15 +14,15 @@ use crate::Error;
 use crate::progress::{Stage, Watch};
 
 /// What to fetch, and how much at most.
-pub(super) struct Download<'a> {
+pub(crate) struct Download<'a> {
     /// Its name for a person.
-    pub(super) item: &'a str,
-    pub(super) url: Url,
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) item: &'a str,
+    pub(crate) url: Url,
+    pub(crate) authorization: Option<HeaderValue>,
     /// Its size, when it is known beforehand.
-    pub(super) size_bytes: Option<u64>,
-    pub(super) limit_bytes: u64,
-    pub(super) part: &'a Path,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) limit_bytes: u64,
+    pub(crate) part: &'a Path,
 }
 
 /// Attempts in a row that brought nothing new before the source is given up.
@@ -48,7 +48,7 @@ enum Attempt {
 
 impl Download<'_> {
     /// Fetches what is missing. The file is whole afterwards, and not checked yet.
-    pub(super) async fn run(&self, client: &Client, watch: &Watch<'_>) -> Result<(), Error> {
+    pub(crate) async fn run(&self, client: &Client, watch: &Watch<'_>) -> Result<(), Error> {
         let mut stalls = 0;
         loop {
             let before = self.present_bytes().await;

@@ -54,14 +54,14 @@ impl Encoder {
         self.norm.width
     }
 
+    /// Layers, each of which can be the last that is computed.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
     /// One vector of unit length for each text of a pack.
     pub fn embed(&self, pack: &Pack) -> Result<Vec<Vec<f32>>> {
-        let count = pack.ids.len();
-        let ids = Tensor::from_slice(&pack.ids, count, &Device::Cpu)?;
-        let positions = Tensor::from_slice(&pack.positions, count, &Device::Cpu)?;
-        let hidden = self.words.index_select(&ids, 0)?;
-        self.norm.add_and_norm(&hidden, &self.positions.index_select(&positions, 0)?)?;
-        let hidden = self.layers.iter().try_fold(hidden, |hidden, layer| layer.forward(&hidden, &pack.runs))?;
+        let hidden = self.hidden(pack, self.layers.len())?;
         let mut vectors = Vec::with_capacity(pack.texts.len());
         for run in &pack.runs {
             let tokens = hidden.narrow(0, run.start, run.texts * run.tokens)?;
@@ -69,6 +69,25 @@ impl Encoder {
         }
         vectors.iter_mut().for_each(|vector| normalise(vector));
         Ok(vectors)
+    }
+
+    /// The vectors of all tokens of each text of a pack, token by token, after so many layers.
+    pub fn tokens(&self, pack: &Pack, layers: usize) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.hidden(pack, layers)?;
+        let of_text = |run: &Run, text: usize| {
+            hidden.narrow(0, run.start + text * run.tokens, run.tokens)?.flatten_all()?.to_vec1::<f32>()
+        };
+        pack.runs.iter().flat_map(|run| (0..run.texts).map(move |text| of_text(run, text))).collect()
+    }
+
+    /// What all tokens of a pack are after so many layers: `[tokens, width]`.
+    fn hidden(&self, pack: &Pack, layers: usize) -> Result<Tensor> {
+        let count = pack.ids.len();
+        let ids = Tensor::from_slice(&pack.ids, count, &Device::Cpu)?;
+        let positions = Tensor::from_slice(&pack.positions, count, &Device::Cpu)?;
+        let hidden = self.words.index_select(&ids, 0)?;
+        self.norm.add_and_norm(&hidden, &self.positions.index_select(&positions, 0)?)?;
+        self.layers[..layers].iter().try_fold(hidden, |hidden, layer| layer.forward(&hidden, &pack.runs))
     }
 }
 

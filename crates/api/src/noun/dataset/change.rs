@@ -73,6 +73,7 @@ async fn import(
         readme: new.readme,
         config: new.config,
         split: new.split,
+        source: new.source,
         roles: new.roles,
         types: new.types,
         skip_bad: new.skip_bad,
@@ -176,6 +177,9 @@ pub struct NewImport {
     /// Only the files of this split. When there are several, rows get a column `split`.
     #[serde(default)]
     pub split: Option<String>,
+    /// Where the files come from, in your words: `hub:openai/gsm8k@COMMIT`. It is noted with the version; nothing is fetched from there.
+    #[serde(default)]
+    pub source: Option<String>,
     /// What columns are for: `{"question": "input"}`. Guessed from their names for those that are not told.
     #[serde(default)]
     #[schema(value_type = Object)]

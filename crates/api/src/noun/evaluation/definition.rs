@@ -65,7 +65,7 @@ pub enum EvaluationScorer {
 /// What only evaluations look at. Each kind has options of its own.
 #[derive(Serialize, ToSchema)]
 pub struct OwnEvaluationScorer {
-    /// `classification`, `embedding_similarity` or `judge`.
+    /// `classification`, `embedding_similarity`, `bertscore` or `judge`.
     pub kind: String,
     /// What the score is called; its kind, or the judge's name, when absent.
     pub name: Option<String>,
@@ -75,7 +75,7 @@ pub struct OwnEvaluationScorer {
     pub positive: Option<String>,
     /// Of `classification`: the column with the probability of `positive`.
     pub probability: Option<String>,
-    /// Of `classification`: `f1`, `precision`, `recall` or `accuracy`.
+    /// Of `classification`: `f1`, `precision`, `recall` or `accuracy`; of `bertscore` one of the first three.
     pub measure: Option<String>,
     /// Of `classification`: `macro`, `micro`, `weighted` or `positive`.
     pub average: Option<String>,
@@ -83,8 +83,14 @@ pub struct OwnEvaluationScorer {
     pub ignore_case: Option<bool>,
     /// Of `classification`: a pattern; of its last match the first group is the class, or all of it.
     pub extract: Option<String>,
-    /// Of `embedding_similarity`: the model of embeddings; the embedded one when absent.
+    /// Of `embedding_similarity` and `bertscore`: the model of embeddings; the embedded one when absent. `bertscore` takes one that is installed here.
     pub model: Option<String>,
+    /// Of `bertscore`: the layer whose vectors are compared, counted from 1; the last one when absent.
+    pub layer: Option<usize>,
+    /// Of `bertscore`: tokens count the more, the fewer references of the evaluation have them.
+    pub idf: Option<bool>,
+    /// Of `bertscore`: what unrelated texts have, which becomes 0: `precision`, `recall` and `f1`.
+    pub baseline: Option<BertBaseline>,
     /// Of `judge`: `name`, `name@3`, `name@label` or `ready/NAME@MODEL`.
     pub judge: Option<String>,
     /// Of `judge`: from which column each input gets its value; `$answer` is the target's answer.
@@ -92,4 +98,15 @@ pub struct OwnEvaluationScorer {
     /// Of `judge`: the column with what people say of the answers, or such columns by target.
     #[schema(value_type = Option<Object>)]
     pub human: Option<Value>,
+}
+
+/// What unrelated texts have with an encoder, by BERTScore.
+#[derive(Serialize, ToSchema)]
+pub struct BertBaseline {
+    /// Of the answer's tokens.
+    pub precision: f64,
+    /// Of the reference's.
+    pub recall: f64,
+    /// Of both.
+    pub f1: f64,
 }

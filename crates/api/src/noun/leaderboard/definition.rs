@@ -61,6 +61,8 @@ pub struct LeaderboardTask {
     pub num_fewshot: Option<usize>,
     /// Only the first documents.
     pub limit: Option<usize>,
+    /// `turns` or `one_turn`: its prompts as messages, whatever becomes of the others.
+    pub chat: Option<String>,
 }
 
 /// The documents of a leaderboard.

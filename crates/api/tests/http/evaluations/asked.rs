@@ -72,6 +72,27 @@ async fn refusals_of_items_count_as_zero_and_are_asked_again_when_wanted() {
 }
 
 #[tokio::test]
+async fn a_refused_call_tells_no_class() {
+    let (house, key) = open().await;
+    sums(&house, &key, 20).await;
+    prompt(&house, &key, "right", "add").await;
+    let mut definition = asks("stub/sums-flaky");
+    definition["scorers"] = json!([{"kind": "classification", "measure": "accuracy"}]);
+    let page = run(&house, &key, "classes", definition.clone()).await;
+    let found = score(&page, "target", "classification");
+    assert_eq!((&found["value"], &found["items"], &found["failures_as_zero"]), (&json!(0.75), &json!(20), &json!(5)));
+    // What was told is right, and of 20 that are there 15 were told: F1 is 2·1·0.75/1.75.
+    let micro = &found["classes"]["micro"];
+    assert_eq!((&micro["precision"], &micro["recall"]), (&json!(1.0), &json!(0.75)), "{found}");
+    near(&micro["f1"], 1.5 / 1.75, 1e-9);
+    // Wilson's interval of 15 of 20 is [0.531, 0.888]; that of resamples is near it.
+    assert!(found["low"].as_f64().unwrap() < 0.65 && found["high"].as_f64().unwrap() < 1.0, "{found}");
+    definition["count_failures_as_zero"] = json!(false);
+    let page = run(&house, &key, "left-out", definition).await;
+    assert_eq!(score(&page, "target", "classification")["value"], 1.0);
+}
+
+#[tokio::test]
 async fn a_model_that_is_not_reached_is_no_wrong_answer() {
     let (house, key) = open().await;
     sums(&house, &key, 20).await;

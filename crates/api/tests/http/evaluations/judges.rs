@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{calls, near, open, rows, run, score};
+use crate::house::OPERATOR;
+use crate::judges;
 
 /// Answers that say themselves what the stub's judge says of them; people labelled some.
 fn answers() -> Vec<Value> {
@@ -65,6 +67,110 @@ async fn a_judge_beside_what_people_say() {
 }
 
 #[tokio::test]
+async fn what_a_judge_did_not_tell_is_known_under_any_name() {
+    let (house, key) = open().await;
+    rows(&house, &key, "answers", &answers()).await;
+    run(&house, &key, "judged", judged(Value::Null)).await;
+    let mut other = judged(Value::Null);
+    other["scorers"][0]["name"] = json!("other");
+    let page = run(&house, &key, "other", other).await;
+    let why = &score(&page, "target", "other")["why"];
+    assert_eq!((calls(&house), why), (40, &json!({"cannot_tell": 5, "invalid": 5})), "{page}");
+}
+
+/// Answers in groups: what people say of them, what the judge will say, and how many.
+fn replies(groups: &[(&str, &str, usize)]) -> Vec<Value> {
+    let group = |&(people, judge, count): &(&str, &str, usize)| {
+        let (people, judge) = (people.to_owned(), judge.to_owned());
+        (0..count).map(move |n| {
+            json!({"id": format!("{people}-{judge}-{n}"), "reply": format!("{n} {people} says:{judge};"), "people": people})
+        })
+    };
+    groups.iter().flat_map(group).collect()
+}
+
+fn polite(dataset: &str, column: &str) -> Value {
+    json!({"dataset": dataset, "target": {"column": column}, "scorers": [{"kind": "judge", "judge": "polite@1"}]})
+}
+
+async fn calibrated(house: &crate::house::House, key: &str) {
+    judges::create(house, key, "polite", "stub/judge").await;
+    let calibration = json!({"dataset": "seen", "labels": ["people"], "values": {"answer": "reply"}});
+    judges::calibrate(house, key, "polite", calibration).await;
+}
+
+/// Of 60 answers the judge calls 45 good and people 40: it says yes too often by 5 of 60, so of others, of which it calls half good, people
+/// would have said 1/2 − 1/12.
+#[tokio::test]
+async fn a_calibration_is_shown_and_corrects_the_mean_of_other_answers() {
+    let (house, key) = open().await;
+    rows(&house, &key, "seen", &replies(&[("yes", "yes", 40), ("no", "yes", 5), ("no", "no", 15)])).await;
+    rows(&house, &key, "new", &replies(&[("?", "yes", 30), ("?", "no", 30)])).await;
+    calibrated(&house, &key).await;
+    let page = run(&house, &key, "corrected", polite("new", "reply")).await;
+    let judge = &score(&page, "target", "polite")["judge"];
+    assert_eq!((&judge["calibrated"], &judge["calibration"]["dataset"]), (&json!(true), &json!("seen@1")), "{page}");
+    near(&judge["calibration"]["accuracy"]["value"], 55.0 / 60.0, 1e-9);
+    // By chance 45/60·40/60 + 15/60·20/60 = 7/12: (11/12 − 7/12)/(1 − 7/12).
+    near(&judge["calibration"]["kappa"]["value"], 0.8, 1e-9);
+    let corrected = &judge["corrected"];
+    near(&corrected["value"], 0.5 - 1.0 / 12.0, 1e-9);
+    near(&corrected["people"], 40.0 / 60.0, 1e-9);
+    assert_eq!(
+        (&corrected["labels"], &corrected["same_answers"], &corrected["lambda"]),
+        (&json!(60), &json!(false), &json!(1.0))
+    );
+    let notes = judge["notes"].to_string();
+    assert!(notes.contains("seen@1") && notes.contains("another dataset") && notes.contains("by as much"), "{notes}");
+}
+
+/// A judge that never errs, on answers that are worse than those of its calibration: nothing is to be corrected.
+#[tokio::test]
+async fn how_good_the_answers_of_a_calibration_are_is_no_part_of_a_correction() {
+    let (house, key) = open().await;
+    rows(&house, &key, "seen", &replies(&[("yes", "yes", 54), ("no", "no", 6)])).await;
+    let mut new = replies(&[("yes", "yes", 18), ("no", "no", 42)]);
+    new[0]["silent"] = json!("nothing that a judge could judge");
+    rows(&house, &key, "new", &new).await;
+    calibrated(&house, &key).await;
+    let page = run(&house, &key, "worse", polite("new", "reply")).await;
+    let corrected = &score(&page, "target", "polite")["judge"]["corrected"];
+    near(&corrected["value"], 0.3, 1e-9);
+    let (low, high) = (corrected["low"].as_f64().unwrap(), corrected["high"].as_f64().unwrap());
+    assert!(low < 0.2 && 0.4 < high && 0.1 < low && high < 0.5, "{corrected}");
+    let page = run(&house, &key, "silent", polite("new", "silent")).await;
+    let found = score(&page, "target", "polite");
+    assert_eq!((&found["items"], &found["judge"]["corrected"]), (&json!(0), &Value::Null), "nothing to correct");
+}
+
+/// People labelled these very answers, so none of them is one that only the judge saw.
+#[tokio::test]
+async fn answers_of_the_calibration_itself_are_counted_once() {
+    let (house, key) = open().await;
+    rows(&house, &key, "seen", &replies(&[("yes", "yes", 40), ("no", "yes", 5), ("no", "no", 15)])).await;
+    calibrated(&house, &key).await;
+    let page = run(&house, &key, "same", polite("seen", "reply")).await;
+    let corrected = &score(&page, "target", "polite")["judge"]["corrected"];
+    assert_eq!((&corrected["same_answers"], &corrected["lambda"]), (&json!(true), &json!(0.0)), "{page}");
+    near(&corrected["value"], 40.0 / 60.0, 1e-9);
+    assert_eq!((&corrected["low"], &corrected["high"]), (&corrected["people_low"], &corrected["people_high"]));
+}
+
+#[tokio::test]
+async fn a_jury_looks_at_answers() {
+    let (house, key) = open().await;
+    let row = |n: usize| json!({"id": format!("r{n}"), "question": "?", "reference": "1", "said": format!("{n} hereby correct says:correct;")});
+    rows(&house, &key, "answers", &(0..4).map(row).collect::<Vec<_>>()).await;
+    let from = json!({"ready": "ready/correctness", "models": ["stub/judging", "stub/judge"]});
+    house.post(&key, judges::PATH, json!({"name": "panel", "from": from})).await.expect(201);
+    let scorer = json!({"kind": "judge", "judge": "panel@1"});
+    let definition = json!({"dataset": "answers", "target": {"column": "said"}, "scorers": [scorer]});
+    let page = run(&house, &key, "tried", definition).await;
+    assert_eq!((&page["state"], calls(&house)), (&json!("finished"), 8), "each juror sees each answer: {page}");
+    near(&score(&page, "target", "panel")["value"], 1.0, 1e-9);
+}
+
+#[tokio::test]
 async fn judges_that_do_not_fit_are_refused() {
     let (house, key) = open().await;
     rows(&house, &key, "answers", &answers()).await;
@@ -105,4 +211,40 @@ async fn embeddings_are_compared_by_their_cosine() {
         [cosine([2.01, 0.01], [1.01, 1.01]), cosine([2.01, 0.01], [1.01, 0.01]), cosine([0.01, 2.01], [2.01, 0.01])];
     near(&score(&page, "target", "near")["value"], expected.iter().sum::<f64>() / 3.0, 1e-6);
     assert_eq!((&page["state"], calls(&house)), (&json!("finished"), 3), "{page}");
+}
+
+fn near_references(dataset: &str, model: &str) -> Value {
+    let scorer = json!({"kind": "embedding_similarity", "model": model, "name": "near"});
+    json!({"dataset": dataset, "target": {"column": "said"}, "scorers": [scorer]})
+}
+
+#[tokio::test]
+async fn an_answer_without_a_reference_is_compared_with_nothing_and_done() {
+    let (house, key) = open().await;
+    let all = [json!({"id": "r0", "said": "aa", "reference": "ab"}), json!({"id": "r1", "said": "aa"})];
+    rows(&house, &key, "letters", &all).await;
+    let page = run(&house, &key, "near", near_references("letters", "stub/vectors-2")).await;
+    let found = score(&page, "target", "near");
+    assert_eq!((&found["items"], &found["why"]), (&json!(1), &json!({"no_reference": 1})), "{page}");
+    let sql = json!({"sql": "SELECT count(*) AS n FROM evaluation_items"});
+    let kept = house.post(OPERATOR, "/api/v1/sql", sql).await.expect(200);
+    assert_eq!((&kept["rows"][0]["n"], calls(&house)), (&json!(4), 1), "two answers, and what is said of each");
+}
+
+#[tokio::test]
+async fn a_refused_embedding_is_no_model_that_was_not_reached() {
+    let (house, key) = open().await;
+    let row = |said: &str| json!({"id": format!("r{said}"), "said": said, "reference": "ab"});
+    rows(&house, &key, "some", &["aa", "ab", "xa", "bb"].map(row)).await;
+    let page = run(&house, &key, "some", near_references("some", "stub/vectors-picky")).await;
+    let found = score(&page, "target", "near");
+    assert_eq!(
+        (&page["state"], &found["items"], &found["why"]),
+        (&json!("finished"), &json!(3), &json!({"failed": 1}))
+    );
+    rows(&house, &key, "all", &["xa", "xb", "xc"].map(row)).await;
+    let before = calls(&house);
+    let page = run(&house, &key, "all", near_references("all", "stub/vectors-picky")).await;
+    assert_eq!((&page["state"], calls(&house) - before), (&json!("failed"), 3), "nobody is asked again: {page}");
+    assert!(page["why"].as_str().unwrap().contains("all 3 calls were refused"), "{page}");
 }

@@ -9,6 +9,7 @@ use http::Method;
 use qd_data::layout::{MAX_FILES, MAX_README_BYTES, Wanted, choose};
 use serde_json::{Value, json};
 
+use super::hub;
 use crate::Error;
 use crate::args::{DatasetFormat, DatasetImport};
 use crate::command::job;
@@ -24,21 +25,54 @@ const MAX_DEPTH: usize = 8;
 const TRIES: u32 = 3;
 
 /// A file to be sent, and what it is called there.
-struct Local {
-    path: PathBuf,
-    name: String,
+pub struct Local {
+    pub path: PathBuf,
+    pub name: String,
 }
 
-/// Sends the files and follows their import.
+/// Sends the files, fetched before where they are the hub's, and follows their import.
 pub async fn run(context: &Context, door: &Door, wanted: DatasetImport) -> Result<(), Error> {
-    let (files, readme) = collect(&wanted)?;
+    let result = made(context, door, &wanted).await?;
+    match (wanted.detach, wanted.check) {
+        (true, _) => context.printer.object(&result),
+        (false, true) => report_check(context, &result),
+        (false, false) => report(context, &result),
+    }
+}
+
+/// Sends the files and gives what came of their import: the job where that is not waited for.
+///
+/// # Errors
+/// [`Error::Usage`] for files that there are not, [`Error::Operation`] and [`Error::Failed`] when they cannot be had or taken.
+pub async fn made(context: &Context, door: &Door, wanted: &DatasetImport) -> Result<Value, Error> {
+    let parts = (wanted.subset.as_deref(), wanted.split.as_deref());
+    let Some(named) = hub::named(&wanted.files)? else {
+        let (files, readme) = collect(wanted)?;
+        return bring(context, door, wanted, (&files, readme, None)).await;
+    };
+    let fetched = hub::fetch(context, &named, parts).await?;
+    let said = (&fetched.files[..], fetched.readme.clone(), Some(fetched.source.as_str()));
+    let result = bring(context, door, wanted, said).await?;
+    if !wanted.check {
+        fetched.clear();
+    }
+    Ok(result)
+}
+
+/// Sends files and follows their import, and gives its job's result.
+async fn bring(
+    context: &Context,
+    door: &Door,
+    wanted: &DatasetImport,
+    (files, readme, source): (&[Local], Option<String>, Option<&str>),
+) -> Result<Value, Error> {
     let mut total = 0;
-    for file in &files {
+    for file in files {
         total += std::fs::metadata(&file.path).map_err(|cause| reading(&file.path, cause))?.len();
     }
     let mut shown = context.progress.start(format!("uploading {} files", files.len()), Unit::Bytes);
     let (mut sent, mut uploads) = (0, Vec::new());
-    for file in &files {
+    for file in files {
         uploads.push(send(door, file, &mut shown, &mut sent, total).await?);
     }
     shown.finish("done");
@@ -52,23 +86,23 @@ pub async fn run(context: &Context, door: &Door, wanted: DatasetImport) -> Resul
     let body = json!({
         "files": uploads, "format": format, "field": wanted.field, "readme": readme, "config": wanted.subset,
         "split": wanted.split, "roles": pairs(&wanted.roles), "types": pairs(&wanted.types), "skip_bad": wanted.skip_bad,
-        "check": wanted.check,
+        "source": source, "check": wanted.check,
     });
     let begun = door.post(&format!("/api/v1/datasets/{}/import", segment(&wanted.name)), &body).await?;
     if wanted.detach {
-        return context.printer.object(&begun);
+        return Ok(begun);
     }
     let id = begun["id"].as_str().unwrap_or_default();
     let doing = if wanted.check { "checking" } else { "importing" };
     let job = job::follow(door, id, &format!("{doing} {}", wanted.name), context.progress).await;
     if !wanted.check {
-        return report(context, &job?["result"]);
+        return Ok(job?["result"].take());
     }
     // Nothing reads them again.
     for upload in uploads.iter().filter_map(|upload| upload["upload"].as_str()) {
         door.delete(&format!("/api/v1/uploads/{upload}")).await?;
     }
-    report_check(context, &job?["result"])
+    Ok(job?["result"].take())
 }
 
 /// Makes a version of a dataset of rows, and gives its number.
@@ -194,9 +228,13 @@ fn readme(folder: &Path) -> Result<Option<String>, Error> {
     let Ok(file) = File::open(&path) else { return Ok(None) };
     let mut text = Vec::new();
     file.take(MAX_README_BYTES as u64).read_to_end(&mut text).map_err(|cause| reading(&path, cause))?;
-    let text = String::from_utf8_lossy(&text);
+    Ok(front_matter(&String::from_utf8_lossy(&text)))
+}
+
+/// The front matter of a README.
+pub fn front_matter(text: &str) -> Option<String> {
     let end = text.trim_start().strip_prefix("---").and_then(|rest| rest.find("\n---"));
-    Ok(end.map(|end| format!("---{}\n---\n", &text.trim_start()[3..end + 3])))
+    end.map(|end| format!("---{}\n---\n", &text.trim_start()[3..end + 3]))
 }
 
 fn reading(path: &Path, cause: std::io::Error) -> Error {

@@ -6,21 +6,7 @@ use qd_eval::Gate;
 use serde_json::Value;
 
 use crate::Error;
-
-/// Reads a gate.
-///
-/// # Errors
-/// [`Error::Usage`] for what is none.
-pub fn read(text: &str) -> Result<Gate, Error> {
-    text.parse().map_err(usage)
-}
-
-fn usage(error: qd_eval::Error) -> Error {
-    Error::Usage {
-        problem: error.to_string(),
-        help: "`quarterdeck leaderboard run --help` tells what a gate can ask for".to_owned(),
-    }
-}
+use crate::command::gate::{self, Verdict};
 
 /// Whether it is clear which model is judged, before anything is paid.
 ///
@@ -39,31 +25,17 @@ pub fn foresee(models: &Value, model: Option<&str>) -> Result<(), Error> {
 /// Judges a model: the one that is named, or else the only one.
 ///
 /// # Errors
-/// [`Error::Gate`] when a condition does not hold or the leaderboard did not finish, [`Error::Usage`] for a metric that there is not.
-pub fn judge(gates: &[Gate], found: &Value, model: Option<&str>) -> Result<(), Error> {
+/// [`Error::Usage`] for a metric that there is not.
+pub fn judge(gates: &[Gate], found: &Value, model: Option<&str>) -> Result<Verdict, Error> {
     let models = found["report"]["models"].as_array().map_or(&[][..], Vec::as_slice);
     let judged = models.iter().find(|row| model.is_none_or(|model| row["model"] == model)).unwrap_or(&Value::Null);
-    let name = judged["model"].as_str().unwrap_or_default();
-    let metrics = metrics(judged);
-    let there: Vec<String> = metrics.keys().cloned().collect();
-    let mut broken = Vec::new();
-    for gate in gates {
-        for condition in gate.judge(|name| metrics.get(name).copied(), &there).map_err(usage)? {
-            let mark = if condition.passed { "passed" } else { "FAILED" };
-            let value = condition.value.map_or_else(|| "no value".to_owned(), |value| value.to_string());
-            eprintln!("gate {mark}: {}, and {name} has {value}", condition.condition);
-            if !condition.passed {
-                broken.push(condition.condition);
-            }
-        }
-    }
-    match (found["state"].as_str(), broken.as_slice()) {
-        (Some("finished"), []) => Ok(()),
-        (Some("finished"), broken) => {
-            Err(Error::Gate { message: format!("{} does not hold of {name}", broken.join(" and ")) })
-        }
-        (state, _) => Err(Error::Gate { message: super::ending(state.unwrap_or("unknown"), found) }),
-    }
+    let state = found["state"].as_str().unwrap_or("unknown");
+    Ok(Verdict {
+        noun: "leaderboard",
+        subject: judged["model"].as_str().unwrap_or_default().to_owned(),
+        unfinished: (state != "finished").then(|| super::ending(state, found)),
+        conditions: gate::judge(gates, &metrics(judged))?,
+    })
 }
 
 /// What a gate can ask for, with its value.
@@ -99,13 +71,13 @@ mod tests {
         let found = json!({"state": "finished", "report": {"models": [
             {"model": "a", "score": 9.0, "failed": 0, "tasks": [{"task": "g/t", "value": 0.5}]}, {"model": "b", "score": 3.0},
         ]}});
-        let judged = |gate: &str, model: &str| judge(&[read(gate).unwrap()], &found, Some(model));
+        let judged = |gate: &str, model: &str| judge(&[gate::read(gate).unwrap()], &found, Some(model))?.told();
         assert!(judged("score > 5 and g.t >= 0.5, failed <= 0", "a").is_ok());
         assert!(matches!(judged("score > 5", "b"), Err(Error::Gate { .. })));
         assert!(matches!(judged("scor > 5", "a"), Err(Error::Usage { .. })));
         let stopped = json!({"state": "stopped", "why": "budget", "report": found["report"]});
-        let stopped = judge(&[read("score > 5").unwrap()], &stopped, Some("a"));
-        assert!(stopped.unwrap_err().to_string().contains("budget"));
+        let stopped = judge(&[gate::read("score > 5").unwrap()], &stopped, Some("a")).unwrap();
+        assert!(stopped.told().unwrap_err().to_string().contains("budget"));
         assert!(foresee(&json!(["a", "b"]), None).is_err() && foresee(&json!(["a"]), None).is_ok());
         assert!(foresee(&json!(["a"]), Some("c")).is_err());
     }

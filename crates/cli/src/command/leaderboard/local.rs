@@ -7,10 +7,13 @@ use qd_task::truthfulqa;
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::args::DatasetImport;
 use crate::command::dataset::import;
 use crate::context::Context;
 use crate::door::Door;
 
+/// Stands for the hub where a folder would be named.
+const HUB: &str = "hub";
 /// Folders within folders that are looked into, and files that are taken.
 const MAX_DEPTH: usize = 8;
 const MAX_FILES: usize = 200;
@@ -64,17 +67,45 @@ fn walk(folder: &Path, within: &str, depth: usize, found: &mut Map<String, Value
 /// Makes a dataset of documents in a folder, and gives its version.
 ///
 /// # Errors
-/// [`Error::Usage`] when the folder has none of that name, [`Error::Operation`] when they cannot be read.
-pub async fn bring(context: &Context, door: &Door, folder: &Path, need: &Value) -> Result<String, Error> {
+/// [`Error::Usage`] when the folder has none of that name, [`Error::Operation`] when they cannot be read. `all` are the needs of the
+/// leaderboard, among which another split of the same documents may be.
+pub async fn bring(
+    context: &Context,
+    door: &Door,
+    folder: &Path,
+    (need, all): (&Value, &[Value]),
+) -> Result<String, Error> {
     let text = |field: &str| need[field].as_str();
     let (split, dataset) = (text("split").unwrap_or_default(), text("dataset").unwrap_or_default());
+    if folder.as_os_str() == HUB {
+        return of_hub(context, door, need).await;
+    }
     let own = text("key").unwrap_or_default().rsplit_once('#').map_or("", |(own, _)| own);
-    let named = Named { source: text("path").unwrap_or(own), part: text("name"), split };
+    let of = |need: &Value| need["key"].as_str().and_then(|key| key.rsplit_once('#')).map(|(own, _)| own.to_owned());
+    let is_only_split = all.iter().filter(|other| of(other) == of(need)).count() < 2;
+    let named = Named { source: text("path").unwrap_or(own), part: text("name"), split, is_only_split };
     let (file, documents) = find(folder, &named)?;
     eprintln!("{}: {} documents of {}", dataset, documents.len(), file.display());
     let rows: Vec<Value> = documents.into_iter().map(Value::Object).collect();
     let version = import::rows(context, door, dataset, &rows).await?;
     Ok(format!("{dataset}@{version}"))
+}
+
+/// Makes a dataset of documents of the hub, and gives its version.
+async fn of_hub(context: &Context, door: &Door, need: &Value) -> Result<String, Error> {
+    let text = |field: &str| need[field].as_str().map(str::to_owned);
+    let dataset = text("dataset").unwrap_or_default();
+    let path = text("path").ok_or_else(|| Error::Usage {
+        problem: format!("the task's file says no data set of the hub for {dataset}"),
+        help: "name the folder with its documents with --from".to_owned(),
+    })?;
+    let wanted = DatasetImport::of_hub(dataset.clone(), &path, text("name"), text("split"));
+    let made = import::made(context, door, &wanted).await?;
+    eprintln!("{dataset}: {} documents of {path} of the hub", made["rows"]);
+    let version = made["version"].as_u64();
+    version
+        .map(|version| format!("{dataset}@{version}"))
+        .ok_or_else(|| Error::doing("importing", "the server did not name the version"))
 }
 
 /// What is looked for.
@@ -84,12 +115,14 @@ struct Named<'n> {
     /// The part of it.
     part: Option<&'n str>,
     split: &'n str,
+    /// Whether no other split of it is needed: a file that names no split may then be this one.
+    is_only_split: bool,
 }
 
 fn find(folder: &Path, named: &Named<'_>) -> Result<(PathBuf, Vec<Document>), Error> {
     let last = named.source.rsplit('/').next().unwrap_or(named.source);
     for base in bases(folder, named.source, last) {
-        if plain(last) == "truthfulqa" {
+        if plain(last) == "truthfulqa" && named.is_only_split {
             let csv = base.join("TruthfulQA.csv");
             if csv.is_file() {
                 let documents = truthfulqa::multiple_choice(&bytes(&csv)?).map_err(|cause| unread(&csv, cause))?;
@@ -101,8 +134,22 @@ fn find(folder: &Path, named: &Named<'_>) -> Result<(PathBuf, Vec<Document>), Er
         }
     }
     let part = named.part.map(|part| format!("{part}/")).unwrap_or_default();
+    let told =
+        |why: &str| format!("{} has no documents of {} (split {}){why}", folder.display(), named.source, named.split);
+    let whole = Named { is_only_split: true, ..*named };
+    if !named.is_only_split && find(folder, &whole).is_ok() {
+        return Err(Error::Usage {
+            problem: told(
+                ": there is a file that names no split, and several are needed, so it is not known whose documents it has",
+            ),
+            help: format!(
+                "examples would be shown with the questions that are asked: name its file {part}{}.jsonl",
+                named.split
+            ),
+        });
+    }
     Err(Error::Usage {
-        problem: format!("{} has no documents of {} (split {})", folder.display(), named.source, named.split),
+        problem: told(""),
         help: format!(
             "they are looked for in files such as {last}/{part}{0}.jsonl, {last}/{0}.json or {last}-{0}.csv; Parquet files and whole \
              folders of the hub are imported with `quarterdeck dataset import`",
@@ -136,10 +183,13 @@ fn plain(text: &str) -> String {
 fn documents(base: &Path, named: &Named<'_>) -> Result<Option<(PathBuf, Vec<Document>)>, Error> {
     let last = named.source.rsplit('/').next().unwrap_or(named.source);
     let mut stems = Vec::new();
+    let whole = |stem: &str| Some(stem.to_owned()).filter(|_| named.is_only_split);
     if let Some(part) = named.part {
-        stems.extend([format!("{part}/{}", named.split), format!("{part}-{}", named.split), part.to_owned()]);
+        stems.extend([format!("{part}/{}", named.split), format!("{part}-{}", named.split)]);
+        stems.extend(whole(part));
     }
-    stems.extend([named.split.to_owned(), format!("{last}-{}", named.split), last.to_owned()]);
+    stems.extend([named.split.to_owned(), format!("{last}-{}", named.split)]);
+    stems.extend(whole(last));
     for stem in stems {
         for ending in ENDINGS {
             let file = base.join(format!("{stem}.{ending}"));
@@ -196,12 +246,19 @@ mod tests {
             "Question,Best Answer,Correct Answers,Incorrect Answers\nWhy?,So,So; Yes,No\n",
         );
         let found = |source: &str, part: Option<&str>, split: &str| {
-            find(folder.path(), &Named { source, part, split }).map(|(_, documents)| documents)
+            let named = Named { source, part, split, is_only_split: true };
+            find(folder.path(), &named).map(|(_, documents)| documents)
         };
+        let of_several =
+            |source: &str, part, split| find(folder.path(), &Named { source, part, split, is_only_split: false });
         assert_eq!(found("openai/gsm8k", Some("main"), "test").unwrap()[0]["answer"], "#### 2");
         assert_eq!(found("SaylorTwift/bbh", Some("navigate"), "test").unwrap()[0]["target"], "Yes");
         let truthful = found("truthfulqa/truthful_qa", Some("multiple_choice"), "validation").unwrap();
         assert_eq!(truthful[0]["mc2_targets"]["labels"], serde_json::json!([1, 1, 0]));
+        // Of a task with examples from another split neither is in a file that names none.
+        let unclear = of_several("SaylorTwift/bbh", Some("navigate"), "train").unwrap_err().to_string();
+        assert!(unclear.contains("names no split"), "{unclear}");
+        assert!(of_several("openai/gsm8k", Some("main"), "test").is_ok());
         let missing = found("openai/gsm8k", Some("main"), "train").unwrap_err().to_string();
         assert!(missing.contains("openai/gsm8k (split train)"), "{missing}");
     }

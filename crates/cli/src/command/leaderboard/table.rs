@@ -45,11 +45,7 @@ fn shown(mut row: Value, is_rate: bool) -> Value {
         true => "–".into(),
         false => format!("{} {ends}", number(&row["score"])).into(),
     };
-    row["rank"] = match (row["rank_best"].as_u64(), row["rank_worst"].as_u64()) {
-        (Some(best), Some(worst)) if best == worst => best.to_string().into(),
-        (Some(best), Some(worst)) => format!("{best}–{worst}").into(),
-        _ => "–".into(),
-    };
+    row["rank"] = places(&row);
     let tasks = row["tasks"].as_array().into_iter().flatten().map(task).collect::<Vec<_>>().join("\n");
     row["told"] = tasks.into();
     row["speed"] = row["tokens_per_second"].as_f64().map_or("?".to_owned(), |speed| format!("{speed:.1}")).into();
@@ -57,6 +53,15 @@ fn shown(mut row: Value, is_rate: bool) -> Value {
     row["usd"] = row["cost_usd"].as_f64().map_or("?".to_owned(), |usd| format!("{usd:.4}")).into();
     row["front"] = if row["on_front"] == true { "yes" } else { "" }.into();
     row
+}
+
+/// The places that a model may take: `1–3`.
+pub fn places(row: &Value) -> Value {
+    match (row["rank_best"].as_u64(), row["rank_worst"].as_u64()) {
+        (Some(best), Some(worst)) if best == worst => best.to_string().into(),
+        (Some(best), Some(worst)) => format!("{best}–{worst}").into(),
+        _ => "–".into(),
+    }
 }
 
 /// `truthfulqa_mc1 acc 0.245 ± 0.015 (817)`.

@@ -1,0 +1,71 @@
+"""Reference values of bert-score with all-MiniLM-L6-v2: python bert_score.py MODEL_FOLDER > bert_score.json
+
+The pairs are those of metrics_pairs.json with its long ones, as metrics.py has them. bert-score itself reads, encodes and compares them, in its own
+batches; the folder it gets says beside the model's files how many tokens a text may have, which a tokenizer.json does not.
+"""
+
+import csv
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+import sys
+import tempfile
+
+# This file has the name of the package that it runs.
+sys.path.pop(0)
+from bert_score import score  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+LAYERS = 6
+# What a baseline is of another model says nothing of this one; any three numbers show the arithmetic.
+BASELINE = [0.31, 0.29, 0.3]
+WAYS = {
+    "last": {},
+    "layer_3": {"num_layers": 3},
+    "idf": {"idf": True},
+    "idf_rescaled": {"idf": True, "rescale_with_baseline": True},
+}
+
+
+def pairs():
+    told = json.loads((HERE / "metrics_pairs.json").read_text())
+    found = [(pair[0], pair[1:]) for pair in told["pairs"]]
+    for begin, end in told["joined"]:
+        found.append(("\n".join(pair[0] for pair in found[begin:end]), ["\n".join(pair[1][0] for pair in found[begin:end])]))
+    return found
+
+
+def folder_of(model, scratch):
+    """The model with what says how many tokens a text has at most, and a table of baselines."""
+    for file in ["config.json", "tokenizer.json", "model.safetensors"]:
+        (scratch / file).symlink_to(model / file)
+    limit = json.loads((model / "config.json").read_text())["max_position_embeddings"]
+    (scratch / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizerFast", "model_max_length": limit}))
+    with (scratch / "baseline.csv").open("w") as file:
+        rows = csv.writer(file)
+        rows.writerow(["LAYER", "P", "R", "F"])
+        rows.writerows([layer, *BASELINE] for layer in range(LAYERS + 1))
+
+
+def main():
+    all_pairs = pairs()
+    answers, references = [answer for answer, _ in all_pairs], [references for _, references in all_pairs]
+    names = ["bert-score", "torch", "transformers", "tokenizers"]
+    told = {"versions": {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}, "layers": LAYERS, "baseline": BASELINE}
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        folder_of(pathlib.Path(sys.argv[1]).resolve(), scratch)
+        for name, way in WAYS.items():
+            options = {"model_type": str(scratch), "num_layers": LAYERS, "baseline_path": str(scratch / "baseline.csv"), "device": "cpu"} | way
+            scores = zip(*(measure.tolist() for measure in score(answers, references, **options)))
+            told[name] = [[None if math.isnan(value) else round(value, 6) for value in values] for values in scores]
+    print("{")
+    for place, (name, value) in enumerate(told.items()):
+        text = "[\n" + ",\n".join(map(json.dumps, value)) + "\n]" if name in WAYS else json.dumps(value)
+        print(f'"{name}": {text}' + ("," if place < len(told) - 1 else ""))
+    print("}")
+
+
+main()
