@@ -163,7 +163,8 @@ impl Session {
         });
         let judges = self.plan.judges.iter().map(|(name, bench)| (name.clone(), bench.stored.reference()));
         let embedders = self.plan.readers.iter().filter_map(|reader| match &reader.look {
-            Look::Embeddings(similarity) => Some((reader.name().to_owned(), embedder(similarity).to_owned())),
+            Look::Embeddings(similarity) => Some((reader.name().to_owned(), embedder(&similarity.model).to_owned())),
+            Look::Tokens(similarity) => Some((reader.name().to_owned(), embedder(&similarity.model).to_owned())),
             _ => None,
         });
         targets.chain(judges).chain(embedders).collect()

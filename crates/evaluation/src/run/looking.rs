@@ -9,7 +9,7 @@ use qd_experiment::plan::Item;
 
 use super::Session;
 use crate::Result;
-use crate::bertscore::TokenSimilarity;
+use crate::bertscore::{TokenSimilarity, Weights};
 use crate::paid::{PaidAsk, Question, Told, embedder};
 use crate::scorer::{Look, Reader};
 use crate::table::{self, Detail, ItemRow, Known, Place, Scored};

@@ -33,7 +33,7 @@ async fn labelled(house: &House, key: &str) {
     let mut rows = vec![json!({"id": "r", "text": "says:yes;", "human": null, "strict": null})];
     for (human, judge, count) in groups {
         rows.extend((0..count).map(|n| {
-            json!({"id": format!("{human}-{judge}-{n}"), "text": format!("{n} {human} says:{judge};"), "human": human, "strict": "no", "by": ["mine", "theirs"][n % 2]})
+            json!({"id": format!("{human}-{judge}-{n}"), "text": format!("{n} {human} says:{judge};"), "human": human, "strict": "no", "by": (["mine", "theirs"][n % 2])})
         }));
     }
     house.post(key, "/api/v1/datasets/labelled/rows", json!({"add": rows})).await.expect(200);
