@@ -2,7 +2,7 @@
 
 use super::{Corrected, FEW_LABELS, LEAST_LABELS, Sample, checked, mean, moments};
 use crate::Result;
-use crate::bootstrap::{normal_quantile, student_quantile, unseen};
+use crate::bootstrap::{student_quantile, unseen};
 use crate::estimate::{Estimate, Undefined};
 use crate::interval::{Interval, wilson};
 
