@@ -7,7 +7,7 @@ use qd_base::Sha256Hex;
 use qd_experiment::call::Outcome;
 use qd_experiment::plan::Item;
 use qd_experiment::shown::USUAL_MODEL;
-use qd_gateway::batch::{self, Failure};
+use qd_gateway::batch::{self, Failure, Spent};
 use qd_gateway::{CallContext, Gateway, Pinned};
 use qd_judge::Outcome as Verdict;
 use serde_json::{Map, Value, json};
@@ -107,6 +107,10 @@ pub(crate) struct Told {
     pub score: Option<f64>,
     pub detail: Detail,
     pub judgement: Option<Value>,
+    /// What it took here.
+    pub spent: Spent,
+    /// Whether nobody was asked, since the judge cannot take the item.
+    pub unasked: bool,
 }
 
 impl Told {
@@ -117,6 +121,7 @@ impl Told {
             detail: known.details.into_values().next().unwrap_or_default(),
             judgement: known.judgement,
             outcome: known.outcome,
+            ..Self::default()
         }
     }
 }
@@ -138,7 +143,8 @@ async fn judged(
         // The judge cannot take the item: nobody was asked, and asking again would change nothing.
         Err(error) => {
             let judgement = json!({"outcome": "failed", "why": error.to_string()});
-            return Told { detail: Detail::none("not_judged"), judgement: Some(judgement), ..Told::default() };
+            let detail = Detail::none("not_judged");
+            return Told { detail, judgement: Some(judgement), unasked: true, ..Told::default() };
         }
     };
     let paid = Outcome {
@@ -149,12 +155,10 @@ async fn judged(
         trace: judged.trace,
         ..Outcome::default()
     };
+    let spent = Spent::together(judged.unpriced.into(), paid.cost, paid.usage);
     if let Some(why) = &judged.unreached {
         // What was paid on the way counts, though the item is judged anew.
-        return Told {
-            outcome: Outcome { cost: paid.cost, usage: paid.usage, ..Outcome::unreached(why) },
-            ..Told::default()
-        };
+        return Told { outcome: Outcome::unreached(why), spent, ..Told::default() };
     }
     let judgement = serde_json::to_value(&judged.judgement).ok();
     let (score, why, outcome) = match &judged.judgement.outcome {
@@ -167,7 +171,11 @@ async fn judged(
             (None, Some("failed"), Outcome { refusal: refused.refusal, error: refused.error, ..paid })
         }
     };
-    Told { outcome, score, detail: why.map(Detail::none).unwrap_or_default(), judgement }
+    let detail = Detail {
+        unpriced: Some(judged.unpriced).filter(|&calls| calls > 0),
+        ..why.map(Detail::none).unwrap_or_default()
+    };
+    Told { outcome, score, detail, judgement, spent, unasked: false }
 }
 
 async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: &str, references: &[String]) -> Told {
@@ -187,7 +195,8 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
                 references.iter().filter_map(|reference| cosine(answer, reference)).reduce(f64::max)
             });
             let detail = if near.is_none() { Detail::none("not_comparable") } else { Detail::default() };
-            Told { outcome, score: near.map(|near| near.max(0.0)), detail, judgement: None }
+            let spent = Spent::together(u64::from(outcome.cost.is_none()), outcome.cost, outcome.usage);
+            Told { outcome, score: near.map(|near| near.max(0.0)), detail, spent, ..Told::default() }
         }
         Err(error) => match batch::failure(&error) {
             Failure::Refused { kind, why } => {
