@@ -347,6 +347,7 @@ impl From<qd_judging::Error> for Error {
             Judging::Replaced { .. }
             | Judging::Unanswered { .. }
             | Judging::Row { .. }
+            | Judging::TooMany { .. }
             | Judging::Arrow(_)
             | Judging::Broken { .. } => Self::encode(error),
         }
@@ -410,6 +411,7 @@ impl From<qd_evaluation::Error> for Error {
     /// What is wrong with a definition is told by its part; the rest is what a room below says.
     fn from(error: qd_evaluation::Error) -> Self {
         use qd_evaluation::Error as Evaluation;
+        use qd_judging::Error as Judging;
         let message = error.to_string();
         match error {
             Evaluation::Definition { field, .. } => Self::parameter(field, "invalid_value", message),
@@ -417,14 +419,17 @@ impl From<qd_evaluation::Error> for Error {
             Evaluation::Running { .. } => Self::Conflict { message },
             Evaluation::Cancelled => Self::Stopping,
             Evaluation::Experiment(cause) => cause.into(),
-            Evaluation::Judging(qd_judging::Error::Catalog(cause)) => cause.into(),
-            Evaluation::Judging(_) => Self::parameter("scorers", "invalid_value", message),
+            Evaluation::Judging(Judging::Request { .. } | Judging::Model { .. } | Judging::Judge(_)) => {
+                Self::parameter("scorers", "invalid_value", message)
+            }
+            Evaluation::Judging(cause) => cause.into(),
             Evaluation::Data(cause) => cause.into(),
             Evaluation::Lake(cause) => cause.into(),
             Evaluation::Catalog(cause) => cause.into(),
             Evaluation::Unanswered { .. }
             | Evaluation::Replaced { .. }
             | Evaluation::Arrow(_)
+            | Evaluation::TooMany { .. }
             | Evaluation::Broken { .. } => Self::encode(error),
         }
     }

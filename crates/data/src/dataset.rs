@@ -27,6 +27,8 @@ pub(crate) const KIND: ArtifactKind = ArtifactKind::Dataset;
 pub const MAX_PAGE: u64 = 10_000;
 /// What the rows of a page are together at most, unless the first is larger by itself.
 const PAGE_BYTES: usize = 64 << 20;
+/// What the texts of a column that is read whole are together at most.
+const MOST_COLUMN_BYTES: usize = 64 << 20;
 
 /// All datasets. Cheap to clone.
 #[derive(Clone)]
@@ -439,17 +441,24 @@ impl Dataset {
     /// What every row has in a column, as text, in the order of the version; none where it has nothing.
     ///
     /// # Errors
-    /// As [`Dataset::rows`], and [`Error::Invalid`] for a column that there is not.
+    /// As [`Dataset::rows`], and [`Error::Invalid`] for a column that there is not, or whose texts have over 64 MiB together.
     pub async fn texts_of(&self, column: &str) -> Result<Vec<Option<String>>> {
         let (dataset, column) = (self.clone(), self.require(column)?.clone());
         let read = move || {
-            let mut texts = Vec::new();
+            let (mut texts, mut bytes) = (Vec::new(), 0);
             for batch in dataset.batches(vec![0..u64::MAX], Some(&[ROW_ID, &column.name])) {
                 let batch = batch?;
                 let array = batch.column_by_name(&column.name);
                 for at in 0..batch.num_rows() {
                     let value = array.map_or(Ok(Value::Null), |array| crate::encode::value(&column, array, at))?;
-                    texts.push((!value.is_null()).then(|| crate::value::key_of(&value)));
+                    let text = (!value.is_null()).then(|| crate::value::key_of(&value));
+                    bytes += text.as_ref().map_or(0, String::len);
+                    texts.push(text);
+                }
+                if bytes > MOST_COLUMN_BYTES {
+                    let why =
+                        format!("the texts of {:?} are too long: it needs a column of words or names", column.name);
+                    return Err(Error::invalid("column", why));
                 }
             }
             Ok(texts)

@@ -43,6 +43,9 @@ const SPLITS: &[(&str, &str)] = &[
     ("evaluation", "test"),
 ];
 
+/// The split of files that say nothing of one.
+const USUAL_SPLIT: &str = "train";
+
 /// A file that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
@@ -90,6 +93,10 @@ pub fn choose(paths: &[&str], wanted: &Wanted<'_>) -> Result<Vec<Chosen>> {
         Some(config) => by_config(paths, &data, &config)?,
         None => by_names(paths, &data, wanted.config),
     };
+    if wanted.split == Some(USUAL_SPLIT) && chosen.iter().all(|file| file.split.is_none()) {
+        // As on the hub: where nothing says what it is, all of it is to learn from.
+        chosen.iter_mut().for_each(|file| file.split = Some(USUAL_SPLIT.to_owned()));
+    }
     if let Some(split) = wanted.split {
         let mut there: Vec<_> = chosen.iter().filter_map(|file| file.split.clone()).collect();
         there.sort();
@@ -232,7 +239,7 @@ fn by_names(paths: &[&str], data: &[usize], config: Option<&str>) -> Vec<Chosen>
     let mut chosen: Vec<_> = wanted.map(|file| Chosen { file, split: split_of(paths[file]) }).collect();
     // Beside files that say what they are, those that do not are the ones to learn from.
     if chosen.iter().any(|file| file.split.is_some()) {
-        chosen.iter_mut().for_each(|file| file.split = file.split.take().or_else(|| Some("train".to_owned())));
+        chosen.iter_mut().for_each(|file| file.split = file.split.take().or_else(|| Some(USUAL_SPLIT.to_owned())));
     }
     chosen
 }
@@ -324,6 +331,9 @@ mod tests {
         );
         check(&["a.jsonl", "contest.jsonl"], &Wanted::default(), &[("a.jsonl", None), ("contest.jsonl", None)]);
         check(&["anything"], &Wanted::default(), &[("anything", None)]);
+        let train = Wanted { split: Some("train"), ..Wanted::default() };
+        check(&["a.csv"], &train, &[("a.csv", Some("train"))]);
+        assert!(choose(&["a.csv"], &test).is_err(), "nothing says that it is to test with");
         let missing = choose(paths, &Wanted { split: Some("dev"), ..Wanted::default() }).unwrap_err();
         assert_eq!(missing.to_string(), "split: there is no \"dev\"; there are: test train");
     }

@@ -19,6 +19,7 @@ use crate::{Error, Result};
 const MOST_STEPS: usize = 400_000_000;
 const RESAMPLES: usize = 2_000;
 const LEAST_RESAMPLES: usize = 200;
+const MOST_RESAMPLES: usize = 20_000;
 /// Resamples for each pair of models of which signs are counted: what was seen in none of them is then below 5 % for all pairs together.
 const RESAMPLES_EACH_PAIR: usize = 40;
 /// Models of one board at most.
@@ -236,11 +237,12 @@ fn entry_scores(style: Style, entries: &[Entry], values: &[Vec<Option<f64>>], mo
 fn resampled(style: Style, models: usize, entries: &[Entry], sampling: Sampling) -> Result<Vec<Vec<Option<f64>>>> {
     let documents: usize = entries.iter().flat_map(|entry| &entry.parts).map(Part::documents).sum();
     let most = MOST_STEPS / (documents * models).max(1);
+    let usual = sampling.resamples.min(RESAMPLES);
     let wanted = match style {
-        Style::Normalised => RESAMPLES,
-        Style::WinRate => RESAMPLES.max(RESAMPLES_EACH_PAIR * models * models.saturating_sub(1) / 2),
+        Style::Normalised => usual,
+        Style::WinRate => usual.max(RESAMPLES_EACH_PAIR * models * models.saturating_sub(1) / 2).min(MOST_RESAMPLES),
     };
-    let resamples = sampling.resamples.min(wanted).min(most.max(LEAST_RESAMPLES));
+    let resamples = wanted.min(most.max(LEAST_RESAMPLES));
     let mut random = Random::new(sampling.seed);
     let mut counts: Vec<Vec<u32>> =
         entries.iter().flat_map(|entry| &entry.parts).map(|part| vec![0; part.documents()]).collect();
@@ -305,18 +307,20 @@ fn student_p(difference: f64, differences: &[f64], smallest: usize) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |student| 2.0 * (1.0 - student.cdf(t)))
 }
 
-/// Twice the share of resampled differences on the rarer side of 0, those of 0 on both: `2·min(P(d ≤ 0), P(d ≥ 0))`.
+/// Twice the share of resampled differences on the rarer side of 0, those of 0 on both: `2·min(P(d ≤ 0), P(d ≥ 0))`. The number itself counts
+/// as one of them, so that what few of them did not show is not sure.
 ///
 /// Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), section 15.4, on tests from percentile intervals.
 fn sign_p(differences: &[f64]) -> f64 {
-    let share = |is: fn(&&f64) -> bool| differences.iter().filter(is).count() as f64 / differences.len().max(1) as f64;
+    let count = |is: fn(&&f64) -> bool| differences.iter().filter(is).count() as f64;
+    let share = |is| (count(is) + 1.0) / (differences.len() as f64 + 1.0);
     (2.0 * share(|d| **d <= 0.0).min(share(|d| **d >= 0.0))).min(1.0)
 }
 
 /// The smallest p value that signs could give for a pair: `2^(1−m)` for `m` documents in which the two differ. 1 where a number has no
 /// error, since nothing tells how much of the difference is chance.
 fn surest(entries: &[Entry], a: usize, b: usize) -> f64 {
-    let mut differing = 0_i32;
+    let (mut differing, mut is_unknown) = (0_i32, false);
     for part in entries.iter().flat_map(|entry| &entry.parts) {
         match (&part.scores[a], &part.scores[b]) {
             (Scores::Documents(a), Scores::Documents(b)) => {
@@ -327,10 +331,10 @@ fn surest(entries: &[Entry], a: usize, b: usize) -> f64 {
             (Scores::None, _) | (_, Scores::None) => {}
             (a, b) if a.has_no_error() || b.has_no_error() => return 1.0,
             // Of numbers that are no means it is not known how many documents show the difference.
-            _ => return 0.0,
+            _ => is_unknown = true,
         }
     }
-    2.0_f64.powi(1 - differing).min(1.0)
+    if is_unknown { 0.0 } else { 2.0_f64.powi(1 - differing).min(1.0) }
 }
 
 #[cfg(test)]
@@ -442,6 +446,12 @@ mod tests {
             assert_eq!(of(vec![value(0.2001, None), value(0.2, None)]), (both, false));
             assert_eq!(of(vec![value(0.9, Some(0.01)), value(0.2, None)]).0, both);
             assert_eq!(of(vec![value(0.9, Some(0.0)), value(0.2, Some(0.01))]).0, both);
+            // Wherever it stands.
+            let parts = vec![
+                part(vec![value(0.5, Some(0.01)), value(0.5, Some(0.01))]),
+                part(vec![value(0.9, None), value(0.2, None)]),
+            ];
+            assert_eq!(board(style, &[Entry { weight: 1.0, parts }])[0].ranks, Some(both));
         }
         let clear = vec![value(0.9, Some(0.01)), value(0.2, Some(0.01))];
         let found = board(

@@ -16,6 +16,7 @@ pub struct Column {
     pub unit: Unit,
     /// Which way is better.
     pub direction: Direction,
+    bounds: Option<(f64, f64)>,
     items: BTreeMap<u64, Item>,
 }
 
@@ -38,7 +39,18 @@ impl Item {
 impl Column {
     /// A column without scores.
     pub fn new(unit: Unit, direction: Direction) -> Self {
-        Self { unit, direction, items: BTreeMap::new() }
+        Self { unit, direction, bounds: unit.bounds(), items: BTreeMap::new() }
+    }
+
+    /// A column whose scores lie within other bounds than those of their unit: what a judge says from 1 to 5.
+    #[must_use]
+    pub fn within(self, bounds: Option<(f64, f64)>) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// The lowest and the highest score that there can be, where there are such.
+    pub fn bounds(&self) -> Option<(f64, f64)> {
+        self.bounds
     }
 
     /// Adds the score of one answer to an item.
@@ -91,7 +103,7 @@ impl Column {
             let right = values.iter().filter(|&&value| value == 1.0).count();
             return Some(interval::wilson(right as u64, values.len() as u64));
         }
-        interval::bootstrap_mean(&values, self.unit.bounds(), sampling)
+        interval::bootstrap_mean(&values, self.bounds, sampling)
     }
 
     /// The scores of the items that both have, as pairs.
@@ -115,5 +127,14 @@ mod tests {
         assert_eq!(column.values(), [1.0, 1.0 / 3.0]);
         assert!(!column.is_binary(), "an item with three answers is not right or wrong");
         assert_eq!(Column::new(Unit::Share, Direction::Higher).mean(), None);
+    }
+
+    /// Ten fives of a scale from 1 to 5: 1 − 0.025^(1/10) = 0.3085 of others may be at its other end.
+    #[test]
+    fn scores_that_are_all_the_same_may_have_others_within_their_bounds() {
+        let mut column = Column::new(Unit::Count, Direction::Higher).within(Some((1.0, 5.0)));
+        (0..10).for_each(|item| column.push(item, 5.0));
+        let interval = column.interval(Sampling::default()).unwrap();
+        assert!((interval.low - (5.0 - 4.0 * 0.3085)).abs() < 1e-3 && interval.high == 5.0, "{interval:?}");
     }
 }

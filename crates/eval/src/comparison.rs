@@ -64,7 +64,7 @@ impl Comparison {
             difference: interval::mean(&differences)?,
             interval: interval::bootstrap_mean(
                 &differences,
-                a.unit.bounds().map(|(least, most)| (least - most, most - least)),
+                a.bounds().map(|(least, most)| (least - most, most - least)),
                 sampling,
             ),
             adjusted_p: test.p(),

@@ -20,8 +20,9 @@ use crate::score::{Direction, Unit};
 
 /// Resamples, as many as sacrebleu draws.
 const RESAMPLES: usize = 1_000;
-/// Numbers that are added up for one interval at most: about a second of work. No fewer resamples than the others for that.
-const MOST_ADDED: usize = 400_000_000;
+/// Numbers that are added up for one interval when it is alone: about a second of work.
+pub const MOST_ADDED: usize = 400_000_000;
+/// No fewer resamples than these, however many numbers they add up.
 const LEAST_RESAMPLES: usize = 200;
 
 /// A metric whose statistics can be added up.
@@ -155,24 +156,27 @@ impl Corpus {
         (!self.is_empty()).then(|| self.metric.score(&sum(self.items.values())))
     }
 
-    /// Where the score of a corpus of such items lies, with 95 % confidence: the percentiles of resamples. None for fewer than two.
-    pub fn interval(&self, seed: u64) -> Option<Interval> {
+    /// Where the score of a corpus of such items lies, with 95 % confidence: the percentiles of resamples, of which there are a thousand, or as
+    /// many as add up no more than `most` numbers, but for the least that say something. None for fewer than two.
+    pub fn interval(&self, seed: u64, most: usize) -> Option<Interval> {
         let rows: Vec<&Vec<f64>> = self.items.values().collect();
         if rows.len() < 2 {
             return None;
         }
-        let scores = draws(&rows, seed).map(|drawn| self.metric.score(&sum(drawn.iter().map(|&place| rows[place]))));
+        let scores =
+            draws(&rows, seed, most).map(|drawn| self.metric.score(&sum(drawn.iter().map(|&place| rows[place]))));
         Some(percentiles(scores.collect()))
     }
 
-    /// Holds `other` against this one over the items that both answered; none when there are none.
+    /// Holds `other` against this one over the items that both answered; none when there are none. `most` bounds resamples as in
+    /// [`Corpus::interval`].
     ///
     /// The difference of resamples, in which the same items are drawn for both, has its percentiles for an interval. Shifted to the
     /// mean 0 they are what chance would give: `p = (b + 1)/(m + 1)` with `b` of `m` as far from 0 as the difference that was seen.
     ///
     /// Koehn, "Statistical Significance Tests for Machine Translation Evaluation" (EMNLP 2004); the shift is that of Riezler and
     /// Maxwell, "On Some Pitfalls in Automatic Evaluation and Significance Testing for MT" (2005), as sacrebleu has it.
-    pub fn compare(&self, other: &Self, seed: u64) -> Option<Comparison> {
+    pub fn compare(&self, other: &Self, seed: u64, most: usize) -> Option<Comparison> {
         let pairs: Vec<(&Vec<f64>, &Vec<f64>)> =
             self.items.iter().filter_map(|(item, first)| Some((first, other.items.get(item)?))).collect();
         if pairs.is_empty() {
@@ -182,7 +186,8 @@ impl Corpus {
         let score = |rows: &[&Vec<f64>]| self.metric.score(&sum(rows.iter().copied()));
         let (mean_a, mean_b) = (score(&first), score(&second));
         let of = |rows: &[&Vec<f64>], drawn: &[usize]| self.metric.score(&sum(drawn.iter().map(|&place| rows[place])));
-        let differences: Vec<f64> = draws(&first, seed).map(|drawn| of(&second, &drawn) - of(&first, &drawn)).collect();
+        let differences: Vec<f64> =
+            draws(&first, seed, most).map(|drawn| of(&second, &drawn) - of(&first, &drawn)).collect();
         let difference = mean_b - mean_a;
         let test = Test::PairedBootstrap { p: shifted_p(&differences, difference) };
         let (unit, direction) = (self.metric.unit(), self.metric.direction());
@@ -217,10 +222,10 @@ fn sum<'a>(rows: impl Iterator<Item = &'a Vec<f64>>) -> Vec<f64> {
 }
 
 /// Places of as many items as there are, drawn with replacement, again and again.
-fn draws<'a>(rows: &[&'a Vec<f64>], seed: u64) -> impl Iterator<Item = Vec<usize>> + use<'a> {
+fn draws<'a>(rows: &[&'a Vec<f64>], seed: u64, most: usize) -> impl Iterator<Item = Vec<usize>> + use<'a> {
     let n = rows.len();
     let numbers = n * rows.first().map_or(1, |row| row.len().max(1));
-    let resamples = RESAMPLES.min((MOST_ADDED / numbers.max(1)).max(LEAST_RESAMPLES));
+    let resamples = RESAMPLES.min((most / numbers.max(1)).max(LEAST_RESAMPLES));
     let mut random = Random::new(seed);
     (0..resamples).map(move |_| (0..n).map(|_| random.below(n)).collect())
 }
@@ -305,17 +310,17 @@ mod tests {
             CorpusMetric::Ter(Ter::default()),
         ] {
             let (all, half) = (sums(metric, |_| false), sums(metric, |item| item % 2 == 0));
-            let same = all.compare(&all, 0).unwrap();
+            let same = all.compare(&all, 0, MOST_ADDED).unwrap();
             assert_eq!((same.difference, same.test), (0.0, Test::PairedBootstrap { p: 1.0 }));
             assert_eq!(same.verdict(), crate::Verdict::NotShown);
-            let found = all.compare(&half, 0).unwrap();
+            let found = all.compare(&half, 0, MOST_ADDED).unwrap();
             assert_eq!((found.verdict(), found.better_a, found.better_b), (crate::Verdict::ABetter, 30, 0));
-            let interval = half.interval(0).unwrap();
+            let interval = half.interval(0, MOST_ADDED).unwrap();
             assert!(interval.contains(half.score().unwrap()) && interval.low < interval.high, "{interval:?}");
             assert!(found.interval.unwrap().contains(found.difference));
         }
         let one = sums(CorpusMetric::Ter(Ter::default()), |_| true);
-        assert!(Corpus::new(one.metric).compare(&one, 0).is_none());
+        assert!(Corpus::new(one.metric).compare(&one, 0, MOST_ADDED).is_none());
         assert_eq!(Corpus::new(one.metric).score(), None);
     }
 
@@ -325,7 +330,7 @@ mod tests {
     fn the_interval_is_as_wide_as_theory_says() {
         let mut corpus = Corpus::new(CorpusMetric::Ter(Ter::default()));
         (0..60).for_each(|item| corpus.push(item, vec![f64::from(u8::from(item % 2 == 0)), 1.0]));
-        let interval = corpus.interval(7).unwrap();
+        let interval = corpus.interval(7, MOST_ADDED).unwrap();
         assert!((interval.low - 37.35).abs() < 2.5 && (interval.high - 62.65).abs() < 2.5, "{interval:?}");
     }
 }

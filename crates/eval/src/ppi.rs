@@ -24,6 +24,8 @@ pub const FEW_LABELS: usize = 100;
 const MOST_ITEMS: usize = 10_000_000;
 /// Strata at most.
 const MOST_STRATA: usize = 1_000;
+/// An interval that is narrower than this part of its value is the same number, up to rounding.
+const ROUNDING: f64 = 1e-9;
 /// Each stratum needs a variance and a λ.
 const LEAST_LABELS: usize = 3;
 
@@ -110,7 +112,8 @@ fn is_binary(labelled: &[(f64, f64)], bounds: Option<(f64, f64)>) -> bool {
 /// `effective_labels` that [`mean`] would tell.
 ///
 /// What the judge will say of items that nobody has seen is taken to spread as what it said of these. The interval is the bootstrap's over
-/// items. People who say one thing only leave nothing to be saved, which is no number.
+/// items; there is none where all resamples say the same, as of a judge that always says the same or that never errs: they do not
+/// show what was not seen. People who say one thing only leave nothing to be saved, which is no number.
 ///
 /// # Errors
 /// [`Error::Data`] as of [`mean`]. [`Undefined::TooFew`] for fewer than three items, [`Undefined::OneValue`] when people always said
@@ -134,7 +137,9 @@ pub fn worth(
     let drawn = bootstrap::interval(labelled.len(), sampling, |drawn| {
         effective(labelled.iter().zip(drawn).map(|(&pair, &times)| (pair, f64::from(times))), further as f64)
     });
-    Ok(value.map(|value| Estimate { value, interval: drawn, items: labelled.len() }).ok_or(Undefined::OneValue))
+    let interval = |value: f64| drawn.filter(|drawn| drawn.high - drawn.low > ROUNDING * value);
+    let estimate = |value| Estimate { value, interval: interval(value), items: labelled.len() };
+    Ok(value.map(estimate).ok_or(Undefined::OneValue))
 }
 
 /// `n·var(y)/(n·σ²)` of [`mean`] with `var(f̃) = var(f)`: of pairs of a person's score and the judge's, each with how often it counts; none
@@ -446,6 +451,13 @@ mod tests {
         // A judge that knows nothing saves nothing, and people who always say the same leave nothing to save.
         let ignorant: Vec<(f64, f64)> = (0..200_u8).map(|n| (f64::from(n % 2), f64::from(n / 2 % 2))).collect();
         near(worth(&ignorant, 2_000, few).unwrap().unwrap().value, 200.0, 1e-9, "nothing");
+        // A judge that always says the same, and one that never errs: all resamples say the same, which is not sure.
+        let constant: Vec<(f64, f64)> = pairs.iter().map(|&(human, _)| (human, 1.0)).collect();
+        let perfect: Vec<(f64, f64)> = pairs.iter().map(|&(human, _)| (human, human)).collect();
+        for (same, least) in [(constant, 199.0), (perfect, 300.0)] {
+            let found = worth(&same, 2_000, few).unwrap().unwrap();
+            assert!(found.value >= least && found.interval.is_none(), "{found:?}");
+        }
         assert_eq!(worth(&[(1.0, 0.0); 50], 2_000, few).unwrap(), Err(Undefined::OneValue));
         assert_eq!(worth(&pairs[..2], 2_000, few).unwrap(), Err(Undefined::TooFew));
     }

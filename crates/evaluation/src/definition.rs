@@ -41,7 +41,7 @@ pub struct Definition {
     pub variables: BTreeMap<String, String>,
     /// What is looked at.
     pub scorers: Vec<EvaluationScorer>,
-    /// Whether a call that failed counts as a score of 0 where scores have a lowest value and more is better.
+    /// Whether a call that failed counts as a score of 0 where that is the lowest one and more is better.
     #[serde(default = "yes")]
     pub count_failures_as_zero: bool,
     /// Whether an answer to the same call is taken from an earlier evaluation or experiment of the project.

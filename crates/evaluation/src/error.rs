@@ -55,6 +55,12 @@ pub enum Error {
     /// Rows could not be made or read.
     #[error("working with rows of evaluation_items")]
     Arrow(#[from] arrow::error::ArrowError),
+    /// More rows than are read at once.
+    #[error("there are over {most} rows of this, which are more than are read")]
+    TooMany {
+        /// How many are read.
+        most: usize,
+    },
     /// A thread that worked is gone.
     #[error("{doing} broke down")]
     Broken {

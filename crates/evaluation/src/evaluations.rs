@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use qd_base::{ArtifactName, ProjectId, VersionId};
-use qd_catalog::{ArtifactKind, Catalog, JobKind, Version, VersionInfo, VersionRef, WorkStanding, WorkState};
+use qd_catalog::{
+    ArtifactKind, Catalog, JobKind, Listed, Page, Version, VersionInfo, VersionRef, WorkStanding, WorkState,
+};
+use qd_gateway::batch::Spent;
 use qd_gateway::{Gateway, Pinned};
 use qd_lake::Lake;
 use serde::{Deserialize, Serialize};
@@ -79,7 +82,9 @@ impl Evaluations {
         actor: &str,
     ) -> Result<Evaluation> {
         let project_name = self.catalog.project_by_id(project).await?.name;
-        let plan = self.desk.plan(project, (name, project_name), definition, &BTreeMap::new()).await?;
+        let desk = Desk { sources: self.desk.sources.clone(), judges: self.desk.judges.acting(actor)? };
+        desk.check_gates(project, &definition).await?;
+        let plan = desk.plan(project, (name, project_name), definition, &BTreeMap::new()).await?;
         let mut models = BTreeMap::new();
         for model in models_of(&plan) {
             if let Ok(pinned) = self.gateway.resolve(project, &model).await {
@@ -148,11 +153,23 @@ impl Evaluations {
         budget: Option<Budget>,
     ) -> Result<(Evaluation, bool)> {
         let kind: JobKind = KIND.parse().expect("the word is a kind of job");
-        let request = RunRequest { evaluation: evaluation.info.id, retry_failed, budget };
+        let aside = self.aside(evaluation.info.id).await?;
+        let request = RunRequest { evaluation: evaluation.info.id, retry_failed, budget, aside };
         let (version, project, before) = (evaluation.info.id, evaluation.info.project, evaluation.standing.job);
         let begun = self.catalog.begin_experiment(version, before, (&kind, json!(request)), project).await?;
         let standing = self.catalog.standing_of(evaluation.info.id).await?;
         Ok((Evaluation { standing, ..evaluation.clone() }, begun.is_some()))
+    }
+
+    /// What jobs of an evaluation spent and no row tells, by the last one: as it ended, or as far as it came.
+    async fn aside(&self, evaluation: VersionId) -> Result<Spent> {
+        let Some(record) = self.catalog.experiment(evaluation).await? else { return Ok(Spent::default()) };
+        let told = match record.ending {
+            Some(ending) => Some(ending),
+            // A job that is forgotten tells nothing.
+            None => self.catalog.job(record.job).await.ok().map(|job| job.checkpoint.unwrap_or(job.payload)),
+        };
+        Ok(told.and_then(|told| Spent::deserialize(told.get("aside")?).ok()).unwrap_or_default())
     }
 
     /// Deletes an evaluation with all of its versions and their rows. Queries that begin after this do not see them, and compaction
@@ -200,6 +217,19 @@ impl Evaluations {
             found.push(self.get(project, &artifact.name, &VersionRef::Latest).await?);
         }
         Ok(found)
+    }
+
+    /// A page of the versions of an evaluation, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] when they cannot be read.
+    pub async fn versions(
+        &self,
+        project: ProjectId,
+        name: &ArtifactName,
+        page: Page<u32>,
+    ) -> Result<Listed<VersionInfo, u32>> {
+        Ok(self.catalog.versions(project, ArtifactKind::Evaluation, name, page).await?)
     }
 
     /// What came of an evaluation so far.

@@ -5,7 +5,7 @@
 //! keeps each as one row of a lake's table before it counts: a job that was killed reads what is there and goes on. A [`Report`]
 //! is made of the rows when somebody asks.
 //!
-//! Reading order: [`bertscore`] → [`scorer`] → [`definition`] → [`plan`] → [`table`] → `answer` → [`run`] → [`report`] → [`items`] → [`evaluations`].
+//! Reading order: [`bertscore`] → [`scorer`] → [`definition`] → [`plan`] → `gates` → [`table`] → `answer` → [`run`] → [`report`] → [`items`] → [`evaluations`].
 //!
 //! What is deliberately absent: scores and statistics, which are `eval`'s; judges, which are `judging`'s; and asking,
 //! which is `experiment`'s.
@@ -14,6 +14,7 @@ pub mod bertscore;
 pub mod scorer;
 
 pub mod definition;
+mod gates;
 pub mod plan;
 
 pub mod table;

@@ -7,7 +7,7 @@ use qd_base::{Picodollars, Sha256Hex};
 use qd_experiment::call::Outcome;
 use qd_experiment::plan::Item;
 use qd_experiment::shown::USUAL_MODEL;
-use qd_gateway::batch::{self, Failure};
+use qd_gateway::batch::{self, Failure, Spent};
 use qd_gateway::{CallContext, Endpoint, Gateway, Pinned};
 use qd_judge::Outcome as Verdict;
 use serde_json::{Map, Value, json};
@@ -123,6 +123,10 @@ pub(crate) struct Told {
     pub score: Option<f64>,
     pub detail: Detail,
     pub judgement: Option<Value>,
+    /// What it took here.
+    pub spent: Spent,
+    /// Whether nobody was asked, since the judge cannot take the item.
+    pub unasked: bool,
 }
 
 impl Told {
@@ -133,6 +137,7 @@ impl Told {
             detail: known.details.into_values().next().unwrap_or_default(),
             judgement: known.judgement,
             outcome: known.outcome,
+            ..Self::default()
         }
     }
 }
@@ -154,7 +159,8 @@ async fn judged(
         // The judge cannot take the item: nobody was asked, and asking again would change nothing.
         Err(error) => {
             let judgement = json!({"outcome": "failed", "why": error.to_string()});
-            return Told { detail: Detail::none("not_judged"), judgement: Some(judgement), ..Told::default() };
+            let detail = Detail::none("not_judged");
+            return Told { detail, judgement: Some(judgement), unasked: true, ..Told::default() };
         }
     };
     let paid = Outcome {
@@ -165,12 +171,10 @@ async fn judged(
         trace: judged.trace,
         ..Outcome::default()
     };
+    let spent = Spent::together(judged.unpriced.into(), paid.cost, paid.usage);
     if let Some(why) = &judged.unreached {
         // What was paid on the way counts, though the item is judged anew.
-        return Told {
-            outcome: Outcome { cost: paid.cost, usage: paid.usage, ..Outcome::unreached(why) },
-            ..Told::default()
-        };
+        return Told { outcome: Outcome::unreached(why), spent, ..Told::default() };
     }
     let judgement = serde_json::to_value(&judged.judgement).ok();
     let (score, why, outcome) = match &judged.judgement.outcome {
@@ -183,7 +187,11 @@ async fn judged(
             (None, Some("failed"), Outcome { refusal: refused.refusal, error: refused.error, ..paid })
         }
     };
-    Told { outcome, score, detail: why.map(Detail::none).unwrap_or_default(), judgement }
+    let detail = Detail {
+        unpriced: Some(judged.unpriced).filter(|&calls| calls > 0),
+        ..why.map(Detail::none).unwrap_or_default()
+    };
+    Told { outcome, score, detail, judgement, spent, unasked: false }
 }
 
 async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: &str, references: &[String]) -> Told {
@@ -203,7 +211,8 @@ async fn embedded(gateway: &Gateway, context: CallContext, model: &str, answer: 
                 references.iter().filter_map(|reference| cosine(answer, reference)).reduce(f64::max)
             });
             let detail = if near.is_none() { Detail::none("not_comparable") } else { Detail::default() };
-            Told { outcome, score: near.map(|near| near.max(0.0)), detail, judgement: None }
+            let spent = Spent::together(u64::from(outcome.cost.is_none()), outcome.cost, outcome.usage);
+            Told { outcome, score: near.map(|near| near.max(0.0)), detail, spent, ..Told::default() }
         }
         Err(error) => match batch::failure(&error, Endpoint::Embeddings) {
             Failure::Refused { kind, why } => {
@@ -221,7 +230,7 @@ async fn compared(
     references: &[String],
 ) -> Told {
     if references.len() > MOST_REFERENCES {
-        return Told { detail: Detail::none("too_many_references"), ..Told::default() };
+        return Told { detail: Detail::none("too_many_references"), unasked: true, ..Told::default() };
     }
     let begun = std::time::Instant::now();
     let score = match bertscore::measure(gateway, how, answer, references).await {
@@ -235,7 +244,7 @@ async fn compared(
         ..Outcome::default()
     };
     let detail = if score.is_none() { Detail::none("not_comparable") } else { Detail::default() };
-    Told { outcome, score, detail, judgement: None }
+    Told { outcome, score, detail, ..Told::default() }
 }
 
 /// The cosine of the angle between two vectors; none for a vector of noughts or two of different lengths.

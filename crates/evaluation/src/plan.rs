@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use qd_base::{ArtifactName, ProjectId, ProjectName, VersionId};
 use qd_catalog::VersionInfo;
-use qd_data::{Dataset, Role, Row, text_of};
+use qd_data::{Dataset, Role, Row};
 use qd_eval::Direction;
 use qd_experiment::cell::Cell;
 use qd_experiment::definition::{Definition as Sweep, Examples, MOST_CALLS, Search};
 use qd_experiment::plan::{Candidate, Item, Sources};
 use qd_judge::Judge;
+use qd_judging::place::Places;
 use qd_judging::plan::inputs_of;
 use qd_judging::{Judges, Stored};
 use serde::{Deserialize, Serialize};
@@ -49,9 +50,16 @@ pub(crate) enum From {
     Model(Arc<Candidate>),
 }
 
-/// A judge with where its inputs come from.
+/// A judge with where it sits.
 pub(crate) struct Bench {
     pub stored: Stored,
+    seat: Seat,
+}
+
+/// Where a judge's inputs come from, and what people say.
+struct Seat {
+    /// What the judge, and people, can say.
+    places: Places,
     inputs: Vec<(String, bool, Source)>,
     /// The column of what people say, by target.
     human: BTreeMap<String, String>,
@@ -104,9 +112,9 @@ impl Desk {
         let dataset = self.sources.dataset(project, &definition.dataset, "dataset").await?;
         definition.dataset = reference(dataset.info());
         let mut parents = vec![dataset.info().id];
-        let judges = self.judges(project, &mut definition, &dataset).await?;
-        parents.extend(judges.values().map(|bench| bench.stored.info.id));
+        let seats = self.seats(project, &definition, &dataset).await?;
         let items = self.sources.items(&dataset, definition.items).await?;
+        seats.values().try_for_each(|seat| seat.check_labels(&items))?;
         let (mut targets, mut examples) = (Vec::new(), BTreeMap::new());
         for (target, asked) in definition.all_targets() {
             let from = match asked {
@@ -128,34 +136,56 @@ impl Desk {
         let readers = definition.check()?;
         check_size(&readers, items.len(), &targets)?;
         check_columns(&readers, &dataset)?;
+        // Last, since a ready judge becomes an artifact with it.
+        let judges = self.judges(project, &mut definition, seats).await?;
+        let readers = definition.check()?;
+        parents.extend(judges.values().map(|bench| bench.stored.info.id));
         parents.sort_unstable();
         parents.dedup();
         Ok(Plan { definition, readers, items, targets, judges, examples, parents })
     }
 
-    async fn judges(
+    /// How each scorer that is a judge fits the dataset. Nothing is made for that.
+    async fn seats(
         &self,
         project: ProjectId,
-        definition: &mut Definition,
+        definition: &Definition,
         dataset: &Dataset,
-    ) -> Result<BTreeMap<String, Arc<Bench>>> {
+    ) -> Result<BTreeMap<String, Seat>> {
         let columns = definition.all_targets();
         let columns: Vec<&String> =
             columns.iter().filter(|(_, target)| matches!(target, Target::Column(_))).map(|(name, _)| name).collect();
         let mut found = BTreeMap::new();
+        for scorer in &definition.scorers {
+            let reader = Reader::new(scorer)?;
+            let Look::Judge(scorer) = &reader.look else { continue };
+            let judge = self.judges.look_up(project, &scorer.judge).await?;
+            let seat = Seat {
+                inputs: inputs(scorer, &judge, dataset)?,
+                human: humans(scorer, &columns, dataset)?,
+                places: Places::of(&judge),
+            };
+            found.insert(reader.name().to_owned(), seat);
+        }
+        Ok(found)
+    }
+
+    /// The judge of each scorer that has one, pinned in the definition.
+    async fn judges(
+        &self,
+        project: ProjectId,
+        definition: &mut Definition,
+        mut seats: BTreeMap<String, Seat>,
+    ) -> Result<BTreeMap<String, Arc<Bench>>> {
+        let mut found = BTreeMap::new();
         for scorer in &mut definition.scorers {
             let reader = Reader::new(scorer)?;
-            let Look::Judge(judge) = &reader.look else { continue };
+            let (Look::Judge(judge), Some(seat)) = (&reader.look, seats.remove(reader.name())) else { continue };
             let stored = self.judges.find(project, &judge.judge).await?;
             let pinned =
                 JudgeScorer { judge: stored.reference(), name: Some(reader.name().to_owned()), ..judge.clone() };
-            let bench = Bench {
-                inputs: inputs(judge, &stored.judge, dataset)?,
-                human: humans(judge, &columns, dataset)?,
-                stored,
-            };
             *scorer = crate::scorer::EvaluationScorer::Own(crate::scorer::OwnScorer::Judge(pinned));
-            found.insert(reader.name().to_owned(), Arc::new(bench));
+            found.insert(reader.name().to_owned(), Arc::new(Bench { stored, seat }));
         }
         Ok(found)
     }
@@ -328,7 +358,7 @@ impl Bench {
             lowest,
             highest,
             better: self.stored.judge.better(),
-            human: self.human.clone(),
+            human: self.seat.human.clone(),
         }
     }
 
@@ -342,22 +372,29 @@ impl Bench {
                 other => Some(other.clone()),
             },
         };
-        let inputs = self.inputs.iter();
+        let inputs = self.seat.inputs.iter();
         inputs.filter_map(|(name, list, source)| Some((name.clone(), value(source, *list)?))).collect()
     }
 
-    /// What people say of the answer of a target, on the judge's scale.
+    /// What people say of the answer of a target, on the judge's scale. What cannot be read was refused before anybody was asked.
     pub fn human(&self, row: &Row, target: &str) -> Option<f64> {
-        let value = row.values.get(self.human.get(target)?).filter(|value| !value.is_null())?;
-        let text = match value {
-            Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
-            other => text_of(other),
-        };
-        let labels = self.stored.judge.labels();
-        let labelled = labels.iter().find(|label| label.text.eq_ignore_ascii_case(text.trim()));
-        let number = || text.trim().parse::<f64>().ok();
-        let (lowest, highest) = self.stored.judge.range();
-        let value = labelled.map_or_else(number, |label| label.value)?;
-        (lowest..=highest).contains(&value).then_some(value)
+        self.seat.places.number(row.values.get(self.seat.human.get(target)?)?).ok().flatten()
+    }
+}
+
+impl Seat {
+    /// Refuses labels of people that are none of the judge's places.
+    fn check_labels(&self, items: &[Arc<Item>]) -> Result<()> {
+        for (column, item) in self.human.values().flat_map(|column| items.iter().map(move |item| (column, item))) {
+            let said = item.row.values.get(column).unwrap_or(&Value::Null);
+            self.places.number(said).map_err(|error| {
+                let why = match error {
+                    qd_judging::Error::Request { why, .. } => why,
+                    other => other.to_string(),
+                };
+                Error::definition("scorers.human", format!("in the column {column:?} of the row {} {why}", item.row.id))
+            })?;
+        }
+        Ok(())
     }
 }

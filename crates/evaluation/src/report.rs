@@ -7,6 +7,7 @@ mod score;
 use std::collections::{BTreeMap, HashMap};
 
 use qd_base::{Picodollars, VersionId};
+use qd_eval::corpus::MOST_ADDED;
 use qd_eval::interval::{self, Sampling};
 use qd_eval::{Comparison, Direction, Unit, Verdict, holm};
 use serde::Serialize;
@@ -27,6 +28,8 @@ const RESAMPLES: usize = 2_000;
 /// Differences that are drawn anew or flipped for all comparisons of a report: about a second of work.
 const MOST_DRAWN: usize = 500_000_000;
 const LEAST_DRAWS: usize = 500;
+/// Numbers that are added up for all corpora of a report, and for all of their comparisons: some seconds of work.
+const MOST_ADDED_IN_ALL: usize = 5 * MOST_ADDED;
 
 /// What came of an evaluation.
 #[derive(Debug, Clone, Serialize)]
@@ -98,6 +101,13 @@ pub struct Compared {
     pub family: usize,
 }
 
+/// What one comparison may take of what all may.
+#[derive(Clone, Copy)]
+struct Share {
+    draws: usize,
+    added: usize,
+}
+
 /// The rows of an evaluation, by what they are about.
 pub(crate) struct Results<'a> {
     pub definition: &'a Definition,
@@ -136,7 +146,7 @@ impl<'a> Results<'a> {
             items: self.order.len(),
             spent: rows().map(|row| row.spent()).sum(),
             tokens: rows().filter_map(|row| row.usage).map(|usage| usage.total_tokens()).sum(),
-            unpriced: rows().filter(|row| row.cost.is_none() && row.usage.is_some()).count(),
+            unpriced: rows().filter_map(|row| row.paid()).map(|paid| paid.unpriced as usize).sum(),
             targets: targets.iter().map(|(name, target)| self.target(name, target.label())).collect(),
             comparisons: self.comparisons(&targets.keys().map(String::as_str).collect::<Vec<_>>()),
         }
@@ -192,6 +202,12 @@ impl<'a> Results<'a> {
         }
     }
 
+    /// The lowest and the highest score, where there are such: of a judge those of its scale.
+    fn bounds(&self, reader: &Reader) -> Option<(f64, f64)> {
+        let of_judge = self.judges.get(reader.name()).map(|facts| (facts.lowest, facts.highest));
+        of_judge.or_else(|| reader.unit().bounds())
+    }
+
     /// The score of an answer; none when there is none.
     pub fn value(&self, target: &str, item: u64, reader: &Reader) -> Option<f64> {
         let answer = self.answer(target, item)?;
@@ -200,16 +216,21 @@ impl<'a> Results<'a> {
         score.or_else(|| (self.counts_as_zero(answer, reader)).then_some(0.0))
     }
 
-    /// A failed call is a score of 0 where scores have a lowest value and more is better, unless no answer to the item could have one.
+    /// A failed call is a score of 0 where that is the lowest one and more is better, unless no answer to the item could have one.
     fn counts_as_zero(&self, answer: &Scored, reader: &Reader) -> bool {
-        let (unit, direction) = self.kind(reader);
+        let (_, direction) = self.kind(reader);
         let could_have = answer.details.get(reader.name()).and_then(|detail| detail.why.as_deref());
         let could_have = reader.is_paid() || could_have == Some("no_answer");
         self.definition.count_failures_as_zero
             && answer.error.is_some()
-            && unit.bounds().is_some()
+            && self.bounds(reader).is_some_and(|(lowest, _)| lowest == 0.0)
             && direction == Direction::Higher
             && could_have
+    }
+
+    /// What one score of one target may take of what all may.
+    fn share_of(&self, all: usize) -> usize {
+        all / (self.readers.len() * self.definition.all_targets().len()).max(1)
     }
 
     /// Every pair of targets by every score, p values corrected for all pairs by Holm.
@@ -219,11 +240,12 @@ impl<'a> Results<'a> {
             .enumerate()
             .flat_map(|(place, a)| targets[place + 1..].iter().map(move |b| (*a, *b)))
             .collect();
-        let draws = MOST_DRAWN / (pairs.len() * self.readers.len() * self.order.len()).max(1);
+        let tests = (pairs.len() * self.readers.len()).max(1);
+        let share = Share { draws: MOST_DRAWN / (tests * self.order.len()).max(1), added: MOST_ADDED_IN_ALL / tests };
         let mut found = Vec::new();
         for reader in self.readers {
             let mut of_score: Vec<Compared> =
-                pairs.iter().filter_map(|&pair| self.compared(pair, reader, draws)).collect();
+                pairs.iter().filter_map(|&pair| self.compared(pair, reader, share)).collect();
             let p: Vec<f64> = of_score.iter().map(|one| one.comparison.test.p()).collect();
             for (one, adjusted) in of_score.iter_mut().zip(holm::adjusted(&p, p.len())) {
                 one.comparison.adjusted_p = adjusted;
@@ -236,10 +258,10 @@ impl<'a> Results<'a> {
         found
     }
 
-    fn compared(&self, (a, b): (&str, &str), reader: &Reader, draws: usize) -> Option<Compared> {
+    fn compared(&self, (a, b): (&str, &str), reader: &Reader, Share { draws, added }: Share) -> Option<Compared> {
         let comparison = match &reader.look {
             Look::Plain(scorer) if scorer.corpus().is_some() => {
-                self.corpus(a, reader)?.compare(&self.corpus(b, reader)?, SEED)?
+                self.corpus(a, reader)?.compare(&self.corpus(b, reader)?, SEED, added.min(MOST_ADDED))?
             }
             _ => {
                 let flips = if draws < LEAST_DRAWS { 0 } else { draws.min(Sampling::default().flips) };

@@ -14,7 +14,7 @@ use qd_base::{ProjectName, VersionId};
 use qd_catalog::{Catalog, Handler, JobContext, JobError, JobKind, VersionInfo};
 use qd_experiment::call::Outcome;
 use qd_experiment::health::{Health, Waiting as _};
-use qd_gateway::batch::{self, Ledger};
+use qd_gateway::batch::{self, Ledger, Spent};
 use qd_gateway::{CallContext, Gateway, Pinned};
 use qd_lake::Lake;
 use qd_trace::EVALUATION_TAG;
@@ -32,7 +32,8 @@ use crate::{Error, Result};
 
 /// The kind of these jobs.
 pub const KIND: &str = "evaluation.run";
-/// Items that all targets answer, and all judges look at, before the next ones come: whoever stops has the same items of all.
+/// Items that all targets answer, and all judges look at, before the next ones come: whoever stops has the same items of all. More where
+/// more calls are under way at once.
 const ITEMS_TOGETHER: usize = 8;
 /// How often calls that did not reach a model are made again before the job ends without them.
 const ROUNDS: usize = 3;
@@ -51,12 +52,18 @@ pub struct RunRequest {
     /// Another budget than the definition's.
     #[serde(default)]
     pub budget: Option<Budget>,
+    /// What earlier jobs spent and no row tells.
+    #[serde(default)]
+    pub aside: Spent,
 }
 
 /// Where a job would go on.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Checkpoint {
     worked_ms: u64,
+    /// What was spent so far, by this job and others, and no row tells.
+    #[serde(default)]
+    aside: Spent,
 }
 
 /// Why not everything was asked.
@@ -82,6 +89,10 @@ struct Session {
     /// How much tokens count, for each scorer that compares them, as it was first needed.
     weights: Mutex<HashMap<String, Arc<Weights>>>,
     rows: Mutex<HashMap<Place, Scored>>,
+    /// Rows of calls that are made again.
+    again: Mutex<HashMap<Place, Scored>>,
+    /// What refusals took whose rows are held back.
+    held: Mutex<HashMap<Place, Spent>>,
     health: Mutex<Health<ItemRow>>,
     /// Calls that did not reach their model, with why: they have no rows, and are made again.
     unreached: Mutex<HashMap<Place, String>>,
@@ -98,11 +109,12 @@ impl Session {
         (info, project_name, content): (VersionInfo, ProjectName, Content),
     ) -> Result<Self> {
         let there = table::scored(&evaluations.lake, info.id).await?;
-        let checkpoint = context.checkpoint::<Checkpoint>().unwrap_or_default();
-        let worked = Duration::from_millis(checkpoint.worked_ms);
-        let ledger = Ledger::new(request.budget.unwrap_or(content.definition.budget), worked, table::spent(&there));
-        let rows = there.into_iter().filter(|row| row.error.is_none() || !request.retry_failed);
-        let rows = rows.map(|row| (row.place(), row)).collect();
+        let begun = Checkpoint { worked_ms: 0, aside: request.aside };
+        let Checkpoint { worked_ms, aside } = context.checkpoint().unwrap_or(begun);
+        let budget = request.budget.unwrap_or(content.definition.budget);
+        let ledger = Ledger::new(budget, Duration::from_millis(worked_ms), table::spent(&there)).with_aside(aside);
+        let there = there.into_iter().map(|row| (row.place(), row));
+        let (again, rows) = there.partition(|(_, row)| request.retry_failed && row.error.is_some());
         let name = (&info.name, project_name.clone());
         let plan = evaluations.desk.plan(info.project, name, content.definition, &content.examples).await?;
         Ok(Self {
@@ -116,6 +128,8 @@ impl Session {
             ledger,
             weights: Mutex::default(),
             rows: Mutex::new(rows),
+            again: Mutex::new(again),
+            held: Mutex::default(),
             health: Mutex::default(),
             unreached: Mutex::default(),
             stopped: Mutex::new(None),
@@ -134,7 +148,7 @@ impl Session {
         self.remember_answers();
         for _ in 0..ROUNDS {
             self.unreached.lock().clear();
-            for items in self.plan.items.chunks(ITEMS_TOGETHER) {
+            for items in self.plan.items.chunks(ITEMS_TOGETHER.max(self.plan.definition.concurrency)) {
                 self.ask(items).await?;
                 self.look(items).await?;
                 let stopped = self.stopped.lock().clone();
@@ -163,7 +177,8 @@ impl Session {
         });
         let judges = self.plan.judges.iter().map(|(name, bench)| (name.clone(), bench.stored.reference()));
         let embedders = self.plan.readers.iter().filter_map(|reader| match &reader.look {
-            Look::Embeddings(similarity) => Some((reader.name().to_owned(), embedder(similarity).to_owned())),
+            Look::Embeddings(similarity) => Some((reader.name().to_owned(), embedder(&similarity.model).to_owned())),
+            Look::Tokens(similarity) => Some((reader.name().to_owned(), embedder(&similarity.model).to_owned())),
             _ => None,
         });
         targets.chain(judges).chain(embedders).collect()
@@ -191,6 +206,8 @@ impl Session {
         let all = !matches!(stop, Some(Stop::Budget(_)));
         let kept = self.health.lock().settle(all, |asker| answered.contains(asker));
         self.keep(kept).await?;
+        let lost: Vec<Spent> = self.held.lock().drain().map(|(_, spent)| spent).collect();
+        lost.into_iter().for_each(|spent| self.ledger.set_aside(spent));
         if matches!(stop, Some(Stop::Budget(_))) {
             return Ok(stop);
         }
@@ -214,16 +231,26 @@ impl Session {
         }
     }
 
-    /// Makes calls, several at once. After an error none is begun, and those under way are waited for: they are paid.
-    async fn wave<'a, C, F>(&'a self, calls: Vec<C>, one: impl Fn(C) -> F) -> Result<()>
+    /// Makes calls, several at once. Those that are `free`, since they were made before, do not wait for the first `paid` one to tell what a
+    /// call takes.
+    async fn wave<'a, C, F>(&'a self, free: Vec<C>, paid: Vec<C>, one: impl Fn(C) -> F) -> Result<()>
     where
         F: Future<Output = Result<()>> + 'a,
     {
-        let mut calls = calls.into_iter();
+        self.together(free.into_iter(), &one).await?;
+        let mut paid = paid.into_iter();
         while self.ledger.is_blind() {
-            let Some(call) = calls.next() else { break };
+            let Some(call) = paid.next() else { break };
             one(call).await?;
         }
+        self.together(paid, &one).await
+    }
+
+    /// Makes calls, several at once. After an error none is begun, and those under way are waited for: they are paid.
+    async fn together<'a, C, F>(&'a self, calls: std::vec::IntoIter<C>, one: &impl Fn(C) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + 'a,
+    {
         let mut failed = None;
         let running = futures::stream::iter(calls.map(one)).buffer_unordered(self.plan.definition.concurrency);
         let mut running = std::pin::pin!(running);
@@ -262,6 +289,9 @@ impl Session {
     async fn judge_health(&self, row: ItemRow) -> Result<()> {
         let Outcome { refusal, error, cached, .. } = &row.outcome;
         let (refusal, failed, cached) = (refusal.clone(), error.is_some(), *cached);
+        if let Some(spent) = Scored::from(&row).paid().filter(|spent| refusal.is_some() && !spent.is_nothing()) {
+            self.held.lock().insert(Scored::from(&row).place(), spent);
+        }
         let rows = {
             let mut health = self.health.lock();
             match refusal {
@@ -284,9 +314,32 @@ impl Session {
             return Ok(());
         }
         table::keep(&self.lake, &rows).await?;
-        self.rows.lock().extend(rows.iter().map(Scored::from).map(|row| (row.place(), row)));
+        let mut replaced = Spent::default();
+        for row in rows.iter().map(Scored::from) {
+            let place = row.place();
+            self.held.lock().remove(&place);
+            let again = self.again.lock().remove(&place);
+            let before = self.rows.lock().insert(place, row).or(again);
+            before.and_then(|before| before.paid()).into_iter().for_each(|paid| replaced.join(paid));
+        }
         self.tell();
-        Ok(())
+        self.set_aside(replaced).await
+    }
+
+    /// Notes what was spent and no row tells, before anything else is.
+    async fn set_aside(&self, spent: Spent) -> Result<()> {
+        if spent.is_nothing() {
+            return Ok(());
+        }
+        self.ledger.set_aside(spent);
+        self.save_now().await
+    }
+
+    /// What was spent and no row tells: what is held back may get its row.
+    fn aside(&self) -> Spent {
+        let mut aside = self.ledger.aside();
+        self.held.lock().values().for_each(|spent| aside.join(*spent));
+        aside
     }
 
     fn tell(&self) {
@@ -311,8 +364,13 @@ impl Session {
             }
             *saved = Instant::now();
         }
+        self.save_now().await
+    }
+
+    async fn save_now(&self) -> Result<()> {
         let worked_ms = u64::try_from(self.ledger.worked().as_millis()).unwrap_or(u64::MAX);
-        Ok(self.context.save_checkpoint(&json!(Checkpoint { worked_ms })).await?)
+        let checkpoint = Checkpoint { worked_ms, aside: self.aside() };
+        Ok(self.context.save_checkpoint(&json!(checkpoint)).await?)
     }
 
     /// What the job ends with, which is noted with the evaluation too: a job is forgotten some day.
@@ -324,7 +382,7 @@ impl Session {
         };
         let ending = json!({
             "state": state, "why": why, "rows": rows, "failed": failed,
-            "spent": spent.cost, "tokens": spent.tokens, "unpriced": spent.unpriced,
+            "spent": spent.cost, "tokens": spent.tokens, "unpriced": spent.unpriced, "aside": self.aside(),
         });
         self.catalog.end_experiment(self.info.id, self.context.job().id, &ending).await?;
         Ok(ending)

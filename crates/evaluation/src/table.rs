@@ -1,6 +1,6 @@
 //! The lake's table of items: one row for each answer of a target, and one for each word of a judge, durable before it counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
@@ -10,16 +10,18 @@ use qd_experiment::call::Outcome;
 use qd_experiment::columns::{self, Columns, Told, parsed, parsed_json, text_at};
 use qd_experiment::health::Waiting;
 use qd_gateway::batch::Spent;
-use qd_lake::{Lake, Param, TableSpec};
+use qd_lake::{Lake, Param, QueryLimits, TableSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The table's name in SQL.
 pub const ITEMS: &str = "evaluation_items";
 /// Keys that are looked up in one statement.
 const KEYS: usize = 200;
+/// Memory of one statement at most, as far as the lake has it.
+const MOST_BYTES: usize = 1 << 30;
 
 /// An answer of a target to an item; or, with a scorer, what that was told about the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +80,9 @@ pub struct Detail {
     /// What people say of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub human: Option<f64>,
+    /// Of a judge: of how many of its calls the price is not known, where that is not all that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpriced: Option<u32>,
 }
 
 impl Detail {
@@ -131,13 +136,20 @@ impl Scored {
     pub fn spent(&self) -> Picodollars {
         self.cost.filter(|_| !self.cached).unwrap_or_default()
     }
+
+    /// The same with its tokens and calls; none when nobody was asked here.
+    pub(crate) fn paid(&self) -> Option<Spent> {
+        let unpriced = self.scorer.as_ref().and_then(|scorer| self.details.get(scorer)?.unpriced);
+        let one = || u32::from(self.cost.is_none() && self.error.is_none());
+        let asked = !self.cached && self.was_asked;
+        asked.then(|| Spent::together(unpriced.unwrap_or_else(one).into(), self.cost, self.usage))
+    }
 }
 
 /// What rows have cost their evaluation.
-pub(crate) fn spent(rows: &[Scored]) -> Spent {
+pub(crate) fn spent<'r>(rows: impl IntoIterator<Item = &'r Scored>) -> Spent {
     let mut spent = Spent::default();
-    let paid = rows.iter().filter(|row| !row.cached && row.was_asked);
-    paid.for_each(|row| spent.add(row.error.is_none(), row.cost, row.usage));
+    rows.into_iter().filter_map(Scored::paid).for_each(|paid| spent.join(paid));
     spent
 }
 
@@ -269,9 +281,8 @@ pub async fn scored(lake: &Lake, evaluation: VersionId) -> Result<Vec<Scored>> {
     let sql = "SELECT target, item, scorer, key, asked, scores, details, output IS NOT NULL AS has_text, error, cached, \
                original_cost_picodollars, latency_ms, input_tokens, output_tokens \
                FROM evaluation_items WHERE evaluation = $1 ORDER BY time";
-    let output = lake.query(sql, vec![evaluation.to_string().into()], columns::limits()).await?;
     let mut found: HashMap<Place, Scored> = HashMap::new();
-    for batch in &output.batches {
+    for batch in &query(lake, sql, vec![evaluation.to_string().into()]).await? {
         // Of rows of the same place the last counts, also when the lake has forgotten that they are the same.
         found.extend(read(batch)?.into_iter().map(|row| (row.place(), row)));
     }
@@ -308,6 +319,14 @@ fn read(batch: &RecordBatch) -> Result<Vec<Scored>> {
     (0..batch.num_rows()).map(one).collect()
 }
 
+/// The answer to a statement, which is an error when it is not whole.
+async fn query(lake: &Lake, sql: &str, params: Vec<Param>) -> Result<Vec<RecordBatch>> {
+    // Statistics of a hundred thousand answers are some hundred bytes each.
+    let limits = QueryLimits { memory_bytes: MOST_BYTES, ..columns::limits() };
+    let output = lake.query(sql, params, limits).await?;
+    if output.truncated { Err(Error::TooMany { most: limits.max_rows }) } else { Ok(output.batches) }
+}
+
 /// What came of a call before, to be taken instead of another.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
@@ -325,16 +344,29 @@ pub(crate) async fn known(
     of_scorers: bool,
 ) -> Result<HashMap<Sha256Hex, Known>> {
     let mut found = HashMap::new();
-    let kind = if of_scorers { "scorer IS NOT NULL" } else { "scorer IS NULL AND asked IS NOT NULL" };
+    let kind = if of_scorers { "scorer IS NOT NULL" } else { "scorer IS NULL" };
+    let kind = format!("{kind} AND asked IS NOT NULL");
     for keys in keys.chunks(KEYS) {
         let places: Vec<String> = (2..keys.len() + 2).map(|place| format!("${place}")).collect();
-        let sql = format!(
-            "SELECT * FROM evaluation_items WHERE project = $1 AND error IS NULL AND {kind} AND key IN ({}) ORDER BY time",
-            places.join(", ")
-        );
+        let wanted = format!("project = $1 AND error IS NULL AND {kind} AND key IN ({})", places.join(", "));
         let mut params: Vec<Param> = vec![project.as_str().into()];
         params.extend(keys.iter().map(|key| key.to_string().into()));
-        for batch in &lake.query(&sql, params, columns::limits()).await?.batches {
+        // An answer that was taken again and again has as many rows: of each only the last is read with its texts.
+        let sql = format!("SELECT key, max(time) AS time FROM evaluation_items WHERE {wanted} GROUP BY key");
+        let mut times = BTreeSet::new();
+        for batch in &query(lake, &sql, params.clone()).await? {
+            times.extend(Columns(batch).whole("time")?.iter().flatten());
+        }
+        if times.is_empty() {
+            continue;
+        }
+        let of_times: Vec<String> = (0..times.len()).map(|place| format!("${}", params.len() + 1 + place)).collect();
+        let sql = format!(
+            "SELECT * FROM evaluation_items WHERE {wanted} AND time IN ({}) ORDER BY time",
+            of_times.join(", ")
+        );
+        params.extend(times.into_iter().map(|time| Timestamp::from_nanos(time).into()));
+        for batch in &query(lake, &sql, params).await? {
             let columns = Columns(batch);
             let (key, told) = (columns.text("key")?, Told::of(&columns)?);
             let (scores, details) = (columns.text("scores")?, columns.text("details")?);
@@ -386,7 +418,7 @@ pub async fn answers(lake: &Lake, evaluation: VersionId, items: &[u64]) -> Resul
         numbers.join(", ")
     );
     let mut found = Vec::new();
-    for batch in &lake.query(&sql, vec![evaluation.to_string().into()], columns::limits()).await?.batches {
+    for batch in &query(lake, &sql, vec![evaluation.to_string().into()]).await? {
         let columns = Columns(batch);
         let (target, item, scorer) = (columns.text("target")?, columns.whole("item")?, columns.text("scorer")?);
         let (scores, details, told) = (columns.text("scores")?, columns.text("details")?, Told::of(&columns)?);

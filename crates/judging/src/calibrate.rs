@@ -1,6 +1,6 @@
 //! Comparing a judge with people as a job: what is there is read, what is missing is asked, and every judgement is kept before it counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -49,12 +49,18 @@ pub struct CalibrateRequest {
     /// Whether items are judged again whose judgement failed.
     #[serde(default)]
     pub retry_failed: bool,
+    /// What earlier jobs spent and no row tells.
+    #[serde(default)]
+    pub aside: Spent,
 }
 
 /// Where a job would go on.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Checkpoint {
     worked_ms: u64,
+    /// What was spent so far, by this job and others, and no row tells.
+    #[serde(default)]
+    aside: Spent,
 }
 
 /// Why not everything was asked.
@@ -80,6 +86,8 @@ struct Session {
     project: ProjectName,
     calls: CallContext,
     ledger: Ledger,
+    /// What there was when the job began, by item, and is not replaced yet.
+    before: Mutex<BTreeMap<u64, Spent>>,
     /// The items that are done.
     done: Mutex<HashSet<u64>>,
     stopped: Mutex<Option<Stop>>,
@@ -102,13 +110,17 @@ impl Session {
         let request: Request =
             serde_json::from_value(record.request).map_err(|cause| Error::request("calibration", cause.to_string()))?;
         let plan = Plan::new(&dataset, &stored.judge, &request).await?;
-        let rows = table::rows(&judges.lake, told.judge, told.dataset).await?;
-        let worked = Duration::from_millis(context.checkpoint::<Checkpoint>().unwrap_or_default().worked_ms);
+        let before = table::spent(&judges.lake, told.judge, told.dataset).await?;
+        let mut spent = Spent::default();
+        before.values().for_each(|row| spent.join(*row));
+        let Checkpoint { worked_ms, aside } =
+            context.checkpoint().unwrap_or(Checkpoint { worked_ms: 0, aside: told.aside });
         let project = judges.catalog.project_by_id(stored.info.project).await?.name;
         let session = Self {
             calibrations: calibrations.clone(),
             calls: stored.calls(project.clone()),
-            ledger: Ledger::new(request.budget, worked, spent(&rows)),
+            ledger: Ledger::new(request.budget, Duration::from_millis(worked_ms), spent).with_aside(aside),
+            before: Mutex::new(before),
             setting: request.setting(),
             concurrency: request.concurrency,
             done: Mutex::default(),
@@ -123,15 +135,21 @@ impl Session {
             plan,
             project,
         };
-        session.take_up(rows, told.retry_failed).await?;
+        session.take_up(told.retry_failed).await?;
         Ok(session)
     }
 
     /// Takes up what was judged before. Rows that were asked for in another way and saw the same are kept anew with what people said: they
     /// cost nothing. Items on which people did not agree are rows too, and are not asked.
-    async fn take_up(&self, rows: Vec<JudgementRow>, retry_failed: bool) -> Result<()> {
-        let mut there: HashMap<u64, JudgementRow> = rows.into_iter().map(|row| (row.item, row)).collect();
+    async fn take_up(&self, retry_failed: bool) -> Result<()> {
+        let which = (self.stored.info.id, self.dataset.info().id);
         for chunk in self.plan.items.chunks(TOGETHER) {
+            let places: Vec<u64> = {
+                let before = self.before.lock();
+                chunk.iter().map(|item| item.index).filter(|item| before.contains_key(item)).collect()
+            };
+            let there = table::rows_of(self.lake(), which, &places).await?;
+            let mut there: HashMap<u64, JudgementRow> = there.into_iter().map(|row| (row.item, row)).collect();
             let mut kept = Vec::new();
             for (picked, asked) in self.asked(chunk).await? {
                 let undecided = crate::place::truth(&picked.said).is_none();
@@ -142,6 +160,9 @@ impl Session {
                 }
                 let row = self.row(&picked, &asked, judged);
                 let same = before.is_some_and(|before| JudgementRow { time: before.time, ..row.clone() } == before);
+                if row.judged.as_ref().is_some_and(|judged| !failed(judged)) {
+                    self.told.fetch_add(1, Ordering::Relaxed);
+                }
                 if !same {
                     kept.push(row);
                 }
@@ -230,19 +251,23 @@ impl Session {
         let judged = self.stored.ask(gateway, &self.calls, &asked.values, self.context.token()).await;
         // An item that the judge cannot take is told as such, and cost nothing.
         let judged = judged.unwrap_or_else(|error| Judged::failed(error.to_string()));
-        let answered = judged.cost.is_some() || judged.unpriced > 0;
-        self.ledger.end(answered, judged.cost, Some(judged.judgement.usage));
+        let spent = Spent::together(judged.unpriced.into(), judged.cost, Some(judged.judgement.usage));
+        self.ledger.end_together(spent);
         if let Some(why) = judged.unreached {
             // Also one that was given up since the job ends: it is judged when the job goes on.
-            let mut missed = self.missed.lock();
-            *missed = (missed.0 + 1, why);
-            return Ok(());
+            {
+                let mut missed = self.missed.lock();
+                *missed = (missed.0 + 1, why);
+            }
+            return self.set_aside(spent).await;
         }
         self.missed.lock().0 = 0;
         self.note(&judged);
         table::keep(self.lake(), &[self.row(&picked, &asked, Some(judged))]).await?;
         self.done.lock().insert(picked.index);
         self.tell();
+        let replaced = self.before.lock().remove(&picked.index);
+        self.set_aside(replaced.unwrap_or_default()).await?;
         self.save().await
     }
 
@@ -280,7 +305,7 @@ impl Session {
         let (done, total, spent) = (self.done.lock().len(), self.plan.items.len(), self.ledger.spent());
         let unpriced = match spent.unpriced {
             0 => String::new(),
-            calls => format!(" and {calls} judgements whose price is not known"),
+            calls => format!(" and {calls} calls whose price is not known"),
         };
         let message = format!("{done} of {total} items, {} spent{unpriced}", spent.cost);
         self.context.progress(done as u64, Some(total as u64), message);
@@ -296,11 +321,22 @@ impl Session {
             }
             due
         };
-        if !due {
+        if due { self.save_now().await } else { Ok(()) }
+    }
+
+    async fn save_now(&self) -> Result<()> {
+        let worked_ms = u64::try_from(self.ledger.worked().as_millis()).unwrap_or(u64::MAX);
+        let checkpoint = Checkpoint { worked_ms, aside: self.ledger.aside() };
+        Ok(self.context.save_checkpoint(&json!(checkpoint)).await?)
+    }
+
+    /// Notes what was spent and no row tells, before anything else is.
+    async fn set_aside(&self, spent: Spent) -> Result<()> {
+        if spent.is_nothing() {
             return Ok(());
         }
-        let worked_ms = u64::try_from(self.ledger.worked().as_millis()).unwrap_or(u64::MAX);
-        Ok(self.context.save_checkpoint(&json!(Checkpoint { worked_ms })).await?)
+        self.ledger.set_aside(spent);
+        self.save_now().await
     }
 
     /// What the job ends with, which is noted with the calibration too: a job is forgotten some day.
@@ -314,6 +350,7 @@ impl Session {
             "spent": spent.cost,
             "tokens": spent.tokens,
             "unpriced": spent.unpriced,
+            "aside": self.ledger.aside(),
         });
         let which = (self.stored.info.id, self.dataset.info().id);
         self.calibrations.judges.catalog.end_calibration(which, self.context.job().id, &ending).await?;
@@ -323,16 +360,6 @@ impl Session {
 
 fn failed(judged: &Judged) -> bool {
     matches!(judged.judgement.outcome, Outcome::Failed { .. })
-}
-
-/// What rows have cost.
-fn spent(rows: &[JudgementRow]) -> Spent {
-    let mut spent = Spent::default();
-    for judged in rows.iter().filter_map(|row| row.judged.as_ref()) {
-        let answered = judged.cost.is_some() || judged.unpriced > 0;
-        spent.add(answered, judged.cost, Some(judged.judgement.usage));
-    }
-    spent
 }
 
 /// Runs `judge.calibrate` jobs; their result says how the calibration ended.

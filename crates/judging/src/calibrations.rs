@@ -6,6 +6,8 @@ use std::str::FromStr as _;
 use qd_base::{ArtifactName, JobId, ProjectId, VersionId};
 use qd_catalog::{ArtifactKind, CalibrationRecord, JobKind, VersionRef, WorkState};
 use qd_data::{Dataset, Datasets};
+use qd_gateway::batch::Spent;
+use serde::Deserialize as _;
 use serde_json::json;
 
 use crate::calibrate::{CalibrateRequest, KIND};
@@ -76,12 +78,28 @@ impl Calibrations {
             return Err(running(before.job));
         }
         let kind: JobKind = KIND.parse().expect("the word is a kind of job");
-        let payload = json!(CalibrateRequest { judge: which.0, dataset: which.1, retry_failed });
+        let aside = self.aside(which).await?;
+        let payload = json!(CalibrateRequest { judge: which.0, dataset: which.1, retry_failed, aside });
         let before = before.map(|before| before.job);
         let begun =
             self.judges.catalog.begin_calibration(which, before, &json!(request), (&kind, payload), project).await?;
         let found = self.find(which).await?.ok_or(Error::Broken { doing: "beginning a calibration" })?;
         if begun.is_some() { Ok(found) } else { Err(running(found.job)) }
+    }
+
+    /// What jobs of a calibration spent and no row tells, by the last one: as it ended, or as far as it came.
+    async fn aside(&self, (judge, dataset): (VersionId, VersionId)) -> Result<Spent> {
+        let catalog = &self.judges.catalog;
+        let records = catalog.calibrations(judge).await?;
+        let Some(record) = records.into_iter().find(|record| record.dataset == dataset) else {
+            return Ok(Spent::default());
+        };
+        let told = match record.ending {
+            Some(ending) => Some(ending),
+            // A job that is forgotten tells nothing.
+            None => catalog.job(record.job).await.ok().map(|job| job.checkpoint.unwrap_or(job.payload)),
+        };
+        Ok(told.and_then(|told| Spent::deserialize(told.get("aside")?).ok()).unwrap_or_default())
     }
 
     async fn dataset(&self, project: ProjectId, reference: &str) -> Result<Dataset> {
@@ -141,6 +159,17 @@ impl Judges {
     pub async fn is_calibrated(&self, judge: VersionId) -> Result<bool> {
         let ended = |found: &Calibration| matches!(found.state, WorkState::Finished | WorkState::Stopped);
         Ok(self.calibrations(judge).await?.iter().any(ended))
+    }
+
+    /// The same of what `reference` means to [`Judges::find`], of a ready judge as it is an artifact by now; nothing is made.
+    ///
+    /// # Errors
+    /// As [`Judges::find`].
+    pub async fn is_any_calibrated(&self, project: ProjectId, reference: &str) -> Result<bool> {
+        match self.find_made(project, reference).await? {
+            Some(stored) => self.is_calibrated(stored.info.id).await,
+            None => Ok(false),
+        }
     }
 
     /// What the word of a version of a judge is worth, by its latest calibration; none of a judge that was compared with nobody.

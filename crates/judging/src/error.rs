@@ -50,6 +50,12 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// More rows than are read at once.
+    #[error("there are over {most} judgements of this judge on this dataset; delete the judge and calibrate anew")]
+    TooMany {
+        /// How many are read.
+        most: usize,
+    },
     /// A definition, or an item.
     #[error(transparent)]
     Judge(#[from] qd_judge::Error),

@@ -54,6 +54,14 @@ impl Judges {
         Self { catalog, lake, gateway }
     }
 
+    /// The same judges in the hands of `actor`, who is noted with what is made.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`] for what is no name of an actor.
+    pub fn acting(&self, actor: &str) -> Result<Self> {
+        Ok(Self { catalog: self.catalog.acting(actor)?, ..self.clone() })
+    }
+
     /// Makes a version of a judge. The same definition with the same models as the latest version's is that version.
     ///
     /// # Errors
@@ -69,27 +77,55 @@ impl Judges {
         if name.as_str().starts_with(READY) || format!("{name}/") == READY {
             return Err(Error::request("name", "'ready' and names that begin with 'ready/' are those of ready judges"));
         }
-        self.put(&self.catalog.acting(actor)?, project, name, definition).await
+        self.acting(actor)?.put(project, name, definition).await
     }
 
-    async fn put(
-        &self,
-        catalog: &Catalog,
-        project: ProjectId,
-        name: &ArtifactName,
-        definition: Definition,
-    ) -> Result<Stored> {
+    async fn put(&self, project: ProjectId, name: &ArtifactName, definition: Definition) -> Result<Stored> {
         let judge = Judge::new(&definition)?;
+        let models = self.models(project, &definition).await?;
+        let content = json!(Content { definition, models }).to_string();
+        let put =
+            self.catalog.put_version(project, ArtifactKind::Judge, name, content.as_bytes(), json!({}), &[]).await?;
+        let Content { models, .. } = put.read_content()?;
+        Ok(Stored { info: put.info, judge, models })
+    }
+
+    /// What the models of a definition stand for.
+    async fn models(&self, project: ProjectId, definition: &Definition) -> Result<BTreeMap<ModelName, Pinned>> {
         let mut models = BTreeMap::new();
-        for model in models_of(&definition) {
+        for model in models_of(definition) {
             let pinned = self.gateway.resolve(project, model.as_str()).await;
             let why = |error| Error::Model { model: model.to_string(), why: batch::told(&error) };
             models.insert(model.clone(), pinned.map_err(why)?);
         }
-        let content = json!(Content { definition, models }).to_string();
-        let put = catalog.put_version(project, ArtifactKind::Judge, name, content.as_bytes(), json!({}), &[]).await?;
-        let Content { models, .. } = put.read_content()?;
-        Ok(Stored { info: put.info, judge, models })
+        Ok(models)
+    }
+
+    /// What [`Judges::find`] would find, without making an artifact of a ready judge: for whoever may still refuse.
+    ///
+    /// # Errors
+    /// As [`Judges::find`].
+    pub async fn look_up(&self, project: ProjectId, reference: &str) -> Result<Judge> {
+        let Some((ready, model)) = ready_of(reference) else {
+            return Ok(self.find(project, reference).await?.judge);
+        };
+        let (_, definition) = ready_with(ready, model)?;
+        self.models(project, &definition).await?;
+        Ok(Judge::new(&definition)?)
+    }
+
+    /// What [`Judges::find`] would find, if it is an artifact by now.
+    ///
+    /// # Errors
+    /// As [`Judges::find`].
+    pub(crate) async fn find_made(&self, project: ProjectId, reference: &str) -> Result<Option<Stored>> {
+        let Some((ready, model)) = ready_of(reference) else { return self.find(project, reference).await.map(Some) };
+        let (name, _) = ready_with(ready, model)?;
+        match self.get(project, &name, &VersionRef::Latest).await {
+            Ok(stored) => Ok(Some(stored)),
+            Err(Error::Catalog(qd_catalog::Error::NotFound { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The judge that is meant by `name`, `name@3`, `name@label` or `ready/NAME@MODEL`. A ready judge with a model becomes an
@@ -98,29 +134,15 @@ impl Judges {
     /// # Errors
     /// [`Error::Request`] for what means none, [`Error::Catalog`] when there is none, and others as [`Judges::create`].
     pub async fn find(&self, project: ProjectId, reference: &str) -> Result<Stored> {
-        let (name, which) = reference.split_once('@').map_or((reference, None), |(name, which)| (name, Some(which)));
-        let ready = name.strip_prefix(READY).filter(|ready| !ready.contains('/'));
-        if let Some(ready) = ready {
-            return self.find_ready(project, ready, which).await;
+        if let Some((ready, model)) = ready_of(reference) {
+            let (name, definition) = ready_with(ready, model)?;
+            return self.put(project, &name, definition).await;
         }
+        let (name, which) = split(reference);
         let wrong = |error: qd_base::Error| Error::request("judge", error.to_string());
         let name: ArtifactName = name.trim().parse().map_err(wrong)?;
         let which = which.map_or(Ok(VersionRef::Latest), |which| which.trim().parse()).map_err(wrong)?;
         self.get(project, &name, &which).await
-    }
-
-    async fn find_ready(&self, project: ProjectId, ready: &str, model: Option<&str>) -> Result<Stored> {
-        let definition = ready::find(ready)?;
-        let needs = || format!("a ready judge needs a model: write ready/{ready}@MODEL");
-        let model = model.ok_or_else(|| Error::request("judge", needs()))?;
-        let model: ModelName =
-            model.parse().map_err(|error: qd_base::Error| Error::request("judge", error.to_string()))?;
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_./".contains(c) { c } else { '_' };
-        let slug: String = model.as_str().chars().take(MOST_MODEL_CHARS).map(plain).collect();
-        let name: ArtifactName = format!("{READY}{ready}/{slug}")
-            .parse()
-            .map_err(|error: qd_base::Error| Error::request("judge", error.to_string()))?;
-        self.put(&self.catalog, project, &name, Definition { model: Some(model), ..definition }).await
     }
 
     /// A version of a judge.
@@ -206,6 +228,30 @@ impl Stored {
     pub fn reference(&self) -> String {
         format!("{}@{}", self.info.name, self.info.number)
     }
+}
+
+/// The name and what stands behind its `@`.
+fn split(reference: &str) -> (&str, Option<&str>) {
+    reference.split_once('@').map_or((reference, None), |(name, which)| (name, Some(which)))
+}
+
+/// The ready judge that a reference means, and its model; none of another judge.
+fn ready_of(reference: &str) -> Option<(&str, Option<&str>)> {
+    let (name, model) = split(reference);
+    let ready = name.strip_prefix(READY).filter(|ready| !ready.contains('/'))?;
+    Some((ready, model))
+}
+
+/// A ready judge with a model: what it is called as an artifact, and what it is.
+fn ready_with(ready: &str, model: Option<&str>) -> Result<(ArtifactName, Definition)> {
+    let wrong = |error: qd_base::Error| Error::request("judge", error.to_string());
+    let definition = ready::find(ready)?;
+    let needs = || format!("a ready judge needs a model: write ready/{ready}@MODEL");
+    let model: ModelName = model.ok_or_else(|| Error::request("judge", needs()))?.parse().map_err(wrong)?;
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_./".contains(c) { c } else { '_' };
+    let slug: String = model.as_str().chars().take(MOST_MODEL_CHARS).map(plain).collect();
+    let name = format!("{READY}{ready}/{slug}").parse().map_err(wrong)?;
+    Ok((name, Definition { model: Some(model), ..definition }))
 }
 
 fn read(version: Version) -> Result<Stored> {

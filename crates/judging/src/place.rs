@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use qd_judge::{Judge, Outcome};
+use qd_judge::{Definition, Judge, Method, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ impl Places {
         if ordered {
             words.sort_by(|a, b| a.1.unwrap_or_default().total_cmp(&b.1.unwrap_or_default()));
         }
-        let pairwise = judge.definition().method.word() == "pairwise";
+        let pairwise = is_of_pairs(judge.definition());
         Self { words, ordered, metric: !pairwise, range: judge.range(), numbers: !pairwise }
     }
 
@@ -86,13 +86,41 @@ impl Places {
 
     fn nowhere(&self, text: &str) -> String {
         let told: String = text.chars().take(MOST_TOLD_CHARS).collect();
-        let there = match self.words.len() {
-            0 => format!("a number from {} to {}", self.range.0, self.range.1),
-            _ => self.words().take(12).collect::<Vec<_>>().join(", "),
-        };
+        let there = self.in_words();
         format!(
             "people say {told:?}, which is none of the judge's places ({there}); say what it means, as in '{told}=…'"
         )
+    }
+
+    /// What can be said, in words.
+    fn in_words(&self) -> String {
+        match self.words.len() {
+            0 => format!("a number from {} to {}", self.range.0, self.range.1),
+            _ => self.words().take(12).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// A person's word as a number of the scale, as [`Places::read`] finds it; of a scale whose numbers are far apart as they say also one
+    /// between them, as a mean of several people is. None for no word, and for one that has no number.
+    ///
+    /// # Errors
+    /// [`Error::Request`] when it lies nowhere.
+    pub fn number(&self, said: &Value) -> Result<Option<f64>> {
+        if let Ok(place) = self.read(said, &BTreeMap::new()) {
+            return Ok(place.and_then(|place| place.value));
+        }
+        let text = said.as_str().map_or_else(|| said.to_string(), |text| text.trim().to_owned());
+        let between = text
+            .parse::<f64>()
+            .ok()
+            .filter(|number| self.metric && self.numbers && self.ordered && self.holds(*number));
+        let told: String = text.chars().take(MOST_TOLD_CHARS).collect();
+        let nowhere = || format!("people say {told:?}, which is none of the judge's places ({})", self.in_words());
+        between.map(Some).ok_or_else(|| Error::request("label", nowhere()))
+    }
+
+    fn holds(&self, number: f64) -> bool {
+        (self.range.0..=self.range.1).contains(&number)
     }
 
     /// A word, `true` and `false` for yes and no, or a number that a word stands for or that lies in the range.
@@ -108,8 +136,7 @@ impl Places {
         }
         let number: f64 = text.parse().ok().filter(|number: &f64| numbers && number.is_finite())?;
         if self.words.is_empty() {
-            let inside = (self.range.0..=self.range.1).contains(&number);
-            return inside.then_some(Place { label: None, value: Some(number) });
+            return self.holds(number).then_some(Place { label: None, value: Some(number) });
         }
         let (word, value) = self.words.iter().find(|(_, value)| *value == Some(number))?;
         Some(Place { label: Some(word.clone()), value: *value })
@@ -123,6 +150,15 @@ impl Places {
         let value = place.value.filter(|_| self.ordered)?;
         let apart = |at: &usize| self.words[*at].1.map_or(f64::INFINITY, |number| (number - value).abs());
         (0..self.words.len()).min_by(|a, b| apart(a).total_cmp(&apart(b)))
+    }
+}
+
+/// Whether a judge, or a juror of it, compares two answers: what a number means of a pair must be told.
+fn is_of_pairs(definition: &Definition) -> bool {
+    match &definition.method {
+        Method::Pairwise { .. } => true,
+        Method::Jury { jurors, .. } => jurors.iter().any(is_of_pairs),
+        _ => false,
     }
 }
 
@@ -197,6 +233,17 @@ mod tests {
         let means = [("1", "A"), ("2", "B"), ("0", "tie")];
         assert_eq!(label(&pair(), json!(0), &means).as_deref(), Some("tie"));
         assert_eq!(label(&pair(), json!(2), &means).as_deref(), Some("B"));
+        let inputs = json!([{"name": "answer_a"}, {"name": "answer_b"}]);
+        let juror = json!({
+            "model": "m", "instruction": "Judge.", "inputs": inputs, "content": "{{ answer_a }}{{ answer_b }}", "method": {"kind": "pairwise"},
+        });
+        let jury = json!({"instruction": "", "content": "", "inputs": [], "method": {"kind": "jury", "jurors": [juror, juror]}});
+        let jury = Places::of(&Judge::new(&serde_json::from_value(jury).unwrap()).unwrap());
+        assert!(
+            jury.read(&json!(0), &BTreeMap::new()).is_err() && jury.number(&json!(0)).is_err(),
+            "nor of a jury of pairs"
+        );
+        assert_eq!((jury.number(&json!("A")).unwrap(), jury.number(&json!("tie")).unwrap()), (Some(1.0), Some(0.5)));
         assert_eq!(pair().words().collect::<Vec<_>>(), ["B", "tie", "A"]);
     }
 
@@ -216,6 +263,20 @@ mod tests {
             places(json!({"scale": {"kind": "numeric", "lowest": 1, "highest": 5}, "method": {"kind": "direct"}}));
         let class = |value: f64| five.class(&Place { label: None, value: Some(value) });
         assert_eq!((class(1.2), class(3.6), class(2.5)), (Some(0), Some(3), Some(1)));
+    }
+
+    #[test]
+    fn labels_are_numbers_of_the_scale() {
+        let five =
+            places(json!({"scale": {"kind": "numeric", "lowest": 1, "highest": 5}, "method": {"kind": "direct"}}));
+        let of = |said: Value| five.number(&said).ok();
+        assert_eq!(
+            (of(json!(4)), of(json!("4")), of(json!(3.5)), of(json!(" "))),
+            (Some(Some(4.0)), Some(Some(4.0)), Some(Some(3.5)), Some(None))
+        );
+        assert_eq!((of(json!(0)), of(json!("good"))), (None, None));
+        assert!(boolean().number(&json!("PASS")).unwrap_err().to_string().contains("no, yes"));
+        assert_eq!(boolean().number(&json!(true)).unwrap(), Some(1.0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The lake's table of judgements: one row for each item that a judge was compared with people on, durable before it counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
@@ -11,17 +11,21 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
-use qd_base::{Picodollars, ProjectName, Sha256Hex, TableName, Timestamp, VersionId};
+use qd_base::{Picodollars, ProjectName, Sha256Hex, TableName, Timestamp, Usage, VersionId};
+use qd_gateway::batch::Spent;
 use qd_judge::{Judgement, Outcome};
 use qd_lake::{Lake, QueryLimits, TableSpec};
 
 use crate::asking::Judged;
 use crate::place::Place;
-use crate::request::MOST_ITEMS;
 use crate::{Error, Result};
 
 /// The table's name in SQL.
 pub const JUDGEMENTS: &str = "judgements";
+/// Rows of one judge and dataset that are read at most: those of many calibrations.
+const MOST_ROWS: usize = 1_000_000;
+/// Items whose judgements are read in one statement.
+const ITEMS_TOGETHER: usize = 500;
 /// What stands for an outcome where people did not agree, so that the judge was not asked.
 const UNDECIDED: &str = "undecided";
 /// How often rows that the lake has no room for are offered again, and how long is waited before.
@@ -185,25 +189,90 @@ fn batch(rows: &[JudgementRow]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-/// What a judge and people said of the items of a dataset, by item.
+/// What a judge and people said of the items of a dataset, by item, without the judge's reasons.
 ///
 /// # Errors
-/// [`Error::Lake`] when the lake does not answer, [`Error::Row`] for a row that cannot be read.
+/// [`Error::Lake`] when the lake does not answer, [`Error::Row`] for a row that cannot be read, [`Error::TooMany`] for more than are read.
 pub async fn rows(lake: &Lake, judge: VersionId, dataset: VersionId) -> Result<Vec<JudgementRow>> {
-    let sql = "SELECT * FROM judgements WHERE judge = $1 AND dataset = $2 ORDER BY time";
-    let params = vec![judge.to_string().into(), dataset.to_string().into()];
-    let limits = QueryLimits { max_rows: MOST_ITEMS * 8, timeout: Duration::from_secs(60), ..QueryLimits::default() };
-    let output = lake.query(sql, params, limits).await?;
-    let mut found: HashMap<u64, JudgementRow> = HashMap::new();
-    for batch in &output.batches {
-        for row in read(batch)? {
-            // Of judgements of one item the last counts, also when the lake has forgotten that they are the same.
-            found.insert(row.item, row);
+    let items: Vec<u64> = spent(lake, judge, dataset).await?.into_keys().collect();
+    let mut rows = Vec::with_capacity(items.len());
+    for items in items.chunks(ITEMS_TOGETHER) {
+        rows.extend(rows_of(lake, (judge, dataset), items).await?.into_iter().map(without_reasons));
+    }
+    Ok(rows)
+}
+
+/// The same of some items, with all that the judge said.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn rows_of(
+    lake: &Lake,
+    (judge, dataset): (VersionId, VersionId),
+    items: &[u64],
+) -> Result<Vec<JudgementRow>> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<String> = items.iter().map(u64::to_string).collect();
+    let sql = format!(
+        "SELECT * FROM judgements WHERE judge = $1 AND dataset = $2 AND item IN ({}) ORDER BY time",
+        places.join(", ")
+    );
+    // Of judgements of one item the last counts, also when the lake has forgotten that they are the same.
+    let mut found: BTreeMap<u64, JudgementRow> = BTreeMap::new();
+    for batch in &query(lake, &sql, (judge, dataset)).await? {
+        found.extend(read(batch)?.into_iter().map(|row| (row.item, row)));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// What judgements of a dataset took, by item.
+///
+/// # Errors
+/// As [`rows`].
+pub async fn spent(lake: &Lake, judge: VersionId, dataset: VersionId) -> Result<BTreeMap<u64, Spent>> {
+    let sql = "SELECT item, cost_picodollars, unpriced, input_tokens, output_tokens FROM judgements \
+               WHERE judge = $1 AND dataset = $2 ORDER BY time";
+    let mut found = BTreeMap::new();
+    for batch in &query(lake, sql, (judge, dataset)).await? {
+        let columns = Columns(batch);
+        let (item, cost) = (columns.whole("item")?, columns.whole("cost_picodollars")?);
+        let (unpriced, input) = (columns.whole("unpriced")?, columns.whole("input_tokens")?);
+        let output = columns.whole("output_tokens")?;
+        for row in 0..batch.num_rows() {
+            let whole = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
+            let tokens = |column: &Int64Array| whole(column).map(i64::unsigned_abs);
+            let usage = tokens(&input).zip(tokens(&output)).map(|(input_tokens, output_tokens)| Usage {
+                input_tokens,
+                output_tokens,
+                ..Usage::default()
+            });
+            let unpriced = tokens(&unpriced).unwrap_or_default();
+            let spent = usage.map_or_else(Spent::default, |usage| {
+                Spent::together(unpriced, whole(&cost).map(Picodollars::new), Some(usage))
+            });
+            found.insert(item.value(row).unsigned_abs(), spent);
         }
     }
-    let mut rows: Vec<JudgementRow> = found.into_values().collect();
-    rows.sort_unstable_by_key(|row| row.item);
-    Ok(rows)
+    Ok(found)
+}
+
+async fn query(lake: &Lake, sql: &str, (judge, dataset): (VersionId, VersionId)) -> Result<Vec<RecordBatch>> {
+    let params = vec![judge.to_string().into(), dataset.to_string().into()];
+    let limits = QueryLimits { max_rows: MOST_ROWS, timeout: Duration::from_secs(60), ..QueryLimits::default() };
+    let output = lake.query(sql, params, limits).await?;
+    if output.truncated { Err(Error::TooMany { most: MOST_ROWS }) } else { Ok(output.batches) }
+}
+
+/// What a card does not look at may be most of a row.
+fn without_reasons(mut row: JudgementRow) -> JudgementRow {
+    if let Some(judged) = &mut row.judged {
+        judged.judgement.reasons = None;
+        judged.judgement.reference = None;
+        judged.judgement.parts.iter_mut().for_each(|part| part.reasons = None);
+    }
+    row
 }
 
 fn read(batch: &RecordBatch) -> Result<Vec<JudgementRow>> {

@@ -111,16 +111,19 @@ type Texts = [Option<String>];
 
 impl<'r> Read<'r> {
     fn new(first: &'r Texts, second: &'r Texts, winner: &Texts) -> Result<Self> {
-        let rows = || first.iter().zip(second).map(|(a, b)| Some((a.as_deref()?, b.as_deref()?)));
-        let mut places: BTreeMap<&str, usize> = rows().flatten().flat_map(|(a, b)| [(a, 0), (b, 0)]).collect();
+        let rows = || {
+            let rows = first.iter().zip(second).zip(winner);
+            rows.map(|((a, b), winner)| Some((a.as_deref()?, b.as_deref()?, winner.as_deref()?)))
+        };
+        let mut places: BTreeMap<&str, usize> = rows().flatten().flat_map(|(a, b, _)| [(a, 0), (b, 0)]).collect();
         if places.len() > MOST_MODELS {
             let why = format!("there are {} models, {MOST_MODELS} are allowed", places.len());
             return Err(Error::definition("model_a", why));
         }
         places.values_mut().enumerate().for_each(|(place, of)| *of = place);
         let mut found = Self { models: places.keys().copied().collect(), matches: Vec::new(), left_out: 0 };
-        for (row, (models, winner)) in rows().zip(winner).enumerate() {
-            let (Some((a, b)), Some(winner)) = (models, winner) else {
+        for (row, compared) in rows().enumerate() {
+            let Some((a, b, winner)) = compared else {
                 found.left_out += 1;
                 continue;
             };
@@ -264,6 +267,8 @@ mod tests {
     fn few_comparisons_show_nothing_and_strangers_are_told() {
         let found = read(&[["x", "y", "a"], ["y", "x", "tie"], ["x", "", "a"], ["x", "y", ""]]).unwrap();
         assert_eq!((found.comparisons, found.left_out), (2, 2));
+        let ghost = read(&[["x", "y", "a"], ["x", "ghost", ""]]).unwrap();
+        assert_eq!(ghost.models.len(), 2, "who never played has no place");
         assert!(found.sentence.contains("no difference"), "{}", found.sentence);
         let apart = read(&[["x", "y", "tie"], ["v", "w", "tie"]]).unwrap();
         assert!(apart.sentence.contains("the distance is not known"), "{}", apart.sentence);

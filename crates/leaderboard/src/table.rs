@@ -1,6 +1,6 @@
 //! The lake's table of answers: one row for each document of a task that a model answered, durable before it counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
@@ -18,6 +18,7 @@ use qd_lake::{Lake, Param, QueryLimits, TableSpec};
 use qd_task::Answer;
 
 use crate::plan::MOST_ANSWERS;
+use crate::run::PAID;
 use crate::{Error, Result};
 
 /// The table's name in SQL.
@@ -85,11 +86,17 @@ impl AnswerRow {
     }
 }
 
-/// What rows have cost their leaderboard.
+/// What rows have cost their leaderboard. Several answers may come of one call.
 pub fn spent<'r>(rows: impl Iterator<Item = &'r AnswerRow>) -> Spent {
-    let mut spent = Spent::default();
-    for outcome in rows.map(|row| &row.outcome).filter(|outcome| !outcome.cached) {
-        spent.add(outcome.error.is_none(), outcome.cost, outcome.usage);
+    let (mut spent, mut calls) = (Spent::default(), HashSet::new());
+    for row in rows.filter(|row| !row.outcome.cached) {
+        let outcome = &row.outcome;
+        let mut one = Spent::default();
+        one.add(outcome.error.is_none() || row.task == PAID, outcome.cost, outcome.usage);
+        if outcome.trace.is_some_and(|trace| !calls.insert(trace)) {
+            (one.calls, one.unpriced) = (0, 0);
+        }
+        spent.join(one);
     }
     spent
 }
@@ -345,6 +352,26 @@ pub(crate) mod tests {
             key: Sha256Hex::of(b""),
             outcome: Outcome::default(),
         }
+    }
+
+    #[test]
+    fn answers_of_one_call_are_one_call() {
+        let trace: TraceId = "0af7651916cd43dd8448eb211c80319c".parse().unwrap();
+        let paid = |task: &str, document, error: Option<&str>, cost: Option<i64>, trace| {
+            let error = error.map(str::to_owned);
+            let outcome = Outcome { error, cost: cost.map(Picodollars::new), trace, ..Outcome::default() };
+            AnswerRow { outcome, ..row("m", task, document) }
+        };
+        let rows = [
+            paid("t", 0, None, Some(5), Some(trace)),
+            paid("t", 1, None, Some(5), Some(trace)),
+            paid("t", 2, None, None, None),
+            paid(PAID, 0, Some("unusable"), None, None),
+            paid("t", 3, Some("refused"), None, None),
+        ];
+        let found = spent(rows.iter());
+        assert_eq!((found.cost, found.unpriced), (Picodollars::new(10), 2));
+        assert_eq!(found.calls, 4, "two answers came of one call");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub struct Wanted {
     /// That took at least so many milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_latency_ms: Option<f64>,
-    /// Calls of experiments too, which are left out otherwise.
+    /// Calls of experiments, evaluations and leaderboards too, which are left out otherwise. Those of judges always are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub experiments: bool,
 }

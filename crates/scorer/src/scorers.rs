@@ -171,7 +171,14 @@ impl Scorers {
         let standings = self.standings().await?;
         let mut rules = Vec::new();
         for known in self.catalog.artifacts(project, ArtifactKind::Scorer).await? {
-            rules.push(self.read(project, &known.name, &VersionRef::Latest, &standings).await?);
+            match self.read(project, &known.name, &VersionRef::Latest, &standings).await {
+                Ok(rule) => rules.push(rule),
+                // It hides no other. Asked for by its name it says why it cannot be read.
+                Err(Error::Catalog(error @ qd_catalog::Error::Corrupt { .. })) => {
+                    tracing::warn!(rule = %known.name, %error, "a rule cannot be read and is not listed");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(rules)
     }

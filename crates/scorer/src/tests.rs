@@ -305,6 +305,22 @@ async fn calls_at_a_change_of_versions_are_scored_by_the_new_one() {
 }
 
 #[tokio::test]
+async fn a_rule_that_cannot_be_read_stops_no_other() {
+    let house = House::open().await;
+    let (scorers, project) = (&house.scorers, house.project());
+    let (kind, odd) = (qd_catalog::ArtifactKind::Scorer, "odd".parse().unwrap());
+    let later = br#"{"scorers": [{"kind": "cost"}], "later": true}"#;
+    scorers.catalog.put_version(project, kind, &odd, later, json!({}), &[]).await.unwrap();
+    scorers.catalog.set_label(project, kind, &odd, &"active".parse().unwrap(), None, 1).await.unwrap();
+    let rule = house.rule(brief()).await;
+    let names: Vec<String> =
+        scorers.list(project).await.unwrap().iter().map(|rule| rule.info.name.to_string()).collect();
+    assert_eq!((rule.info.name.as_str(), names), ("short", vec!["short".to_owned()]));
+    let why = scorers.get(project, &odd, &VersionRef::Latest).await.unwrap_err().chain();
+    assert!(why.contains("later"), "{why}");
+}
+
+#[tokio::test]
 async fn two_arms_are_told_apart_when_there_is_enough() {
     let house = House::open().await;
     let rule = house.rule(brief()).await;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { callsOf, definitionOf, type Draft, emptyDraft, newLook, newTarget } from "./evaluationDraft";
+import { callsOf, definitionOf, type Draft, emptyDraft, newLook, newTarget, withoutColumns } from "./evaluationDraft";
 import { newPrompt } from "./experimentDraft";
 
 const column = { ...newTarget(), column: "answer" };
@@ -30,7 +30,7 @@ describe("a definition", () => {
   test("has metrics with their options, judges, classes and embeddings", () => {
     const scorers = [
       { ...newLook("chrf"), name: "chrF++", options: '{"word_order": 2}' }, { ...newLook("judge"), judge: "polite", human: "people" },
-      { ...newLook("classification"), label: "kind", ignoreCase: false }, { ...newLook("embedding_similarity"), model: " e " },
+      { ...newLook("classification"), label: "kind" }, { ...newLook("embedding_similarity"), model: " e " },
     ];
     expect(made({ scorers }).scorers).toEqual([
       { kind: "chrf", name: "chrF++", word_order: 2 }, { kind: "judge", judge: "polite", human: "people" }, { kind: "classification", label: "kind" }, { kind: "embedding_similarity", model: "e" },
@@ -54,6 +54,11 @@ test("what is missing is said", () => {
   expect(wrong({ scorers: [] })).toMatch(/scorer/);
   expect(wrong({ scorers: [newLook("judge")] })).toMatch(/judge/);
   expect(wrong({ scorers: [{ ...newLook("bleu"), options: "{" }] })).toMatch(/bleu/);
+});
+
+test("columns of another dataset are forgotten", () => {
+  const other = withoutColumns(draft({ scorers: [{ ...newLook("judge"), judge: "polite", human: "people" }] }));
+  expect([other.targets[0]?.column, other.scorers[0]?.human, other.scorers[0]?.judge]).toEqual(["", "", "polite"]);
 });
 
 test("only answers of models are asked for", () => {

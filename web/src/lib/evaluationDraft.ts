@@ -51,10 +51,17 @@ export interface Draft {
 }
 
 export const newTarget = (name = ""): DraftTarget => ({ id: newId(), name, from: "column", column: "", prompt: newPrompt(), model: "", parameters: "" });
-export const newLook = (kind: DraftLook["kind"]): DraftLook => ({ ...newScorer("exact_match"), kind, judge: "", human: "", model: "", label: "" });
+export const newLook = (kind: DraftLook["kind"]): DraftLook => ({ ...newScorer("exact_match"), ignoreCase: kind === "exact_match", kind, judge: "", human: "", model: "", label: "" });
 
 export const emptyDraft = (): Draft => ({
   dataset: "", datasetVersion: "", limit: 100, itemSeed: 0, targets: [newTarget()], scorers: [newLook("exact_match")], gates: "", usd: "", concurrency: 4, cache: true,
+});
+
+/** The draft about another dataset, whose columns are other ones. */
+export const withoutColumns = (draft: Draft): Draft => ({
+  ...draft,
+  targets: draft.targets.map((target) => ({ ...target, column: "" })),
+  scorers: draft.scorers.map((scorer) => ({ ...scorer, human: "", label: "" })),
 });
 
 const isOwn = (kind: string): kind is OwnKind => (OWN_KINDS as readonly string[]).includes(kind);

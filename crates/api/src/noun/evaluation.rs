@@ -13,7 +13,7 @@ use http::StatusCode;
 use qd_base::id::{JobId, VersionId};
 use qd_base::name::ArtifactName;
 use qd_base::time::Timestamp;
-use qd_catalog::{Scope, VersionRef, WorkState as Stands};
+use qd_catalog::{Page, Scope, VersionInfo, VersionRef, WorkState as Stands};
 use qd_evaluation::definition::Budget;
 use qd_evaluation::{Definition, Evaluation};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ pub(crate) fn routes() -> Vec<Route> {
         .text("Intervals hold the truth with 95 % confidence. BLEU, chrF and TER are values of the corpus, with the bootstrap's interval over items; the scores of items stand beside them. Judges that nobody has compared with people are told as uncalibrated. What has no score is missing, with the reason, and is no 0.")
         .query::<EvaluationQuery>()
         .gives::<EvaluationWithReport>(200, "The version and its report");
+    let versions = Doc::new("Evaluations", "listEvaluationVersions", "The versions of an evaluation, newest first")
+        .query::<EvaluationVersionsQuery>()
+        .gives::<EvaluationVersionList>(200, "One page");
     let items = Doc::new("Evaluations", "listEvaluationItems", "Items with the answers of targets side by side")
         .query::<EvaluationItemsQuery>()
         .gives::<ItemPage>(200, "One page of them, in the order in which they are asked");
@@ -61,6 +64,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post("/api/v1/evaluations", write, new, create),
         Route::get("/api/v1/evaluations/{name}", read, one, show),
         Route::delete("/api/v1/evaluations/{name}", write, gone, remove),
+        Route::get("/api/v1/evaluations/{name}/versions", read, versions, list_versions),
         Route::get("/api/v1/evaluations/{name}/items", read, items, list_items),
         Route::get("/api/v1/evaluations/{name}/items/{item}", read, item, show_item),
         Route::post("/api/v1/evaluations/{name}/resume", write, resume, go_on),
@@ -97,6 +101,22 @@ async fn show(
 async fn remove(State(surface): State<Shared>, caller: Caller, Path(name): Path<ArtifactName>) -> Result<StatusCode> {
     surface.app.evaluations.delete(caller.project(), &name, &caller.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn list_versions(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path(name): Path<ArtifactName>,
+    Query(query): Query<EvaluationVersionsQuery>,
+) -> Result<Json<EvaluationVersionList>> {
+    let page = Page::maybe_after(query.limit.unwrap_or(100), query.cursor);
+    let found = surface.app.evaluations.versions(caller.project(), &name, page).await?;
+    if found.items.is_empty() && query.cursor.is_none() {
+        return Err(Error::missing("evaluation", &name));
+    }
+    let version = |info: VersionInfo| EvaluationVersion { version: info.number, id: info.id, created: info.created };
+    let data = found.items.into_iter().map(version).collect();
+    Ok(Json(EvaluationVersionList { data, next_cursor: found.next.map(|number| number.to_string()) }))
 }
 
 async fn list_items(
@@ -150,6 +170,40 @@ pub struct EvaluationQuery {
     /// Its number; the latest when absent.
     #[param(minimum = 1)]
     version: Option<u32>,
+}
+
+/// Which page of versions is wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationVersionsQuery {
+    /// At most this many, of 1000 at most; 100 when absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<u32>,
+}
+
+/// A version of an evaluation, without what it is.
+#[derive(Serialize, ToSchema)]
+pub struct EvaluationVersion {
+    /// Its number.
+    pub version: u32,
+    /// Its identifier.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: VersionId,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+}
+
+/// Versions of an evaluation.
+#[derive(Serialize, ToSchema)]
+pub struct EvaluationVersionList {
+    /// The versions.
+    pub data: Vec<EvaluationVersion>,
+    /// Asks for the next page; null on the last.
+    pub next_cursor: Option<String>,
 }
 
 /// An evaluation to be made.

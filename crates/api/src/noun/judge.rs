@@ -135,7 +135,8 @@ async fn meant(
 ) -> Result<Stored> {
     match (version, model) {
         (None, Some(model)) => {
-            Ok(surface.app.calibrations.judges.find(caller.project(), &format!("{name}@{model}")).await?)
+            let judges = surface.app.calibrations.judges.acting(&caller.actor())?;
+            Ok(judges.find(caller.project(), &format!("{name}@{model}")).await?)
         }
         (Some(_), Some(_)) => {
             Err(Error::parameter("model", "invalid_value", "A version has its models; only a ready judge needs one."))

@@ -297,7 +297,7 @@ pub struct ScorerFilter {
     pub prompt: Option<String>,
     /// That took at least so many milliseconds.
     pub min_latency_ms: Option<f64>,
-    /// Whether calls of experiments are looked at too; false when absent. Calls of judges never are.
+    /// Whether calls of experiments, evaluations and leaderboards are looked at too; false when absent. Calls of judges never are.
     pub experiments: Option<bool>,
 }
 

@@ -9,8 +9,11 @@ use crate::scorer::{ClassAverage, ClassMeasure, Classification, Look, Reader};
 
 /// Classes that are told one by one at most.
 const MOST_TOLD: usize = 50;
-/// Resamples of intervals.
+/// Resamples of intervals, and how few there may be of many items.
 const RESAMPLES: usize = 1_000;
+const LEAST_RESAMPLES: usize = 200;
+/// Decisions that are counted anew for all intervals of a report: some seconds of work.
+const MOST_COUNTED: usize = 100_000_000;
 /// Bins of calibration, as scikit-learn's `calibration_curve` would be given.
 const BINS: usize = 10;
 
@@ -87,9 +90,11 @@ impl Results<'_> {
             counted(drawn.iter().map(|&place| decisions[place])).map_or(0.0, |counts| measured(&counts, wanted))
         };
         let (truth, probabilities) = (&told.0, &told.1);
+        let resamples = self.share_of(MOST_COUNTED) / decisions.len().max(1);
+        let resamples = resamples.clamp(LEAST_RESAMPLES, RESAMPLES);
         Some(Classes {
             value: (!decisions.is_empty()).then(|| measured(&confusion, wanted)),
-            interval: corpus::resampled(decisions.len(), RESAMPLES, SEED, resampled),
+            interval: corpus::resampled(decisions.len(), resamples, SEED, resampled),
             accuracy: confusion.accuracy(),
             micro: averaged(&confusion, Average::Micro),
             by_class: averaged(&confusion, Average::Macro),

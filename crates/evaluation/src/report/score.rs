@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use qd_eval::corpus::MOST_ADDED;
 use qd_eval::{Column, Corpus, Direction, Interval, Unit};
 use serde::Serialize;
 
 use super::classes::Classes;
 use super::judged::JudgeReport;
-use super::{Results, SEED, sampling};
+use super::{MOST_ADDED_IN_ALL, Results, SEED, sampling};
 use crate::scorer::{Look, Reader};
 
 /// Bins of a distribution.
@@ -66,7 +67,7 @@ impl Results<'_> {
     /// The scores of a target, by item.
     pub(super) fn column(&self, target: &str, reader: &Reader) -> Column {
         let (unit, direction) = self.kind(reader);
-        let mut column = Column::new(unit, direction);
+        let mut column = Column::new(unit, direction).within(self.bounds(reader));
         for &item in self.order {
             if let Some(score) = self.value(target, item, reader) {
                 column.push(item, score);
@@ -80,16 +81,28 @@ impl Results<'_> {
         let Look::Plain(scorer) = &reader.look else { return None };
         let mut corpus = Corpus::new(scorer.corpus()?);
         for &item in self.order {
-            let Some(answer) = self.answer(target, item) else { continue };
-            let Some(detail) = answer.details.get(reader.name()).filter(|detail| !detail.statistics.is_empty()) else {
-                continue;
-            };
-            let failed = answer.error.is_some() && self.definition.count_failures_as_zero;
-            if failed || answer.scores.get(reader.name()).copied().flatten().is_some() {
-                corpus.push(item, detail.statistics.clone());
+            if let Some(statistics) = self.statistics(target, item, reader) {
+                corpus.push(item, statistics.clone());
             }
         }
         Some(corpus)
+    }
+
+    /// What an answer adds to its corpus.
+    fn statistics(&self, target: &str, item: u64, reader: &Reader) -> Option<&Vec<f64>> {
+        let answer = self.answer(target, item)?;
+        let detail = answer.details.get(reader.name()).filter(|detail| !detail.statistics.is_empty())?;
+        let failed = answer.error.is_some() && self.definition.count_failures_as_zero;
+        let is_scored = answer.scores.get(reader.name()).copied().flatten().is_some();
+        (failed || is_scored).then_some(&detail.statistics)
+    }
+
+    /// Whether an item counts: it has a score, or is part of the corpus.
+    fn is_counted(&self, target: &str, item: u64, reader: &Reader) -> bool {
+        match &reader.look {
+            Look::Plain(scorer) if scorer.corpus().is_some() => self.statistics(target, item, reader).is_some(),
+            _ => self.value(target, item, reader).is_some(),
+        }
     }
 
     pub(super) fn score(&self, target: &str, reader: &Reader) -> ScoreReport {
@@ -97,7 +110,9 @@ impl Results<'_> {
         let corpus = self.corpus(target, reader);
         let classes = self.classes(target, reader);
         let (value, interval) = match (&corpus, &classes) {
-            (Some(corpus), _) => (corpus.score(), corpus.interval(SEED)),
+            (Some(corpus), _) => {
+                (corpus.score(), corpus.interval(SEED, self.share_of(MOST_ADDED_IN_ALL).min(MOST_ADDED)))
+            }
             (None, Some(classes)) => (classes.value, classes.interval),
             (None, None) => (column.mean(), column.interval(sampling())),
         };
@@ -132,14 +147,14 @@ impl Results<'_> {
     /// Failed calls that count as 0, or as an answer without words.
     fn failures(&self, target: &str, reader: &Reader) -> usize {
         let failed = |item: &&u64| self.answer(target, **item).is_some_and(|answer| answer.error.is_some());
-        self.order.iter().filter(failed).filter(|&&item| self.value(target, item, reader).is_some()).count()
+        self.order.iter().filter(failed).filter(|&&item| self.is_counted(target, item, reader)).count()
     }
 
-    /// Why items have no score.
+    /// Why items do not count.
     fn why(&self, target: &str, reader: &Reader) -> BTreeMap<String, usize> {
         let mut found = BTreeMap::new();
         for &item in self.order {
-            if self.value(target, item, reader).is_some() {
+            if self.is_counted(target, item, reader) {
                 continue;
             }
             *found.entry(self.reason(target, item, reader)).or_default() += 1;
@@ -170,11 +185,8 @@ fn bins(column: &Column) -> Option<Bins> {
     let values = column.values();
     let seen =
         values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-    let (low, high) = column
-        .unit
-        .bounds()
-        .filter(|&(low, high)| low - ROUNDING <= seen.0 && seen.1 <= high + ROUNDING)
-        .unwrap_or(seen);
+    let (low, high) =
+        column.bounds().filter(|&(low, high)| low - ROUNDING <= seen.0 && seen.1 <= high + ROUNDING).unwrap_or(seen);
     if values.is_empty() || !(low.is_finite() && high.is_finite()) {
         return None;
     }
@@ -207,5 +219,7 @@ mod tests {
         assert_eq!((found.edges[0], found.counts[0], found.counts[9]), (10.0, 1, 1));
         assert_eq!(bins(&column(Unit::Count, &[3.0, 3.0])).unwrap().counts, [2]);
         assert_eq!(bins(&column(Unit::Count, &[])), None);
+        let found = bins(&column(Unit::Count, &[3.0, 3.0]).within(Some((1.0, 5.0)))).unwrap();
+        assert_eq!((found.edges[0], found.edges[10], found.counts[5]), (1.0, 5.0, 2));
     }
 }

@@ -7,7 +7,8 @@ use qd_base::{Sha256Hex, Timestamp};
 use qd_experiment::call::{self, Outcome, Request};
 use qd_experiment::plan::{Candidate, Item};
 use qd_experiment::shown::Shown;
-use qd_gateway::{Pinned, PromptVersion, batch};
+use qd_gateway::batch::{self, Spent};
+use qd_gateway::{Pinned, PromptVersion};
 
 use super::{Session, Stop};
 use crate::plan::{From, Planned};
@@ -131,7 +132,10 @@ impl Session {
         let made = self.gateway.embed(self.calls(), model, &texts).await;
         let usage = made.as_ref().ok().and_then(|made| made.embeddings.usage);
         let cost = made.as_ref().ok().and_then(|made| self.gateway.price(&made.served, usage?));
-        self.ledger.end(made.is_ok(), cost, usage);
+        let spent = Spent::together(u64::from(made.is_ok() && cost.is_none()), cost, usage);
+        self.ledger.end_together(spent);
+        // The vectors are in no row, so a job that is begun again makes them again.
+        self.set_aside(spent).await?;
         let failed =
             |error| Stop::Failed(format!("examples could not be compared by {model}: {}", batch::told(&error)));
         Ok(made.map(|made| made.embeddings.vectors).map_err(failed))
@@ -182,7 +186,9 @@ impl Session {
             known.extend(ours.into_iter().map(|(key, known)| (key, known.outcome)));
         }
         let known = &known;
-        self.wave(calls, move |call| async move { self.one(call, known).await }).await
+        let is_free = |call: &Call| call.request.is_err() || known.contains_key(&call.key);
+        let (free, paid) = calls.into_iter().partition(is_free);
+        self.wave(free, paid, move |call| async move { self.one(call, known).await }).await
     }
 
     /// One answer, from the cache or the model. What was begun is waited for and kept.
@@ -192,6 +198,7 @@ impl Session {
         if self.is_over(&target, &model) {
             return Ok(());
         }
+        let mut spent = Spent::default();
         let outcome = match (known.get(&key), &request) {
             (Some(outcome), Ok(_)) => outcome.clone(),
             (_, Err(outcome)) => outcome.clone(),
@@ -204,14 +211,16 @@ impl Session {
                 let name = candidate.prompt.info.name.clone();
                 context.prompt = Some(PromptVersion { name, number: candidate.cell.version });
                 let outcome = call::ask(&self.gateway, &context, request, self.context.token()).await;
-                self.ledger.end(outcome.output.is_some(), outcome.cost, outcome.usage);
+                let unpriced = u64::from(outcome.output.is_some() && outcome.cost.is_none());
+                spent = Spent::together(unpriced, outcome.cost, outcome.usage);
+                self.ledger.end_together(spent);
                 outcome
             }
         };
         let asked = request.ok().and_then(|request| request.target).map(|target| target.to_string());
         let place = (target.clone(), item.row.index, None);
         if !self.counts(&place, &model, &outcome) {
-            return Ok(());
+            return self.set_aside(spent).await;
         }
         let row = self.looked(target, item, (key, Some(model), asked), outcome).await?;
         self.judge_health(row).await

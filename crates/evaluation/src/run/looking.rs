@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use qd_base::Sha256Hex;
-use qd_experiment::call::Outcome;
 use qd_experiment::plan::Item;
 
 use super::Session;
 use crate::Result;
-use crate::bertscore::TokenSimilarity;
+use crate::bertscore::{TokenSimilarity, Weights};
 use crate::paid::{PaidAsk, Question, Told, embedder};
 use crate::scorer::{Look, Reader};
 use crate::table::{self, Detail, ItemRow, Known, Place, Scored};
@@ -129,7 +128,8 @@ impl Session {
                 false => HashMap::new(),
             };
             let known = &known;
-            self.wave(asks, move |ask| async move { self.tell_of(ask, known).await }).await?;
+            let (free, paid) = asks.into_iter().partition(|ask| known.contains_key(&ask.key));
+            self.wave(free, paid, move |ask| async move { self.tell_of(ask, known).await }).await?;
         }
         Ok(())
     }
@@ -149,20 +149,19 @@ impl Session {
                     return Ok(());
                 }
                 let told = question.ask(&self.gateway, self.calls(), self.context.token()).await;
-                let Outcome { cost, usage, .. } = told.outcome;
-                self.ledger.end(usage.is_some(), cost, usage);
+                self.ledger.end_together(told.spent);
                 told
             }
         };
         let place = (target.clone(), item.row.index, Some(scorer.clone()));
         if !self.counts(&place, &model, &told.outcome) {
-            return Ok(());
+            return self.set_aside(told.spent).await;
         }
         let details = (told.detail != Detail::default()).then(|| (scorer.clone(), told.detail));
         let row = ItemRow {
             key,
             model: Some(model),
-            asked: Some(question.asked()),
+            asked: (!told.unasked).then(|| question.asked()),
             scores: BTreeMap::from([(scorer.clone(), told.score)]),
             details: details.into_iter().collect(),
             judgement: told.judgement,
@@ -170,7 +169,7 @@ impl Session {
             scorer: Some(scorer),
             ..self.row(target, &item)
         };
-        self.judge_health(row).await
+        if told.unasked { self.keep(vec![row]).await } else { self.judge_health(row).await }
     }
 }
 

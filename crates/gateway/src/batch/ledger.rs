@@ -40,10 +40,12 @@ pub struct Ledger {
     /// Work of earlier attempts of the same job.
     before: Duration,
     spent: Mutex<Spent>,
+    /// What of it no row tells.
+    aside: Mutex<Spent>,
 }
 
 /// What was spent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// Money, of calls whose price is known.
     pub cost: Picodollars,
@@ -54,13 +56,34 @@ pub struct Spent {
     /// Calls that were answered and whose price is not known: a budget of dollars does not see them.
     pub unpriced: u64,
     /// Calls under way.
+    #[serde(skip)]
     under_way: u64,
 }
 
 impl Ledger {
     /// A ledger that begins with how long was worked `before`, and with what was `spent`.
     pub fn new(budget: Budget, before: Duration, spent: Spent) -> Self {
-        Self { budget, begun: Instant::now(), before, spent: Mutex::new(spent) }
+        let aside = Mutex::default();
+        Self { budget, begun: Instant::now(), before, spent: Mutex::new(spent), aside }
+    }
+
+    /// The same with what earlier attempts and jobs spent `aside`, of which no row tells.
+    #[must_use]
+    pub fn with_aside(self, aside: Spent) -> Self {
+        self.spent.lock().join(aside);
+        self.aside.lock().join(aside);
+        self
+    }
+
+    /// Notes that of what was spent no row tells: a call of a judge whose next call did not reach its model, a row that another replaces. It
+    /// was counted when it was spent. A job keeps what is aside with its checkpoint.
+    pub fn set_aside(&self, spent: Spent) {
+        self.aside.lock().join(spent);
+    }
+
+    /// What of all that was spent no row tells.
+    pub fn aside(&self) -> Spent {
+        *self.aside.lock()
     }
 
     /// Whether another call may be begun: then it counts as under way. Otherwise why not.
@@ -103,6 +126,13 @@ impl Ledger {
         spent.add(answered, cost, usage);
     }
 
+    /// Counts several calls that were under way as one, as those of a judge: [`Spent::together`].
+    pub fn end_together(&self, calls: Spent) {
+        let mut spent = self.spent.lock();
+        spent.under_way -= 1;
+        spent.join(calls);
+    }
+
     /// What was spent so far.
     pub fn spent(&self) -> Spent {
         *self.spent.lock()
@@ -119,6 +149,26 @@ impl Spent {
     pub fn add(&mut self, answered: bool, cost: Option<Picodollars>, usage: Option<Usage>) {
         self.unpriced += u64::from(cost.is_none() && answered);
         self.pay(cost.unwrap_or_default(), usage);
+    }
+
+    /// Several calls that were begun as one, of which the price of `unpriced` is not known.
+    pub fn together(unpriced: u64, cost: Option<Picodollars>, usage: Option<Usage>) -> Self {
+        let mut spent = Self { unpriced, ..Self::default() };
+        spent.pay(cost.unwrap_or_default(), usage);
+        spent
+    }
+
+    /// Adds what was spent elsewhere.
+    pub fn join(&mut self, other: Self) {
+        self.cost = self.cost + other.cost;
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.calls += other.calls;
+        self.unpriced += other.unpriced;
+    }
+
+    /// Whether there is nothing that could be forgotten.
+    pub fn is_nothing(&self) -> bool {
+        self.cost == Picodollars::default() && self.tokens == 0 && self.unpriced == 0
     }
 
     fn pay(&mut self, cost: Picodollars, usage: Option<Usage>) {
@@ -169,6 +219,23 @@ mod tests {
         }
         assert!(ledger.begin().is_ok(), "they cost nothing");
         assert_eq!(ledger.spent().unpriced, 3, "whose price is not known is told");
+    }
+
+    /// A judge made two calls for a dime, one of them without a price, and its third did not reach its model.
+    #[test]
+    fn what_no_row_tells_counts_when_a_job_goes_on() {
+        let budget = Budget { usd: Some(0.15), ..Budget::default() };
+        let ledger = Ledger::new(budget, Duration::ZERO, Spent::default());
+        ledger.begin().unwrap();
+        let calls = Spent::together(1, DIME, usage());
+        ledger.end_together(calls);
+        ledger.set_aside(calls);
+        assert_eq!((ledger.spent().unpriced, ledger.spent().tokens, ledger.spent().calls), (1, 100, 1));
+        let kept: Spent = serde_json::from_value(serde_json::json!(ledger.aside())).unwrap();
+        let again = Ledger::new(budget, Duration::ZERO, spent(1)).with_aside(kept);
+        assert!(again.begin().unwrap_err().contains("$0.20"), "a dime of rows and one that is in none");
+        assert_eq!(again.aside(), kept);
+        assert!(Spent::together(0, None, None).is_nothing() && !kept.is_nothing());
     }
 
     #[test]

@@ -5,12 +5,12 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useMemo, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { api, take } from "../../api/client";
-import { callsOf, type Definition, definitionOf, type Draft, type DraftLook, type DraftTarget, emptyDraft, LOOK_KINDS, newLook, newTarget } from "../../lib/evaluationDraft";
+import { callsOf, type Definition, definitionOf, type Draft, type DraftLook, type DraftTarget, emptyDraft, LOOK_KINDS, newLook, newTarget, withoutColumns } from "../../lib/evaluationDraft";
 import { type DraftScorer, KINDS } from "../../lib/experimentDraft";
 import { count } from "../../lib/format";
 import { Failed } from "../../parts/states";
 import { useSession } from "../../signin/session";
-import { datasetQuery } from "../datasets/ask";
+import { datasetQuery, versionQuery } from "../datasets/ask";
 import { Add, Asked, changed, PromptChoice, Row, ScorerOptions, without } from "../experiments/form";
 import { judgesQuery, modelsQuery } from "../judges/ask";
 import { EVALUATIONS } from "./ask";
@@ -19,7 +19,10 @@ import { linkTo } from "./EvaluationList";
 export default function NewEvaluation() {
   const [draft, setDraft] = useState(emptyDraft);
   const made = useMemo(() => definitionOf(draft), [draft]);
-  const edit = (to: Partial<Draft>) => setDraft((old) => ({ ...old, ...to }));
+  const edit = (to: Partial<Draft>) => setDraft((old) => {
+    const changed = { ...old, ...to };
+    return changed.dataset === old.dataset ? changed : withoutColumns(changed);
+  });
   return (
     <Stack gap="sm">
       <Title order={1}><Link to="/evaluations" className="row-link">Evaluations</Link> / New</Title>
@@ -41,15 +44,20 @@ interface PartProps {
   edit: (to: Partial<Draft>) => void;
 }
 
-/** Names of the dataset's columns, of its latest version. */
-function useColumns(dataset: string): string[] {
-  const detail = useQuery({ ...datasetQuery(dataset), enabled: dataset !== "" });
-  return (detail.data?.latest.columns ?? []).map(({ name }) => name);
+/** The version that is meant. */
+function useVersion({ dataset, datasetVersion }: Pick<Draft, "dataset" | "datasetVersion">) {
+  const detail = useQuery({ ...datasetQuery(dataset), enabled: dataset !== "" && datasetVersion === "" });
+  const version = useQuery({ ...versionQuery(dataset, datasetVersion), enabled: dataset !== "" && datasetVersion !== "" });
+  return datasetVersion === "" ? detail.data?.latest : version.data;
 }
 
+/** Names of its columns. */
+const useColumns = (draft: Draft): string[] => (useVersion(draft)?.columns ?? []).map(({ name }) => name);
+
 /** Whose answers are looked at. */
-function Answered({ draft: { dataset, targets }, edit }: PartProps) {
-  const columns = useColumns(dataset);
+function Answered({ draft, edit }: PartProps) {
+  const { dataset, targets } = draft;
+  const columns = useColumns(draft);
   const change = (id: number, to: Partial<DraftTarget>) => edit({ targets: changed(targets, id, to) });
   return (
     <Fieldset legend="Whose answers">
@@ -84,7 +92,9 @@ function Model({ target, place, change }: { target: DraftTarget; place: number; 
 }
 
 /** The scorers: functions of one answer, metrics of all, judges. */
-function Looked({ draft: { dataset, scorers }, edit }: PartProps) {
+function Looked({ draft, edit }: PartProps) {
+  const { scorers } = draft;
+  const columns = useColumns(draft);
   const change = (id: number, to: Partial<DraftLook>) => edit({ scorers: changed(scorers, id, to) });
   return (
     <Fieldset legend="Looked at">
@@ -93,7 +103,7 @@ function Looked({ draft: { dataset, scorers }, edit }: PartProps) {
           <Row key={scorer.id} what={`scorer ${at + 1}`} drop={() => edit({ scorers: without(scorers, scorer.id) })}>
             <TextInput w={130} placeholder="name" aria-label={`Name of scorer ${at + 1}`} value={scorer.name} onChange={(event) => change(scorer.id, { name: event.currentTarget.value })} autoComplete="off" />
             <Select w={180} aria-label={`Scorer ${at + 1}`} data={LOOK_KINDS.map((kind) => ({ value: kind, label: kind.replaceAll("_", " ") }))} value={scorer.kind} allowDeselect={false} onChange={(kind) => change(scorer.id, { kind: kind as DraftLook["kind"] })} />
-            <Options scorer={scorer} place={at + 1} dataset={dataset} change={(to) => change(scorer.id, to)} />
+            <Options scorer={scorer} place={at + 1} columns={columns} change={(to) => change(scorer.id, to)} />
           </Row>
         ))}
         <Add onClick={() => edit({ scorers: [...scorers, newLook(LOOK_KINDS.find((kind) => scorers.every((one) => one.kind !== kind)) ?? "judge")] })}>Scorer</Add>
@@ -104,8 +114,7 @@ function Looked({ draft: { dataset, scorers }, edit }: PartProps) {
 
 const isOfExperiments = (scorer: DraftLook): scorer is DraftLook & DraftScorer => (KINDS as readonly string[]).includes(scorer.kind);
 
-function Options({ scorer, place, dataset, change }: { scorer: DraftLook; place: number; dataset: string; change: (to: Partial<DraftLook>) => void }) {
-  const columns = useColumns(dataset);
+function Options({ scorer, place, columns, change }: { scorer: DraftLook; place: number; columns: string[]; change: (to: Partial<DraftLook>) => void }) {
   if (isOfExperiments(scorer)) return <ScorerOptions scorer={scorer} place={place} change={change} />;
   return (
     <Group gap="xs" flex={1} wrap="nowrap" align="center" mih={36}>
@@ -113,6 +122,7 @@ function Options({ scorer, place, dataset, change }: { scorer: DraftLook; place:
       {scorer.kind === "judge" && <Select w={220} aria-label={`Column with what people say, of scorer ${place}`} placeholder="column of people’s labels" clearable data={columns} value={scorer.human || null} onChange={(human) => change({ human: human ?? "" })} />}
       {scorer.kind === "embedding_similarity" && <TextInput flex={1} placeholder="the embedded model" aria-label={`Model of scorer ${place}`} value={scorer.model} onChange={(event) => change({ model: event.currentTarget.value })} autoComplete="off" />}
       {scorer.kind === "classification" && <Select w={220} aria-label={`Column with the class, of scorer ${place}`} placeholder="the reference" clearable data={columns} value={scorer.label || null} onChange={(label) => change({ label: label ?? "" })} />}
+      {scorer.kind === "classification" && <Checkbox label="ignore case" checked={scorer.ignoreCase} aria-label={`Scorer ${place} ignores case`} onChange={(event) => change({ ignoreCase: event.currentTarget.checked })} />}
       {scorer.kind === "classification" && <TextInput flex={1} placeholder="only what this pattern finds" aria-label={`Pattern that scorer ${place} takes from the answer`} classNames={{ input: "mono" }} value={scorer.extract} onChange={(event) => change({ extract: event.currentTarget.value })} autoComplete="off" />}
     </Group>
   );
@@ -144,8 +154,7 @@ function Held({ draft, edit }: PartProps) {
 function Aside({ draft, made }: { draft: Draft; made: ReturnType<typeof definitionOf> }) {
   const { may } = useSession();
   const [typed, setTyped] = useState("");
-  const detail = useQuery({ ...datasetQuery(draft.dataset), enabled: draft.dataset !== "" });
-  const { items, calls, judged } = callsOf(draft, detail.data?.latest.rows);
+  const { items, calls, judged } = callsOf(draft, useVersion(draft)?.rows);
   return (
     <Stack gap="sm" component="aside" aria-label="What it would take" className="definition-aside">
       <TextInput label="Name" description="Another version of one that there is, or a new one" placeholder={draft.dataset || "name"} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} autoComplete="off" />

@@ -72,6 +72,40 @@ async fn refusals_of_items_count_as_zero_and_are_asked_again_when_wanted() {
 }
 
 #[tokio::test]
+async fn failures_that_are_part_of_a_corpus_are_told_as_such() {
+    let (house, key) = open().await;
+    sums(&house, &key, 20).await;
+    prompt(&house, &key, "right", "add").await;
+    let mut definition = asks("stub/sums-flaky");
+    definition["scorers"] = json!([{"kind": "ter"}]);
+    let page = run(&house, &key, "edits", definition).await;
+    let found = score(&page, "target", "ter");
+    // Five of twenty answers of one word have none: five edits for twenty words.
+    near(&found["value"], 25.0, 1e-9);
+    assert_eq!(
+        (&found["items"], &found["failures_as_zero"], &found["missing"], &found["why"]),
+        (&json!(20), &json!(5), &json!(0), &json!({})),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn versions_are_listed() {
+    let (house, key) = open().await;
+    sums(&house, &key, 3).await;
+    let definition =
+        |kind: &str| json!({"dataset": "sums", "target": {"column": "question"}, "scorers": [{"kind": kind}]});
+    for kind in ["length", "exact_match"] {
+        house.post(&key, PATH, json!({"name": "v", "definition": definition(kind)})).await.expect(201);
+    }
+    let page = house.get(&key, &format!("{PATH}/v/versions?limit=1")).await.expect(200);
+    assert_eq!((&page["data"][0]["version"], &page["next_cursor"]), (&json!(2), &json!("2")), "{page}");
+    let page = house.get(&key, &format!("{PATH}/v/versions?cursor=2")).await.expect(200);
+    assert_eq!((&page["data"][0]["version"], &page["next_cursor"]), (&json!(1), &Value::Null));
+    house.get(&key, &format!("{PATH}/w/versions")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_refused_call_tells_no_class() {
     let (house, key) = open().await;
     sums(&house, &key, 20).await;

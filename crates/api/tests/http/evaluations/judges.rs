@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{calls, near, open, rows, run, score};
+use super::{PATH, calls, ended, near, open, rows, run, score};
 use crate::house::OPERATOR;
 use crate::judges;
 
@@ -110,12 +110,20 @@ async fn a_calibration_is_shown_and_corrects_the_mean_of_other_answers() {
     let page = run(&house, &key, "corrected", polite("new", "reply")).await;
     let judge = &score(&page, "target", "polite")["judge"];
     assert_eq!((&judge["calibrated"], &judge["calibration"]["dataset"]), (&json!(true), &json!("seen@1")), "{page}");
-    near(&judge["calibration"]["accuracy"]["value"], 55.0 / 60.0, 1e-9);
+    near(&judge["calibration"]["accuracy"], 55.0 / 60.0, 1e-9);
     // By chance 45/60·40/60 + 15/60·20/60 = 7/12: (11/12 − 7/12)/(1 − 7/12).
-    near(&judge["calibration"]["kappa"]["value"], 0.8, 1e-9);
+    near(&judge["calibration"]["kappa"], 0.8, 1e-9);
     let corrected = &judge["corrected"];
     near(&corrected["value"], 0.5 - 1.0 / 12.0, 1e-9);
     near(&corrected["people"], 40.0 / 60.0, 1e-9);
+    // The judge's 30 of 60 has Wilson's [0.37735, 0.62265]. Of −5/60: −1 has Wilson's [0.03612, 0.18069] and +1 [0, 0.06017], so it lies in
+    // [−0.18069, −0.08333 + √(0.06017² + (0.08333 − 0.03612)²)] = [−0.18069, −0.00685]. Together 0.41667 − √(0.12265² + 0.09736²) and
+    // 0.41667 + √(0.12265² + 0.07648²).
+    near(&corrected["low"], 0.26007, 1e-5);
+    near(&corrected["high"], 0.56121, 1e-5);
+    // Wilson's of 40 of 60.
+    near(&corrected["people_low"], 0.54062, 1e-4);
+    near(&corrected["people_high"], 0.77267, 1e-4);
     assert_eq!(
         (&corrected["labels"], &corrected["same_answers"], &corrected["lambda"]),
         (&json!(60), &json!(false), &json!(1.0))
@@ -167,6 +175,7 @@ async fn a_jury_looks_at_answers() {
     let definition = json!({"dataset": "answers", "target": {"column": "said"}, "scorers": [scorer]});
     let page = run(&house, &key, "tried", definition).await;
     assert_eq!((&page["state"], calls(&house)), (&json!("finished"), 8), "each juror sees each answer: {page}");
+    assert_eq!(page["report"]["unpriced"], 8, "of no call the price is known");
     near(&score(&page, "target", "panel")["value"], 1.0, 1e-9);
 }
 
@@ -247,4 +256,102 @@ async fn a_refused_embedding_is_no_model_that_was_not_reached() {
     let page = run(&house, &key, "all", near_references("all", "stub/vectors-picky")).await;
     assert_eq!((&page["state"], calls(&house) - before), (&json!("failed"), 3), "nobody is asked again: {page}");
     assert!(page["why"].as_str().unwrap().contains("all 3 calls were refused"), "{page}");
+}
+
+/// One juror answers and the other is not reached: there is no judgement, and what was paid for it counts when somebody goes on.
+#[tokio::test]
+async fn what_was_paid_without_a_judgement_counts_when_an_evaluation_goes_on() {
+    let (house, key) = open().await;
+    rows(&house, &key, "new", &replies(&[("?", "yes", 1)])).await;
+    let from = json!({"definition": judges::definition("stub/judge"), "models": ["stub/judge", "stub/judge-gone"]});
+    house.post(&key, judges::PATH, json!({"name": "polite", "from": from})).await.expect(201);
+    let page = run(&house, &key, "lost", polite("new", "reply")).await;
+    assert_eq!((&page["state"], &page["report"]["tokens"]), (&json!("failed"), &json!(0)), "{page}");
+    let before = calls(&house);
+    for _ in 0..2 {
+        let within = json!({"budget": {"tokens": 12}});
+        let going = house.post(&key, &format!("{PATH}/lost/resume"), within).await.expect(202);
+        let page = ended(&house, &key, "lost", &going).await;
+        assert_eq!((&page["state"], calls(&house)), (&json!("stopped"), before), "{page}");
+        assert!(page["why"].as_str().unwrap().contains("budget of 12 tokens is used up"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_a_judge_cannot_take_is_nobody_asked_about() {
+    let (house, key) = open().await;
+    let mut all = answers();
+    all.truncate(4);
+    all[3]["question"] = Value::Null;
+    rows(&house, &key, "answers", &all).await;
+    let page = run(&house, &key, "judged", judged(Value::Null)).await;
+    let found = score(&page, "target", "correct");
+    assert_eq!((&found["why"], calls(&house)), (&json!({"not_judged": 1}), 3), "{page}");
+    assert_eq!((&page["state"], &page["report"]["unpriced"]), (&json!("finished"), &json!(3)));
+    let sql = json!({"sql": "SELECT count(*) AS n FROM evaluation_items WHERE scorer IS NOT NULL AND asked IS NULL"});
+    let kept = house.post(OPERATOR, "/api/v1/sql", sql).await.expect(200);
+    assert_eq!(kept["rows"][0]["n"], 1);
+}
+
+#[tokio::test]
+async fn labels_that_nobody_can_read_are_refused_before_anything_is_paid() {
+    let (house, key) = open().await;
+    let mut all = replies(&[("yes", "yes", 3), ("no", "no", 3)]);
+    all[4]["people"] = json!("perhaps");
+    rows(&house, &key, "seen", &all).await;
+    judges::create(&house, &key, "polite", "stub/judge").await;
+    let mut definition = polite("seen", "reply");
+    definition["scorers"][0]["human"] = json!("people");
+    let refused = house.post(&key, PATH, json!({"name": "x", "definition": definition})).await;
+    let refused = refused.refused(400, "invalid_value");
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains("\"perhaps\"") && message.contains("no-no-1") && message.contains("no, yes"), "{refused}");
+    assert_eq!((&refused["param"], calls(&house)), (&json!("scorers.human"), 0));
+}
+
+#[tokio::test]
+async fn a_ready_judge_is_made_only_with_an_evaluation_that_can_be() {
+    let (house, key) = open().await;
+    rows(&house, &key, "answers", &answers()).await;
+    let mut definition = judged(Value::Null);
+    definition["scorers"] = json!([definition["scorers"][0], {"kind": "classification", "label": "nowhere"}]);
+    house.post(&key, PATH, json!({"name": "x", "definition": definition})).await.refused(400, "invalid_value");
+    let there = async || house.get(&key, judges::PATH).await.expect(200)["data"].as_array().unwrap().len();
+    assert_eq!(there().await, 0);
+    run(&house, &key, "y", judged(Value::Null)).await;
+    assert_eq!(there().await, 1);
+}
+
+#[tokio::test]
+async fn gates_on_what_there_will_not_be_are_refused() {
+    let (house, key) = open().await;
+    rows(&house, &key, "seen", &replies(&[("yes", "yes", 4), ("no", "no", 4)])).await;
+    judges::create(&house, &key, "polite", "stub/judge").await;
+    let begin = async |gate: &str, human: Value| {
+        let mut definition = polite("seen", "reply");
+        definition["gate"] = json!([gate]);
+        definition["scorers"][0]["human"] = human;
+        house.post(&key, PATH, json!({"name": "gated", "definition": definition})).await
+    };
+    for gate in ["polite.corrected >= 0.5", "rude >= 0.5", "target.rude > 0", "polite.middle > 0"] {
+        let refused = begin(gate, Value::Null).await.refused(400, "invalid_value");
+        assert_eq!((&refused["param"], calls(&house)), (&json!("gate"), 0), "{refused}");
+    }
+    begin("polite.corrected.low >= 0.1 and target.polite > 0.1 and failed < 1", json!("people")).await.expect(201);
+    let calibration = json!({"dataset": "seen", "labels": ["people"], "values": {"answer": "reply"}});
+    judges::calibrate(&house, &key, "polite", calibration).await;
+    begin("target.polite.corrected >= 0.1", Value::Null).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_calibration_of_which_nothing_was_told_is_none() {
+    let (house, key) = open().await;
+    rows(&house, &key, "seen", &replies(&[("no", "no", 12)])).await;
+    rows(&house, &key, "new", &replies(&[("?", "yes", 3)])).await;
+    judges::create(&house, &key, "polite", "stub/judge-flaky").await;
+    let calibration = json!({"dataset": "seen", "labels": ["people"], "values": {"answer": "reply"}});
+    judges::calibrate(&house, &key, "polite", calibration).await;
+    let page = run(&house, &key, "new", polite("new", "reply")).await;
+    let judge = &score(&page, "target", "polite")["judge"];
+    assert_eq!((&judge["calibrated"], &judge["corrected"]), (&json!(false), &Value::Null), "{page}");
 }

@@ -33,7 +33,7 @@ async fn labelled(house: &House, key: &str) {
     let mut rows = vec![json!({"id": "r", "text": "says:yes;", "human": null, "strict": null})];
     for (human, judge, count) in groups {
         rows.extend((0..count).map(|n| {
-            json!({"id": format!("{human}-{judge}-{n}"), "text": format!("{n} {human} says:{judge};"), "human": human, "strict": "no", "by": ["mine", "theirs"][n % 2]})
+            json!({"id": format!("{human}-{judge}-{n}"), "text": format!("{n} {human} says:{judge};"), "human": human, "strict": "no", "by": (["mine", "theirs"][n % 2])})
         }));
     }
     house.post(key, "/api/v1/datasets/labelled/rows", json!({"add": rows})).await.expect(200);
@@ -155,6 +155,25 @@ async fn judgements_that_fail_are_told_and_made_again_when_asked() {
     let begun = house.post(&key, &format!("{PATH}/flaky/calibrations"), again).await.expect(202);
     ended(&house, &begun).await;
     assert_eq!(calls(&house), 26, "the six that failed");
+}
+
+#[tokio::test]
+async fn failures_after_what_was_told_before_are_those_of_items() {
+    let (house, key) = open().await;
+    let row = |n: usize| {
+        let says = if n % 2 == 0 { "yes" } else { "no" };
+        json!({"id": format!("r{n}"), "text": format!("{n} says:{says};"), "human": says})
+    };
+    crate::evaluations::rows(&house, &key, "halves", &(0..40).map(row).collect::<Vec<_>>()).await;
+    create(&house, &key, "flaky", "stub/judge-flaky").await;
+    let calibration = json!({"dataset": "halves", "labels": ["human"], "values": {"answer": "text"}});
+    let found = calibrate(&house, &key, "flaky", calibration.clone()).await;
+    assert_eq!(found["card"]["state"], "finished");
+    let again = json!({"retry_failed": true, "calibration": calibration});
+    let begun = house.post(&key, &format!("{PATH}/flaky/calibrations"), again).await.expect(202);
+    ended(&house, &begun).await;
+    let listed = house.get(&key, &format!("{PATH}/flaky/calibrations")).await.expect(200);
+    assert_eq!((&listed["data"][0]["state"], calls(&house)), (&json!("finished"), 60), "twenty fail again: {listed}");
 }
 
 #[tokio::test]

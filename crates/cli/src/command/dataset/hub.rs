@@ -24,6 +24,8 @@ const HUB: &str = "hub:";
 const MAIN: &str = "main";
 /// What is fetched for one import at most.
 const MOST_BYTES: u64 = 64 << 30;
+/// With what the folder of a split begins of which the hub has converted the beginning only.
+const PARTIAL: &str = "partial-";
 /// The longest README that is fetched, of which the front matter is read.
 const MOST_README_BYTES: u64 = 8 << 20;
 
@@ -39,6 +41,8 @@ pub struct Fetched {
     pub readme: Option<String>,
     /// The data set at its commit.
     pub source: String,
+    /// Whether these files are what was wanted, whatever their names say: nobody has to choose among them again.
+    pub are_chosen: bool,
     folder: PathBuf,
 }
 
@@ -100,15 +104,22 @@ pub async fn fetch(
     if let Ok(shown) = shown.into_inner() {
         shown.finish("done");
     }
-    Ok(Fetched { files, readme: found.readme, source: found.dataset.reference(), folder })
+    let are_chosen = found.readme.is_none() && found.are_converted;
+    Ok(Fetched { files, readme: found.readme, source: found.dataset.reference(), are_chosen, folder })
 }
 
 impl Fetched {
-    /// Removes what was fetched: a version has it now.
+    /// Removes what was fetched: a version has it now. Files of others that are fetched into the same folder stay.
     pub fn clear(&self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            eprintln!("{} could not be removed: {error}", self.folder.display());
+        for file in &self.files {
+            if let Err(error) = std::fs::remove_file(&file.path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                eprintln!("{} could not be removed: {error}", file.path.display());
+            }
         }
+        // It fails where somebody else's files are.
+        let _ = std::fs::remove_dir(&self.folder);
     }
 }
 
@@ -117,6 +128,8 @@ struct Found {
     dataset: HubDataset,
     readme: Option<String>,
     files: Vec<HubFile>,
+    /// Whether they are what the hub has made of the data set's own.
+    are_converted: bool,
 }
 
 /// Looks for the files: among the data set's own, or, where no revision was said, among what the hub has made of them.
@@ -136,7 +149,7 @@ async fn look(
     let readme = readme.as_deref().and_then(super::import::front_matter);
     let wanted = Wanted { readme: readme.as_deref(), config, split };
     let first = match chosen(&dataset.files, &wanted) {
-        Ok(files) => return Ok(Found { dataset, readme, files }),
+        Ok(files) => return Ok(Found { dataset, readme, files, are_converted: false }),
         Err(error) => error,
     };
     let untold = || Error::doing(format!("looking into {}", named.id), first);
@@ -145,11 +158,8 @@ async fn look(
     }
     // Data sets whose files are of other kinds, or are made by a program, are there as Parquet too.
     let Ok(dataset) = hub.dataset(client, &named.id, CONVERTED).await else { return Err(untold()) };
-    let files = within(&dataset.files, config).and_then(|files| {
-        chosen(&files, &Wanted { readme: None, config: None, split }).map_err(|error| error.to_string())
-    });
-    match files {
-        Ok(files) => Ok(Found { dataset, readme: None, files }),
+    match within(&dataset.files, config).and_then(|files| of_split(files, split)) {
+        Ok(files) => Ok(Found { dataset, readme: None, files, are_converted: true }),
         Err(why) => Err(Error::doing(format!("looking into {}", named.id), why)),
     }
 }
@@ -179,6 +189,29 @@ fn within(files: &[HubFile], config: Option<&str>) -> Result<Vec<HubFile>, Strin
     }
 }
 
+/// The converted files of one split, which has a folder of its own whatever it is called. Of what is too large the hub converts the beginning
+/// only, into a folder that says so.
+fn of_split(files: Vec<HubFile>, split: Option<&str>) -> Result<Vec<HubFile>, String> {
+    let of = |file: &HubFile| file.path.split('/').nth(1).unwrap_or_default().to_owned();
+    let files: Vec<HubFile> = files.into_iter().filter(|file| may_hold_rows(&file.path)).collect();
+    let there: BTreeSet<String> = files.iter().map(of).collect();
+    let names = || there.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let wanted = match (split, there.first()) {
+        (Some(split), _) => split.to_owned(),
+        (None, Some(only)) if there.len() == 1 => only.clone(),
+        _ => return Err(format!("say which split is wanted: {}", names())),
+    };
+    if wanted.starts_with(PARTIAL) || there.contains(&format!("{PARTIAL}{wanted}")) {
+        return Err(format!(
+            "the hub has converted the beginning of {wanted:?} only; fetch its own files and import those"
+        ));
+    }
+    match there.contains(&wanted) {
+        true => Ok(files.into_iter().filter(|file| of(file) == wanted).collect()),
+        false => Err(format!("there is no {wanted:?}; there are: {}", names())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +234,19 @@ mod tests {
         assert_eq!(within(&files[..1], None).unwrap(), files[..1]);
         assert!(within(&files, None).unwrap_err().ends_with("main socratic"));
         assert!(within(&files, Some("other")).is_err());
+    }
+
+    #[test]
+    fn a_split_of_a_converted_data_set_is_its_folder() {
+        let file = |path: &str| HubFile { path: path.to_owned(), size_bytes: None, sha256: None };
+        let files =
+            || vec![file("d/train_gen/0.parquet"), file("d/train_sft/0.parquet"), file("d/partial-test/0.parquet")];
+        assert_eq!(of_split(files(), Some("train_sft")).unwrap(), [file("d/train_sft/0.parquet")]);
+        assert!(of_split(files(), None).unwrap_err().contains("partial-test train_gen train_sft"));
+        assert!(of_split(files(), Some("train")).unwrap_err().contains("there is no"));
+        for cut in ["test", "partial-test"] {
+            assert!(of_split(files(), Some(cut)).unwrap_err().contains("beginning"));
+        }
+        assert_eq!(of_split(vec![file("d/all/0.parquet"), file("d/all/1.parquet")], None).unwrap().len(), 2);
     }
 }

@@ -48,11 +48,12 @@ pub async fn made(context: &Context, door: &Door, wanted: &DatasetImport) -> Res
     let parts = (wanted.subset.as_deref(), wanted.split.as_deref());
     let Some(named) = hub::named(&wanted.files)? else {
         let (files, readme) = collect(wanted)?;
-        return bring(context, door, wanted, (&files, readme, None)).await;
+        return bring(context, door, wanted, (&files, readme, None), parts).await;
     };
     let fetched = hub::fetch(context, &named, parts).await?;
     let said = (&fetched.files[..], fetched.readme.clone(), Some(fetched.source.as_str()));
-    let result = bring(context, door, wanted, said).await?;
+    let parts = if fetched.are_chosen { (None, None) } else { parts };
+    let result = bring(context, door, wanted, said, parts).await?;
     if !wanted.check {
         fetched.clear();
     }
@@ -65,6 +66,7 @@ async fn bring(
     door: &Door,
     wanted: &DatasetImport,
     (files, readme, source): (&[Local], Option<String>, Option<&str>),
+    (subset, split): (Option<&str>, Option<&str>),
 ) -> Result<Value, Error> {
     let mut total = 0;
     for file in files {
@@ -84,8 +86,8 @@ async fn bring(
     });
     let pairs = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
     let body = json!({
-        "files": uploads, "format": format, "field": wanted.field, "readme": readme, "config": wanted.subset,
-        "split": wanted.split, "roles": pairs(&wanted.roles), "types": pairs(&wanted.types), "skip_bad": wanted.skip_bad,
+        "files": uploads, "format": format, "field": wanted.field, "readme": readme, "config": subset,
+        "split": split, "roles": pairs(&wanted.roles), "types": pairs(&wanted.types), "skip_bad": wanted.skip_bad,
         "source": source, "check": wanted.check,
     });
     let begun = door.post(&format!("/api/v1/datasets/{}/import", segment(&wanted.name)), &body).await?;

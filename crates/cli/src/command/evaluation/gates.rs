@@ -27,7 +27,7 @@ pub fn foresee(gates: &[Gate], definition: &Value, target: Option<&str>) -> Resu
         });
     }
     let scorers = definition["scorers"].as_array().into_iter().flatten();
-    let mut names: Vec<String> = scorers.flat_map(|scorer| with_ends(&name_of(scorer))).collect();
+    let mut names: Vec<String> = scorers.flat_map(with_ends).collect();
     names.extend(MEASURES.iter().map(|name| (*name).to_owned()));
     let mut there: Vec<String> =
         several.iter().flat_map(|target| names.iter().map(move |name| format!("{target}.{name}"))).collect();
@@ -49,8 +49,12 @@ fn name_of(scorer: &Value) -> String {
     named.or(judge).or(scorer["kind"].as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn with_ends(name: &str) -> Vec<String> {
-    std::iter::once(name.to_owned()).chain(ENDS.iter().map(|end| format!("{name}{end}"))).collect()
+/// What a gate can ask for of a scorer: what people would have said only of a judge. The server knows whether they said anything.
+fn with_ends(scorer: &Value) -> Vec<String> {
+    let name = name_of(scorer);
+    let ends = ENDS.iter().filter(|end| scorer["kind"] == "judge" || !end.starts_with(".corrected"));
+    let ends: Vec<String> = ends.map(|end| format!("{name}{end}")).collect();
+    std::iter::once(name).chain(ends).collect()
 }
 
 /// Judges an evaluation.
@@ -104,6 +108,7 @@ mod tests {
         let two = json!({"a": {}, "b": {}});
         assert_eq!(why("bleu.low >= 30 and help_ful.corrected > 0.5", json!(null), None), "");
         assert!(why("blue >= 30", json!(null), None).contains("blue"));
+        assert!(why("bleu.corrected >= 30", json!(null), None).contains("bleu.corrected"), "BLEU is no judge");
         assert_eq!(why("a.bleu >= 30 and b.failed < 1", two.clone(), None), "");
         assert!(why("bleu >= 30", two.clone(), None).contains("\"bleu\""), "of which target?");
         assert_eq!(why("bleu >= 30", two.clone(), Some("b")), "");
