@@ -9,7 +9,7 @@ use crate::local;
 
 /// So many of the pairs that `parity/bert_score.py` scored, with one reference or two.
 const PAIRS: usize = 24;
-/// Where those begin that come from real data.
+/// Where they begin.
 const FIRST: usize = 90;
 
 async fn open() -> (House, String) {
