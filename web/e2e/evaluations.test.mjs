@@ -217,9 +217,10 @@ async function theOtherRun(page) {
   await page.getByRole("tab", { name: "Beside another run" }).click();
   await page.getByRole("combobox", { name: "The other run" }).click();
   await page.getByRole("option", { name: "before@1" }).click();
-  const scores = page.getByRole("table", { name: "nightly@1 and before@1" });
+  const scores = page.getByRole("table", { name: "nightly@1 and before@1", exact: true });
   await scores.getByRole("row").filter({ hasText: "exact match" }).getByText("not by their intervals").waitFor();
   await scores.getByRole("row").filter({ hasText: "unmeasured" }).getByText("only one has it").waitFor();
+  await page.getByRole("table", { name: "nightly@1 and before@1, item by item" }).getByRole("row").filter({ hasText: "exact match" }).getByRole("img").waitFor();
   const answers = page.getByRole("table", { name: "Answers beside each other" });
   await answers.getByRole("region", { name: /^Answer of B: / }).first().getByText("The sum is", { exact: false }).waitFor();
   assert.deepEqual(await violations(page), []);

@@ -10,7 +10,8 @@ import { count } from "../../lib/format";
 import { toldEstimate } from "../../lib/interval";
 import { IntervalBar } from "../../parts/IntervalBar";
 import { Empty, Failed, Waiting } from "../../parts/states";
-import { BESIDE_ITEMS, evaluationQuery, evaluationsQuery, itemQuery, type Opened, someItemsQuery } from "./ask";
+import { acrossQuery, BESIDE_ITEMS, evaluationQuery, evaluationsQuery, itemQuery, type Opened, someItemsQuery } from "./ask";
+import { Scores, Shown } from "./Compare";
 import { AnswerView } from "./ItemView";
 
 export function Beside({ evaluation }: { evaluation: Opened }) {
@@ -46,6 +47,8 @@ function Both({ evaluation, other }: { evaluation: Opened; other: Opened }) {
   const theirs = nameOf(other.report, params.get("theirs") ?? mine?.name ?? null);
   const [here, there] = [`${evaluation.name}@${evaluation.version}`, `${other.name}@${other.version}`];
   const same = evaluation.definition.dataset === other.definition.dataset;
+  const compared = useQuery({ ...acrossQuery(evaluation, other, mine?.name ?? "", theirs?.name ?? ""), enabled: same && mine !== undefined && theirs !== undefined });
+  const comparisons = compared.data?.data ?? [];
   const targets = (of: Report) => of.targets.map((target) => ({ value: target.name, label: `${target.name} · ${target.label}` }));
   return (
     <>
@@ -59,7 +62,16 @@ function Both({ evaluation, other }: { evaluation: Opened; other: Opened }) {
           <Table.Tbody>{besideOf(mine, theirs).map((pair) => <Line key={pair.name} pair={pair} />)}</Table.Tbody>
         </Table>
       </Table.ScrollContainer>
-      <Text size="xs" c="dimmed">Each interval is of its own run. Where two have nothing in common the runs differ; where they overlap they may differ all the same: targets of one evaluation are compared item by item, which sees more.{!same && ` The runs are of different items: ${evaluation.definition.dataset} and ${other.definition.dataset}.`}</Text>
+      <Text size="xs" c="dimmed">Each interval is of its own run. Where two have nothing in common the runs differ; where they overlap they may differ all the same.{!same && ` The runs are of different items: ${evaluation.definition.dataset} and ${other.definition.dataset}.`}</Text>
+      {compared.isError && <Failed error={compared.error} retry={() => void compared.refetch()} />}
+      {comparisons.length > 0 && (
+        <section>
+          <Title order={2} mb={4}>Held against each other item by item</Title>
+          <Shown comparisons={comparisons} />
+          <Scores comparisons={comparisons} a={here} b={there} ofTwoRuns />
+          <Text size="xs" c="dimmed">The difference is B − A with its 95 % interval, over the items on which both have a score. It is one pair of runs, so p is corrected for nothing else.</Text>
+        </section>
+      )}
       {same && mine && theirs && <Answers evaluation={evaluation} other={other} mine={mine.name} theirs={theirs.name} />}
     </>
   );

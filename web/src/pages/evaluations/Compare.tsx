@@ -23,7 +23,6 @@ export function Compare({ evaluation: { report } }: { evaluation: Opened }) {
   const data = report.targets.map((target) => ({ value: target.name, label: `${target.name} · ${target.label}` }));
   // The same target on both sides is no question: the two change places.
   const choose = (first: string, second: string) => (first === second ? put({ a: b, b: a }) : put({ a: first, b: second }));
-  const shown = all.filter((one) => one.verdict !== "not_shown");
   return (
     <Stack gap="sm">
       <Group grow align="flex-end">
@@ -31,17 +30,29 @@ export function Compare({ evaluation: { report } }: { evaluation: Opened }) {
         <Select label="B, held against A" data={data} value={b} onChange={(value) => value !== null && choose(a, value)} searchable allowDeselect={false} />
       </Group>
       {all.length === 0 && <Empty title="Nothing in common">There is no item on which both have a score.</Empty>}
-      {all.length > 0 && <Alert variant="outline" color={shown.length > 0 ? "teal" : "gray"} title={shown.length > 0 ? "What is shown" : "No difference is shown"} data-testid="compared">{(shown.length > 0 ? shown : all).map((one) => <Text key={one.scorer} size="sm">{one.scorer.replaceAll("_", " ")}: {one.sentence}.</Text>)}</Alert>}
+      {all.length > 0 && <Shown comparisons={all} />}
       {all.length > 0 && <Scores comparisons={all} a={a} b={b} />}
       {all.length > 0 && <Text size="xs" c="dimmed">The difference is B − A with its 95 % interval, over the items on which both have a score. p is corrected by Holm for all pairs of targets, of which there {all[0]?.family === 1 ? "is 1" : `are ${count(all[0]?.family)}`}; a difference is shown where that is at most 0.05 and the interval does not hold 0.</Text>}
     </Stack>
   );
 }
 
-function Scores({ comparisons, a, b }: { comparisons: readonly Comparison[]; a: string; b: string }) {
+/** What the comparisons show, in sentences. */
+export function Shown({ comparisons }: { comparisons: readonly Comparison[] }) {
+  const shown = comparisons.filter((one) => one.verdict !== "not_shown");
+  const isAny = shown.length > 0;
+  return (
+    <Alert variant="outline" color={isAny ? "teal" : "gray"} title={isAny ? "What is shown" : "No difference is shown"} data-testid="compared">
+      {(isAny ? shown : comparisons).map((one) => <Text key={one.scorer} size="sm">{one.scorer.replaceAll("_", " ")}: {one.sentence}.</Text>)}
+    </Alert>
+  );
+}
+
+/** A line for each score. Items on which targets of one run differ are linked unless it is said that they are of two. */
+export function Scores({ comparisons, a, b, ofTwoRuns = false }: { comparisons: readonly Comparison[]; a: string; b: string; ofTwoRuns?: boolean }) {
   return (
     <Table.ScrollContainer minWidth={1200}>
-      <Table className="compared" aria-label={`${a} and ${b}`}>
+      <Table className="compared" aria-label={`${a} and ${b}${ofTwoRuns ? ", item by item" : ""}`}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th scope="col">Score</Table.Th><Table.Th scope="col">Shown</Table.Th>
@@ -51,13 +62,13 @@ function Scores({ comparisons, a, b }: { comparisons: readonly Comparison[]; a: 
             <Table.Th scope="col">Test</Table.Th>
           </Table.Tr>
         </Table.Thead>
-        <Table.Tbody>{comparisons.map((one) => <Line key={one.scorer} one={one} />)}</Table.Tbody>
+        <Table.Tbody>{comparisons.map((one) => <Line key={one.scorer} one={one} isLinked={!ofTwoRuns} />)}</Table.Tbody>
       </Table>
     </Table.ScrollContainer>
   );
 }
 
-function Line({ one }: { one: Comparison }) {
+function Line({ one, isLinked }: { one: Comparison; isLinked: boolean }) {
   const { unit, a, b } = one;
   const shown = one.verdict === "a_better" ? `${a} is better` : one.verdict === "b_better" ? `${b} is better` : "no difference shown";
   const estimate = { value: one.difference, low: one.low, high: one.high };
@@ -68,7 +79,7 @@ function Line({ one }: { one: Comparison }) {
     <Table.Tr>
       <Table.Td title={one.sentence}>
         {one.scorer.replaceAll("_", " ")}{one.better === "lower" && <Text component="span" size="xs" c="dimmed"> lower is better</Text>}
-        <Text component="div" size="xs"><Link to={`?${new URLSearchParams({ tab: "items", disagree: one.scorer })}`} aria-label={`Where they differ in ${one.scorer}`}>Where they differ</Link></Text>
+        {isLinked && <Text component="div" size="xs"><Link to={`?${new URLSearchParams({ tab: "items", disagree: one.scorer })}`} aria-label={`Where they differ in ${one.scorer}`}>Where they differ</Link></Text>}
       </Table.Td>
       <Table.Td>{shown}</Table.Td>
       {[inUnit(unit, one.value_a), inUnit(unit, one.value_b), differenceInUnit(unit, one.difference)].map((value, at) => <Table.Td key={at} className="num">{value}</Table.Td>)}

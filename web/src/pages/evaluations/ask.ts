@@ -48,6 +48,14 @@ export const itemQuery = ({ name, version }: Pick<Evaluation, "name" | "version"
     queryFn: ({ signal }) => take(api.GET("/api/v1/evaluations/{name}/items/{item}", { params: { path: { name, item: String(item) }, query: { version } }, signal })),
   });
 
+/** A target of one run held against one of another, item by item. */
+export const acrossQuery = (one: Opened, other: Opened, target: string, withTarget: string) =>
+  queryOptions({
+    queryKey: [EVALUATIONS, "across", one.name, one.version, target, known(one), other.name, other.version, withTarget, known(other)],
+    queryFn: ({ signal }) =>
+      take(api.GET("/api/v1/evaluations/{name}/comparison", { params: { path: { name: one.name }, query: { version: one.version, target, with: other.name, with_version: other.version, with_target: withTarget } }, signal })),
+  });
+
 /** A few items on which something is seen beside another run. */
 export const someItemsQuery = ({ name, version }: Evaluation, from: number) =>
   queryOptions({
