@@ -16,7 +16,7 @@ use crate::definition::{Budget, Definition};
 use crate::items::{self, ItemView, Wanted};
 use crate::paid::embedder;
 use crate::plan::{Desk, JudgeFacts};
-use crate::report::{Calibration, Report, Results};
+use crate::report::{Calibration, Compared, Report, Results};
 use crate::run::{KIND, RunRequest, models_of};
 use crate::scorer::{Look, Reader};
 use crate::table;
@@ -61,6 +61,13 @@ pub struct Evaluation {
     pub content: Content,
     /// Where it stands.
     pub standing: WorkStanding,
+}
+
+impl Evaluation {
+    /// `name@3`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.info.name, self.info.number)
+    }
 }
 
 impl Evaluations {
@@ -239,6 +246,37 @@ impl Evaluations {
     pub async fn report(&self, evaluation: &Evaluation) -> Result<Report> {
         let calibrations = self.calibrations(&evaluation.content.judges).await?;
         self.with_results(evaluation, calibrations, "making a report", |results| Ok(results.report())).await
+    }
+
+    /// A target of another evaluation held against one of this, item by item, by every score that both have in the same way.
+    ///
+    /// # Errors
+    /// As [`Evaluations::report`], and [`Error::Definition`] for a target that is not meant, and for evaluations of different rows.
+    pub async fn compare(
+        &self,
+        (one, target): (&Evaluation, Option<&str>),
+        (other, other_target): (&Evaluation, Option<&str>),
+    ) -> Result<Vec<Compared>> {
+        let (here, there) = (&one.content.definition.dataset, &other.content.definition.dataset);
+        if here != there {
+            let why = format!(
+                "items are held against each other, and those of one run are of {here}, those of the other of {there}; run both on the same version"
+            );
+            return Err(Error::definition("with", why));
+        }
+        let (told, other_told) = (other.reference(), other_target.map(str::to_owned));
+        let theirs = table::scored(&self.lake, other.info.id).await?;
+        let Content { definition, judges, order, .. } = other.content.clone();
+        let (run, target) = (one.reference(), target.map(str::to_owned));
+        let work = move |results: &Results<'_>| {
+            let readers = definition.check()?;
+            let nobody = BTreeMap::new();
+            let others = Results::new((&definition, &readers), (&judges, &nobody), &order, &theirs);
+            let target = results.meant("target", target.as_deref())?;
+            let other_target = others.meant("with_target", other_told.as_deref())?;
+            Ok(results.across((&run, &target), &others, (&told, &other_target)))
+        };
+        self.with_results(one, BTreeMap::new(), "comparing evaluations", work).await
     }
 
     /// A page of items with the answers of targets side by side, where the next begins, and how many there are.

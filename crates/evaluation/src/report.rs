@@ -1,5 +1,6 @@
 //! What came of an evaluation: of each target what every scorer says with how sure that is, what it took, and how targets compare.
 
+mod across;
 mod classes;
 mod judged;
 mod score;
@@ -258,18 +259,8 @@ impl<'a> Results<'a> {
         found
     }
 
-    fn compared(&self, (a, b): (&str, &str), reader: &Reader, Share { draws, added }: Share) -> Option<Compared> {
-        let comparison = match &reader.look {
-            Look::Plain(scorer) if scorer.corpus().is_some() => {
-                self.corpus(a, reader)?.compare(&self.corpus(b, reader)?, SEED, added.min(MOST_ADDED))?
-            }
-            _ => {
-                let flips = if draws < LEAST_DRAWS { 0 } else { draws.min(Sampling::default().flips) };
-                let resamples = draws.clamp(LEAST_DRAWS, RESAMPLES);
-                let sampling = Sampling { seed: SEED, resamples, flips };
-                Comparison::new(&self.column(a, reader), &self.column(b, reader), sampling)?
-            }
-        };
+    fn compared(&self, (a, b): (&str, &str), reader: &Reader, share: Share) -> Option<Compared> {
+        let comparison = held_against((self, a, reader), (self, b, reader), share)?;
         Some(Compared {
             scorer: reader.name().to_owned(),
             a: a.to_owned(),
@@ -279,6 +270,24 @@ impl<'a> Results<'a> {
             family: 1,
             comparison,
         })
+    }
+}
+
+/// A target held against another by a score that both have, over the items that both have it for.
+fn held_against(
+    (here, a, reader): (&Results<'_>, &str, &Reader),
+    (there, b, other): (&Results<'_>, &str, &Reader),
+    Share { draws, added }: Share,
+) -> Option<Comparison> {
+    match &reader.look {
+        Look::Plain(scorer) if scorer.corpus().is_some() => {
+            here.corpus(a, reader)?.compare(&there.corpus(b, other)?, SEED, added.min(MOST_ADDED))
+        }
+        _ => {
+            let flips = if draws < LEAST_DRAWS { 0 } else { draws.min(Sampling::default().flips) };
+            let sampling = Sampling { seed: SEED, resamples: draws.clamp(LEAST_DRAWS, RESAMPLES), flips };
+            Comparison::new(&here.column(a, reader), &there.column(b, other), sampling)
+        }
     }
 }
 

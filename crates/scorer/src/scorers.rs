@@ -96,7 +96,7 @@ impl Scorers {
     ) -> Result<Rule> {
         definition.read()?;
         if let Some(of_rule) = &mut definition.judge {
-            self.pin(project, of_rule).await?;
+            self.pin(project, of_rule, actor).await?;
         }
         if self.active_number(project, name).await?.is_none() {
             self.check_room().await?;
@@ -109,11 +109,11 @@ impl Scorers {
     }
 
     /// Sees to it that a judge can be asked about calls, and pins it to its version.
-    async fn pin(&self, project: ProjectId, of_rule: &mut JudgeRule) -> Result<()> {
+    async fn pin(&self, project: ProjectId, of_rule: &mut JudgeRule, actor: &str) -> Result<()> {
         let none = || Error::definition("judge", "there is nobody who could ask a judge");
-        let stored = self.judges.as_ref().ok_or_else(none)?.find(project, &of_rule.judge).await?;
-        of_rule.inputs(&stored.judge)?;
-        of_rule.judge = stored.reference();
+        let judges = self.judges.as_ref().ok_or_else(none)?;
+        of_rule.inputs(&judges.look_up(project, &of_rule.judge).await?)?;
+        of_rule.judge = judges.acting(actor)?.find(project, &of_rule.judge).await?.reference();
         Ok(())
     }
 

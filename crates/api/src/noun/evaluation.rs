@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::extract::{Json as JsonBody, Path, Query};
 use crate::noun::evaluation::definition::EvaluationDefinition;
 use crate::noun::evaluation::items::{EvaluationItemsQuery, ItemBody, ItemPage};
-use crate::noun::evaluation::report::ReportBody;
+use crate::noun::evaluation::report::{ComparedBody, ReportBody};
 use crate::permission::{Caller, Permission};
 use crate::reply::{Accepted, Created, Json};
 use crate::route::Route;
@@ -46,6 +46,10 @@ pub(crate) fn routes() -> Vec<Route> {
     let versions = Doc::new("Evaluations", "listEvaluationVersions", "The versions of an evaluation, newest first")
         .query::<EvaluationVersionsQuery>()
         .gives::<EvaluationVersionList>(200, "One page");
+    let compare = Doc::new("Evaluations", "compareEvaluations", "Another evaluation held against this one, item by item")
+        .text("Both are of the same version of a dataset. By every score that both have in the same way, over the items that both have it for: McNemar's test for scores that are right or wrong, a sign-flip test for others, the paired bootstrap for BLEU, chrF and TER. One pair is compared, so p values are corrected for nothing.")
+        .query::<CompareQuery>()
+        .gives::<EvaluationComparisonList>(200, "One comparison a score; `a` is this one");
     let items = Doc::new("Evaluations", "listEvaluationItems", "Items with the answers of targets side by side")
         .query::<EvaluationItemsQuery>()
         .gives::<ItemPage>(200, "One page of them, in the order in which they are asked");
@@ -65,6 +69,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/evaluations/{name}", read, one, show),
         Route::delete("/api/v1/evaluations/{name}", write, gone, remove),
         Route::get("/api/v1/evaluations/{name}/versions", read, versions, list_versions),
+        Route::get("/api/v1/evaluations/{name}/comparison", read, compare, compared),
         Route::get("/api/v1/evaluations/{name}/items", read, items, list_items),
         Route::get("/api/v1/evaluations/{name}/items/{item}", read, item, show_item),
         Route::post("/api/v1/evaluations/{name}/resume", write, resume, go_on),
@@ -119,6 +124,19 @@ async fn list_versions(
     Ok(Json(EvaluationVersionList { data, next_cursor: found.next.map(|number| number.to_string()) }))
 }
 
+async fn compared(
+    State(surface): State<Shared>,
+    caller: Caller,
+    Path(name): Path<ArtifactName>,
+    Query(query): Query<CompareQuery>,
+) -> Result<Json<EvaluationComparisonList>> {
+    let one = find(&surface, &caller, &name, query.version).await?;
+    let other = find(&surface, &caller, &query.with, query.with_version).await?;
+    let (target, with_target) = (query.target.as_deref(), query.with_target.as_deref());
+    let found = surface.app.evaluations.compare((&one, target), (&other, with_target)).await?;
+    Ok(Json(EvaluationComparisonList { data: found.into_iter().map(ComparedBody::from).collect() }))
+}
+
 async fn list_items(
     State(surface): State<Shared>,
     caller: Caller,
@@ -170,6 +188,32 @@ pub struct EvaluationQuery {
     /// Its number; the latest when absent.
     #[param(minimum = 1)]
     version: Option<u32>,
+}
+
+/// Which two are held against each other.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct CompareQuery {
+    /// The version of this one; the latest when absent.
+    #[param(minimum = 1)]
+    version: Option<u32>,
+    /// Its target, where it has several.
+    target: Option<String>,
+    /// The evaluation that is held against it.
+    #[param(value_type = String)]
+    with: ArtifactName,
+    /// The version of that; the latest when absent.
+    #[param(minimum = 1)]
+    with_version: Option<u32>,
+    /// The target of that, where it has several.
+    with_target: Option<String>,
+}
+
+/// Two evaluations held against each other.
+#[derive(Serialize, ToSchema)]
+pub struct EvaluationComparisonList {
+    /// One comparison a score that both have.
+    pub data: Vec<ComparedBody>,
 }
 
 /// Which page of versions is wanted.

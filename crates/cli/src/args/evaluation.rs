@@ -36,15 +36,18 @@ Examples:
   quarterdeck eval items translations --scorer bleu --highest 10
   quarterdeck eval items translations --disagree exact_match --limit 100 --output jsonl")]
     Items(EvaluationItems),
-    /// Hold targets against each other by every score
+    /// Hold targets against each other by every score, of one run or of two
     Compare {
         #[arg(value_name = "NAME[@VERSION]")]
         evaluation: String,
         /// One target; all pairs when absent
         a: Option<String>,
-        /// The target that is held against it
+        /// The target that is held against it; with `--with` one of the other run
         #[arg(requires = "a")]
         b: Option<String>,
+        /// Another run on the same version of the dataset, item by item
+        #[arg(long, value_name = "NAME[@VERSION]")]
+        with: Option<String>,
     },
     /// Go on with an evaluation that has ended before it was finished, or has calls that failed
     Resume(EvaluationResume),

@@ -54,7 +54,10 @@ async fn answer(context: &Context, door: &Door, verb: Evaluation) -> Result<(), 
         Evaluation::List => printer.rows(&rows_of(door.get("/api/v1/evaluations").await?), EVALUATION),
         Evaluation::Show { evaluation } => show(context, &fetch(door, &evaluation).await?),
         Evaluation::Items(wanted) => items(context, door, wanted).await,
-        Evaluation::Compare { evaluation, a, b } => {
+        Evaluation::Compare { evaluation, a, b, with: Some(with) } => {
+            compare_runs(context, door, (&evaluation, a.as_deref()), (&with, b.as_deref())).await
+        }
+        Evaluation::Compare { evaluation, a, b, with: None } => {
             let found = fetch(door, &evaluation).await?;
             compare(context, &found, a.as_deref(), b.as_deref())
         }
@@ -202,6 +205,24 @@ fn compare(context: &Context, found: &Value, a: Option<&str>, b: Option<&str>) -
     let is_meant = |one: &Value, name: Option<&str>| name.is_none_or(|name| one["a"] == name || one["b"] == name);
     let rows = found["report"]["comparisons"].as_array().into_iter().flatten();
     let rows: Vec<Value> = rows.filter(|one| is_meant(one, a) && is_meant(one, b)).cloned().collect();
+    context.printer.rows(&rows, COMPARISON)
+}
+
+async fn compare_runs(
+    context: &Context,
+    door: &Door,
+    (one, target): (&str, Option<&str>),
+    (other, with_target): (&str, Option<&str>),
+) -> Result<(), Error> {
+    let ((name, version), (with, with_version)) = (split(one), split(other));
+    let asked = query(&[
+        ("version", version),
+        ("target", target),
+        ("with", Some(with)),
+        ("with_version", with_version),
+        ("with_target", with_target),
+    ]);
+    let rows = rows_of(door.get(&format!("{}/comparison{asked}", path(name))).await?);
     context.printer.rows(&rows, COMPARISON)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PATH, calls, ended, near, open, run, score};
+use super::{PATH, calls, ended, near, open, rows, run, score};
 use crate::experiments::{prompt, sums};
 
 fn asks(model: &str) -> Value {
@@ -87,6 +87,36 @@ async fn failures_that_are_part_of_a_corpus_are_told_as_such() {
         (&json!(20), &json!(5), &json!(0), &json!({})),
         "{page}"
     );
+}
+
+/// Two runs over the same twenty sums: one is right of all, the other of those whose calls are not refused.
+#[tokio::test]
+async fn two_runs_are_held_against_each_other_item_by_item() {
+    let (house, key) = open().await;
+    sums(&house, &key, 20).await;
+    prompt(&house, &key, "right", "add").await;
+    prompt(&house, &key, "wrong", "guess").await;
+    let mut definition = asks("stub/sums-flaky");
+    run(&house, &key, "old", definition.clone()).await;
+    definition["target"]["model"] = json!("stub/sums");
+    definition["scorers"] = json!([{"kind": "exact_match"}, {"kind": "bleu", "tokenise": "char"}]);
+    run(&house, &key, "new", definition).await;
+    let found = house.get(&key, &format!("{PATH}/old/comparison?with=new")).await.expect(200);
+    let of = &found["data"][0];
+    assert_eq!(found["data"].as_array().unwrap().len(), 1, "BLEU is another one, and latency only one has: {found}");
+    assert_eq!((&of["scorer"], &of["a"], &of["b"]), (&json!("exact_match"), &json!("old@1"), &json!("new@1")));
+    assert_eq!((&of["items"], &of["better_a"], &of["better_b"]), (&json!(20), &json!(0), &json!(5)));
+    // Five of five are better: McNemar's mid-p is 2·(1/2)⁵ − (1/2)⁵ = 1/32.
+    assert_eq!((&of["test"], &of["family"]), (&json!("mcnemar"), &json!(1)));
+    near(&of["p"], 0.031_25, 1e-9);
+    near(&of["difference"], 0.25, 1e-9);
+    assert_eq!(of["verdict"], "b_better");
+    let refused = house.get(&key, &format!("{PATH}/old/comparison?with=new&target=other")).await;
+    assert_eq!(refused.refused(400, "invalid_value")["param"], "target");
+    rows(&house, &key, "sums", &[json!({"id": "r99", "question": "99 + 99 = ?", "answer": "198"})]).await;
+    run(&house, &key, "newer", asks("stub/sums")).await;
+    let refused = house.get(&key, &format!("{PATH}/old/comparison?with=newer")).await.refused(400, "invalid_value");
+    assert!(refused["message"].as_str().unwrap().contains("sums@2"), "{refused}");
 }
 
 #[tokio::test]
