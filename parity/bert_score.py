@@ -1,7 +1,7 @@
 """Reference values of bert-score with all-MiniLM-L6-v2: python bert_score.py MODEL_FOLDER > bert_score.json
 
 The pairs are the first of metrics_pairs.json, answers of PandaLM. bert-score itself reads, encodes and compares them, in its own
-batches; the folder it gets says beside the model's files how many tokens a text may have, which a tokenizer.json does not.
+batches, where what it pads makes similarities below 0 to 0; the folder it gets says beside the model's files how many tokens a text may have, which a tokenizer.json does not.
 """
 
 import csv
