@@ -1383,7 +1383,7 @@ export interface paths {
         get?: never;
         /**
          * Say who labels and who decides
-         * @description Where nobody is named, whoever may write does. What somebody said stays when they are named no more.
+         * @description Where nobody is named, whoever may write does. What somebody said stays when they are named no more. An annotator who is signed in cannot, unless they decide too or are an administrator; nor can they see items, decide, export, delete, or make another version.
          */
         put: operations["setAnnotationPeople"];
         post?: never;
@@ -1482,7 +1482,7 @@ export interface paths {
         };
         /**
          * Items with what was said of them and what is true by that
-         * @description A verdict is what was decided, else what all or more than half said, else what Dawid and Skene's model finds likeliest; of numbers of a range the middle one. Of two answers, `a` and `b` are those of the two columns.
+         * @description An annotator who is signed in sees none of it. A verdict is what was decided, else what all or more than half said, else what Dawid and Skene's model finds likeliest; of numbers of a range the middle one. Of two answers, `a` and `b` are those of the two columns.
          */
         get: operations["listAnnotationItems"];
         put?: never;
@@ -1729,6 +1729,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets/{name}/ratings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Models rated by a dataset of comparisons
+         * @description Each row names two models and who was preferred. Strengths are Bradley and Terry's, with ties, on Elo's scale; places are ranges that hold together with 95 % confidence. Elo's own ratings stand beside them. Nothing is kept.
+         */
+        get: operations["rateModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leaderboards": {
         parameters: {
             query?: never;
@@ -1876,6 +1896,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/evaluations/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of an evaluation, newest first */
+        get: operations["listEvaluationVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{name}/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Another evaluation held against this one, item by item
+         * @description Both are of the same version of a dataset. By every score that both have in the same way, over the items that both have it for: McNemar's test for scores that are right or wrong, a sign-flip test for others, the paired bootstrap for BLEU, chrF and TER. One pair is compared, so p values are corrected for nothing.
+         */
+        get: operations["compareEvaluations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/evaluations/{name}/items": {
         parameters: {
             query?: never;
@@ -1942,7 +1999,7 @@ export interface paths {
         put?: never;
         /**
          * Make a rule, or a version of one
-         * @description It scores calls that end from now on, in the place of the version before. The same definition as the latest version's is that version. Calls are scored behind who answers, some seconds after their end; each score is there once, whatever crashes.
+         * @description It scores calls that end from now on, in the place of the version before. The same definition as the latest version's is that version. Calls are scored behind who answers, some seconds after their end; each score is there once, whatever crashes. A rule that names a judge needs the scope `infer` too; its judge is asked about a call once at most, and only while the budget of the day lasts.
          */
         post: operations["createScorer"];
         delete?: never;
@@ -4006,6 +4063,24 @@ export interface components {
             head: string;
             broken?: null | components["schemas"]["AuditBreak"];
         };
+        /** @description What unrelated texts have with an encoder, by BERTScore. */
+        BertBaseline: {
+            /**
+             * Format: double
+             * @description Of the answer's tokens.
+             */
+            precision: number;
+            /**
+             * Format: double
+             * @description Of the reference's.
+             */
+            recall: number;
+            /**
+             * Format: double
+             * @description Of both.
+             */
+            f1: number;
+        };
         /** @description A budget and how far it is used in the present period. */
         Budget: {
             /** @description Its name. */
@@ -4135,7 +4210,7 @@ export interface components {
             means?: {
                 [key: string]: string;
             } | null;
-            /** @description Of a pair, the two columns that say which model wrote each answer. */
+            /** @description The column that says which model wrote the answer; of a pair, the two of each. */
             authors?: string[] | null;
             /** @description What those columns call the judge's model; the model's own name when absent. */
             own?: string | null;
@@ -4208,13 +4283,14 @@ export interface components {
             /** @description By how much the judge is right more often than that, over all items. */
             gain: components["schemas"]["CardStat"];
         };
-        /** @description The biases of a judge of pairs. */
+        /** @description The biases of a judge. */
         CardBiases: {
-            /** @description The share of pairs of which the judge says something else when the answers change places. */
-            order_flips: components["schemas"]["CardStat"];
-            /** @description How much more often the first place wins than the second: 1 is always, 0 is fair. */
-            first_place: components["schemas"]["CardStat"];
-            /** @description By how much its log-odds for an answer rise when that is twice as long, while people's word stays the same. */
+            order_flips?: null | components["schemas"]["CardStat"];
+            first_place?: null | components["schemas"]["CardStat"];
+            /**
+             * @description For an answer that is twice as long, while people's word stays the same: by how much its log-odds to be preferred rise, of pairs;
+             *     how much more it is given, of single answers, in points of the scale.
+             */
             length: components["schemas"]["CardStat"];
             own?: null | components["schemas"]["CardStat"];
         };
@@ -5304,6 +5380,11 @@ export interface components {
             /** @description Which way is better. */
             better: string;
         };
+        /** @description Two evaluations held against each other. */
+        EvaluationComparisonList: {
+            /** @description One comparison a score that both have. */
+            data: components["schemas"]["EvaluationComparison"][];
+        };
         /** @description The mean that people would have given. */
         EvaluationCorrected: {
             /**
@@ -5557,6 +5638,31 @@ export interface components {
             output_tokens?: number | null;
             /** @description Scores, in the order of the scorers. */
             scores: components["schemas"]["EvaluationScore"][];
+        };
+        /** @description A version of an evaluation, without what it is. */
+        EvaluationVersion: {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description Its identifier.
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created: string;
+        };
+        /** @description Versions of an evaluation. */
+        EvaluationVersionList: {
+            /** @description The versions. */
+            data: components["schemas"]["EvaluationVersion"][];
+            /** @description Asks for the next page; null on the last. */
+            next_cursor?: string | null;
         };
         /** @description A version of an evaluation with its report. */
         EvaluationWithReport: components["schemas"]["Evaluation"] & {
@@ -6983,6 +7089,8 @@ export interface components {
             num_fewshot?: number | null;
             /** @description Only the first documents. */
             limit?: number | null;
+            /** @description `turns` or `one_turn`: its prompts as messages, whatever becomes of the others. */
+            chat?: string | null;
         };
         /** @description A task's numbers of one model. */
         LeaderboardTaskReport: {
@@ -7265,6 +7373,24 @@ export interface components {
             /** @description Those of the catalogue first, then others that are installed. */
             data: components["schemas"]["LocalModel"][];
         };
+        /** @description Models by their strength. */
+        ModelRatings: {
+            /** @description The dataset's version: `arena@3`. */
+            dataset: string;
+            /** @description Who is ahead, as far as that is sure, in a sentence. */
+            sentence: string;
+            /** @description Comparisons that count. */
+            comparisons: number;
+            /** @description Rows without a model or a winner, which do not. */
+            left_out: number;
+            /**
+             * Format: double
+             * @description The share of ties between models that are alike; null when nothing was tied.
+             */
+            ties?: number | null;
+            /** @description The strongest first. */
+            data: components["schemas"]["RatedModel"][];
+        };
         /** @description An account to be added. */
         NewAccount: {
             /** @description The name to sign in with. */
@@ -7401,6 +7527,8 @@ export interface components {
             config?: string | null;
             /** @description Only the files of this split. When there are several, rows get a column `split`. */
             split?: string | null;
+            /** @description Where the files come from, in your words: `hub:openai/gsm8k@COMMIT`. It is noted with the version; nothing is fetched from there. */
+            source?: string | null;
             /** @description What columns are for: `{"question": "input"}`. Guessed from their names for those that are not told. */
             roles?: Record<string, never>;
             /** @description What columns hold: `{"score": "number"}`. Found out for those that are not told. */
@@ -7851,7 +7979,7 @@ export interface components {
         };
         /** @description What only evaluations look at. Each kind has options of its own. */
         OwnEvaluationScorer: {
-            /** @description `classification`, `embedding_similarity` or `judge`. */
+            /** @description `classification`, `embedding_similarity`, `bertscore` or `judge`. */
             kind: string;
             /** @description What the score is called; its kind, or the judge's name, when absent. */
             name?: string | null;
@@ -7861,7 +7989,7 @@ export interface components {
             positive?: string | null;
             /** @description Of `classification`: the column with the probability of `positive`. */
             probability?: string | null;
-            /** @description Of `classification`: `f1`, `precision`, `recall` or `accuracy`. */
+            /** @description Of `classification`: `f1`, `precision`, `recall` or `accuracy`; of `bertscore` one of the first three. */
             measure?: string | null;
             /** @description Of `classification`: `macro`, `micro`, `weighted` or `positive`. */
             average?: string | null;
@@ -7869,8 +7997,13 @@ export interface components {
             ignore_case?: boolean | null;
             /** @description Of `classification`: a pattern; of its last match the first group is the class, or all of it. */
             extract?: string | null;
-            /** @description Of `embedding_similarity`: the model of embeddings; the embedded one when absent. */
+            /** @description Of `embedding_similarity` and `bertscore`: the model of embeddings; the embedded one when absent. `bertscore` takes one that is installed here. */
             model?: string | null;
+            /** @description Of `bertscore`: the layer whose vectors are compared, counted from 1; the last one when absent. */
+            layer?: number | null;
+            /** @description Of `bertscore`: tokens count the more, the fewer references of the evaluation have them. */
+            idf?: boolean | null;
+            baseline?: null | components["schemas"]["BertBaseline"];
             /** @description Of `judge`: `name`, `name@3`, `name@label` or `ready/NAME@MODEL`. */
             judge?: string | null;
             /** @description Of `judge`: from which column each input gets its value; `$answer` is the target's answer. */
@@ -8459,6 +8592,53 @@ export interface components {
             /** @description Its name or alias in the catalogue. */
             name: string;
         };
+        /** @description A model with its ratings. */
+        RatedModel: {
+            /** @description Its name. */
+            model: string;
+            /**
+             * Format: double
+             * @description Bradley and Terry's strength on Elo's scale: 400 points are odds of ten to one, the mean of all is 1,000.
+             */
+            rating: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval: 95 %, held against the mean of all.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            high: number;
+            /** @description The best place that it may have; the ranges of all models hold together with 95 %. */
+            rank_best: number;
+            /** @description The worst. */
+            rank_worst: number;
+            /**
+             * Format: double
+             * @description Elo's rating, the median over orders of the comparisons.
+             */
+            elo: number;
+            /**
+             * Format: double
+             * @description The lower end of its interval.
+             */
+            elo_low?: number | null;
+            /**
+             * Format: double
+             * @description The upper end.
+             */
+            elo_high?: number | null;
+            /** @description Comparisons that it won. */
+            wins: number;
+            /** @description Comparisons that it lost. */
+            losses: number;
+            /** @description Those without a winner. */
+            ties: number;
+            /** @description Only models of one group are held against each other by comparisons. */
+            group: number;
+        };
         /** @description A judge that is there already. */
         ReadyJudge: {
             /** @description What it is called. */
@@ -8837,6 +9017,7 @@ export interface components {
             looked?: string | null;
             /** @description Why it could not go on, when it last tried. */
             error?: string | null;
+            judging?: null | components["schemas"]["ScorerJudging"];
             /** @description What it does. */
             definition: components["schemas"]["ScorerDefinition"];
         };
@@ -8881,11 +9062,12 @@ export interface components {
              */
             sample?: number | null;
             /**
-             * @description What is looked at, 16 at most: `{"kind": "regex", "pattern": "…"}`, `json_schema`, `length`, `latency`, `cost`, `contains` with
-             *     `texts` of which any will do, and `leak` and `toxicity`, which are 1 where a pattern finds something. Options are those of experiments'
-             *     scorers.
+             * @description What is looked at, 16 at most: `{"kind": "regex", "pattern": "…"}`, `json_schema`, `length`, `readability`, `latency`, `cost`,
+             *     `contains` with `texts` of which any will do, and `leak` and `toxic`, which are 1 where a pattern finds something. Options are those of
+             *     experiments' scorers.
              */
             scorers: Record<string, never>[];
+            judge?: null | components["schemas"]["ScorerJudge"];
         };
         /** @description Which calls are looked at: those for which every part that is told holds. */
         ScorerFilter: {
@@ -8914,7 +9096,7 @@ export interface components {
              * @description That took at least so many milliseconds.
              */
             min_latency_ms?: number | null;
-            /** @description Whether calls of experiments are looked at too; false when absent. Calls of judges never are. */
+            /** @description Whether calls of experiments, evaluations and leaderboards are looked at too; false when absent. Calls of judges never are. */
             experiments?: boolean | null;
         };
         /** @description What came of a group of calls. */
@@ -8923,6 +9105,90 @@ export interface components {
             by: string;
             /** @description The group. */
             group: string;
+        };
+        /** @description A judge that is asked about some of the calls that a rule scores, as the document describes it. */
+        ScorerJudge: {
+            /** @description `name`, `name@3` or `ready/NAME@MODEL`. It is pinned to its version. */
+            judge: string;
+            /** @description What its scores are called; `judge` when absent. */
+            name?: string | null;
+            /**
+             * Format: double
+             * @description The share of traces in the rule's sample that are judged, above 0 and at most 1; all when absent.
+             */
+            share?: number | null;
+            when?: null | components["schemas"]["ScorerJudgeWhen"];
+            /** @description Which of the judge's inputs is the `answer` and which the `question`, where their names do not tell. */
+            values: Record<string, never>;
+            /** @description What may be spent. */
+            budget: components["schemas"]["ScorerJudgeBudget"];
+        };
+        /** @description What a judge may spend in a day, by UTC: one of both at least. */
+        ScorerJudgeBudget: {
+            /**
+             * Format: double
+             * @description Dollars, of calls whose price is known. It is passed by what is under way as it is reached.
+             */
+            dollars_per_day?: number | null;
+            /**
+             * Format: int64
+             * @description Calls of the judge's models.
+             */
+            calls_per_day?: number | null;
+        };
+        /** @description What judgements took. */
+        ScorerJudgeSpent: {
+            /**
+             * Format: int64
+             * @description Calls of the judge's models.
+             */
+            calls: number;
+            /**
+             * Format: double
+             * @description What they cost, in dollars, as far as their prices are known.
+             */
+            dollars: number;
+            /**
+             * Format: int64
+             * @description Calls whose price is not known.
+             */
+            unpriced: number;
+        };
+        /** @description What a score has to be like for a call to be judged. */
+        ScorerJudgeWhen: {
+            /** @description The name of a scorer of the rule. */
+            scorer: string;
+            /**
+             * Format: double
+             * @description Less than this; this or `above` is told.
+             */
+            below?: number | null;
+            /**
+             * Format: double
+             * @description More than this.
+             */
+            above?: number | null;
+        };
+        /** @description Where the judging of calls stands. */
+        ScorerJudging: {
+            /** @description Calls that wait. */
+            waiting: number;
+            /** @description Calls that the judge is asked about now. */
+            asked: number;
+            /**
+             * Format: int64
+             * @description Calls that it gave a score.
+             */
+            judged: number;
+            /**
+             * @description Calls of which a judgement was wanted and that have none, by the reason: `budget`, `unpriced`, `full`, `gone`, `cannot_tell`,
+             *     `invalid`, `failed`, `unreached` or `interrupted`.
+             */
+            not_judged: Record<string, never>;
+            /** @description What was spent in the day of its last judgement. */
+            today: components["schemas"]["ScorerJudgeSpent"];
+            /** @description What was spent ever. */
+            ever: components["schemas"]["ScorerJudgeSpent"];
         };
         /** @description Rules. */
         ScorerList: {
@@ -13745,6 +14011,46 @@ export interface operations {
             };
         };
     };
+    rateModels: {
+        parameters: {
+            query?: {
+                /** @description The version of the dataset; the latest when absent. */
+                version?: number | null;
+                /** @description The column with the first model's name; `model_a` when absent. */
+                model_a?: string | null;
+                /** @description The column with the second's; `model_b` when absent. */
+                model_b?: string | null;
+                /** @description The column that says who was preferred, by the model's name or as `model_a`, `model_b` or `tie`; `winner` when absent. */
+                winner?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The models, the strongest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelRatings"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listLeaderboards: {
         parameters: {
             query?: never;
@@ -14105,6 +14411,84 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEvaluationVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many, of 1000 at most; 100 when absent. */
+                limit?: number | null;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationVersionList"];
+                };
+            };
+            /** @description Any refusal or failure, in OpenAI's form */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compareEvaluations: {
+        parameters: {
+            query: {
+                /** @description The version of this one; the latest when absent. */
+                version?: number | null;
+                /** @description Its target, where it has several. */
+                target?: string | null;
+                /** @description The evaluation that is held against it. */
+                with: string;
+                /** @description The version of that; the latest when absent. */
+                with_version?: number | null;
+                /** @description The target of that, where it has several. */
+                with_target?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One comparison a score; `a` is this one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationComparisonList"];
+                };
             };
             /** @description Any refusal or failure, in OpenAI's form */
             default: {
