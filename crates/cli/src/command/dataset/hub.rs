@@ -118,8 +118,12 @@ impl Fetched {
                 eprintln!("{} could not be removed: {error}", file.path.display());
             }
         }
-        // It fails where somebody else's files are.
-        let _ = std::fs::remove_dir(&self.folder);
+        let only_locks = |mut left: std::fs::ReadDir| {
+            left.all(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == "lock")))
+        };
+        if std::fs::read_dir(&self.folder).is_ok_and(only_locks) {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

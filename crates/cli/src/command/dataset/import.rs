@@ -97,12 +97,12 @@ async fn bring(
     let id = begun["id"].as_str().unwrap_or_default();
     let doing = if wanted.check { "checking" } else { "importing" };
     let job = job::follow(door, id, &format!("{doing} {}", wanted.name), context.progress).await;
-    if !wanted.check {
-        return Ok(job?["result"].take());
-    }
-    // Nothing reads them again.
+    // Nothing reads them again. After an import they go by themselves, unless this process ends before.
     for upload in uploads.iter().filter_map(|upload| upload["upload"].as_str()) {
-        door.delete(&format!("/api/v1/uploads/{upload}")).await?;
+        let gone = door.delete(&format!("/api/v1/uploads/{upload}")).await;
+        if wanted.check {
+            gone?;
+        }
     }
     Ok(job?["result"].take())
 }
