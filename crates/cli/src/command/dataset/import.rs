@@ -98,7 +98,8 @@ async fn bring(
     let doing = if wanted.check { "checking" } else { "importing" };
     let job = job::follow(door, id, &format!("{doing} {}", wanted.name), context.progress).await;
     // Nothing reads them again. After an import they go by themselves, unless this process ends before.
-    for upload in uploads.iter().filter_map(|upload| upload["upload"].as_str()) {
+    let ended = wanted.check || job.is_ok();
+    for upload in uploads.iter().filter_map(|upload| upload["upload"].as_str()).filter(|_| ended) {
         let gone = door.delete(&format!("/api/v1/uploads/{upload}")).await;
         if wanted.check {
             gone?;
