@@ -51,7 +51,7 @@ export function Shown({ comparisons }: { comparisons: readonly Comparison[] }) {
 /** A line for each score. Items on which targets of one run differ are linked unless it is said that they are of two. */
 export function Scores({ comparisons, a, b, ofTwoRuns = false }: { comparisons: readonly Comparison[]; a: string; b: string; ofTwoRuns?: boolean }) {
   return (
-    <Table.ScrollContainer minWidth={1200}>
+    <Table.ScrollContainer minWidth={1200} scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}>
       <Table className="compared" aria-label={`${a} and ${b}${ofTwoRuns ? ", item by item" : ""}`}>
         <Table.Thead>
           <Table.Tr>
