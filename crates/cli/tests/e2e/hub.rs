@@ -22,7 +22,7 @@ const ROWS: &str =
 fn text(path: &str) -> Option<&'static str> {
     match path {
         "README.md" => Some(README),
-        "main/train.jsonl" | "main/test.jsonl" | "socratic/test.jsonl" => Some(ROWS),
+        "main/train.jsonl" | "main/test.jsonl" | "socratic/test.jsonl" | "socratic/test/0000.jsonl" => Some(ROWS),
         _ => None,
     }
 }
@@ -38,7 +38,7 @@ async fn look(Path((owner, name, revision)): Path<(String, String, String)>) -> 
         }
         // Its own files are a program; the hub has made tables of them.
         ("old/script", "main") => files(&["script.py"]),
-        ("old/script", "refs/convert/parquet") => files(&["main/test.jsonl", "socratic/test.jsonl"]),
+        ("old/script", "refs/convert/parquet") => files(&["main/test/0000.jsonl", "socratic/test/0000.jsonl"]),
         ("closed/math", _) => StatusCode::UNAUTHORIZED.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
@@ -101,7 +101,7 @@ async fn a_split_of_the_hub_becomes_a_dataset_that_knows_its_commit() {
     let script = import(&["old", "hub:old/script", "--subset", "socratic", "--split", "test"]).await;
     assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
     let shown = place.json(&["dataset", "show", "old"]);
-    assert_eq!(shown["origin"]["files"][0]["path"], "socratic/test.jsonl");
+    assert_eq!(shown["origin"]["files"][0]["path"], "socratic/test/0000.jsonl");
 
     let refused = async |arguments: &[&str], why: &str, code: i32| {
         let done = import(arguments).await;
