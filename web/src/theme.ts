@@ -34,7 +34,7 @@ const named = (variable: string, colours: object) => Object.fromEntries(Object.e
 
 /** Mantine's hovered buttons are lighter than their text allows, and so is text on a light ground. */
 export const cssVariablesResolver: CSSVariablesResolver = () => ({
-  variables: named("filled-hover", STRONG),
-  light: { ...named("light-color", STRONG), ...named("text", STRONG), ...named("outline", STRONG) },
-  dark: {},
+  variables: {},
+  light: { ...named("filled-hover", STRONG), ...named("light-color", STRONG), ...named("text", STRONG), ...named("outline", STRONG) },
+  dark: named("filled-hover", STRONG),
 });
