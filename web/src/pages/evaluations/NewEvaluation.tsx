@@ -65,7 +65,7 @@ function Answered({ draft, edit }: PartProps) {
         {targets.map((target, at) => (
           <Row key={target.id} what={`target ${at + 1}`} drop={() => edit({ targets: without(targets, target.id) })}>
             <TextInput w={130} label={at === 0 ? "Name" : undefined} aria-label={`Name of target ${at + 1}`} placeholder={targets.length === 1 ? "target" : `target_${at + 1}`} value={target.name} onChange={(event) => change(target.id, { name: event.currentTarget.value })} autoComplete="off" />
-            <SegmentedControl mb={1} aria-label={`Where answers of target ${at + 1} come from`} data={[{ value: "column", label: "A column" }, { value: "prompt", label: "A model" }]} value={target.from} onChange={(from) => change(target.id, { from: from as DraftTarget["from"] })} />
+            <SegmentedControl mb={1} flex="none" aria-label={`Where answers of target ${at + 1} come from`} data={[{ value: "column", label: "A column" }, { value: "prompt", label: "A model" }]} value={target.from} onChange={(from) => change(target.id, { from: from as DraftTarget["from"] })} />
             {target.from === "column" ? (
               <Select flex={1} label={at === 0 ? "Column with the answers" : undefined} aria-label={`Column of target ${at + 1}`} placeholder="Choose one" searchable data={columns} value={target.column || null} disabled={dataset === ""} onChange={(column) => change(target.id, { column: column ?? "" })} />
             ) : (
@@ -83,11 +83,11 @@ function Model({ target, place, change }: { target: DraftTarget; place: number; 
   const { may } = useSession();
   const known = useQuery({ ...modelsQuery, enabled: may("infer") });
   return (
-    <>
+    <Group flex={1} gap={6} align="flex-end">
       <PromptChoice prompt={target.prompt} place={place} change={(to) => change({ prompt: { ...target.prompt, ...to } })} />
       <Select w={190} label={place === 1 ? "Model" : undefined} aria-label={`Model of target ${place}`} placeholder="the prompt’s own" searchable clearable data={(known.data?.data ?? []).map(({ id }) => id)} value={target.model || null} onChange={(model) => change({ model: model ?? "" })} />
-      <TextInput w={170} label={place === 1 ? "Parameters" : undefined} aria-label={`Parameters of target ${place}`} placeholder='{"temperature": 0}' classNames={{ input: "mono" }} value={target.parameters} onChange={(event) => change({ parameters: event.currentTarget.value })} autoComplete="off" spellCheck={false} />
-    </>
+      <TextInput flex={1} miw={170} label={place === 1 ? "Parameters" : undefined} aria-label={`Parameters of target ${place}`} placeholder='{"temperature": 0}' classNames={{ input: "mono" }} value={target.parameters} onChange={(event) => change({ parameters: event.currentTarget.value })} autoComplete="off" spellCheck={false} />
+    </Group>
   );
 }
 

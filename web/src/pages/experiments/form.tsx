@@ -58,7 +58,7 @@ export function PromptChoice({ prompt, place, change }: { prompt: DraftPrompt; p
   const versions = [{ value: "", label: "the usual one" }, ...(detail.data?.data ?? []).flatMap(({ version, labels }) => [...labels.map((label) => ({ value: label, label: `${label} (${version})` })), { value: String(version), label: String(version) }])];
   return (
     <>
-      <Select flex={1} label={place === 1 ? "Prompt" : undefined} aria-label={`Prompt ${place}`} placeholder={asked.isPending ? "Loading…" : "Choose one"} searchable data={(asked.data?.data ?? []).map(({ name }) => name)} value={prompt.name || null} onChange={(name) => change({ name: name ?? "", version: "" })} error={asked.isError ? asked.error.message : undefined} />
+      <Select flex={1} miw={180} label={place === 1 ? "Prompt" : undefined} aria-label={`Prompt ${place}`} placeholder={asked.isPending ? "Loading…" : "Choose one"} searchable data={(asked.data?.data ?? []).map(({ name }) => name)} value={prompt.name || null} onChange={(name) => change({ name: name ?? "", version: "" })} error={asked.isError ? asked.error.message : undefined} />
       <Select w={190} label={place === 1 ? "Version" : undefined} aria-label={`Version of prompt ${place}`} data={versions} value={prompt.version} allowDeselect={false} disabled={prompt.name === ""} onChange={(version) => change({ version: version ?? "" })} />
     </>
   );
