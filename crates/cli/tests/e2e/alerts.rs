@@ -14,6 +14,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::binary::{Place, Server, alone};
+use crate::upstream;
 
 const BARE: &str =
     "[server]\naddress = \"127.0.0.1:0\"\n[models]\ndefaults = []\npreload = []\n[net]\nallow = [\"127.0.0.1\"]\n";
@@ -81,11 +82,7 @@ async fn hook(sent: Sent) -> String {
         let id = headers["webhook-id"].to_str().expect("text").to_owned();
         sent.lock().expect("it is not poisoned").push((id, serde_json::from_slice(&body).expect("JSON")));
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let router = Router::new().route("/hook", post(take)).with_state(sent);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}/hook")
+    format!("{}/hook", upstream::serve(Router::new().route("/hook", post(take)).with_state(sent)).await)
 }
 
 async fn ask(server: &Server, path: &str) -> Value {

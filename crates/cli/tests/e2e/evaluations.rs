@@ -1,16 +1,15 @@
 //! An evaluation through the binary: killed half-way and gone on with without paying twice, and gates for CI systems.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::routing::post;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
 
 use crate::binary::{Place, Server, alone};
+use crate::upstream::{self, Holding};
 
 const ITEMS: usize = 20;
 const CONCURRENCY: usize = 4;
@@ -20,31 +19,16 @@ const ANSWERED: usize = 12;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An upstream that counts, and answers as many calls as it has permits.
-struct Upstream {
-    permits: Semaphore,
-    /// How often each question was asked, and how often answered.
-    counts: Mutex<HashMap<String, (usize, usize)>>,
-    held: watch::Sender<usize>,
-}
-
-async fn upstream() -> (Arc<Upstream>, String) {
-    let shared =
-        Arc::new(Upstream { permits: Semaphore::new(ANSWERED), counts: Mutex::default(), held: watch::Sender::new(0) });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+async fn holding() -> (Arc<Holding>, String) {
+    let shared = Holding::new(ANSWERED);
     let router = axum::Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (shared, format!("http://{address}/v1"))
+    (shared, format!("{}/v1", upstream::serve(router).await))
 }
 
 /// `sums` doubles even numbers and knows nothing of odd ones; `judging` calls numbers correct.
-async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>) -> Json<Value> {
+async fn answer(State(shared): State<Arc<Holding>>, Json(request): Json<Value>) -> Json<Value> {
     let question = format!("{} {}", request["model"], request["messages"]);
-    shared.counts.lock().expect("no test panics with it").entry(question.clone()).or_default().0 += 1;
-    shared.held.send_modify(|held| *held += 1);
-    shared.permits.acquire().await.expect("it is never closed").forget();
-    shared.held.send_modify(|held| *held -= 1);
-    shared.counts.lock().expect("no test panics with it").entry(question).or_default().1 += 1;
+    shared.hold(&question).await;
     let said = match request["model"].as_str() {
         Some("judging") if request["messages"].to_string().contains("no idea") => {
             r#"{"reasoning": "", "verdict": "wrong"}"#.to_owned()
@@ -56,11 +40,7 @@ async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>)
             if n % 2 == 1 { "no idea".to_owned() } else { (2 * n).to_string() }
         }
     };
-    Json(json!({
-        "id": "s", "object": "chat.completion", "created": 1, "model": request["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
-    }))
+    upstream::said(&request, &said)
 }
 
 /// A place with a dataset, a prompt and a definition of a target that is asked, one that is there, and a judge of both.
@@ -100,7 +80,7 @@ async fn kept(server: &Server) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_paid_before_a_kill_is_not_paid_for_again() {
     let _alone = alone().await;
-    let (shared, url) = upstream().await;
+    let (shared, url) = holding().await;
     let place = place(&url);
     let server = place.serve().await;
     let begun = place.json(&["eval", "run", "nightly.json", "--detach"]);
@@ -110,7 +90,7 @@ async fn what_was_paid_before_a_kill_is_not_paid_for_again() {
     while kept(&server).await < ANSWERED as u64 {
         tokio::time::sleep(LOOK).await;
     }
-    let before = shared.counts.lock().expect("no test panics with it").clone();
+    let before = shared.counts();
     let judged =
         before.iter().filter(|(question, (_, answered))| question.contains("judging") && *answered > 0).count();
     assert!(judged > 0, "some words of the judge are among what was paid");
@@ -126,7 +106,7 @@ async fn what_was_paid_before_a_kill_is_not_paid_for_again() {
         tokio::time::sleep(LOOK).await;
     };
     assert_eq!(found["state"], "finished", "{found}");
-    let after = shared.counts.lock().expect("no test panics with it").clone();
+    let after = shared.counts();
     for (question, (_, answered)) in before {
         if answered > 0 {
             assert_eq!(after[&question].0, 1, "{question} was answered before the kill and asked again");

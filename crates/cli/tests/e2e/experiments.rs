@@ -1,16 +1,15 @@
 //! An experiment through the binary: killed half-way and resumed without paying twice, and a gate for CI systems.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::routing::post;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
 
 use crate::binary::{Place, Server, alone};
+use crate::upstream::{self, Holding};
 
 const ITEMS: usize = 20;
 const CONCURRENCY: usize = 4;
@@ -20,39 +19,20 @@ const ANSWERED: usize = 30;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An upstream that counts, and answers as many calls as it has permits.
-struct Upstream {
-    permits: Semaphore,
-    /// How often each question was asked, and how often answered.
-    counts: Mutex<HashMap<String, (usize, usize)>>,
-    held: watch::Sender<usize>,
-}
-
-async fn upstream() -> (Arc<Upstream>, String) {
-    let shared =
-        Arc::new(Upstream { permits: Semaphore::new(ANSWERED), counts: Mutex::default(), held: watch::Sender::new(0) });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+async fn holding() -> (Arc<Holding>, String) {
+    let shared = Holding::new(ANSWERED);
     let router = axum::Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (shared, format!("http://{address}/v1"))
+    (shared, format!("{}/v1", upstream::serve(router).await))
 }
 
 /// `n + n = ?` is answered right, except by whoever is told to guess and asked about an odd number.
-async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>) -> Json<Value> {
+async fn answer(State(shared): State<Arc<Holding>>, Json(request): Json<Value>) -> Json<Value> {
     let question = format!("{} {}", request["messages"], request["temperature"]);
-    shared.counts.lock().expect("no test panics with it").entry(question.clone()).or_default().0 += 1;
-    shared.held.send_modify(|held| *held += 1);
-    shared.permits.acquire().await.expect("it is never closed").forget();
-    shared.held.send_modify(|held| *held -= 1);
-    shared.counts.lock().expect("no test panics with it").entry(question).or_default().1 += 1;
+    shared.hold(&question).await;
     let text = |place: usize| request["messages"][place]["content"].as_str().unwrap_or_default().to_owned();
     let n: usize = text(1).split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
     let said = if text(0) == "Guess." && n % 2 == 1 { "no idea".to_owned() } else { (2 * n).to_string() };
-    Json(json!({
-        "id": "s", "object": "chat.completion", "created": 1, "model": request["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
-    }))
+    upstream::said(&request, &said)
 }
 
 /// A place with a dataset, two prompts and a definition of four cells.
@@ -97,7 +77,7 @@ async fn show(server: &Server) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_before_a_kill_is_not_paid_for_again() {
     let _alone = alone().await;
-    let (shared, url) = upstream().await;
+    let (shared, url) = holding().await;
     let place = place(&url);
     let server = place.serve().await;
     let begun = place.json(&["experiment", "run", "sweep", "--file", "sweep.json", "--detach"]);
@@ -107,7 +87,7 @@ async fn what_was_answered_before_a_kill_is_not_paid_for_again() {
     while kept(&server).await < ANSWERED as u64 {
         tokio::time::sleep(LOOK).await;
     }
-    let before = shared.counts.lock().expect("no test panics with it").clone();
+    let before = shared.counts();
     server.kill();
 
     shared.permits.add_permits(10_000);
@@ -120,7 +100,7 @@ async fn what_was_answered_before_a_kill_is_not_paid_for_again() {
         tokio::time::sleep(LOOK).await;
     };
     assert_eq!((&found["state"], &found["report"]["answers"]), (&json!("finished"), &json!(4 * ITEMS)), "{found}");
-    let after = shared.counts.lock().expect("no test panics with it").clone();
+    let after = shared.counts();
     assert_eq!(after.len(), 4 * ITEMS, "every question was asked");
     let paid: Vec<&String> =
         before.iter().filter(|(_, (_, answered))| *answered > 0).map(|(question, _)| question).collect();

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use crate::binary::{Place, alone};
+use crate::upstream;
 
 const BARE: &str = "[server]\naddress = \"127.0.0.1:0\"\n[models]\ndefaults = []\npreload = []\n[otlp]\ngrpc = false\n[net]\nallow = [\"127.0.0.1\"]\n";
 const COMMIT: &str = "740312add88f781978c0658806c59bc2815b9866";
@@ -63,10 +64,7 @@ async fn start() -> String {
         .route("/api/datasets/{owner}/{name}/revision/{revision}", get(look))
         .route("/datasets/{owner}/{name}/resolve/{commit}/{*path}", get(file))
         .route("/v1/completions", post(say));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}")
+    upstream::serve(router).await
 }
 
 /// Runs a command that knows the stub, beside the thread that answers for it.

@@ -1,16 +1,15 @@
 //! A judge through the binary: made, asked, compared with people, killed half-way and gone on with without paying twice.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::routing::post;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
 
 use crate::binary::{Place, Server, alone};
+use crate::upstream::{self, Holding};
 
 const ITEMS: usize = 30;
 const CONCURRENCY: usize = 4;
@@ -20,38 +19,19 @@ const ANSWERED: usize = 13;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An upstream that counts, and answers as many calls as it has permits.
-struct Upstream {
-    permits: Semaphore,
-    /// How often each item was asked about, and how often answered.
-    counts: Mutex<HashMap<String, (usize, usize)>>,
-    held: watch::Sender<usize>,
-}
-
-async fn upstream() -> (Arc<Upstream>, String) {
-    let shared =
-        Arc::new(Upstream { permits: Semaphore::new(ANSWERED), counts: Mutex::default(), held: watch::Sender::new(0) });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+async fn holding() -> (Arc<Holding>, String) {
+    let shared = Holding::new(ANSWERED);
     let router = axum::Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (shared, format!("http://{address}/v1"))
+    (shared, format!("{}/v1", upstream::serve(router).await))
 }
 
 /// Says that an answer hallucinates where it reads `wrong`.
-async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>) -> Json<Value> {
+async fn answer(State(shared): State<Arc<Holding>>, Json(request): Json<Value>) -> Json<Value> {
     let item = request["messages"][1]["content"].as_str().expect("a text").to_owned();
-    shared.counts.lock().expect("no test panics with it").entry(item.clone()).or_default().0 += 1;
-    shared.held.send_modify(|held| *held += 1);
-    shared.permits.acquire().await.expect("it is never closed").forget();
-    shared.held.send_modify(|held| *held -= 1);
+    shared.hold(&item).await;
     let said = if item.contains("wrong") { "yes" } else { "no" };
-    shared.counts.lock().expect("no test panics with it").entry(item).or_default().1 += 1;
     let text = json!({"reasoning": "So it says.", "verdict": said}).to_string();
-    Json(json!({
-        "id": "s", "object": "chat.completion", "created": 1, "model": request["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
-    }))
+    upstream::said(&request, &text)
 }
 
 /// A place with answers of which every third is wrong, and people who call every fourth wrong one right.
@@ -99,7 +79,7 @@ const CALIBRATE: &[&str] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_judged_before_a_kill_is_not_paid_for_again() {
     let _alone = alone().await;
-    let (shared, url) = upstream().await;
+    let (shared, url) = holding().await;
     let place = place(&url);
     let server = place.serve().await;
     let made = place.json(&["judge", "create", "grounded", "--from", "ready/hallucination", "--model", "stub/judge"]);
@@ -113,7 +93,7 @@ async fn what_was_judged_before_a_kill_is_not_paid_for_again() {
     while kept(&server).await < ANSWERED as u64 {
         tokio::time::sleep(LOOK).await;
     }
-    let before = shared.counts.lock().expect("no test panics with it").clone();
+    let before = shared.counts();
     server.kill();
 
     shared.permits.add_permits(10_000);
@@ -121,7 +101,7 @@ async fn what_was_judged_before_a_kill_is_not_paid_for_again() {
     while kept(&server).await < ITEMS as u64 {
         tokio::time::sleep(LOOK).await;
     }
-    let after = shared.counts.lock().expect("no test panics with it").clone();
+    let after = shared.counts();
     assert_eq!(after.len(), ITEMS, "every item was judged");
     let paid: Vec<&String> = before.iter().filter(|(_, (_, answered))| *answered > 0).map(|(item, _)| item).collect();
     assert_eq!(paid.len(), ANSWERED);
@@ -135,7 +115,7 @@ async fn what_was_judged_before_a_kill_is_not_paid_for_again() {
 }
 
 /// The calibration goes on by itself; the same command waits for it or finds it finished, and shows the card without asking anybody.
-async fn cards(place: &Place, asked: usize, shared: &Upstream) {
+async fn cards(place: &Place, asked: usize, shared: &Holding) {
     let card = loop {
         let found = place.json(&["judge", "card", "grounded"]);
         match found["card"]["state"].as_str() {
@@ -149,7 +129,7 @@ async fn cards(place: &Place, asked: usize, shared: &Upstream) {
     assert!(table.contains("grounded@1 on answers@1 (human), finished"), "{table}");
     assert!(table.contains("90.0 %") && table.contains("Cohen's kappa"), "{table}");
     assert!(table.contains("who always says \"no\" does on 76.7 % [59.1, 88.2]"), "{table}");
-    let again: usize = shared.counts.lock().expect("no test panics with it").values().map(|(asked, _)| asked).sum();
+    let again: usize = shared.counts().values().map(|(asked, _)| asked).sum();
     assert_eq!(again, asked, "nothing was asked again");
 
     let said = place.print(&["judge", "run", "grounded", "--value", "context=One.", "--value", "answer=It is wrong."]);

@@ -1,16 +1,15 @@
 //! A leaderboard through the binary: documents and task files of this machine, killed half-way and resumed without paying twice, a gate.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::routing::post;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
 
 use crate::binary::{Place, Server, alone};
+use crate::upstream::{self, Holding};
 
 const DOCUMENTS: usize = 30;
 const CONCURRENCY: usize = 4;
@@ -20,32 +19,17 @@ const ANSWERED: usize = 23;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An upstream that counts, and answers as many calls as it has permits.
-struct Upstream {
-    permits: Semaphore,
-    /// How often each prompt was asked of each model, and how often answered.
-    counts: Mutex<HashMap<String, (usize, usize)>>,
-    held: watch::Sender<usize>,
-}
-
-async fn upstream() -> (Arc<Upstream>, String) {
-    let shared =
-        Arc::new(Upstream { permits: Semaphore::new(ANSWERED), counts: Mutex::default(), held: watch::Sender::new(0) });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+async fn holding() -> (Arc<Holding>, String) {
+    let shared = Holding::new(ANSWERED);
     let router = axum::Router::new().route("/v1/completions", post(answer)).with_state(shared.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (shared, format!("http://{address}/v1"))
+    (shared, format!("{}/v1", upstream::serve(router).await))
 }
 
 /// `Q: n + n\nA:` is answered right by `good`, and by `poor` where n is even.
-async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>) -> Json<Value> {
+async fn answer(State(shared): State<Arc<Holding>>, Json(request): Json<Value>) -> Json<Value> {
     let prompt = request["prompt"].as_str().expect("a text").to_owned();
     let question = format!("{} {prompt}", request["model"]);
-    shared.counts.lock().expect("no test panics with it").entry(question.clone()).or_default().0 += 1;
-    shared.held.send_modify(|held| *held += 1);
-    shared.permits.acquire().await.expect("it is never closed").forget();
-    shared.held.send_modify(|held| *held -= 1);
-    shared.counts.lock().expect("no test panics with it").entry(question).or_default().1 += 1;
+    shared.hold(&question).await;
     let n: usize = prompt.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a number");
     let said = if request["model"] == "poor" && n % 2 == 1 { "no idea".to_owned() } else { format!(" {}", 2 * n) };
     Json(json!({
@@ -95,7 +79,7 @@ async fn show(server: &Server) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_before_a_kill_is_not_asked_again() {
     let _alone = alone().await;
-    let (shared, url) = upstream().await;
+    let (shared, url) = holding().await;
     let place = place(&url);
     let server = place.serve().await;
     let missing = place.run(&["leaderboard", "run", "ours", "--file", "board.json", "--tasks", "tasks", "--detach"]);
@@ -108,7 +92,7 @@ async fn what_was_answered_before_a_kill_is_not_asked_again() {
     while kept(&server).await < ANSWERED as u64 {
         tokio::time::sleep(LOOK).await;
     }
-    let before = shared.counts.lock().expect("no test panics with it").clone();
+    let before = shared.counts();
     server.kill();
 
     shared.permits.add_permits(10_000);
@@ -121,7 +105,7 @@ async fn what_was_answered_before_a_kill_is_not_asked_again() {
         tokio::time::sleep(LOOK).await;
     };
     assert_eq!(found["state"], "finished", "{found}");
-    let after = shared.counts.lock().expect("no test panics with it").clone();
+    let after = shared.counts();
     assert_eq!(after.len(), 2 * DOCUMENTS, "every document was asked about");
     let paid: Vec<&String> =
         before.iter().filter(|(_, (_, answered))| *answered > 0).map(|(question, _)| question).collect();

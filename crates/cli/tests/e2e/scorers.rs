@@ -1,7 +1,6 @@
 //! Rules that score live calls, from the command line and through SIGKILL: each call is scored once by each scorer.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -10,10 +9,9 @@ use axum::routing::post;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
 
 use crate::binary::{Place, Server, alone};
-use crate::upstream;
+use crate::upstream::{self, Holding};
 
 /// Longer than anything takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -91,41 +89,23 @@ const JUDGED: usize = 12;
 const ANSWERED: usize = 5;
 const UNDER_WAY: usize = 2;
 
-/// An upstream that answers calls, and judges as many as it has permits.
-struct Upstream {
-    permits: Semaphore,
-    /// How often each call was judged.
-    counts: Mutex<HashMap<String, usize>>,
-    held: watch::Sender<usize>,
-}
-
-async fn judging_upstream() -> (Arc<Upstream>, String) {
-    let shared =
-        Arc::new(Upstream { permits: Semaphore::new(ANSWERED), counts: Mutex::default(), held: watch::Sender::new(0) });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+/// An upstream that counts, and answers as many calls as it has permits.
+async fn holding() -> (Arc<Holding>, String) {
+    let shared = Holding::new(ANSWERED);
     let router = axum::Router::new().route("/v1/chat/completions", post(answer)).with_state(shared.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (shared, format!("http://{address}/v1"))
+    (shared, format!("{}/v1", upstream::serve(router).await))
 }
 
-async fn answer(State(shared): State<Arc<Upstream>>, Json(request): Json<Value>) -> Json<Value> {
+async fn answer(State(shared): State<Arc<Holding>>, Json(request): Json<Value>) -> Json<Value> {
     let messages = request["messages"].as_array().expect("there are some");
     let shown = messages.last().expect("there is one")["content"].as_str().expect("a text").to_owned();
     let text = if request["model"] == "judge" {
-        *shared.counts.lock().expect("no test panics with it").entry(shown).or_default() += 1;
-        shared.held.send_modify(|held| *held += 1);
-        shared.permits.acquire().await.expect("it is never closed").forget();
-        shared.held.send_modify(|held| *held -= 1);
+        shared.hold(&shown).await;
         json!({"reasoning": "So it says.", "verdict": "yes"}).to_string()
     } else {
         format!("echo {shown}")
     };
-    Json(json!({
-        "id": "s", "object": "chat.completion", "created": 1, "model": request["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
-    }))
+    upstream::said(&request, &text)
 }
 
 async fn judging(server: &Server) -> Value {
@@ -136,7 +116,7 @@ async fn judging(server: &Server) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigkill_pays_no_judgement_twice_and_forgets_none_that_was_paid() {
     let _alone = alone().await;
-    let (shared, url) = judging_upstream().await;
+    let (shared, url) = holding().await;
     let place = Place::new(&configuration(&url));
     place.json(&["judge", "create", "rude", "--from", "ready/toxicity", "--model", "stub/judge"]);
     let rule = json!({
@@ -169,8 +149,8 @@ async fn sigkill_pays_no_judgement_twice_and_forgets_none_that_was_paid() {
     let found = judging(&server).await;
     assert_eq!(found["not_judged"], json!({"interrupted": UNDER_WAY}), "what was asked is not asked again");
     assert_eq!(found["ever"]["calls"], JUDGED, "and counts as paid: {found}");
-    let counts = shared.counts.lock().expect("no test panics with it").clone();
-    assert!(counts.len() == JUDGED && counts.values().all(|count| *count == 1), "{counts:?}");
+    let counts = shared.counts();
+    assert!(counts.len() == JUDGED && counts.values().all(|(asked, _)| *asked == 1), "{counts:?}");
     let query = json!({"sql": "SELECT count(*) AS n FROM scores WHERE name = 'rude'"});
     let (_, scores) = server.client.send(server.client.post("/api/v1/sql", &query)).await.expect("it answers");
     assert_eq!(scores["rows"][0]["n"], JUDGED - UNDER_WAY);
