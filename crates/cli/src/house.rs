@@ -75,20 +75,11 @@ impl House {
     /// When a room cannot be opened; the message says which.
     pub async fn open(config: &Config, lock: Lock, token: Secret, bound: Option<IpAddr>) -> Result<Self, Error> {
         let dir = lock.dir();
+        let floor = Floor::open(config, dir).await?;
+        let gateway = floor.gateway(config).await?;
         let Floor { catalog, bookkeeping, lake, net, models, engine, payloads, retention, eraser, recorder, prices } =
-            Floor::open(config, dir).await?;
-        let otlp = Intake::new(recorder.clone(), Arc::clone(&prices), intake_config(config));
-        let parts = GatewayParts {
-            engine: engine.clone(),
-            models: models.clone(),
-            catalog: catalog.clone(),
-            net: net.clone(),
-            recorder: recorder.clone(),
-            prices,
-            model_options: model_options(config),
-            config: gateway_config(config),
-        };
-        let gateway = bookkeeping.host(Gateway::new(parts)).await.map_err(gateway_failed)?;
+            floor;
+        let otlp = Intake::new(recorder.clone(), prices, intake_config(config));
         let traces = Traces::new(lake.clone(), payloads);
         let datasets = Datasets::new(dir, catalog.clone(), lake.clone(), traces.clone());
         let datasets = datasets.map_err(failed("opening the datasets"))?;
@@ -180,6 +171,20 @@ impl Floor {
         let prices = PriceTable::in_force(&catalog).await.map_err(failed("reading the prices"))?;
         let prices = Arc::new(prices);
         Ok(Self { catalog, bookkeeping, lake, net, models, engine, payloads, retention, eraser, recorder, prices })
+    }
+
+    async fn gateway(&self, config: &Config) -> Result<Gateway, Error> {
+        let parts = GatewayParts {
+            engine: self.engine.clone(),
+            models: self.models.clone(),
+            catalog: self.catalog.clone(),
+            net: self.net.clone(),
+            recorder: self.recorder.clone(),
+            prices: Arc::clone(&self.prices),
+            model_options: model_options(config),
+            config: gateway_config(config),
+        };
+        self.bookkeeping.host(Gateway::new(parts)).await.map_err(gateway_failed)
     }
 }
 

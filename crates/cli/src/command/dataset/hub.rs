@@ -104,8 +104,8 @@ pub async fn fetch(
     if let Ok(shown) = shown.into_inner() {
         shown.finish("done");
     }
-    let are_chosen = found.readme.is_none() && found.are_converted;
-    Ok(Fetched { files, readme: found.readme, source: found.dataset.reference(), are_chosen, folder })
+    let Found { dataset, readme, are_converted, .. } = found;
+    Ok(Fetched { files, readme, source: dataset.reference(), are_chosen: are_converted, folder })
 }
 
 impl Fetched {
